@@ -1,0 +1,142 @@
+package checkpoint
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"cairn/checkpoint/checkpointpb"
+)
+
+// A manifest starts with four bytes of magic and a version, so that a foreign or newer file is refused
+// with a clear error instead of being half understood.
+const (
+	manifestMagic   = "CRNM"
+	manifestVersion = 1
+)
+
+var (
+	// ErrNotManifest says that the bytes are not a manifest at all, or are damaged.
+	ErrNotManifest = errors.New("not a checkpoint manifest")
+	// ErrManifestVersion says that a newer version of Cairn wrote the manifest.
+	ErrManifestVersion = errors.New("checkpoint manifest of an unsupported version")
+)
+
+// EncodeManifest returns the persisted form of m. Equal manifests give equal bytes.
+func EncodeManifest(m Manifest) ([]byte, error) {
+	pb := &checkpointpb.Manifest{
+		Job: m.Job[:], Checkpoint: uint64(m.ID), Attempt: uint32(m.Attempt), Kind: uint32(m.Kind),
+		TriggerTimestamp: int64(m.TriggerTimestamp),
+	}
+	for _, v := range m.Vertices {
+		pbv := &checkpointpb.Vertex{
+			Id: string(v.ID), Parallelism: int32(v.Parallelism), MaxParallelism: int32(v.MaxParallelism),
+		}
+		for _, op := range v.Operators {
+			pbv.Operators = append(pbv.Operators, string(op))
+		}
+		pb.Vertices = append(pb.Vertices, pbv)
+	}
+	for _, s := range m.Subtasks {
+		pb.Subtasks = append(pb.Subtasks, SubtaskStateToPB(s))
+	}
+	header := binary.BigEndian.AppendUint16([]byte(manifestMagic), manifestVersion)
+	return proto.MarshalOptions{Deterministic: true}.MarshalAppend(header, pb)
+}
+
+// DecodeManifest reads what EncodeManifest wrote. It returns an error that wraps ErrNotManifest or
+// ErrManifestVersion for anything else.
+func DecodeManifest(b []byte) (Manifest, error) {
+	headerLen := len(manifestMagic) + 2
+	if len(b) < headerLen || string(b[:len(manifestMagic)]) != manifestMagic {
+		return Manifest{}, fmt.Errorf("%w: %d bytes without its magic", ErrNotManifest, len(b))
+	}
+	if v := binary.BigEndian.Uint16(b[len(manifestMagic):]); v != manifestVersion {
+		return Manifest{}, fmt.Errorf("%w: %d, this build reads %d", ErrManifestVersion, v, manifestVersion)
+	}
+	var pb checkpointpb.Manifest
+	if err := proto.Unmarshal(b[headerLen:], &pb); err != nil {
+		return Manifest{}, fmt.Errorf("%w: %w", ErrNotManifest, err)
+	}
+	m := Manifest{
+		ID: ID(pb.Checkpoint), Attempt: Attempt(pb.Attempt), Kind: Kind(pb.Kind),
+		TriggerTimestamp: Timestamp(pb.TriggerTimestamp),
+	}
+	if copy(m.Job[:], pb.Job) != len(m.Job) || len(pb.Job) != len(m.Job) {
+		return Manifest{}, fmt.Errorf("%w: job ID of %d bytes", ErrNotManifest, len(pb.Job))
+	}
+	for _, pbv := range pb.Vertices {
+		v := Vertex{ID: VertexID(pbv.Id), Parallelism: int(pbv.Parallelism), MaxParallelism: int(pbv.MaxParallelism)}
+		for _, op := range pbv.Operators {
+			v.Operators = append(v.Operators, OperatorID(op))
+		}
+		m.Vertices = append(m.Vertices, v)
+	}
+	for _, pbs := range pb.Subtasks {
+		s, err := SubtaskStateFromPB(pbs)
+		if err != nil {
+			return Manifest{}, fmt.Errorf("%w: %w", ErrNotManifest, err)
+		}
+		m.Subtasks = append(m.Subtasks, s)
+	}
+	return m, nil
+}
+
+// SubtaskStateToPB converts s to its persisted form, which acks and deployments carry too.
+func SubtaskStateToPB(s SubtaskState) *checkpointpb.SubtaskState {
+	pb := &checkpointpb.SubtaskState{
+		Vertex: string(s.Subtask.Vertex), Index: int32(s.Subtask.Index), EndOfData: s.EndOfData,
+	}
+	for _, h := range s.Handles {
+		pbh := &checkpointpb.Handle{
+			Operator: string(h.Operator), Name: h.Name, Kind: uint32(h.Kind),
+			FirstKeyGroup: int32(h.KeyGroups.First), LastKeyGroup: int32(h.KeyGroups.Last),
+		}
+		for _, c := range h.Chunks {
+			pbh.Chunks = append(pbh.Chunks, ChunkRefToPB(c))
+		}
+		pb.Handles = append(pb.Handles, pbh)
+	}
+	return pb
+}
+
+// SubtaskStateFromPB reads what SubtaskStateToPB wrote.
+func SubtaskStateFromPB(pb *checkpointpb.SubtaskState) (SubtaskState, error) {
+	s := SubtaskState{
+		Subtask:   SubtaskID{Vertex: VertexID(pb.GetVertex()), Index: int(pb.GetIndex())},
+		EndOfData: pb.GetEndOfData(),
+	}
+	for _, pbh := range pb.GetHandles() {
+		h := Handle{
+			Operator: OperatorID(pbh.Operator), Name: pbh.Name, Kind: HandleKind(pbh.Kind),
+			KeyGroups: KeyGroupRange{First: int(pbh.FirstKeyGroup), Last: int(pbh.LastKeyGroup)},
+		}
+		for _, pbc := range pbh.Chunks {
+			c, err := ChunkRefFromPB(pbc)
+			if err != nil {
+				return SubtaskState{}, fmt.Errorf("subtask %s, operator %s: %w", s.Subtask, h.Operator, err)
+			}
+			h.Chunks = append(h.Chunks, c)
+		}
+		s.Handles = append(s.Handles, h)
+	}
+	return s, nil
+}
+
+// ChunkRefToPB converts c to its persisted form.
+func ChunkRefToPB(c ChunkRef) *checkpointpb.ChunkRef {
+	return &checkpointpb.ChunkRef{Id: c.ID[:], Size: c.Size}
+}
+
+// ChunkRefFromPB reads what ChunkRefToPB wrote.
+func ChunkRefFromPB(pb *checkpointpb.ChunkRef) (ChunkRef, error) {
+	var c ChunkRef
+	if len(pb.GetId()) != len(c.ID) || pb.GetSize() < 0 {
+		return ChunkRef{}, fmt.Errorf("chunk reference with a name of %d bytes and size %d", len(pb.GetId()), pb.GetSize())
+	}
+	copy(c.ID[:], pb.Id)
+	c.Size = pb.Size
+	return c, nil
+}

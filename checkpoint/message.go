@@ -1,0 +1,257 @@
+package checkpoint
+
+import "fmt"
+
+// The messages of a session: the stream that every task node keeps to every coordinator. Only the leader
+// sends on it. Each message from the leader carries the term it leads in, so that a node can reject what
+// a deposed leader still says; each message from a node names job, attempt and checkpoint, so that the
+// leader can reject what belongs to the past.
+
+// ToNode is a message from the leader to a node.
+type ToNode interface {
+	// LeaderTerm returns the term in which the sender leads.
+	LeaderTerm() Term
+	String() string
+	toNode()
+}
+
+// Leading opens a leader's use of a session. The node answers with a Report.
+type Leading struct {
+	Term   Term
+	Leader NodeID
+}
+
+// PlanJob asks a node to build the graph of a registered job. The node answers with JobPlanned.
+type PlanJob struct {
+	Term    Term
+	Request uint64
+	Program string // the registered job's name
+	Params  map[string]string
+}
+
+// Deploy makes a node run its share of an attempt. It stops what it still runs of older attempts of the
+// job first. Receiving the same attempt again changes nothing.
+type Deploy struct {
+	Term       Term
+	Job        JobID
+	Attempt    Attempt
+	Program    string
+	Params     map[string]string
+	Topology   Topology // what the node's own build of the graph must equal
+	Assignment Assignment
+	Mode       Mode
+	Restore    ID             // the checkpoint the state comes from, 0 for a fresh start
+	States     []SubtaskState // of this node's subtasks only; empty for a fresh start
+}
+
+// CancelAttempt makes a node stop all it runs of the job up to and including Attempt and forget it.
+type CancelAttempt struct {
+	Term    Term
+	Job     JobID
+	Attempt Attempt
+}
+
+// Trigger starts a checkpoint at the given subtasks. A subtask that has seen it ignores it.
+type Trigger struct {
+	Term     Term
+	Job      JobID
+	Attempt  Attempt
+	Barrier  Barrier
+	Subtasks []SubtaskID
+}
+
+// NotifyComplete tells every subtask on the node that the checkpoint is committed.
+type NotifyComplete struct {
+	Term       Term
+	Job        JobID
+	Attempt    Attempt
+	Checkpoint ID
+	Subsumed   ID // the newest checkpoint that this one subsumed, 0 for none
+}
+
+// NotifyAborted tells every subtask on the node that the checkpoint has failed.
+type NotifyAborted struct {
+	Term            Term
+	Job             JobID
+	Attempt         Attempt
+	Checkpoint      ID
+	LatestCompleted ID // 0 for none
+}
+
+func (m Leading) LeaderTerm() Term        { return m.Term }
+func (m PlanJob) LeaderTerm() Term        { return m.Term }
+func (m Deploy) LeaderTerm() Term         { return m.Term }
+func (m CancelAttempt) LeaderTerm() Term  { return m.Term }
+func (m Trigger) LeaderTerm() Term        { return m.Term }
+func (m NotifyComplete) LeaderTerm() Term { return m.Term }
+func (m NotifyAborted) LeaderTerm() Term  { return m.Term }
+
+func (Leading) toNode()        {}
+func (PlanJob) toNode()        {}
+func (Deploy) toNode()         {}
+func (CancelAttempt) toNode()  {}
+func (Trigger) toNode()        {}
+func (NotifyComplete) toNode() {}
+func (NotifyAborted) toNode()  {}
+
+func (m Leading) String() string { return fmt.Sprintf("leading(term %d, %s)", m.Term, m.Leader) }
+func (m PlanJob) String() string { return fmt.Sprintf("plan(%s, request %d)", m.Program, m.Request) }
+func (m Deploy) String() string {
+	return fmt.Sprintf("deploy(job %s, attempt %d, restore %d)", m.Job, m.Attempt, m.Restore)
+}
+func (m CancelAttempt) String() string {
+	return fmt.Sprintf("cancel(job %s, attempt %d)", m.Job, m.Attempt)
+}
+func (m Trigger) String() string {
+	return fmt.Sprintf("trigger(job %s, attempt %d, %s, %v)", m.Job, m.Attempt, m.Barrier, m.Subtasks)
+}
+func (m NotifyComplete) String() string {
+	return fmt.Sprintf("notify-complete(job %s, attempt %d, checkpoint %d)", m.Job, m.Attempt, m.Checkpoint)
+}
+func (m NotifyAborted) String() string {
+	return fmt.Sprintf("notify-aborted(job %s, attempt %d, checkpoint %d)", m.Job, m.Attempt, m.Checkpoint)
+}
+
+// FromNode is a message from a node to the leader.
+type FromNode interface {
+	fromNode()
+}
+
+// Hello is the first message of a session; the coordinator keeps it for as long as the session lives.
+type Hello struct {
+	Node     NodeRef
+	Slots    int
+	Programs []string // the registered jobs' names, sorted
+	Version  string   // of the build
+}
+
+// Heartbeat says that the node is alive when it has nothing else to say.
+type Heartbeat struct{}
+
+// JobPlanned answers PlanJob: the graph's shape, or the reason why there is none.
+type JobPlanned struct {
+	Request  uint64
+	Topology Topology
+	Error    string // empty on success
+}
+
+// SubtaskStatus is where a subtask stands in its life.
+type SubtaskStatus uint8
+
+const (
+	// SubtaskInitializing: deployed; restoring state and connecting channels.
+	SubtaskInitializing SubtaskStatus = 1
+	// SubtaskRunning: processes records and takes part in checkpoints.
+	SubtaskRunning SubtaskStatus = 2
+	// SubtaskFinishing: has processed the end of its input; waits for a checkpoint that covers all of its
+	// output (the final checkpoint), and takes part in checkpoints until then.
+	SubtaskFinishing SubtaskStatus = 3
+	// SubtaskFinished: done; counts as acknowledged in later checkpoints.
+	SubtaskFinished SubtaskStatus = 4
+	// SubtaskFailed: ended by an error; its attempt cannot go on.
+	SubtaskFailed SubtaskStatus = 5
+	// SubtaskCanceled: ended because it was told to.
+	SubtaskCanceled SubtaskStatus = 6
+)
+
+// String returns Flink's word for the status.
+func (s SubtaskStatus) String() string {
+	switch s {
+	case SubtaskInitializing:
+		return "INITIALIZING"
+	case SubtaskRunning:
+		return "RUNNING"
+	case SubtaskFinishing:
+		return "FINISHING"
+	case SubtaskFinished:
+		return "FINISHED"
+	case SubtaskFailed:
+		return "FAILED"
+	case SubtaskCanceled:
+		return "CANCELED"
+	}
+	return fmt.Sprintf("status(%d)", uint8(s))
+}
+
+// Failure says why a subtask failed.
+type Failure struct {
+	Message string // the whole chain of causes, naming operator, path, peer and so on
+	// Permanent says that another attempt would fail the same way (a missing input path, say): the job
+	// fails instead of restarting.
+	Permanent bool
+	// Secondary says that the failure follows from another one (a channel to a lost peer broke): a better
+	// cause is likely to be known soon.
+	Secondary bool
+}
+
+// SubtaskReport is the status of one subtask of an attempt.
+type SubtaskReport struct {
+	Subtask SubtaskID
+	Status  SubtaskStatus
+	Failure Failure      // when failed
+	Final   SubtaskState // when finished: its state at its final checkpoint, for later manifests
+}
+
+// AttemptReport is what a node has of one attempt of a job: every subtask deployed on it, and every
+// acknowledgement whose outcome it has not heard.
+type AttemptReport struct {
+	Job      JobID
+	Attempt  Attempt
+	Subtasks []SubtaskReport
+	Acks     []Ack
+}
+
+// Report answers Leading with everything the node has in memory. After it, changes are sent as they
+// happen.
+type Report struct {
+	Term     Term // of the Leading it answers
+	Attempts []AttemptReport
+}
+
+// StatusChange reports that a subtask's status changed.
+type StatusChange struct {
+	Job     JobID
+	Attempt Attempt
+	Report  SubtaskReport
+}
+
+// AckTimings are the phases of one subtask's part in a checkpoint.
+type AckTimings struct {
+	StartDelayMillis int64 // from the trigger's timestamp to the first barrier
+	AlignmentMillis  int64 // from the first barrier to the last
+	SyncMillis       int64 // of the capture, with processing stopped
+	AsyncMillis      int64 // of serializing, storing and replicating
+}
+
+// Ack says that a subtask's snapshot is durable on as many replicas as the store's policy says (I9).
+// The node keeps it until it hears the checkpoint's outcome, and re-sends it to a new leader.
+type Ack struct {
+	Job        JobID
+	Attempt    Attempt
+	Checkpoint ID
+	State      SubtaskState
+	Timings    AckTimings
+}
+
+// AckBatch carries the acks of several subtasks of one node.
+type AckBatch struct {
+	Acks []Ack
+}
+
+// Decline says that a subtask could not take part in the checkpoint.
+type Decline struct {
+	Job        JobID
+	Attempt    Attempt
+	Checkpoint ID
+	Subtask    SubtaskID
+	Reason     Reason
+	Message    string
+}
+
+func (Hello) fromNode()        {}
+func (Heartbeat) fromNode()    {}
+func (JobPlanned) fromNode()   {}
+func (Report) fromNode()       {}
+func (StatusChange) fromNode() {}
+func (AckBatch) fromNode()     {}
+func (Decline) fromNode()      {}
