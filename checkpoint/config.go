@@ -22,6 +22,8 @@ type Config struct {
 	RestartMaxAttempts int           // 0 means no bound
 }
 
+const maxRestartMultiplier = 1000
+
 // DefaultConfig returns the policy of a job that sets nothing.
 func DefaultConfig() Config {
 	return Config{
@@ -60,12 +62,12 @@ func (c Config) Validate() error {
 	case c.Retain < 1:
 		return fmt.Errorf("checkpointing.retain %d: must be at least 1", c.Retain)
 	case c.RestartInitial <= 0 || c.RestartMax < c.RestartInitial:
-		return fmt.Errorf("restart.strategy exponential_delay %s..%s: the delays must be positive and ordered",
+		return fmt.Errorf("restart.initial_delay %s, restart.max_delay %s: they must be positive and ordered",
 			c.RestartInitial, c.RestartMax)
-	case c.RestartMultiplier < 1:
-		return fmt.Errorf("restart.strategy multiplier %g: must be at least 1", c.RestartMultiplier)
+	case !(c.RestartMultiplier >= 1 && c.RestartMultiplier <= maxRestartMultiplier): // NaN is neither
+		return fmt.Errorf("restart.multiplier %g: must be between 1 and %d", c.RestartMultiplier, maxRestartMultiplier)
 	case c.RestartMaxAttempts < 0:
-		return fmt.Errorf("restart.strategy attempts %d: must not be negative (0 means no bound)", c.RestartMaxAttempts)
+		return fmt.Errorf("restart.max_attempts %d: must not be negative (0 means no bound)", c.RestartMaxAttempts)
 	}
 	return nil
 }

@@ -1,0 +1,26 @@
+# Cairn: make build | test | check | demo | gen | clean. Nothing but Go and make is needed.
+
+GO      ?= go
+TOOL    := $(GO) tool -modfile=tools/go.mod
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -X cairn/internal/version.Version=$(VERSION)
+
+.PHONY: build test check demo gen clean
+
+build: ## both daemons into bin/, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/coord ./cmd/node
+
+test: ## all tests, with the race detector where the machine has a C compiler for it
+	scripts/test
+
+check: ## formatting, vet, lint, structure, generated code
+	scripts/check
+
+demo: build ## the main job, with real processes, and failures under it
+	$(GO) run ./scripts/demo -bin bin
+
+gen: ## regenerate the protobuf code
+	$(TOOL) buf generate
+
+clean:
+	rm -rf bin

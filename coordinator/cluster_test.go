@@ -1,0 +1,478 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"github.com/zeebo/blake3"
+
+	"cairn/api"
+	"cairn/checkpoint"
+)
+
+// memoryStore keeps manifests for a test cluster.
+type memoryStore struct {
+	mu     sync.Mutex
+	chunks map[checkpoint.ChunkID][]byte
+}
+
+func (s *memoryStore) Put(_ context.Context, data []byte) (checkpoint.ChunkRef, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ref := checkpoint.ChunkRef{ID: blake3.Sum256(data), Size: int64(len(data))}
+	s.chunks[ref.ID] = data
+	return ref, nil
+}
+
+func (s *memoryStore) Get(_ context.Context, ref checkpoint.ChunkRef) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	data, found := s.chunks[ref.ID]
+	if !found {
+		return nil, fmt.Errorf("chunk %s: not found", ref.ID)
+	}
+	return data, nil
+}
+
+type forwardedKey struct{}
+
+// forwarding marks the calls that one coordinator makes to another.
+type forwarding struct{ api.Service }
+
+func (f forwarding) Status(ctx context.Context) (api.Status, error) {
+	return f.Service.Status(context.WithValue(ctx, forwardedKey{}, true))
+}
+
+// testCluster is three coordinators with real Raft over in-memory connections, and fake nodes.
+type testCluster struct {
+	t            *testing.T
+	coordinators map[checkpoint.NodeID]*testCoordinator
+	fabric       *fabric
+	running      sync.WaitGroup
+}
+
+type testCoordinator struct {
+	*Coordinator
+	transport *raft.InmemTransport
+	cancel    context.CancelFunc
+	dead      bool
+}
+
+func newTestCluster(t *testing.T, nodes ...checkpoint.NodeID) *testCluster {
+	c := &testCluster{t: t, coordinators: make(map[checkpoint.NodeID]*testCoordinator), fabric: &fabric{}}
+	store := &memoryStore{chunks: make(map[checkpoint.ChunkID][]byte)}
+	var peers []Peer
+	for _, id := range []checkpoint.NodeID{"c1", "c2", "c3"} {
+		peers = append(peers, Peer{ID: id, Address: string(id), BootstrapExpect: 3})
+		c.coordinators[id] = c.newCoordinator(id, store)
+	}
+	for _, a := range c.coordinators {
+		for _, b := range c.coordinators {
+			a.transport.Connect(b.transport.LocalAddr(), b.transport)
+		}
+	}
+	for _, coord := range c.coordinators {
+		ctx, cancel := context.WithCancel(context.Background())
+		coord.cancel = cancel
+		c.running.Go(func() {
+			if err := coord.Run(ctx); err != nil && !coord.dead {
+				t.Errorf("coordinator %s: %v", coord.cfg.ID, err)
+			}
+		})
+		coord.SetPeers(peers)
+	}
+	for _, id := range nodes {
+		c.fabric.nodes = append(c.fabric.nodes, c.startNode(id))
+	}
+	return c
+}
+
+func (c *testCluster) newCoordinator(id checkpoint.NodeID, store Store) *testCoordinator {
+	_, transport := raft.NewInmemTransport(raft.ServerAddress(id))
+	log, snapshots := raft.NewInmemStore(), raft.NewInmemSnapshotStore()
+	coord, err := New(
+		Config{
+			ID: id, Address: string(id), BootstrapExpect: 3, Raft: DefaultRaftTiming(), Timing: DefaultTiming(),
+			Logger: slog.New(slog.DiscardHandler),
+		},
+		Deps{
+			Stores: Stores{Log: log, Stable: log, Snapshots: snapshots}, Transport: transport, Store: store,
+			Forward: func(address string) api.Service {
+				to := c.coordinators[checkpoint.NodeID(address)]
+				if to.dead {
+					return unreachable{}
+				}
+				return forwarding{to.Service()}
+			},
+			Forwarded: func(ctx context.Context) bool { return ctx.Value(forwardedKey{}) != nil },
+			Members:   func() []api.Member { return nil },
+		})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return &testCoordinator{Coordinator: coord, transport: transport}
+}
+
+// unreachable is a coordinator that is dead.
+type unreachable struct{ api.Service }
+
+func (unreachable) Status(context.Context) (api.Status, error) {
+	return api.Status{}, api.Errorf(api.Unavailable, "connection refused")
+}
+
+// crash ends a coordinator without a goodbye to anybody.
+func (c *testCluster) crash(id checkpoint.NodeID) {
+	coord := c.coordinators[id]
+	coord.dead = true
+	coord.transport.DisconnectAll()
+	for _, other := range c.coordinators {
+		other.transport.Disconnect(coord.transport.LocalAddr())
+	}
+	coord.replica.raft.Shutdown()
+	c.fabric.disconnect(id)
+	coord.cancel()
+}
+
+// stop ends everything. Raft goes first, so that nobody hands leadership to a coordinator that is going too.
+func (c *testCluster) stop() {
+	for _, coord := range c.coordinators {
+		coord.replica.raft.Shutdown()
+	}
+	for _, coord := range c.coordinators {
+		coord.cancel()
+	}
+	c.fabric.disconnect("")
+	c.running.Wait()
+}
+
+// leader waits for a coordinator other than not to lead.
+func (c *testCluster) leader(not checkpoint.NodeID) *testCoordinator {
+	c.t.Helper()
+	for range 1000 {
+		for id, coord := range c.coordinators {
+			if id != not && !coord.dead && coord.sessions.leading() != nil {
+				return coord
+			}
+		}
+		time.Sleep(10 * time.Millisecond) // virtual time: this lets the bubble go on
+	}
+	c.t.Fatal("no leader within 10 s of virtual time")
+	return nil
+}
+
+// awaitStatus asks any living coordinator until done says so.
+func (c *testCluster) awaitStatus(what string, done func(api.Status) bool) api.Status {
+	c.t.Helper()
+	var last api.Status
+	for range 1000 {
+		for _, coord := range c.coordinators {
+			if coord.dead {
+				continue
+			}
+			if s, err := coord.Service().Status(context.Background()); err == nil && done(s) {
+				return s
+			} else {
+				last = s
+			}
+		}
+		time.Sleep(10 * time.Millisecond) // virtual time
+	}
+	c.t.Fatalf("%s: not within 10 s of virtual time; last status %+v", what, last)
+	return last
+}
+
+// fabric is the data plane of the fake nodes: a trigger at any of them is a barrier at all.
+type fabric struct {
+	mu    sync.Mutex
+	nodes []*fakeNode
+	hold  map[checkpoint.NodeID]bool // whose acks do not leave the node
+}
+
+func (f *fabric) barrier(m checkpoint.Trigger) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, n := range f.nodes {
+		n.snapshot(m, f.hold[n.id])
+	}
+}
+
+func (f *fabric) setHold(id checkpoint.NodeID, hold bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.hold = map[checkpoint.NodeID]bool{id: hold}
+}
+
+func (f *fabric) disconnect(coordinator checkpoint.NodeID) {
+	for _, n := range f.nodes {
+		n.disconnect(coordinator)
+	}
+}
+
+// fakeNode obeys the leader like a task node, with nothing behind it.
+type fakeNode struct {
+	id     checkpoint.NodeID
+	fabric *fabric
+
+	mu       sync.Mutex
+	streams  map[checkpoint.NodeID]*fakeStream
+	leader   *fakeStream
+	deployed *checkpoint.Deploy
+	deploys  int
+	acked    map[checkpoint.ID]bool
+	acks     []checkpoint.Ack // unresolved
+	notified []checkpoint.ID
+}
+
+// fakeStream is one session, as the coordinator sees it.
+type fakeStream struct {
+	node *fakeNode
+	out  chan checkpoint.FromNode // node to coordinator; roomy, so that a fake node never waits
+	gone chan struct{}
+}
+
+func (s *fakeStream) Recv() (checkpoint.FromNode, error) {
+	select {
+	case m := <-s.out:
+		return m, nil
+	case <-s.gone:
+		return nil, io.EOF
+	}
+}
+
+func (s *fakeStream) Send(m checkpoint.ToNode) error {
+	s.node.receive(s, m)
+	return nil
+}
+
+func (c *testCluster) startNode(id checkpoint.NodeID) *fakeNode {
+	n := &fakeNode{id: id, fabric: c.fabric, streams: make(map[checkpoint.NodeID]*fakeStream), acked: make(map[checkpoint.ID]bool)}
+	hello := checkpoint.Hello{
+		Node: checkpoint.NodeRef{ID: id, Incarnation: 1, Address: string(id)}, Slots: 1, Programs: []string{"test"},
+	}
+	for coordID, coord := range c.coordinators {
+		s := &fakeStream{node: n, out: make(chan checkpoint.FromNode, 1000), gone: make(chan struct{})}
+		n.streams[coordID] = s
+		c.running.Go(func() { coord.ServeSession(context.Background(), hello, s) })
+		c.running.Go(func() { s.heartbeat() })
+	}
+	return n
+}
+
+func (s *fakeStream) heartbeat() {
+	for {
+		select {
+		case <-s.gone:
+			return
+		case <-time.After(500 * time.Millisecond):
+			s.out <- checkpoint.Heartbeat{}
+		}
+	}
+}
+
+func (n *fakeNode) disconnect(coordinator checkpoint.NodeID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for id, s := range n.streams {
+		if coordinator == "" || id == coordinator {
+			close(s.gone)
+			delete(n.streams, id)
+		}
+	}
+}
+
+func (n *fakeNode) receive(s *fakeStream, m checkpoint.ToNode) {
+	if trigger, ok := m.(checkpoint.Trigger); ok {
+		n.fabric.barrier(trigger)
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch m := m.(type) {
+	case checkpoint.Leading:
+		n.leader = s
+		s.out <- n.reportLocked(m.Term)
+	case checkpoint.PlanJob:
+		s.out <- checkpoint.JobPlanned{Request: m.Request, Topology: testTopology()}
+	case checkpoint.Deploy:
+		n.deployed = &m
+		n.deploys++
+		for _, r := range n.statusLocked() {
+			s.out <- checkpoint.StatusChange{Job: m.Job, Attempt: m.Attempt, Report: r}
+		}
+	case checkpoint.NotifyComplete:
+		n.notified = append(n.notified, m.Checkpoint)
+		n.acks = nil
+	}
+}
+
+func (n *fakeNode) statusLocked() []checkpoint.SubtaskReport {
+	var reports []checkpoint.SubtaskReport
+	for _, ordinal := range n.deployed.Assignment.Ordinals(n.id) {
+		reports = append(reports, checkpoint.SubtaskReport{
+			Subtask: n.deployed.Topology.Subtasks()[ordinal], Status: checkpoint.SubtaskRunning,
+		})
+	}
+	return reports
+}
+
+func (n *fakeNode) reportLocked(term checkpoint.Term) checkpoint.Report {
+	r := checkpoint.Report{Term: term}
+	if n.deployed != nil {
+		r.Attempts = []checkpoint.AttemptReport{{
+			Job: n.deployed.Job, Attempt: n.deployed.Attempt, Subtasks: n.statusLocked(), Acks: n.acks,
+		}}
+	}
+	return r
+}
+
+// snapshot acks a checkpoint for all subtasks of the node, once. With hold the acks stay in the node until a new
+// leader asks for a report.
+func (n *fakeNode) snapshot(m checkpoint.Trigger, hold bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.deployed == nil || n.acked[m.Barrier.ID] {
+		return
+	}
+	n.acked[m.Barrier.ID] = true
+	for _, r := range n.statusLocked() {
+		a := ackOf(m.Attempt, m.Barrier.ID, r.Subtask)
+		a.Job = m.Job
+		n.acks = append(n.acks, a)
+	}
+	if !hold && n.leader != nil {
+		n.leader.out <- checkpoint.AckBatch{Acks: n.acks}
+	}
+}
+
+func submitTestJob(c *testCluster) api.Job {
+	c.t.Helper()
+	job, err := c.leader("").Service().SubmitJob(context.Background(), api.SubmitJobRequest{
+		Program: "test", Config: map[string]string{"checkpointing.interval": "200ms"},
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return job
+}
+
+func twoAlive(s api.Status) bool {
+	return len(s.Nodes) == 2 && s.Nodes[0].State == "alive" && s.Nodes[1].State == "alive"
+}
+
+func completedAtLeast(n uint64) func(api.Status) bool {
+	return func(s api.Status) bool { return len(s.Jobs) == 1 && s.Jobs[0].Checkpoints.Completed >= n }
+}
+
+// The next leader finishes the checkpoint that was in flight, and no task notices: with real Raft, real time
+// outs, and a crash of the leader.
+func TestLeaderCrashMidCheckpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTestCluster(t, "n1", "n2")
+		defer c.stop()
+		c.awaitStatus("two nodes", twoAlive)
+		submitTestJob(c)
+		c.awaitStatus("three checkpoints", completedAtLeast(3))
+
+		c.fabric.setHold("n2", true)
+		s := c.awaitStatus("a checkpoint in flight", func(s api.Status) bool { return s.Jobs[0].Checkpoints.InProgress == 1 })
+		inFlight := s.Jobs[0].Checkpoints.LastCompletedID + 1
+		c.crash(checkpoint.NodeID(s.Leader.ID))
+		c.fabric.setHold("n2", false)
+
+		c.leader(checkpoint.NodeID(s.Leader.ID))
+		after := c.awaitStatus("the checkpoint in flight to complete", func(s api.Status) bool {
+			return len(s.Jobs) == 1 && s.Jobs[0].Checkpoints.LastCompletedID >= inFlight
+		})
+		if job := after.Jobs[0]; job.Attempt != 1 || job.Restarts != 0 || job.Checkpoints.Failed != 0 {
+			t.Errorf("after the crash: %+v", job)
+		}
+		detail, err := c.leader("").Service().ShowCheckpoint(context.Background(), "test", inFlight)
+		if err != nil || detail.Status != "completed" || detail.BeganTerm != s.Leader.Term || detail.EndedTerm <= s.Leader.Term {
+			t.Errorf("checkpoint %d: %+v, %v", inFlight, detail, err)
+		}
+		for _, n := range c.fabric.nodes {
+			if n.deploys != 1 {
+				t.Errorf("node %s was deployed to %d times", n.id, n.deploys)
+			}
+		}
+	})
+}
+
+func TestTransferOfLeadershipLosesNoCheckpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTestCluster(t, "n1", "n2")
+		defer c.stop()
+		c.awaitStatus("two nodes", twoAlive)
+		submitTestJob(c)
+		before := c.awaitStatus("a checkpoint", completedAtLeast(1))
+		leader, err := c.leader("").Service().TransferLeadership(context.Background(), "")
+		if err != nil || leader.ID == before.Leader.ID {
+			t.Fatalf("new leader %+v, %v", leader, err)
+		}
+		after := c.awaitStatus("checkpoints to go on", completedAtLeast(before.Jobs[0].Checkpoints.Completed+3))
+		if job := after.Jobs[0]; job.Attempt != 1 || job.Checkpoints.Failed != 0 {
+			t.Errorf("after the transfer: %+v", job)
+		}
+	})
+}
+
+// I11: a leader that is cut off from the others completes nothing, and steps down.
+func TestI11_MinorityCompletesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTestCluster(t, "n1", "n2")
+		defer c.stop()
+		c.awaitStatus("two nodes", twoAlive)
+		submitTestJob(c)
+		c.awaitStatus("a checkpoint", completedAtLeast(1))
+		cut := c.leader("")
+		cut.transport.DisconnectAll()
+		for _, other := range c.coordinators {
+			other.transport.Disconnect(cut.transport.LocalAddr())
+		}
+		index := cut.replica.machine.LastIndex()
+		c.leader(cut.cfg.ID)
+		for cut.sessions.leading() != nil {
+			time.Sleep(10 * time.Millisecond) // virtual time
+		}
+		if got := cut.replica.machine.LastIndex(); got != index {
+			t.Errorf("the cut-off leader applied entries %d to %d", index+1, got)
+		}
+	})
+}
+
+func TestTriggerAndCancelThroughAFollower(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTestCluster(t, "n1", "n2")
+		defer c.stop()
+		c.awaitStatus("two nodes", twoAlive)
+		submitTestJob(c)
+		leader := c.leader("")
+		for id, coord := range c.coordinators {
+			if id == leader.cfg.ID {
+				continue
+			}
+			c.awaitStatus("checkpoints", completedAtLeast(1))
+			done, err := coord.Service().TriggerCheckpoint(context.Background(), "test")
+			if err != nil || done.Status != "completed" {
+				t.Errorf("trigger through %s: %+v, %v", id, done, err)
+			}
+			_, err = coord.Service().ShowJob(context.Background(), "nosuch")
+			if api.CodeOf(err) != api.NotFound {
+				t.Errorf("unknown job through %s: %v", id, err)
+			}
+		}
+		if _, err := leader.Service().SubmitJob(context.Background(), api.SubmitJobRequest{Program: "test"}); api.CodeOf(err) != api.AlreadyExists {
+			t.Errorf("second submission: %v", err)
+		}
+		if _, err := leader.Service().SubmitJob(context.Background(), api.SubmitJobRequest{Program: "nosuch"}); api.CodeOf(err) != api.NotFound {
+			t.Errorf("unknown program: %v", err)
+		}
+	})
+}

@@ -1,0 +1,278 @@
+package coordinator
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"cairn/checkpoint"
+	"cairn/fsm"
+)
+
+func TestJobWaitsForSlots(t *testing.T) {
+	w := newWorld(t)
+	w.join("n1", 1, 1)
+	w.submit(testConfig())
+	w.run()
+	if got := jobReason(w.view, w.job(), w.now); got != "needs 2 slots, 1 free" {
+		t.Fatalf("reason %q", got)
+	}
+	w.join("n2", 1, 1)
+	w.run()
+	if j := w.job(); j.Status != fsm.JobRunning || j.Attempt != 1 {
+		t.Fatalf("the job is %s, attempt %d", j.Status, j.Attempt)
+	}
+}
+
+func TestDeployIsSentOncePerNode(t *testing.T) {
+	w := newWorld(t)
+	w.join("n1", 1, 1)
+	w.join("n2", 1, 1)
+	w.submit(testConfig())
+	w.run()
+	got := sentTo[checkpoint.Deploy](w)
+	if len(got["n1"]) != 1 || len(got["n2"]) != 1 {
+		t.Fatalf("deployments: %v", got)
+	}
+	w.run()
+	if len(w.sent) != 0 {
+		t.Fatalf("sent again: %v", w.sent)
+	}
+}
+
+// restartedFrom1 returns a world whose job has completed checkpoint 1 and then lost n2.
+func restartedFrom1(t *testing.T) *world {
+	w := running(t, testConfig())
+	w.tick()
+	w.ack(1)
+	w.join("n3", 1, 1)
+	w.leave("n2")
+	delete(w.nodes, "n2")
+	w.advance(DefaultTiming().SessionGrace + time.Millisecond)
+	w.run()
+	return w
+}
+
+func TestLostNodeRestartsTheJobElsewhereFromTheLastCheckpoint(t *testing.T) {
+	w := restartedFrom1(t)
+	if j := w.job(); j.Status != fsm.JobRestarting || j.Failure != "node n2 (host-n2) was lost" {
+		t.Fatalf("the job is %s: %s", j.Status, j.Failure)
+	}
+	if got := sentTo[checkpoint.CancelAttempt](w)["n1"]; len(got) != 1 || got[0].Attempt != 1 {
+		t.Fatalf("cancellations to n1: %v", got)
+	}
+	w.advance(time.Second)
+	w.run()
+	j := w.job()
+	if j.Status != fsm.JobRunning || j.Attempt != 2 || j.RestoredFrom != 1 {
+		t.Fatalf("the job is %s, attempt %d from checkpoint %d", j.Status, j.Attempt, j.RestoredFrom)
+	}
+	if w.nodeOf(sub("read", 0)) != "n1" || w.nodeOf(sub("read", 1)) != "n3" {
+		t.Fatalf("assignment %+v: what could stay has moved", j.Assignment)
+	}
+	deploy := sentTo[checkpoint.Deploy](w)["n3"]
+	if len(deploy) != 1 || deploy[0].Restore != 1 || len(deploy[0].States) != 2 {
+		t.Fatalf("deployment to n3: %+v", deploy)
+	}
+	for _, s := range deploy[0].States {
+		if s.Subtask != sub("read", 1) && s.Subtask != sub("count", 1) {
+			t.Errorf("n3 was sent the state of %s", s.Subtask)
+		}
+	}
+}
+
+// A leader that has not completed the checkpoint itself reads its manifest before it starts the attempt.
+func TestNewLeaderReadsTheManifestItRestoresFrom(t *testing.T) {
+	w := restartedFrom1(t)
+	w.elect()
+	w.join("n1", 1, 1)
+	w.join("n3", 1, 1)
+	w.advance(time.Second)
+	w.run()
+	if j := w.job(); j.Attempt != 2 || j.RestoredFrom != 1 {
+		t.Fatalf("attempt %d from checkpoint %d", j.Attempt, j.RestoredFrom)
+	}
+	if got := sentTo[checkpoint.Deploy](w)["n1"]; len(got) != 1 || len(got[0].States) == 0 {
+		t.Fatalf("deployment to n1: %+v", got)
+	}
+}
+
+func TestL6_UnreadableManifestHoldsTheRestartUpAndSaysSo(t *testing.T) {
+	w := restartedFrom1(t)
+	w.elect()
+	w.join("n1", 1, 1)
+	w.join("n3", 1, 1)
+	lost := w.manifests
+	w.manifests = nil
+	w.advance(time.Second)
+	w.run()
+	if j := w.job(); j.Attempt != 1 {
+		t.Fatalf("attempt %d was started without its state", j.Attempt)
+	}
+	if reason := jobReason(w.view, w.job(), w.now); !strings.Contains(reason, "not found") {
+		t.Fatalf("reason %q", reason)
+	}
+	w.manifests = lost
+	w.advance(DefaultTiming().LoadRetry)
+	w.run()
+	if j := w.job(); j.Attempt != 2 || j.RestoredFrom != 1 {
+		t.Fatalf("attempt %d from checkpoint %d", j.Attempt, j.RestoredFrom)
+	}
+}
+
+func TestSessionThatComesBackWithinTheGraceChangesNothing(t *testing.T) {
+	w := running(t, testConfig())
+	w.leave("n2")
+	w.advance(DefaultTiming().SessionGrace)
+	w.run()
+	w.join("n2", 1, 1, w.report("n2", checkpoint.SubtaskRunning))
+	w.tick()
+	if j := w.job(); j.Status != fsm.JobRunning || j.Attempt != 1 {
+		t.Fatalf("the job is %s, attempt %d", j.Status, j.Attempt)
+	}
+}
+
+// A process that comes back under the same name has lost its tasks, however fast it was.
+func TestNewIncarnationOfANodeEndsTheAttempt(t *testing.T) {
+	w := running(t, testConfig())
+	w.leave("n2")
+	w.join("n2", 1, 2)
+	w.run()
+	if j := w.job(); j.Status != fsm.JobRestarting {
+		t.Fatalf("the job is %s", j.Status)
+	}
+}
+
+func TestU9_ZombieOfAnOlderAttemptIsCancelled(t *testing.T) {
+	w := restartedFrom1(t)
+	zombie := w.report("n2", checkpoint.SubtaskRunning)
+	w.advance(time.Second)
+	w.run()
+	w.join("n2", 1, 1, zombie)
+	w.run()
+	if got := sentTo[checkpoint.CancelAttempt](w)["n2"]; len(got) != 1 || got[0].Attempt != 1 {
+		t.Fatalf("cancellations to n2: %v", got)
+	}
+	if j := w.job(); j.Status != fsm.JobRunning || j.Attempt != 2 {
+		t.Fatalf("the job is %s, attempt %d", j.Status, j.Attempt)
+	}
+}
+
+func TestPermanentFailureFailsTheJobWithItsReason(t *testing.T) {
+	w := running(t, testConfig())
+	w.fail(sub("read", 1), checkpoint.Failure{Message: "input /nowhere: no such file", Permanent: true})
+	w.run()
+	j := w.job()
+	if j.Status != fsm.JobFailed || j.Failure != "read[1] on node n2: input /nowhere: no such file" {
+		t.Fatalf("the job is %s: %s", j.Status, j.Failure)
+	}
+	for _, id := range []checkpoint.NodeID{"n1", "n2"} {
+		if len(sentTo[checkpoint.CancelAttempt](w)[id]) != 1 {
+			t.Errorf("%s was not told to stop", id)
+		}
+	}
+}
+
+func TestCauseIsNamedBeforeItsConsequences(t *testing.T) {
+	w := running(t, testConfig())
+	w.leave("n2")
+	w.fail(sub("read", 0), checkpoint.Failure{Message: "channel broke", Secondary: true})
+	w.run()
+	if got := w.job().Failure; !strings.HasPrefix(got, "the session of node n2 (host-n2) broke") || !strings.Contains(got, "channel broke") {
+		t.Fatalf("cause %q", got)
+	}
+}
+
+func TestRestartDelayGrowsAndIsReset(t *testing.T) {
+	j := &fsm.Job{Config: testConfig(), AttemptStartedAt: 0}
+	var delays []int64
+	for range 12 {
+		r, ok := nextRestart(j, 1000)
+		if !ok {
+			t.Fatal("no restart is left")
+		}
+		delays = append(delays, r.Delay)
+		j.Restart = r
+	}
+	if delays[0] != 1000 || delays[1] != 1500 || delays[2] != 2250 || delays[11] != 60_000 {
+		t.Fatalf("delays %v", delays)
+	}
+	r, _ := nextRestart(j, checkpoint.Timestamp(j.Config.RestartResetAfter.Milliseconds()))
+	if r.Delay != 1000 || r.Count != 13 {
+		t.Fatalf("after a long run: %+v", r)
+	}
+}
+
+func TestU5_RestartsAreBoundedWhenToldSo(t *testing.T) {
+	c := testConfig()
+	c.RestartMaxAttempts = 1
+	w := running(t, c)
+	w.fail(sub("count", 0), checkpoint.Failure{Message: "boom"})
+	w.run()
+	w.advance(time.Second)
+	w.run()
+	w.allStatus(checkpoint.SubtaskRunning)
+	w.fail(sub("count", 0), checkpoint.Failure{Message: "boom"})
+	w.run()
+	j := w.job()
+	if j.Status != fsm.JobFailed || !strings.Contains(j.Failure, "allows 1 restarts") || !strings.Contains(j.Failure, "count[0] on node n1: boom") {
+		t.Fatalf("the job is %s: %s", j.Status, j.Failure)
+	}
+}
+
+func TestCancelWaitsUntilAllHaveStopped(t *testing.T) {
+	w := running(t, testConfig())
+	w.step(fsm.CancelJob{Job: testJob, Term: w.term, At: w.at()})
+	w.run()
+	if j := w.job(); j.Status != fsm.JobCancelling {
+		t.Fatalf("the job is %s", j.Status)
+	}
+	if len(sentTo[checkpoint.CancelAttempt](w)) != 2 {
+		t.Fatalf("sent %v", w.sent)
+	}
+	w.allStatus(checkpoint.SubtaskCanceled)
+	w.run()
+	if j := w.job(); j.Status != fsm.JobCanceled {
+		t.Fatalf("the job is %s", j.Status)
+	}
+}
+
+func TestSilentNodeIsLostSoonerWhenGossipConfirms(t *testing.T) {
+	for name, c := range map[string]struct {
+		failed  bool
+		silence time.Duration
+		want    nodeState
+	}{
+		"silent":                   {false, 5 * time.Second, nodeAlive},
+		"silent for too long":      {false, 11 * time.Second, nodeLost},
+		"silent, gossip confirms":  {true, 1100 * time.Millisecond, nodeLost},
+		"gossip alone is mistaken": {true, 900 * time.Millisecond, nodeAlive},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.join("n1", 1, 1)
+			if c.failed {
+				w.view.OnMemberFailed("n1", 1)
+			}
+			if got := w.view.stateOf(w.view.nodes["n1"], w.now.Add(c.silence)); got != c.want {
+				t.Fatalf("state %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// A node that was given up and speaks again is asked for a new report before it is used.
+func TestNodeThatWakesUpReportsAgain(t *testing.T) {
+	w := newWorld(t)
+	w.join("n1", 1, 1)
+	w.run()
+	w.now = w.now.Add(time.Minute)
+	w.view.OnHeard("n1", w.now)
+	w.run()
+	if got := sentTo[checkpoint.Leading](w)["n1"]; len(got) != 1 {
+		t.Fatalf("sent %v", w.sent)
+	}
+	if w.view.nodes["n1"].reported {
+		t.Fatal("its old report still counts")
+	}
+}

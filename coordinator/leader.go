@@ -1,0 +1,162 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"cairn/checkpoint"
+	"cairn/fsm"
+)
+
+// tick is how often the leader decides when nothing happens: the granularity of intervals and timeouts.
+const tick = 20 * time.Millisecond
+
+// replicatedLog is the leader's way to the Raft log.
+type replicatedLog interface {
+	// barrier waits until everything committed before this leadership has been applied here.
+	barrier(ctx context.Context) error
+	// propose appends the commands in order and calls during while they commit. It returns the response
+	// to each, in order. On an error that the outcome of some is unknown (I8): nothing may be concluded.
+	propose(commands []fsm.Command, during func()) ([]fsm.Response, error)
+	// jobs returns the replicated jobs, oldest first, as immutable values.
+	jobs() []*fsm.Job
+}
+
+// Store is where manifests are kept. Implementations are safe for concurrent use.
+type Store interface {
+	// Put makes data durable on as many nodes as the store's policy says.
+	Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, error)
+	// Get returns the verified content of a chunk.
+	Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error)
+}
+
+// leader is the loop of one leadership. Its fields belong to the goroutine in run; everybody else posts
+// events to its inbox.
+type leader struct {
+	id       checkpoint.NodeID
+	term     checkpoint.Term
+	log      *slog.Logger
+	raft     replicatedLog
+	store    Store
+	timing   Timing
+	inbox    *inbox
+	ctx      context.Context // of this leadership
+	view     *View
+	sessions map[checkpoint.NodeID]*openSession
+	requests requests
+	tasks    sync.WaitGroup // manifests being written or read
+}
+
+func newLeader(id checkpoint.NodeID, term checkpoint.Term, raft replicatedLog, store Store, timing Timing, log *slog.Logger) *leader {
+	return &leader{
+		id: id, term: term, log: log.With("term", term), raft: raft, store: store, timing: timing,
+		inbox: newInbox(), sessions: make(map[checkpoint.NodeID]*openSession), requests: newRequests(),
+	}
+}
+
+// run leads until ctx is done or the log refuses proposals, and returns after everything it started has
+// ended. registry tells it of the sessions.
+func (l *leader) run(ctx context.Context, registry *sessions) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer l.tasks.Wait()
+	defer cancel()
+	l.ctx = ctx
+	if err := l.raft.barrier(ctx); err != nil {
+		return fmt.Errorf("term %d: applying the log: %w", l.term, err)
+	}
+	l.view = NewView(l.term, time.Now(), l.timing)
+	l.view.SetJobs(l.raft.jobs())
+	registry.attach(l)
+	defer l.failRequests()
+	defer l.inbox.close()
+	defer registry.detach()
+	l.log.Info("leading", "jobs", len(l.view.Jobs))
+	return l.loop(ctx)
+}
+
+func (l *leader) loop(ctx context.Context) error {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.inbox.ready:
+		case <-ticker.C:
+		}
+		for _, event := range l.inbox.drain() {
+			event()
+		}
+		if err := l.act(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// opened, closed and received are called by the sessions.
+func (l *leader) opened(o *openSession) {
+	l.inbox.post(func() {
+		l.sessions[o.hello.Node.ID] = o
+		l.view.OnSession(o.hello, time.Now())
+	})
+}
+
+func (l *leader) closed(o *openSession) {
+	l.inbox.post(func() {
+		if l.sessions[o.hello.Node.ID] == o {
+			delete(l.sessions, o.hello.Node.ID)
+			l.view.OnSessionClosed(o.hello.Node, time.Now())
+		}
+	})
+}
+
+func (l *leader) received(o *openSession, m checkpoint.FromNode) {
+	l.inbox.post(func() {
+		id := o.hello.Node.ID
+		if l.sessions[id] != o {
+			return // a newer session speaks for the node
+		}
+		l.view.OnHeard(id, time.Now())
+		l.handle(id, m)
+	})
+}
+
+func (l *leader) handle(id checkpoint.NodeID, m checkpoint.FromNode) {
+	switch m := m.(type) {
+	case checkpoint.Report:
+		l.log.Info("node reported", "node", id, "attempts", len(m.Attempts))
+		l.view.OnReport(id, m)
+	case checkpoint.StatusChange:
+		l.logStatus(id, m)
+		l.view.OnStatus(id, m)
+	case checkpoint.AckBatch:
+		for _, ack := range m.Acks {
+			l.view.OnAck(id, ack)
+		}
+	case checkpoint.Decline:
+		l.log.Warn("checkpoint declined", "job", m.Job, "checkpoint", m.Checkpoint, "task", m.Subtask,
+			"node", id, "reason", m.Reason, "cause", m.Message)
+		l.view.OnDecline(id, m)
+	case checkpoint.JobPlanned:
+		l.planned(m)
+	case checkpoint.Heartbeat, checkpoint.Hello:
+	}
+}
+
+func (l *leader) logStatus(id checkpoint.NodeID, m checkpoint.StatusChange) {
+	if m.Report.Status == checkpoint.SubtaskFailed {
+		l.log.Warn("subtask failed", "job", m.Job, "attempt", m.Attempt, "task", m.Report.Subtask, "node", id,
+			"cause", m.Report.Failure.Message)
+	}
+}
+
+func (l *leader) memberFailed(id checkpoint.NodeID, inc checkpoint.Incarnation) {
+	l.inbox.post(func() { l.view.OnMemberFailed(id, inc) })
+}
+
+func (l *leader) memberLeft(id checkpoint.NodeID, inc checkpoint.Incarnation) {
+	l.inbox.post(func() { l.view.OnMemberLeft(id, inc) })
+}

@@ -1,0 +1,170 @@
+package coordinator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"cairn/checkpoint"
+	"cairn/fsm"
+)
+
+// maxRounds bounds how often the leader decides again at once. Each round's proposals change the state, so
+// that a few rounds settle it; the rest waits for the next tick.
+const maxRounds = 16
+
+// errBusy says that the log took no proposal, and surely applied none: leadership is being handed over.
+var errBusy = errors.New("the log takes no proposals while leadership is handed over")
+
+// act decides and executes until nothing is left to do.
+func (l *leader) act(ctx context.Context) error {
+	for range maxRounds {
+		l.view.SetJobs(l.raft.jobs())
+		actions := Decide(l.view, time.Now())
+		if len(actions) == 0 {
+			break
+		}
+		if err := l.execute(ctx, actions); errors.Is(err, errBusy) {
+			break // decided again at the next tick
+		} else if err != nil {
+			return err
+		}
+	}
+	l.answerTriggers()
+	return nil
+}
+
+// execute starts all proposals of a round together, so that they share the log's round trips, and does the
+// rest while they commit: everything else follows from state that is committed already.
+func (l *leader) execute(ctx context.Context, actions []Action) error {
+	var commands []fsm.Command
+	for _, a := range actions {
+		if p, ok := a.(Propose); ok {
+			commands = append(commands, p.Command)
+		}
+	}
+	during := func() {
+		for _, a := range actions {
+			l.perform(ctx, a)
+		}
+	}
+	if len(commands) == 0 {
+		during()
+		return nil
+	}
+	responses, err := l.raft.propose(commands, during)
+	if err != nil {
+		return err
+	}
+	l.view.SetJobs(l.raft.jobs())
+	for i, r := range responses {
+		l.proposed(commands[i], r)
+	}
+	return nil
+}
+
+func (l *leader) proposed(c fsm.Command, r fsm.Response) {
+	if r.Err != nil {
+		// Decided on a state that a command before it has changed; the next round sees the new one.
+		l.log.Debug("proposal rejected", "command", fmt.Sprintf("%T", c), "cause", r.Err)
+		return
+	}
+	l.logCommand(c, r.Result)
+	l.view.OnProposed(c, r.Result)
+	if begin, ok := c.(fsm.BeginCheckpoint); ok {
+		l.requests.bindTriggers(begin.Job, r.Result.Checkpoint)
+	}
+}
+
+// perform executes an action that is not a proposal.
+func (l *leader) perform(ctx context.Context, a Action) {
+	switch a := a.(type) {
+	case Send:
+		l.send(a.Node, a.Message)
+	case WriteManifest:
+		l.writeManifest(ctx, a.Manifest)
+	case LoadManifest:
+		l.loadManifest(ctx, a)
+	}
+}
+
+func (l *leader) send(id checkpoint.NodeID, m checkpoint.ToNode) {
+	o := l.sessions[id]
+	if o == nil {
+		return
+	}
+	if leading, ok := m.(checkpoint.Leading); ok {
+		leading.Leader = l.id
+		m = leading
+	}
+	if err := o.stream.Send(m); err != nil {
+		l.log.Warn("sending failed; the session ends", "node", id, "message", m.String(), "cause", err)
+		o.cancel()
+		return
+	}
+	l.log.Debug("sent", "node", id, "message", m)
+	l.view.OnSent(id, m)
+}
+
+func (l *leader) writeManifest(ctx context.Context, m checkpoint.Manifest) {
+	p := l.view.jobs[m.Job].pendingOf(m.ID)
+	p.writing, p.content = true, &m
+	l.tasks.Go(func() {
+		ref, err := l.storeManifest(ctx, m)
+		l.inbox.post(func() { l.view.OnManifestWritten(m.Job, m.ID, ref, err) })
+	})
+}
+
+func (l *leader) storeManifest(ctx context.Context, m checkpoint.Manifest) (checkpoint.ChunkRef, error) {
+	data, err := checkpoint.EncodeManifest(m)
+	if err != nil {
+		return checkpoint.ChunkRef{}, err
+	}
+	return l.store.Put(ctx, data)
+}
+
+func (l *leader) loadManifest(ctx context.Context, a LoadManifest) {
+	l.view.jobs[a.Job].restore = restoreView{id: a.Checkpoint, loading: true}
+	l.tasks.Go(func() {
+		m, err := l.readManifest(ctx, a)
+		if err != nil {
+			l.log.Error("restore is held up", "job", a.Job, "checkpoint", a.Checkpoint, "cause", err)
+		}
+		l.inbox.post(func() { l.view.OnManifestLoaded(a.Job, a.Checkpoint, m, err, time.Now()) })
+	})
+}
+
+func (l *leader) readManifest(ctx context.Context, a LoadManifest) (*checkpoint.Manifest, error) {
+	data, err := l.store.Get(ctx, a.Manifest)
+	if err != nil {
+		return nil, fmt.Errorf("reading the manifest of checkpoint %d: %w", a.Checkpoint, err)
+	}
+	m, err := checkpoint.DecodeManifest(data)
+	if err != nil {
+		return nil, fmt.Errorf("manifest of checkpoint %d: %w", a.Checkpoint, err)
+	}
+	if m.Job != a.Job || m.ID != a.Checkpoint {
+		return nil, fmt.Errorf("manifest of checkpoint %d: it is of job %s, checkpoint %d", a.Checkpoint, m.Job, m.ID)
+	}
+	return &m, nil
+}
+
+func (l *leader) logCommand(c fsm.Command, r fsm.Result) {
+	switch c := c.(type) {
+	case fsm.SubmitJob:
+		l.log.Info("job submitted", "job", c.Job, "name", c.Name, "program", c.Program)
+	case fsm.StartAttempt:
+		l.log.Info("attempt started", "job", c.Job, "attempt", c.Attempt, "checkpoint", c.RestoreFrom)
+	case fsm.FailAttempt:
+		l.log.Warn("attempt failed", "job", c.Job, "attempt", c.Attempt, "cause", c.Cause, "delay_ms", c.Restart.Delay)
+	case fsm.EndJob:
+		l.log.Info("job ended", "job", c.Job, "status", c.Status, "cause", c.Failure)
+	case fsm.BeginCheckpoint:
+		l.log.Debug("checkpoint begun", "job", c.Job, "checkpoint", r.Checkpoint)
+	case fsm.CompleteCheckpoint:
+		l.log.Debug("checkpoint completed", "job", c.Job, "checkpoint", c.Checkpoint, "bytes", c.StateSize)
+	case fsm.AbortCheckpoint:
+		l.log.Warn("checkpoint failed", "job", c.Job, "checkpoint", c.Checkpoint, "reason", c.Reason, "cause", c.Message)
+	}
+}

@@ -1,0 +1,101 @@
+package coordinator
+
+import (
+	"context"
+	"time"
+
+	"cairn/api"
+	"cairn/checkpoint"
+	"cairn/fsm"
+)
+
+// callTimeout bounds how long a call waits for a leader, so that a client learns the reason instead of
+// hanging.
+const callTimeout = 4 * time.Second
+
+// service implements api.Service: on the leader by asking the leader loop, elsewhere by forwarding to it.
+type service struct{ c *Coordinator }
+
+var _ api.Service = service{}
+
+// Service returns the client API of this coordinator.
+func (c *Coordinator) Service() api.Service { return service{c} }
+
+// leaderPoll is how often a call looks whether a leader has appeared.
+const leaderPoll = 50 * time.Millisecond
+
+// call is one method of api.Service, made fit to run wherever the leader is.
+type call[T any] struct {
+	local  func(context.Context, *leader) (T, error)
+	remote func(context.Context, api.Service) (T, error)
+	// repeatable says that the call may be made again when its outcome is unknown.
+	repeatable bool
+}
+
+// run makes the call on the leader, here or elsewhere, and waits for one up to callTimeout. A call that was
+// forwarded to us is not forwarded again: its sender tries again with a fresher idea of who leads.
+func (k call[T]) run(ctx context.Context, c *Coordinator) (T, error) {
+	deadline := time.Now().Add(callTimeout)
+	for {
+		v, err := k.attempt(ctx, c)
+		code := api.CodeOf(err)
+		retry := code == api.NotLeader || code == api.Unavailable && k.repeatable
+		if err == nil || !retry || c.deps.Forwarded(ctx) {
+			return v, err
+		}
+		select {
+		case <-ctx.Done():
+			return v, c.noLeader()
+		case <-time.After(leaderPoll):
+		}
+		if time.Now().After(deadline) {
+			if code == api.NotLeader {
+				err = c.noLeader()
+			}
+			return v, err
+		}
+	}
+}
+
+func (k call[T]) attempt(ctx context.Context, c *Coordinator) (T, error) {
+	if l := c.sessions.leading(); l != nil {
+		return k.local(ctx, l)
+	}
+	id, address := c.replica.leader()
+	if address == "" || id == c.cfg.ID || c.deps.Forwarded(ctx) {
+		var none T
+		return none, api.Errorf(api.NotLeader, "coordinator %s does not lead", c.cfg.ID)
+	}
+	return k.remote(ctx, c.deps.Forward(address))
+}
+
+// noLeader says why nobody can answer.
+func (c *Coordinator) noLeader() error {
+	if why := c.bootstrap.waiting(); why != "" {
+		return api.Errorf(api.Unavailable, "no leader: %s", why)
+	}
+	return api.Errorf(api.Unavailable, "no leader: fewer than a majority of the %d coordinators reach each other", len(c.replica.voters()))
+}
+
+// findJob resolves a job's ID or name: a name means the job that has not ended, else the one that ended
+// last.
+func findJob(jobs []*fsm.Job, ref string) (*fsm.Job, error) {
+	if id, err := checkpoint.ParseJobID(ref); err == nil {
+		for _, j := range jobs {
+			if j.ID == id {
+				return j, nil
+			}
+		}
+		return nil, api.Errorf(api.NotFound, "no job has the ID %s", ref)
+	}
+	var found *fsm.Job
+	for _, j := range jobs { // oldest first
+		if j.Name == ref && (found == nil || found.Status.Terminal()) {
+			found = j
+		}
+	}
+	if found == nil {
+		return nil, api.Errorf(api.NotFound, "no job is named %q", ref)
+	}
+	return found, nil
+}

@@ -1,0 +1,153 @@
+package fsm
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"cairn/checkpoint"
+	"cairn/fsm/fsmpb"
+)
+
+// A snapshot starts with four bytes of magic and two of version (big-endian), so that a foreign or newer
+// file is refused with a clear error instead of being half understood.
+const (
+	snapshotMagic   = "CRNF"
+	snapshotVersion = 1
+	snapshotHeader  = len(snapshotMagic) + 2
+)
+
+// EncodeSnapshot returns the persisted form of s. Equal states give equal bytes (I10).
+func EncodeSnapshot(s *State) ([]byte, error) {
+	pb := &fsmpb.Snapshot{LastIndex: s.LastIndex, Jobs: each(s.SortedJobs(), jobToPB)}
+	header := binary.BigEndian.AppendUint16([]byte(snapshotMagic), snapshotVersion)
+	b, err := deterministic.MarshalAppend(header, pb)
+	if err != nil {
+		return nil, fmt.Errorf("snapshot of the coordinators' state at index %d: %w", s.LastIndex, err)
+	}
+	return b, nil
+}
+
+// DecodeSnapshot reads what EncodeSnapshot wrote into a fresh State, and checks that the state keeps the
+// invariants. Other bytes give an error that wraps ErrNewerVersion or ErrCorrupt.
+func DecodeSnapshot(b []byte) (*State, error) {
+	const what = "snapshot of the coordinators' state"
+	if len(b) < snapshotHeader || string(b[:len(snapshotMagic)]) != snapshotMagic {
+		return nil, fmt.Errorf("%s: %w: %d bytes without the magic %s", what, ErrCorrupt, len(b), snapshotMagic)
+	}
+	version := binary.BigEndian.Uint16(b[len(snapshotMagic):])
+	if err := checkVersion(what, int(version), snapshotVersion); err != nil {
+		return nil, err
+	}
+	var pb fsmpb.Snapshot
+	if err := proto.Unmarshal(b[snapshotHeader:], &pb); err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", what, ErrCorrupt, err)
+	}
+	s := NewState()
+	s.LastIndex = pb.GetLastIndex()
+	var d decoding
+	for _, pbj := range pb.GetJobs() {
+		j := d.jobState(pbj)
+		if s.Jobs[j.ID] != nil {
+			d.fail("job %s appears twice", j.ID)
+		}
+		s.Jobs[j.ID] = j
+	}
+	if d.err != nil {
+		return nil, fmt.Errorf("%s: %w", what, d.err)
+	}
+	if err := s.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", what, ErrCorrupt, err)
+	}
+	return s, nil
+}
+
+func jobToPB(j *Job) *fsmpb.Job {
+	return &fsmpb.Job{
+		Id: j.ID[:], Name: []byte(j.Name), Program: []byte(j.Program), Params: paramsToPB(j.Params),
+		Topology: topologyToPB(j.Topology), Config: configToPB(j.Config), SubmittedAt: int64(j.SubmittedAt),
+		Status: uint32(j.Status), EndedAt: int64(j.EndedAt), Failure: []byte(j.Failure),
+		Attempt: uint32(j.Attempt), Assignment: assignmentToPB(j.Assignment),
+		AttemptStartedAt: int64(j.AttemptStartedAt), RestoredFrom: uint64(j.RestoredFrom), Restart: restartToPB(j.Restart),
+		LastId: uint64(j.LastID), Pending: each(j.Pending, pendingToPB), Completed: each(j.Completed, completedToPB),
+		Discards: each(j.Discards, func(x Discard) *fsmpb.Discard {
+			return &fsmpb.Discard{Id: uint64(x.ID), Manifest: checkpoint.ChunkRefToPB(x.Manifest)}
+		}),
+		Counters: &fsmpb.Counters{
+			Completed: j.Counters.Completed, Failed: j.Counters.Failed, Restored: j.Counters.Restored,
+		},
+		ConsecutiveFailures: int64(j.ConsecutiveFailures), History: each(j.History, outcomeToPB),
+	}
+}
+
+func (d *decoding) jobState(pb *fsmpb.Job) *Job {
+	return &Job{
+		ID: d.job(pb.GetId()), Name: string(pb.GetName()), Program: string(pb.GetProgram()),
+		Params: d.params(pb.GetParams()), Topology: d.topology(pb.GetTopology()), Config: d.config(pb.GetConfig()),
+		SubmittedAt: checkpoint.Timestamp(pb.GetSubmittedAt()), Status: JobStatus(d.enum(pb.GetStatus())),
+		EndedAt: checkpoint.Timestamp(pb.GetEndedAt()), Failure: string(pb.GetFailure()),
+		Attempt: checkpoint.Attempt(pb.GetAttempt()), Assignment: d.assignment(pb.GetAssignment()),
+		AttemptStartedAt: checkpoint.Timestamp(pb.GetAttemptStartedAt()),
+		RestoredFrom:     checkpoint.ID(pb.GetRestoredFrom()), Restart: d.restart(pb.GetRestart()),
+		LastID: checkpoint.ID(pb.GetLastId()), Pending: each(pb.GetPending(), d.pending),
+		Completed: each(pb.GetCompleted(), d.completed),
+		Discards: each(pb.GetDiscards(), func(x *fsmpb.Discard) Discard {
+			return Discard{ID: checkpoint.ID(x.GetId()), Manifest: d.chunk(x.GetManifest())}
+		}),
+		Counters: Counters{
+			Completed: pb.GetCounters().GetCompleted(), Failed: pb.GetCounters().GetFailed(),
+			Restored: pb.GetCounters().GetRestored(),
+		},
+		ConsecutiveFailures: int(pb.GetConsecutiveFailures()), History: each(pb.GetHistory(), d.outcome),
+	}
+}
+
+func pendingToPB(p Pending) *fsmpb.Pending {
+	return &fsmpb.Pending{
+		Id: uint64(p.ID), Attempt: uint32(p.Attempt), Kind: uint32(p.Kind), TriggeredAt: int64(p.TriggeredAt),
+		BeganTerm: uint64(p.BeganTerm),
+	}
+}
+
+func (d *decoding) pending(pb *fsmpb.Pending) Pending {
+	return Pending{
+		ID: checkpoint.ID(pb.GetId()), Attempt: checkpoint.Attempt(pb.GetAttempt()), Kind: checkpoint.Kind(d.enum(pb.GetKind())),
+		TriggeredAt: checkpoint.Timestamp(pb.GetTriggeredAt()), BeganTerm: checkpoint.Term(pb.GetBeganTerm()),
+	}
+}
+
+func completedToPB(c Completed) *fsmpb.Completed {
+	return &fsmpb.Completed{
+		Id: uint64(c.ID), Attempt: uint32(c.Attempt), Kind: uint32(c.Kind), TriggeredAt: int64(c.TriggeredAt),
+		CompletedAt: int64(c.CompletedAt), Manifest: checkpoint.ChunkRefToPB(c.Manifest), StateSize: c.StateSize,
+		NumSubtasks: int64(c.NumSubtasks),
+	}
+}
+
+func (d *decoding) completed(pb *fsmpb.Completed) Completed {
+	return Completed{
+		ID: checkpoint.ID(pb.GetId()), Attempt: checkpoint.Attempt(pb.GetAttempt()), Kind: checkpoint.Kind(d.enum(pb.GetKind())),
+		TriggeredAt: checkpoint.Timestamp(pb.GetTriggeredAt()), CompletedAt: checkpoint.Timestamp(pb.GetCompletedAt()),
+		Manifest: d.chunk(pb.GetManifest()), StateSize: pb.GetStateSize(), NumSubtasks: int(pb.GetNumSubtasks()),
+	}
+}
+
+func outcomeToPB(o Outcome) *fsmpb.Outcome {
+	return &fsmpb.Outcome{
+		Id: uint64(o.ID), Attempt: uint32(o.Attempt), Kind: uint32(o.Kind), Status: uint32(o.Status),
+		TriggeredAt: int64(o.TriggeredAt), EndedAt: int64(o.EndedAt), StateSize: o.StateSize,
+		NumSubtasks: int64(o.NumSubtasks), NumAcknowledged: int64(o.NumAcknowledged), Reason: uint32(o.Reason),
+		Message: []byte(o.Message), Term: uint64(o.Term), BeganTerm: uint64(o.BeganTerm),
+	}
+}
+
+func (d *decoding) outcome(pb *fsmpb.Outcome) Outcome {
+	return Outcome{
+		ID: checkpoint.ID(pb.GetId()), Attempt: checkpoint.Attempt(pb.GetAttempt()), Kind: checkpoint.Kind(d.enum(pb.GetKind())),
+		Status: OutcomeStatus(d.enum(pb.GetStatus())), TriggeredAt: checkpoint.Timestamp(pb.GetTriggeredAt()),
+		EndedAt: checkpoint.Timestamp(pb.GetEndedAt()), StateSize: pb.GetStateSize(), NumSubtasks: int(pb.GetNumSubtasks()),
+		NumAcknowledged: int(pb.GetNumAcknowledged()), Reason: checkpoint.Reason(d.enum(pb.GetReason())),
+		Message: string(pb.GetMessage()), Term: checkpoint.Term(pb.GetTerm()), BeganTerm: checkpoint.Term(pb.GetBeganTerm()),
+	}
+}

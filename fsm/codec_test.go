@@ -1,0 +1,339 @@
+package fsm
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"cairn/checkpoint"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files of the current format versions")
+
+// sampleCommands has every field of every command set to something of its own.
+func sampleCommands() []Command {
+	job := jobID(1)
+	restart := Restart{Count: 2, Delay: 1500, NextAt: 1_700_000_002_000, LastFailureAt: 1_700_000_000_500}
+	config := checkpoint.Config{
+		Interval: 10 * time.Second, MinPause: time.Second, Timeout: 10 * time.Minute, MaxConcurrent: 2, TolerableFailures: 3,
+		Mode: checkpoint.AtLeastOnce, Retain: 5, RetainOnCancel: true, RestartInitial: time.Second, RestartMax: time.Minute,
+		RestartMultiplier: 1.5, RestartResetAfter: time.Hour, RestartMaxAttempts: 7,
+	}
+	return []Command{
+		SubmitJob{
+			Job: job, Name: "wörd\xffcount", Program: "wordcount", Params: map[string]string{"input": "/data/\xfe", "b": "2", "": "empty"},
+			Topology: topology(), Config: config, At: 1_700_000_000_000,
+		},
+		StartAttempt{Job: job, Attempt: 4, Assignment: assignment(), RestoreFrom: 17, At: 1_700_000_000_001},
+		FailAttempt{Job: job, Attempt: 4, Cause: "node n2 was lost", Restart: restart, Term: 9, At: 1_700_000_000_002},
+		CancelJob{Job: job, Term: 9, At: 1_700_000_000_003},
+		EndJob{Job: job, Status: JobFailed, Failure: "no such path", Term: 9, At: 1_700_000_000_004},
+		BeginCheckpoint{Job: job, Attempt: 4, Kind: checkpoint.KindSavepoint, Term: 9, At: 1_700_000_000_005},
+		CompleteCheckpoint{
+			Job: job, Attempt: 4, Checkpoint: 18, Manifest: manifest(18), StateSize: 1 << 40, NumSubtasks: 3, Term: 9, At: 1_700_000_000_006,
+		},
+		AbortCheckpoint{
+			Job: job, Attempt: 4, Checkpoint: 19, Reason: checkpoint.ReasonExpired, Message: "count[1]", NumAcknowledged: 2,
+			Term: 9, At: 1_700_000_000_007,
+		},
+		FinishDiscards{Job: job, Checkpoints: []checkpoint.ID{1, 300, 1 << 40}},
+	}
+}
+
+// sampleState is a state with a job in every stage of its life.
+func sampleState(t testing.TB) *State {
+	t.Helper()
+	s := newScript(t)
+	s.running(1, retain(2), concurrent(3))
+	s.completed(1, 4)
+	s.must(s.abort(1, s.begin(1, checkpoint.KindCheckpoint), checkpoint.ReasonExpired))
+	s.must(s.fail(1, "node n2 was lost \xff"))
+	s.must(s.start(1, 4))
+	s.begin(1, checkpoint.KindSavepoint)
+	s.begin(1, checkpoint.KindCheckpoint)
+	s.must(s.submit(2))
+	s.running(3)
+	s.completed(3, 1)
+	s.must(s.end(3, JobFinished))
+	s.running(4)
+	s.must(s.fail(4, "disk full"))
+	s.running(5)
+	s.must(s.cancel(5))
+	return s.state
+}
+
+// golden returns the content of a file in testdata, rewritten first where -update asks for it.
+func golden(t testing.TB, name string, current []byte) []byte {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, current, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestSampleSetsEveryField(t *testing.T) {
+	for _, c := range sampleCommands() {
+		v := reflect.ValueOf(c)
+		for i := range v.NumField() {
+			if v.Field(i).IsZero() {
+				t.Errorf("%T.%s is not set: the golden file would not pin it", c, v.Type().Field(i).Name)
+			}
+		}
+	}
+	if got, want := len(sampleCommands()), reflect.TypeFor[commandList]().NumField(); got != want {
+		t.Errorf("%d sample commands of %d", got, want)
+	}
+}
+
+// commandList names every type of command once.
+type commandList struct {
+	SubmitJob
+	StartAttempt
+	FailAttempt
+	CancelJob
+	EndJob
+	BeginCheckpoint
+	CompleteCheckpoint
+	AbortCheckpoint
+	FinishDiscards
+}
+
+func TestCommandGolden(t *testing.T) {
+	var current strings.Builder
+	for _, c := range sampleCommands() {
+		b, err := EncodeCommand(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&current, "%T %s\n", c, hex.EncodeToString(b))
+	}
+	text := string(golden(t, fmt.Sprintf("commands_v%d.txt", commandVersion), []byte(current.String())))
+	if text != current.String() {
+		t.Errorf("the encoding of commands changed without a new version:\n%s\nwas\n%s", current.String(), text)
+	}
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for i, want := range sampleCommands() {
+		_, digits, _ := strings.Cut(lines[i], " ")
+		b, err := hex.DecodeString(digits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := DecodeCommand(b)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("line %d: %+v, %v; want %+v", i+1, got, err, want)
+		}
+	}
+}
+
+func TestSnapshotGolden(t *testing.T) {
+	want := sampleState(t)
+	current := encoded(t, want)
+	b := golden(t, fmt.Sprintf("snapshot_v%d.bin", snapshotVersion), current)
+	if !bytes.Equal(b, current) {
+		t.Error("the encoding of snapshots changed without a new version")
+	}
+	if got := restored(t, b); !reflect.DeepEqual(got, want) {
+		t.Errorf("restored %+v, want %+v", got, want)
+	}
+}
+
+func TestEmptyStateRoundTrips(t *testing.T) {
+	if got := restored(t, encoded(t, NewState())); !reflect.DeepEqual(got, NewState()) {
+		t.Errorf("restored %+v", got)
+	}
+}
+
+func TestEncodeCommandRefusesForeignTypes(t *testing.T) {
+	for _, c := range []Command{nil, foreignCommand{}, &CancelJob{}} {
+		if _, err := EncodeCommand(c); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%T: %v", c, err)
+		}
+	}
+}
+
+func TestDecodeCommandRefuses(t *testing.T) {
+	good, err := EncodeCommand(sampleCommands()[6])
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name string
+		b    []byte
+		want error
+	}{
+		{"nothing", nil, ErrCorrupt},
+		{"no content", []byte{1}, ErrCorrupt},
+		{"version 0", append([]byte{0}, good[1:]...), ErrCorrupt},
+		{"a newer version", append([]byte{2}, good[1:]...), ErrNewerVersion},
+		{"a truncated one", good[:len(good)-3], ErrCorrupt},
+		{"an unknown command", []byte{1, 0xfa, 0x01, 0x00}, ErrCorrupt},
+		{"a short job ID", []byte{1, 0x22, 0x04, 0x0a, 0x02, 0x01, 0x02}, ErrCorrupt},
+		{"an enum beyond a byte", replaced(t, sampleCommands()[5], func(b []byte) []byte {
+			return bytes.Replace(b, []byte{0x18, 0x02}, []byte{0x18, 0x80, 0x02}, 1)
+		}), ErrCorrupt},
+		{"parameters out of order", replaced(t, sampleCommands()[0], func(b []byte) []byte {
+			return bytes.Replace(b, []byte("input"), []byte("Input"), 1)
+		}), ErrCorrupt},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if c, err := DecodeCommand(test.b); !errors.Is(err, test.want) || c != nil {
+				t.Errorf("%+v, %v; want %v", c, err, test.want)
+			}
+		})
+	}
+}
+
+// replaced encodes c and changes its message, with the length of the message put right.
+func replaced(t *testing.T, c Command, change func([]byte) []byte) []byte {
+	t.Helper()
+	b, err := EncodeCommand(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := change(bytes.Clone(b))
+	if bytes.Equal(b, changed) {
+		t.Fatalf("%T: nothing was replaced", c)
+	}
+	if len(changed) != len(b) { // version, tag, one byte of length
+		changed[2] += byte(len(changed) - len(b))
+	}
+	return changed
+}
+
+func TestDecodeSnapshotRefuses(t *testing.T) {
+	good := encoded(t, sampleState(t))
+	change := func(f func([]byte) []byte) []byte { return f(bytes.Clone(good)) }
+	tests := []struct {
+		name string
+		b    []byte
+		want error
+	}{
+		{"nothing", nil, ErrCorrupt},
+		{"half a header", good[:5], ErrCorrupt},
+		{"another magic", change(func(b []byte) []byte { b[3]++; return b }), ErrCorrupt},
+		{"version 0", change(func(b []byte) []byte { b[5] = 0; return b }), ErrCorrupt},
+		{"the next version", change(func(b []byte) []byte { b[5]++; return b }), ErrNewerVersion},
+		{"a much newer version", change(func(b []byte) []byte { b[4]++; return b }), ErrNewerVersion},
+		{"a truncated one", good[:len(good)-1], ErrCorrupt},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if s, err := DecodeSnapshot(test.b); !errors.Is(err, test.want) || s != nil {
+				t.Errorf("%+v, %v; want %v", s, err, test.want)
+			}
+		})
+	}
+}
+
+// TestDecodeSnapshotChecksInvariants breaks each invariant in turn, in a state that is well-formed as bytes.
+func TestDecodeSnapshotChecksInvariants(t *testing.T) {
+	tests := map[string]func(*Job){
+		"status unknown":             func(j *Job) { j.Status = JobCanceled + 1 },
+		"status missing":             func(j *Job) { j.Status = 0 },
+		"no ID":                      func(j *Job) { j.ID = checkpoint.JobID{} },
+		"graph":                      func(j *Job) { j.Topology.Vertices = nil },
+		"assignment":                 func(j *Job) { j.Assignment.NodeOf = []int{0, 0, 7} },
+		"name taken":                 func(j *Job) { j.Name = "job-2" },
+		"log out of order":           func(j *Job) { j.Completed[0].ID, j.Completed[1].ID = 4, 3 },
+		"log beyond the counter":     func(j *Job) { j.Completed[1].ID = 99 },
+		"log with a savepoint":       func(j *Job) { j.Completed[1].Kind = checkpoint.KindSavepoint },
+		"log longer than retained":   func(j *Job) { j.Config.Retain = 1 },
+		"discard of a retained one":  func(j *Job) { j.Discards[0].ID = 4 },
+		"discard twice":              func(j *Job) { j.Discards[0].ID = 2 },
+		"pending out of order":       func(j *Job) { j.Pending[0].ID = 7 },
+		"pending beyond the counter": func(j *Job) { j.Pending[1].ID = 8 },
+		"pending of an old attempt":  func(j *Job) { j.Pending[0].Attempt = 1 },
+		"pending behind a completed": func(j *Job) { j.Pending[0] = Pending{ID: 3, Attempt: 2, Kind: checkpoint.KindCheckpoint} },
+		"pending kind unknown":       func(j *Job) { j.Pending[0].Kind = 3 },
+		"pending while restarting":   func(j *Job) { j.Status = JobRestarting },
+		"counter lost (I1)":          func(j *Job) { j.LastID, j.Pending = 5, nil; j.Counters.Completed-- },
+		"counter ahead":              func(j *Job) { j.LastID++ },
+		"two outcomes (I2)":          func(j *Job) { j.History[0].ID = 2 },
+		"outcome while pending":      func(j *Job) { j.History[0].ID = 6 },
+		"outcome unknown":            func(j *Job) { j.History[0].Status = 3 },
+		"outcome of the future":      func(j *Job) { j.History[0].ID = 8 },
+		"history too long":           func(j *Job) { j.History = make([]Outcome, MaxHistory+1) },
+		"failures in a row":          func(j *Job) { j.ConsecutiveFailures = 2 },
+	}
+	for name, damage := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := sampleState(t)
+			damage(s.Jobs[jobID(1)])
+			if got, err := DecodeSnapshot(encoded(t, s)); !errors.Is(err, ErrCorrupt) || got != nil {
+				t.Errorf("accepted: %v", err)
+			}
+		})
+	}
+	t.Run("job twice", func(t *testing.T) {
+		s := sampleState(t)
+		s.Jobs[jobID(9)] = s.Jobs[jobID(1)]
+		if _, err := DecodeSnapshot(encoded(t, s)); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("accepted: %v", err)
+		}
+	})
+}
+
+func FuzzDecodeCommand(f *testing.F) {
+	for _, c := range sampleCommands() {
+		b, err := EncodeCommand(c)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := DecodeCommand(b)
+		if err != nil {
+			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNewerVersion) {
+				t.Errorf("error without a sentinel: %v", err)
+			}
+			return
+		}
+		once, err := EncodeCommand(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if twice, err := EncodeCommand(recode(t, c)); err != nil || !bytes.Equal(once, twice) {
+			t.Errorf("%+v does not round-trip: %v", c, err)
+		}
+		s := sampleState(t)
+		_, _ = s.Step(s.LastIndex+1, c) // total: whatever it is, it is accepted or rejected
+		if err := s.check(); err != nil {
+			t.Errorf("%+v broke the state: %v", c, err)
+		}
+	})
+}
+
+func FuzzDecodeSnapshot(f *testing.F) {
+	f.Add(encoded(f, NewState()))
+	f.Add(encoded(f, sampleState(f)))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := DecodeSnapshot(b)
+		if err != nil {
+			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNewerVersion) {
+				t.Errorf("error without a sentinel: %v", err)
+			}
+			return
+		}
+		once := encoded(t, s)
+		if !bytes.Equal(once, encoded(t, restored(t, once))) {
+			t.Error("it does not round-trip")
+		}
+	})
+}

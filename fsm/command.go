@@ -1,0 +1,123 @@
+package fsm
+
+import "cairn/checkpoint"
+
+// Command is one entry of the replicated log. Whoever proposes it has put in every timestamp, ID and
+// random choice, so that applying it is deterministic (I10).
+type Command interface{ command() }
+
+// SubmitJob adds a job. It is rejected with ErrJobExists when a job of that ID exists, and with
+// ErrNameTaken when a job of that name has not ended.
+type SubmitJob struct {
+	Job      checkpoint.JobID
+	Name     string
+	Program  string
+	Params   map[string]string
+	Topology checkpoint.Topology
+	Config   checkpoint.Config
+	At       checkpoint.Timestamp
+}
+
+// StartAttempt assigns the next attempt of a job that is created or restarting. Attempt must be the
+// current one plus 1 (ErrStaleAttempt otherwise), RestoreFrom must be in the completed log or 0
+// (ErrUnknownCheckpoint otherwise).
+type StartAttempt struct {
+	Job         checkpoint.JobID
+	Attempt     checkpoint.Attempt
+	Assignment  checkpoint.Assignment
+	RestoreFrom checkpoint.ID
+	At          checkpoint.Timestamp
+}
+
+// FailAttempt ends the running attempt: pending checkpoints are aborted with ReasonTaskFailure, the job
+// becomes restarting. Attempt must be the current one and the job running. Consecutive failures that had
+// exceeded Config.TolerableFailures are counted anew from here.
+type FailAttempt struct {
+	Job     checkpoint.JobID
+	Attempt checkpoint.Attempt
+	Cause   string
+	Restart Restart // the restart strategy's state after this failure
+	Term    checkpoint.Term
+	At      checkpoint.Timestamp
+}
+
+// CancelJob asks for the end of a job that has not ended. Pending checkpoints are aborted. A job that is
+// being cancelled already accepts it and does not change.
+type CancelJob struct {
+	Job  checkpoint.JobID
+	Term checkpoint.Term
+	At   checkpoint.Timestamp
+}
+
+// EndJob moves a job to a terminal status: finished (from running), failed (from any status that is not
+// terminal) or canceled (from cancelling). Pending checkpoints are aborted. When the job is canceled and
+// its configuration does not retain, its completed checkpoints move to the discard list; a finished job
+// discards them too, a failed one keeps them (Flink's rules).
+type EndJob struct {
+	Job     checkpoint.JobID
+	Status  JobStatus
+	Failure string
+	Term    checkpoint.Term
+	At      checkpoint.Timestamp
+}
+
+// BeginCheckpoint allocates the next ID and creates the pending checkpoint in one step. Attempt must be
+// the current one and the job running. Result.Checkpoint is the new ID.
+type BeginCheckpoint struct {
+	Job     checkpoint.JobID
+	Attempt checkpoint.Attempt
+	Kind    checkpoint.Kind
+	Term    checkpoint.Term
+	At      checkpoint.Timestamp
+}
+
+// CompleteCheckpoint decides a pending checkpoint as completed (I2: rejected with ErrNotPending when it
+// has an outcome or never began). In the same step every older pending checkpoint is aborted as subsumed,
+// and log entries beyond Config.Retain move to the discard list. A savepoint that completes does neither, and
+// does not enter the log; one that is pending is not subsumed.
+type CompleteCheckpoint struct {
+	Job         checkpoint.JobID
+	Attempt     checkpoint.Attempt
+	Checkpoint  checkpoint.ID
+	Manifest    checkpoint.ChunkRef
+	StateSize   int64
+	NumSubtasks int
+	Term        checkpoint.Term
+	At          checkpoint.Timestamp
+}
+
+// AbortCheckpoint decides a pending checkpoint as failed.
+type AbortCheckpoint struct {
+	Job             checkpoint.JobID
+	Attempt         checkpoint.Attempt
+	Checkpoint      checkpoint.ID
+	Reason          checkpoint.Reason
+	Message         string
+	NumAcknowledged int
+	Term            checkpoint.Term
+	At              checkpoint.Timestamp
+}
+
+// FinishDiscards removes entries from a job's discard list, after their chunks were deleted. What is not on
+// the list is ignored, so that it can be repeated.
+type FinishDiscards struct {
+	Job         checkpoint.JobID
+	Checkpoints []checkpoint.ID
+}
+
+func (SubmitJob) command()          {}
+func (StartAttempt) command()       {}
+func (FailAttempt) command()        {}
+func (CancelJob) command()          {}
+func (EndJob) command()             {}
+func (BeginCheckpoint) command()    {}
+func (CompleteCheckpoint) command() {}
+func (AbortCheckpoint) command()    {}
+func (FinishDiscards) command()     {}
+
+// Result is what a command answers when it is applied.
+type Result struct {
+	Checkpoint checkpoint.ID   // BeginCheckpoint: the new ID
+	Subsumed   []checkpoint.ID // CompleteCheckpoint: completed checkpoints that left the log
+	Aborted    []checkpoint.ID // pending checkpoints that this command aborted
+}

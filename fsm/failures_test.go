@@ -1,0 +1,131 @@
+package fsm
+
+import (
+	"testing"
+
+	"cairn/checkpoint"
+)
+
+func (s *script) failed(n byte, reason checkpoint.Reason) {
+	s.t.Helper()
+	s.must(s.abort(n, s.begin(n, checkpoint.KindCheckpoint), reason))
+}
+
+func (s *script) wantFailures(n byte, want int, when string) {
+	s.t.Helper()
+	if got := s.job(n).ConsecutiveFailures; got != want {
+		s.t.Errorf("%s: %d consecutive failures, want %d", when, got, want)
+	}
+}
+
+func TestF1_OnlyFailuresThatCountExceedTheTolerance(t *testing.T) {
+	s := newScript(t)
+	s.running(1, tolerate(2))
+	s.failed(1, checkpoint.ReasonDeclined)
+	s.failed(1, checkpoint.ReasonDeclined)
+	s.failed(1, checkpoint.ReasonTaskFinished)
+	s.wantFailures(1, 2, "declined, declined, ignored")
+	s.failed(1, checkpoint.ReasonDeclined)
+	s.wantFailures(1, 3, "declined once more")
+}
+
+// TestF1_TheJobFailsOnce: the failures that ended an attempt do not end the next one too.
+func TestF1_TheJobFailsOnce(t *testing.T) {
+	s := newScript(t)
+	s.running(1, tolerate(1))
+	s.failed(1, checkpoint.ReasonExpired)
+	s.failed(1, checkpoint.ReasonExpired)
+	s.must(s.fail(1, "2 consecutive checkpoints failed"))
+	s.must(s.start(1, 0))
+	s.wantFailures(1, 0, "in the next attempt")
+}
+
+func TestToleratedFailuresOutliveAnAttempt(t *testing.T) {
+	s := newScript(t)
+	s.running(1, tolerate(2))
+	s.failed(1, checkpoint.ReasonExpired)
+	s.must(s.fail(1, "node n2 was lost"))
+	s.must(s.start(1, 0))
+	s.wantFailures(1, 1, "after a failure of another kind")
+}
+
+func TestF2_ASuccessResetsTheCount(t *testing.T) {
+	s := newScript(t)
+	s.running(1)
+	s.failed(1, checkpoint.ReasonDeclined)
+	s.failed(1, checkpoint.ReasonExpired)
+	s.completed(1, 1)
+	s.wantFailures(1, 0, "after a success")
+	s.failed(1, checkpoint.ReasonFinalizeFailure)
+	s.wantFailures(1, 1, "after another failure")
+	s.must(s.complete(1, s.begin(1, checkpoint.KindSavepoint)))
+	s.wantFailures(1, 0, "after a savepoint")
+}
+
+func TestF2_AFailureOlderThanTheLastSuccessIsIgnored(t *testing.T) {
+	t.Run("of a checkpoint", func(t *testing.T) {
+		s := newScript(t)
+		s.running(1, concurrent(2))
+		savepoint := s.begin(1, checkpoint.KindSavepoint)
+		s.completed(1, 1)
+		s.must(s.abort(1, savepoint, checkpoint.ReasonDeclined))
+		s.wantFailures(1, 0, "an old savepoint was declined")
+	})
+	t.Run("of a savepoint", func(t *testing.T) {
+		s := newScript(t)
+		s.running(1, concurrent(2))
+		older := s.begin(1, checkpoint.KindCheckpoint)
+		s.must(s.complete(1, s.begin(1, checkpoint.KindSavepoint)))
+		s.must(s.abort(1, older, checkpoint.ReasonDeclined))
+		s.wantFailures(1, 0, "a checkpoint older than the savepoint was declined")
+	})
+}
+
+// TestF2_AnOldSuccessResetsNothing: a savepoint that began before the last success says nothing about the
+// failures since.
+func TestF2_AnOldSuccessResetsNothing(t *testing.T) {
+	s := newScript(t)
+	s.running(1, concurrent(2))
+	savepoint := s.begin(1, checkpoint.KindSavepoint)
+	s.completed(1, 1)
+	s.failed(1, checkpoint.ReasonDeclined)
+	s.must(s.complete(1, savepoint))
+	s.wantFailures(1, 1, "after the old savepoint")
+}
+
+func TestF3_TheSameIDIsCountedOnce(t *testing.T) {
+	s := newScript(t)
+	s.running(1)
+	id := s.begin(1, checkpoint.KindCheckpoint)
+	s.must(s.abort(1, id, checkpoint.ReasonDeclined))
+	s.rejects(ErrNotPending, s.abort(1, id, checkpoint.ReasonDeclined))
+	s.rejects(ErrNotPending, s.abort(1, id, checkpoint.ReasonExpired))
+	s.wantFailures(1, 1, "reported three times")
+	if got := s.job(1).Counters.Failed; got != 1 {
+		t.Errorf("%d failed", got)
+	}
+}
+
+func TestWhichFailuresCount(t *testing.T) {
+	counts := map[checkpoint.Reason]int{
+		checkpoint.ReasonDeclined: 1, checkpoint.ReasonExpired: 1, checkpoint.ReasonFinalizeFailure: 1,
+		checkpoint.ReasonSubsumed: 0, checkpoint.ReasonTaskFailure: 0, checkpoint.ReasonTaskFinished: 0,
+		checkpoint.ReasonCoordinatorShutdown: 0,
+	}
+	for reason, want := range counts {
+		s := newScript(t)
+		s.running(1)
+		s.failed(1, reason)
+		s.wantFailures(1, want, reason.String())
+	}
+	// A savepoint that the coordinator gives up is its owner's business; one that a task declined is a
+	// failing task.
+	for reason, want := range map[checkpoint.Reason]int{
+		checkpoint.ReasonDeclined: 1, checkpoint.ReasonExpired: 0, checkpoint.ReasonFinalizeFailure: 0,
+	} {
+		s := newScript(t)
+		s.running(1)
+		s.must(s.abort(1, s.begin(1, checkpoint.KindSavepoint), reason))
+		s.wantFailures(1, want, "savepoint "+reason.String())
+	}
+}

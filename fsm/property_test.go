@@ -1,0 +1,235 @@
+package fsm
+
+import (
+	"bytes"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
+
+	"cairn/checkpoint"
+)
+
+// commandOf draws a command that is about right for the state: mostly acceptable, often stale, repeated or
+// out of place, as commands are that several leaders propose.
+func commandOf(t *rapid.T, s *State, at checkpoint.Timestamp) Command {
+	n := rapid.ByteRange(1, 4).Draw(t, "job")
+	id := jobID(n)
+	j := s.Jobs[id]
+	if j == nil {
+		j = &Job{ID: id}
+	}
+	term := checkpoint.Term(rapid.Uint64Range(1, 3).Draw(t, "term"))
+	attempt := j.Attempt + checkpoint.Attempt(rapid.SampledFrom([]uint32{0, 0, 0, 0, 0, 1, ^uint32(0)}).Draw(t, "attempt"))
+	one := checkpoint.ID(rapid.Uint64Range(uint64(j.LastID)-min(6, uint64(j.LastID)), uint64(j.LastID)+1).Draw(t, "checkpoint"))
+	if len(j.Pending) > 0 && rapid.IntRange(0, 3).Draw(t, "aim") > 0 {
+		one = rapid.SampledFrom(pendingIDs(j)).Draw(t, "pending")
+	}
+	switch rapid.SampledFrom([]string{
+		"submit", "start", "start", "fail", "cancel", "end", "begin", "begin", "begin", "begin", "complete", "complete",
+		"complete", "abort", "abort", "finish",
+	}).Draw(t, "command") {
+	case "submit":
+		c := checkpoint.DefaultConfig()
+		c.Retain = rapid.IntRange(0, 3).Draw(t, "retain")
+		c.RetainOnCancel = rapid.Bool().Draw(t, "retain on cancel")
+		c.TolerableFailures = rapid.IntRange(0, 2).Draw(t, "tolerate")
+		return SubmitJob{
+			Job: id, Name: rapid.SampledFrom([]string{"a", "b", ""}).Draw(t, "name"), Program: "p", Topology: topology(), Config: c, At: at,
+			Params: rapid.MapOfN(rapid.String(), rapid.String(), 0, 5).Draw(t, "params"),
+		}
+	case "start":
+		from := checkpoint.ID(0)
+		if len(j.Completed) > 0 {
+			from = rapid.SampledFrom(completedIDs(j)).Draw(t, "from")
+		}
+		return StartAttempt{Job: id, Attempt: attempt + 1, Assignment: assignment(), RestoreFrom: from, At: at}
+	case "fail":
+		return FailAttempt{Job: id, Attempt: attempt, Cause: "lost", Restart: Restart{Count: j.Restart.Count + 1}, Term: term, At: at}
+	case "cancel":
+		return CancelJob{Job: id, Term: term, At: at}
+	case "end":
+		status := JobStatus(rapid.ByteRange(uint8(JobCancelling), uint8(JobCanceled)).Draw(t, "status"))
+		return EndJob{Job: id, Status: status, Failure: "x", Term: term, At: at}
+	case "begin":
+		kind := rapid.SampledFrom([]checkpoint.Kind{1, 1, 1, 2, 3}).Draw(t, "kind")
+		return BeginCheckpoint{Job: id, Attempt: attempt, Kind: kind, Term: term, At: at}
+	case "complete":
+		return CompleteCheckpoint{Job: id, Attempt: attempt, Checkpoint: one, Manifest: manifest(one), StateSize: 1, NumSubtasks: 3, Term: term, At: at}
+	case "abort":
+		reason := checkpoint.Reason(rapid.ByteRange(0, 7).Draw(t, "reason"))
+		return AbortCheckpoint{Job: id, Attempt: attempt, Checkpoint: one, Reason: reason, Message: "m", Term: term, At: at}
+	}
+	return FinishDiscards{Job: id, Checkpoints: []checkpoint.ID{one, 1}}
+}
+
+// ledger is what an observer of the results alone knows: it shares nothing with the state.
+type ledger struct {
+	last     map[checkpoint.JobID]checkpoint.ID
+	outcomes map[checkpoint.JobID]map[checkpoint.ID]string
+}
+
+// record takes in an accepted command. It fails the test when an ID does not increase (I1), has a second
+// outcome (I2), or gets an outcome without having begun.
+func (l *ledger) record(t *rapid.T, c Command, r Result) {
+	decided := func(job checkpoint.JobID, id checkpoint.ID, how string) {
+		if before, twice := l.outcomes[job][id]; twice || id == 0 || id > l.last[job] {
+			t.Fatalf("I2: checkpoint %d of %s is %s; before, it was %q; the last ID is %d", id, job, how, before, l.last[job])
+		}
+		if l.outcomes[job] == nil {
+			l.outcomes[job] = make(map[checkpoint.ID]string)
+		}
+		l.outcomes[job][id] = how
+	}
+	var job checkpoint.JobID
+	switch c := c.(type) {
+	case BeginCheckpoint:
+		if r.Checkpoint <= l.last[c.Job] {
+			t.Fatalf("I1: checkpoint %d of %s begins after %d", r.Checkpoint, c.Job, l.last[c.Job])
+		}
+		l.last[c.Job] = r.Checkpoint
+	case CompleteCheckpoint:
+		job = c.Job
+		decided(job, c.Checkpoint, "completed")
+	case AbortCheckpoint:
+		job = c.Job
+	case FailAttempt:
+		job = c.Job
+	case CancelJob:
+		job = c.Job
+	case EndJob:
+		job = c.Job
+	}
+	for _, id := range r.Aborted {
+		decided(job, id, "aborted")
+	}
+}
+
+// agrees compares what the state says of its checkpoints with the ledger.
+func (l *ledger) agrees(t *rapid.T, s *State) {
+	for _, j := range s.SortedJobs() {
+		for _, o := range j.History {
+			want := map[OutcomeStatus]string{OutcomeCompleted: "completed", OutcomeFailed: "aborted"}[o.Status]
+			if got := l.outcomes[j.ID][o.ID]; got != want {
+				t.Fatalf("checkpoint %d of %s: history says %s, its result said %q", o.ID, j.ID, want, got)
+			}
+		}
+		for _, c := range j.Completed {
+			if l.outcomes[j.ID][c.ID] != "completed" {
+				t.Fatalf("checkpoint %d of %s is in the log but never completed", c.ID, j.ID)
+			}
+		}
+		if uint64(len(l.outcomes[j.ID])+len(j.Pending)) != uint64(l.last[j.ID]) {
+			t.Fatalf("job %s: %d IDs, %d outcomes, %d pending", j.ID, l.last[j.ID], len(l.outcomes[j.ID]), len(j.Pending))
+		}
+	}
+}
+
+// holding is a published job and what it looked like then.
+type holding struct {
+	job  *Job
+	then []byte
+}
+
+func jobBytes(t testing.TB, j *Job) []byte {
+	t.Helper()
+	b, err := deterministic.Marshal(jobToPB(j))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestRandomLogs applies random logs, with snapshots restored in between, and asserts I1, I2, I10, the
+// invariants of check, and that a held *Job never changes.
+func TestRandomLogs(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		straight, detoured := NewState(), NewState()
+		books := ledger{last: map[checkpoint.JobID]checkpoint.ID{}, outcomes: map[checkpoint.JobID]map[checkpoint.ID]string{}}
+		var held []holding
+		index := uint64(0)
+		steps := rapid.IntRange(1, 120).Draw(rt, "steps")
+		for range steps {
+			index += rapid.Uint64Range(1, 3).Draw(rt, "gap")
+			c := commandOf(rt, straight, checkpoint.Timestamp(index*100))
+			if rapid.IntRange(0, 15).Draw(rt, "snapshot") == 0 {
+				detoured = restored(t, encoded(t, detoured))
+			}
+			before := encoded(t, detoured)
+			result, err := straight.Step(index, c)
+			other, otherErr := detoured.Step(index, recode(t, c))
+			if (err == nil) != (otherErr == nil) || result.Checkpoint != other.Checkpoint {
+				rt.Fatalf("I10: %+v: %+v, %v and %+v, %v", c, result, err, other, otherErr)
+			}
+			if err == nil {
+				books.record(rt, c, result)
+			} else if unchanged := detoured.Clone(); !sameButIndex(t, unchanged, before) {
+				rt.Fatalf("%T was rejected (%v) and changed the state", c, err)
+			}
+			if broken := straight.check(); broken != nil {
+				rt.Fatalf("after %+v: %v", c, broken)
+			}
+			books.agrees(rt, straight)
+			for _, j := range straight.SortedJobs() {
+				if len(held) == 0 || held[len(held)-1].job != j {
+					held = append(held, holding{job: j, then: jobBytes(t, j)})
+				}
+			}
+		}
+		if !bytes.Equal(encoded(t, straight), encoded(t, detoured)) {
+			rt.Fatal("I10: the same log gave other bytes after a snapshot was restored")
+		}
+		for _, h := range held {
+			if !bytes.Equal(h.then, jobBytes(t, h.job)) {
+				rt.Fatalf("a published job %s was changed", h.job.ID)
+			}
+		}
+	})
+}
+
+// sameButIndex compares a state with an encoded one, the last index apart.
+func sameButIndex(t testing.TB, s *State, before []byte) bool {
+	t.Helper()
+	s.LastIndex = restored(t, before).LastIndex
+	return bytes.Equal(encoded(t, s), before)
+}
+
+// TestI10_EncodingDoesNotDependOnMapOrder encodes states that differ in nothing but the order in which
+// their maps were filled.
+func TestI10_EncodingDoesNotDependOnMapOrder(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		params := rapid.MapOfN(rapid.String(), rapid.String(), 0, 20).Draw(rt, "params")
+		s := newScript(t)
+		for n := byte(1); n <= 8; n++ {
+			c := s.submit(n)
+			c.Params, c.At = params, 5
+			s.must(c)
+		}
+		want := s.bytes()
+		for range 5 {
+			if !bytes.Equal(want, encoded(t, s.state.Clone())) || !bytes.Equal(want, encoded(t, restored(t, want))) {
+				rt.Fatal("equal states gave other bytes")
+			}
+		}
+	})
+}
+
+func TestCommandsRoundTrip(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := &State{Jobs: map[checkpoint.JobID]*Job{jobID(1): {
+			ID: jobID(1), Attempt: 7, LastID: 12, Pending: []Pending{{ID: 12}}, Completed: []Completed{{ID: 9}, {ID: 11}},
+		}}}
+		c := commandOf(rt, s, checkpoint.Timestamp(rapid.Int64().Draw(rt, "at")))
+		want, err := commandToPB(c)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		got, err := commandToPB(recode(t, c))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if !proto.Equal(want, got) {
+			rt.Fatalf("%+v came back as %v", c, got)
+		}
+	})
+}

@@ -1,0 +1,170 @@
+package fsm
+
+import "cairn/checkpoint"
+
+// State is what the coordinators agree on. It is a plain value without locks: Machine guards it, and only
+// Step changes it.
+type State struct {
+	// Jobs holds every job ever submitted and not yet forgotten. Iterate through SortedJobs wherever the
+	// order can reach output, log or bytes (I10).
+	Jobs map[checkpoint.JobID]*Job
+	// LastIndex is the Raft index of the last applied command, 0 before the first.
+	LastIndex uint64
+}
+
+// JobStatus is where a job stands in its life: Flink's words. The numbers are persisted.
+type JobStatus uint8
+
+const (
+	// JobCreated: submitted; waits for its first attempt.
+	JobCreated JobStatus = 1
+	// JobRunning: an attempt is assigned.
+	JobRunning JobStatus = 2
+	// JobRestarting: the last attempt failed; the next one starts at Restart.NextAt or when slots are free.
+	JobRestarting JobStatus = 3
+	// JobCancelling: asked to stop; its subtasks are being cancelled.
+	JobCancelling JobStatus = 4
+	// JobFinished: all subtasks have finished. Terminal.
+	JobFinished JobStatus = 5
+	// JobFailed: ended by an error that no restart helps. Terminal.
+	JobFailed JobStatus = 6
+	// JobCanceled: ended because it was asked to. Terminal.
+	JobCanceled JobStatus = 7
+)
+
+// String returns Flink's word for the status.
+func (s JobStatus) String() string {
+	switch s {
+	case JobCreated:
+		return "CREATED"
+	case JobRunning:
+		return "RUNNING"
+	case JobRestarting:
+		return "RESTARTING"
+	case JobCancelling:
+		return "CANCELLING"
+	case JobFinished:
+		return "FINISHED"
+	case JobFailed:
+		return "FAILED"
+	case JobCanceled:
+		return "CANCELED"
+	}
+	return "UNKNOWN"
+}
+
+// Terminal reports whether the job has ended for good.
+func (s JobStatus) Terminal() bool { return s == JobFinished || s == JobFailed || s == JobCanceled }
+
+// Job is the replicated state of one job. A *Job that a State has published never changes: Step puts a
+// modified copy in its place.
+type Job struct {
+	ID          checkpoint.JobID
+	Name        string // unique among jobs that have not ended
+	Program     string // the registered job that builds the graph
+	Params      map[string]string
+	Topology    checkpoint.Topology
+	Config      checkpoint.Config
+	SubmittedAt checkpoint.Timestamp
+
+	Status  JobStatus
+	EndedAt checkpoint.Timestamp // when terminal
+	// Failure is the cause of the last failure of an attempt, or of the job.
+	Failure string
+
+	Attempt          checkpoint.Attempt // the current or, while restarting, the last attempt; 0 before the first
+	Assignment       checkpoint.Assignment
+	AttemptStartedAt checkpoint.Timestamp
+	// RestoredFrom is the checkpoint that the current attempt started from, 0 for none.
+	RestoredFrom checkpoint.ID
+	Restart      Restart
+
+	// LastID is the checkpoint ID counter: the last ID handed out. It only grows (I1).
+	LastID checkpoint.ID
+	// Pending holds the checkpoints that have begun and have no outcome, ascending by ID. All of them
+	// belong to the current attempt.
+	Pending []Pending
+	// Completed is the completed-checkpoint log, ascending by ID, at most Config.Retain entries while the
+	// job runs.
+	Completed []Completed
+	// Discards holds the completed checkpoints that left the log and whose chunks nobody has deleted yet,
+	// in the order in which they left it.
+	Discards []Discard
+	Counters Counters
+	// ConsecutiveFailures counts failed checkpoints since the last success, by Reason.Counts.
+	ConsecutiveFailures int
+	// History holds the last MaxHistory checkpoints with an outcome, in the order of their outcomes.
+	History []Outcome
+}
+
+// MaxHistory bounds Job.History.
+const MaxHistory = 100
+
+// Restart is the state of a job's restart strategy, carried in commands so that it survives a failover.
+type Restart struct {
+	Count         int                  // restarts so far
+	Delay         int64                // the last delay in milliseconds, 0 before the first failure
+	NextAt        checkpoint.Timestamp // while restarting: when the next attempt may start
+	LastFailureAt checkpoint.Timestamp
+}
+
+// Pending is a checkpoint that has begun.
+type Pending struct {
+	ID          checkpoint.ID
+	Attempt     checkpoint.Attempt
+	Kind        checkpoint.Kind
+	TriggeredAt checkpoint.Timestamp
+	BeganTerm   checkpoint.Term // of the leader that began it
+}
+
+// Completed is an entry of the completed-checkpoint log.
+type Completed struct {
+	ID          checkpoint.ID
+	Attempt     checkpoint.Attempt
+	Kind        checkpoint.Kind
+	TriggeredAt checkpoint.Timestamp
+	CompletedAt checkpoint.Timestamp
+	Manifest    checkpoint.ChunkRef
+	StateSize   int64
+	NumSubtasks int
+}
+
+// Discard is a completed checkpoint whose chunks are no longer needed by the log.
+type Discard struct {
+	ID       checkpoint.ID
+	Manifest checkpoint.ChunkRef
+}
+
+// Counters count the checkpoints of a job since its submission.
+type Counters struct {
+	Completed uint64
+	Failed    uint64
+	Restored  uint64
+}
+
+// OutcomeStatus is how a checkpoint ended. The numbers are persisted.
+type OutcomeStatus uint8
+
+const (
+	// OutcomeCompleted: committed as complete.
+	OutcomeCompleted OutcomeStatus = 1
+	// OutcomeFailed: aborted.
+	OutcomeFailed OutcomeStatus = 2
+)
+
+// Outcome is an entry of the statistics history.
+type Outcome struct {
+	ID              checkpoint.ID
+	Attempt         checkpoint.Attempt
+	Kind            checkpoint.Kind
+	Status          OutcomeStatus
+	TriggeredAt     checkpoint.Timestamp
+	EndedAt         checkpoint.Timestamp
+	StateSize       int64
+	NumSubtasks     int
+	NumAcknowledged int
+	Reason          checkpoint.Reason // when failed
+	Message         string            // when failed: subtask, node, phase, cause
+	Term            checkpoint.Term   // of the leader that proposed the outcome
+	BeganTerm       checkpoint.Term   // of the leader that began the checkpoint
+}

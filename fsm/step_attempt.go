@@ -1,0 +1,72 @@
+package fsm
+
+import (
+	"fmt"
+	"slices"
+
+	"cairn/checkpoint"
+)
+
+func (s *State) startAttempt(c StartAttempt) error {
+	j, err := s.living(c.Job)
+	if err != nil {
+		return err
+	}
+	switch {
+	case j.Status != JobCreated && j.Status != JobRestarting:
+		return fmt.Errorf("%w: job %s is %s: no attempt is due", ErrWrongStatus, c.Job, j.Status)
+	case c.Attempt != j.Attempt+1:
+		return fmt.Errorf("%w: job %s: attempt %d, the next is %d", ErrStaleAttempt, c.Job, c.Attempt, j.Attempt+1)
+	case c.RestoreFrom != 0 && !j.retains(c.RestoreFrom):
+		return fmt.Errorf("%w: job %s: attempt %d from checkpoint %d", ErrUnknownCheckpoint, c.Job, c.Attempt, c.RestoreFrom)
+	}
+	if err := checkAssignment(c.Assignment, j.Topology); err != nil {
+		return fmt.Errorf("%w: job %s: attempt %d: %w", ErrInvalid, c.Job, c.Attempt, err)
+	}
+	j.Status, j.Attempt, j.Assignment = JobRunning, c.Attempt, c.Assignment
+	j.AttemptStartedAt, j.RestoredFrom = c.At, c.RestoreFrom
+	if c.RestoreFrom != 0 {
+		j.Counters.Restored++
+	}
+	s.put(j)
+	return nil
+}
+
+// retains reports whether the completed-checkpoint log holds the checkpoint.
+func (j *Job) retains(id checkpoint.ID) bool {
+	return slices.ContainsFunc(j.Completed, func(c Completed) bool { return c.ID == id })
+}
+
+// checkAssignment says what keeps a from placing every subtask of t on one node of an ordered list.
+func checkAssignment(a checkpoint.Assignment, t checkpoint.Topology) error {
+	if len(a.NodeOf) != t.NumSubtasks() {
+		return fmt.Errorf("it assigns %d subtasks of %d", len(a.NodeOf), t.NumSubtasks())
+	}
+	for i, n := range a.Nodes {
+		if n.ID == "" || i > 0 && a.Nodes[i-1].ID >= n.ID {
+			return fmt.Errorf("node %q at position %d: the nodes must be named and ordered by ID, each once", n.ID, i)
+		}
+	}
+	for ordinal, n := range a.NodeOf {
+		if n < 0 || n >= len(a.Nodes) {
+			return fmt.Errorf("subtask %d is on node %d of %d", ordinal, n, len(a.Nodes))
+		}
+	}
+	return nil
+}
+
+func (s *State) failAttempt(c FailAttempt) (Result, error) {
+	j, err := s.running(c.Job, c.Attempt)
+	if err != nil {
+		return Result{}, err
+	}
+	j.Status, j.Failure, j.Restart = JobRestarting, clip(c.Cause), c.Restart
+	aborted := j.abortAll(checkpoint.ReasonTaskFailure, j.Failure, c.Term, c.At)
+	if j.ConsecutiveFailures > j.Config.TolerableFailures {
+		// The failures have had their effect. Counted on, they would end the next attempt before it has
+		// taken its first checkpoint, and every one after it.
+		j.ConsecutiveFailures = 0
+	}
+	s.put(j)
+	return Result{Aborted: aborted}, nil
+}
