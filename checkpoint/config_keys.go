@@ -44,7 +44,10 @@ var configKeys = []configKey{
 	{
 		name: "restart.multiplier", allowed: "a number of at least 1, for example 1.5",
 		get: func(c Config) string { return strconv.FormatFloat(c.RestartMultiplier, 'g', -1, 64) },
-		set: func(c *Config, s string) (err error) { c.RestartMultiplier, err = strconv.ParseFloat(s, 64); return err },
+		set: func(c *Config, s string) (err error) {
+			c.RestartMultiplier, err = strconv.ParseFloat(s, 64)
+			return err
+		},
 	},
 	durationKey("restart.reset_after", func(c *Config) *time.Duration { return &c.RestartResetAfter }),
 	intKey("restart.max_attempts", func(c *Config) *int { return &c.RestartMaxAttempts }),

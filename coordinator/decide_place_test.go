@@ -24,7 +24,7 @@ func topologyOf(parallelism ...int) checkpoint.Topology {
 	for i, p := range parallelism {
 		id := string(rune('a' + i))
 		t.Vertices = append(t.Vertices, checkpoint.Vertex{
-			ID: checkpoint.VertexID(id), Operators: []checkpoint.OperatorID{checkpoint.OperatorID(id)}, Parallelism: p, MaxParallelism: 128,
+			ID: checkpoint.VertexID(id), Operators: []checkpoint.OperatorID{checkpoint.OperatorID(id)}, Parallelism: p, MaxParallelism: 1024,
 		})
 	}
 	return t
