@@ -1,0 +1,286 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"cairn/api"
+	"cairn/checkpoint"
+	"cairn/coordinator"
+	"cairn/internal/daemon"
+	"cairn/internal/version"
+	"cairn/membership"
+	"cairn/node"
+	"cairn/statestore"
+	"cairn/transport"
+)
+
+// agentConfig is what a coordinator is told at start-up.
+type agentConfig struct {
+	ID              checkpoint.NodeID
+	Bind, Advertise string
+	GossipBind      string
+	Join            []string
+	DataDir         string
+	BootstrapExpect int
+	Raft            coordinator.RaftTiming
+	Timing          coordinator.Timing
+	Replicas        int
+	Logger          *slog.Logger
+}
+
+func (c agentConfig) validate() error {
+	if err := daemon.CheckID(string(c.ID)); err != nil {
+		return err
+	}
+	for flag, addr := range map[string]string{"bind": c.Bind, "gossip-bind": c.GossipBind} {
+		if err := daemon.CheckAddress(flag, addr); err != nil {
+			return err
+		}
+	}
+	for _, addr := range c.Join {
+		if err := daemon.CheckAddress("join", addr); err != nil {
+			return err
+		}
+	}
+	switch {
+	case c.DataDir == "":
+		return errors.New("--data-dir is missing: name a directory for this coordinator's Raft files")
+	case c.BootstrapExpect < 1:
+		return fmt.Errorf("--bootstrap-expect %d: must be at least 1; 3 is usual", c.BootstrapExpect)
+	case c.Replicas < 1:
+		return fmt.Errorf("--replicas %d: must be at least 1", c.Replicas)
+	}
+	return c.Raft.Validate()
+}
+
+const (
+	// raftPool is how many idle connections Raft keeps to each peer.
+	raftPool = 3
+	// raftTimeout bounds Raft's reads and writes on a connection.
+	raftTimeout = 10 * time.Second
+	// stopTimeout bounds each step of a graceful stop.
+	stopTimeout = 3 * time.Second
+)
+
+// agent is a running coordinator: its ports, gossip, replica and services.
+type agent struct {
+	cfg         agentConfig
+	log         *slog.Logger
+	mux         *transport.Mux
+	server      *transport.Server
+	dialer      *transport.Dialer
+	gossip      *membership.Gossip
+	coordinator *coordinator.Coordinator
+}
+
+// newAgent opens the coordinator's ports and its data directory. It takes part in nothing before run.
+func newAgent(cfg agentConfig) (_ *agent, err error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	a := &agent{cfg: cfg, log: cfg.Logger.With("coordinator", cfg.ID), dialer: transport.NewDialer(transport.DialerOptions{})}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	if a.mux, err = transport.Listen(cfg.Bind, transport.MuxOptions{Advertise: cfg.Advertise, Logger: a.log}); err != nil {
+		return nil, err
+	}
+	if a.gossip, err = membership.New(a.gossipConfig()); err != nil {
+		return nil, err
+	}
+	stores, err := coordinator.OpenStores(cfg.DataDir, a.log)
+	if err != nil {
+		return nil, err
+	}
+	peers := node.StorePeers(a.gossip, a.dialer, "")
+	a.coordinator, err = coordinator.New(
+		coordinator.Config{
+			ID: cfg.ID, Address: a.address(), BootstrapExpect: cfg.BootstrapExpect, Raft: cfg.Raft, Timing: cfg.Timing,
+			Logger: cfg.Logger,
+		},
+		coordinator.Deps{
+			Stores: stores,
+			Transport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+				Stream: a.mux.Raft(), MaxPool: raftPool, Timeout: raftTimeout, Logger: coordinator.RaftLogger(a.log),
+			}),
+			Store:     statestore.NewRemote(peers, statestore.Options{Replicas: cfg.Replicas, Logger: a.log}),
+			Forward:   a.forward,
+			Forwarded: transport.Forwarded,
+			Members:   a.members,
+		})
+	if err != nil {
+		return nil, errors.Join(err, stores.Close())
+	}
+	a.server = transport.NewServer(transport.ServerOptions{
+		Sessions: sessions{a.coordinator}, API: a.coordinator.Service(), Logger: a.log,
+	})
+	return a, nil
+}
+
+// forward returns the client API of another coordinator, for calls that it may not forward again.
+func (a *agent) forward(address string) api.Service {
+	return transport.NewClient([]string{address}, transport.ClientOptions{Dialer: a.dialer, Forwarding: true})
+}
+
+// sessions hands the nodes' sessions to the coordinator, which has its own name for the stream.
+type sessions struct{ coordinator *coordinator.Coordinator }
+
+func (s sessions) ServeSession(ctx context.Context, hello checkpoint.Hello, stream transport.NodeSession) error {
+	return s.coordinator.ServeSession(ctx, hello, stream)
+}
+
+func (a *agent) address() string {
+	if a.cfg.Advertise != "" {
+		return a.cfg.Advertise
+	}
+	return a.mux.Addr().String()
+}
+
+func (a *agent) gossipConfig() membership.Config {
+	var b [8]byte
+	rand.Read(b[:]) // never fails: crypto/rand aborts the program instead
+	g := membership.DefaultConfig()
+	g.Self = membership.Member{
+		ID: a.cfg.ID, Role: membership.RoleCoordinator, RPCAddr: a.address(), Version: version.Version,
+		Incarnation: checkpoint.Incarnation(binary.BigEndian.Uint64(b[:]) | 1), BootstrapExpect: a.cfg.BootstrapExpect,
+	}
+	g.BindAddr, g.Join, g.Logger = a.cfg.GossipBind, a.cfg.Join, a.log
+	return g
+}
+
+// run serves until ctx is done, or until something it cannot do without fails. A stop hands leadership over
+// first, and is seen by the others as leaving, not as failing.
+func (a *agent) run(ctx context.Context) error {
+	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	var running, leading sync.WaitGroup
+	start := func(group *sync.WaitGroup, ctx context.Context, what string, run func(context.Context) error) {
+		group.Go(func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				cancel(fmt.Errorf("%s: %w", what, err))
+			}
+		})
+	}
+	coordinate, stopCoordinating := context.WithCancel(work)
+	start(&leading, coordinate, "coordinator", a.coordinator.Run)
+	start(&running, work, "server", func(context.Context) error { return a.server.Serve(a.mux.GRPC()) })
+	start(&running, work, "gossip", a.gossip.Run)
+	start(&running, work, "membership", a.follow)
+	a.log.Info("coordinator is up", "address", a.address(), "gossip", a.gossip.LocalAddr(),
+		"bootstrap_expect", a.cfg.BootstrapExpect, "data_dir", a.cfg.DataDir)
+
+	select {
+	case <-ctx.Done():
+	case <-work.Done():
+	}
+	stopCoordinating()
+	leading.Wait() // leadership is handed over while sessions and gossip still work
+	if work.Err() == nil {
+		a.sayGoodbye()
+	}
+	cancel(nil)
+	err := context.Cause(work)
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	err = errors.Join(err, a.closeServer())
+	running.Wait()
+	return errors.Join(err, a.close())
+}
+
+func (a *agent) sayGoodbye() {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	if err := a.gossip.Leave(ctx); err != nil {
+		a.log.Warn("others may take this stop for a failure", "cause", err)
+	}
+}
+
+func (a *agent) closeServer() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	if err := a.server.Close(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// close releases what newAgent has opened and the coordinator does not own.
+func (a *agent) close() error {
+	var closers []io.Closer
+	if a.gossip != nil {
+		closers = append(closers, a.gossip)
+	}
+	closers = append(closers, a.dialer)
+	if a.mux != nil {
+		closers = append(closers, a.mux)
+	}
+	var err error
+	for _, c := range closers {
+		err = errors.Join(err, c.Close())
+	}
+	return err
+}
+
+// follow tells the coordinator what gossip says: who could form a cluster, and which nodes have gone.
+func (a *agent) follow(ctx context.Context) error {
+	a.coordinator.SetPeers(a.peers())
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case event, open := <-a.gossip.Events():
+			if !open {
+				<-ctx.Done()
+				return nil
+			}
+			m := event.Member
+			a.log.Info("member", "id", m.ID, "role", m.Role, "state", m.State, "address", m.RPCAddr)
+			switch {
+			case m.Role == membership.RoleCoordinator:
+				a.coordinator.SetPeers(a.peers())
+			case m.State == membership.StateFailed:
+				a.coordinator.NodeFailed(m.ID, m.Incarnation)
+			case m.State == membership.StateLeft:
+				a.coordinator.NodeLeft(m.ID, m.Incarnation)
+			}
+		}
+	}
+}
+
+// peers returns the living coordinators, this one included.
+func (a *agent) peers() []coordinator.Peer {
+	var peers []coordinator.Peer
+	for _, m := range a.gossip.Members() {
+		if m.Role == membership.RoleCoordinator && m.State == membership.StateAlive {
+			peers = append(peers, coordinator.Peer{ID: m.ID, Address: m.RPCAddr, BootstrapExpect: m.BootstrapExpect})
+		}
+	}
+	return peers
+}
+
+func (a *agent) members() []api.Member {
+	var members []api.Member
+	for _, m := range a.gossip.Members() {
+		members = append(members, api.Member{
+			ID: string(m.ID), Role: string(m.Role), Address: m.RPCAddr, Gossip: m.GossipAddr, State: m.State.String(), Version: m.Version,
+		})
+	}
+	slices.SortFunc(members, func(x, y api.Member) int {
+		return strings.Compare(x.Role+"/"+x.ID, y.Role+"/"+y.ID)
+	})
+	return members
+}

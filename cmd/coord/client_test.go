@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cairn/api"
+)
+
+func TestAddressesToDial(t *testing.T) {
+	for _, c := range []struct {
+		name, env string
+		args      []string
+		want      []string
+	}{
+		{"default", "", nil, []string{"127.0.0.1:7480"}},
+		{"flag", "", []string{"--addr", "a:1"}, []string{"a:1"}},
+		{"flag before the command", "", []string{"--addr=a:1", "members"}, []string{"a:1"}},
+		{"repeated and separated", "", []string{"--addr", "a:1,b:2,", "--addr", " c:3"}, []string{"a:1", "b:2", "c:3"}},
+		{"environment", "a:1, b:2", nil, []string{"a:1", "b:2"}},
+		{"flag wins over the environment", "a:1", []string{"--addr", "b:2"}, []string{"b:2"}},
+		{"IPv6", "", []string{"--addr", "[::1]:7480"}, []string{"[::1]:7480"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv("CAIRN_ADDR", c.env)
+			args := c.args
+			if !slices.Contains(args, "members") {
+				args = append([]string{"members"}, args...)
+			}
+			b := newBench()
+			if r := b.run(t, args...); r.code != 0 || !slices.Equal(b.dialed, c.want) {
+				t.Errorf("exit code %d, %s; dialed %q, want %q", r.code, r.stderr, b.dialed, c.want)
+			}
+		})
+	}
+}
+
+func TestWrongCommandLinesReachNobody(t *testing.T) {
+	for args, want := range map[string]string{
+		"statuss":                                `unknown command "statuss" for "coord"; known: checkpoint, job, members, operator, status, version; did you mean "status"?`,
+		"job foo":                                `unknown command "foo" for "coord job"; known: cancel, list, show, submit`,
+		"checkpoint lst wc":                      `unknown command "lst" for "coord checkpoint"; known: list, show, trigger; did you mean "list"?`,
+		"operator transfer":                      `unknown command "transfer" for "coord operator"; known: raft`,
+		"operator raft x":                        `unknown command "x" for "coord operator raft"; known: list-peers, transfer-leadership`,
+		"status --watchh":                        `unknown flag "--watchh" for "coord status"; known: --addr, --help, --json, --timeout, --watch; did you mean "--watch"?`,
+		"status now":                             `"coord status" takes no arguments, got "now"`,
+		"job show":                               `"coord job show" needs JOB, got 0 of 1 arguments`,
+		"job list wc":                            `"coord job list" takes no arguments, got "wc"`,
+		"checkpoint show wc":                     `"coord checkpoint show" needs JOB ID, got 1 of 2 arguments`,
+		"members --timeout 0s":                   `--timeout 0s: must be positive`,
+		"members --timeout 5":                    `coord members: invalid value "5" for flag -timeout: parse error`,
+		"members --addr c1":                      `--addr "c1": must be host:port, for example 127.0.0.1:7480`,
+		"job submit p --param x":                 `coord job submit: invalid value "x" for flag -param: want KEY=VALUE`,
+		"job submit p --param =x":                `coord job submit: invalid value "=x" for flag -param: want KEY=VALUE`,
+		"job submit p --set a=1 --set a=2":       `coord job submit: invalid value "a=2" for flag -set: a is given twice`,
+		"job submit p --interval often":          `coord job submit: invalid value "often" for flag -interval: parse error`,
+		"job submit --name n --param input=/tmp": `"coord job submit" needs PROGRAM, got 0 of 1 arguments`,
+	} {
+		b := newBench()
+		r := b.run(t, strings.Fields(args)...)
+		if first, _, _ := strings.Cut(r.stderr, "\n"); r.code != 2 || first != "Error: "+want || r.stdout != "" {
+			t.Errorf("%s: exit code %d and %q, want 2 and %q", args, r.code, r.stderr, want)
+		}
+		if b.dialed != nil {
+			t.Errorf("%s: dialed %q", args, b.dialed)
+		}
+	}
+}
+
+func TestErrorsOfTheClusterArePrintedOnce(t *testing.T) {
+	for _, args := range []string{
+		"members", "job list", "job show wordcount", "job submit wordcount", "job cancel wordcount", "job cancel wordcount --wait",
+		"checkpoint list wordcount", "checkpoint show wordcount 41", "checkpoint trigger wordcount", "operator raft list-peers",
+		"operator raft transfer-leadership",
+	} {
+		b := newBench()
+		b.service.err = api.Errorf(api.Unavailable, "waiting for 1 more coordinator")
+		r := b.run(t, strings.Fields(args+" --json")...)
+		if r != (result{1, "", "Error: waiting for 1 more coordinator\n"}) {
+			t.Errorf("%s: %+v", args, r)
+		}
+		if b.closed != 1 {
+			t.Errorf("%s: the client was closed %d times, want once", args, b.closed)
+		}
+	}
+	r := newBench().run(t, "job", "show", "nope")
+	if r != (result{1, "", `Error: unknown job "nope"; known are wordcount` + "\n"}) {
+		t.Errorf("unknown job: %+v", r)
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	for _, c := range []struct {
+		args string
+		want time.Duration
+	}{
+		{"status", 5 * time.Second},
+		{"status --timeout 90s", 90 * time.Second},
+		{"checkpoint trigger wordcount", 10 * time.Minute},
+		{"checkpoint trigger wordcount --timeout 1s", time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench()
+			b.service.status = func(ctx context.Context) (api.Status, error) { <-ctx.Done(); return api.Status{}, ctx.Err() }
+			b.service.trigger = func(ctx context.Context) (api.Checkpoint, error) { <-ctx.Done(); return api.Checkpoint{}, ctx.Err() }
+			start := time.Now()
+			r := b.run(t, strings.Fields(c.args)...)
+			want := "Error: no answer from 127.0.0.1:7480 within --timeout " + c.want.String() + "\n"
+			if took := time.Since(start); r != (result{1, "", want}) || took != c.want {
+				t.Errorf("%s: %+v after %s, want %q after %s", c.args, r, took, want, c.want)
+			}
+		})
+	}
+}
+
+func TestTheClustersReasonForATimeoutIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		b.service.status = func(ctx context.Context) (api.Status, error) {
+			<-ctx.Done()
+			return api.Status{}, api.Errorf(api.Unavailable, "no coordinator answers at a:1: no answer")
+		}
+		if r := b.run(t, "status"); r != (result{1, "", "Error: no coordinator answers at a:1: no answer\n"}) {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+func TestInterrupt(t *testing.T) {
+	b := newBench()
+	b.service.trigger = func(ctx context.Context) (api.Checkpoint, error) {
+		close(b.interrupt)
+		<-ctx.Done()
+		return api.Checkpoint{}, ctx.Err()
+	}
+	if r := b.run(t, "checkpoint", "trigger", "wordcount"); r != (result{1, "", "Error: interrupted\n"}) {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	for _, args := range []string{"version", "--version", "version --json"} {
+		b := newBench()
+		r := b.run(t, strings.Fields(args)...)
+		if r.code != 0 || !strings.Contains(r.stdout, "dev") || b.dialed != nil {
+			t.Errorf("%s: %+v, dialed %q", args, r, b.dialed)
+		}
+	}
+}
+
+func TestDialClusterNamesWhatItCannotReach(t *testing.T) {
+	service, closer, err := dialCluster([]string{"127.0.0.1:1"}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := service.Status(t.Context()); api.CodeOf(err) != api.Unavailable || !strings.Contains(err.Error(), "127.0.0.1:1") {
+		t.Errorf("status of nobody: %v", err)
+	}
+	if err := closer.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"cairn/api"
+)
+
+const exampleJobID = "0123456789abcdef0123456789abcdef"
+
+var exampleNow = time.Date(2026, time.November, 21, 8, 30, 0, 0, time.UTC)
+
+func ago(d time.Duration) int64 { return exampleNow.Add(-d).UnixMilli() }
+
+// exampleService is a small healthy cluster, with a job under way.
+func exampleService() *fakeService {
+	job := exampleJob()
+	return &fakeService{
+		status: func(context.Context) (api.Status, error) { return exampleStatus(), nil },
+		members: []api.Member{
+			{ID: "c1", Role: "coordinator", Address: "10.0.0.1:7480", Gossip: "10.0.0.1:7481", State: "alive", Version: "v0.1.0"},
+			{ID: "n1", Role: "node", Address: "10.0.0.1:7490", Gossip: "10.0.0.1:7491", State: "failed", Version: "v0.1.0"},
+		},
+		jobs: []api.Job{job.Job, {
+			JobSummary: api.JobSummary{ID: "fedcba9876543210fedcba9876543210", Name: "letters", State: "CREATED"},
+			Program:    "letters", SubmittedAt: ago(3 * time.Second), Reason: "needs 14 slots, 12 free",
+		}},
+		job:         job,
+		cancel:      withState(job.Job, "CANCELLING", 0),
+		checkpoints: exampleCheckpoints(),
+		checkpoint: api.CheckpointDetail{
+			Checkpoint: exampleCheckpoints()[1], Retained: true, Manifest: "aa11bb22",
+			Subtasks: []api.SubtaskCheckpoint{
+				{ID: "source[0]", Node: "n1", Acknowledged: true, StateSize: 2048, StartDelayMillis: 1, AlignmentMillis: 0, SyncMillis: 2, AsyncMillis: 31},
+				{ID: "count[0]", Node: "n2"},
+			},
+		},
+		trigger: func(context.Context) (api.Checkpoint, error) { return exampleCheckpoints()[1], nil },
+		peers:   exampleStatus().Voters,
+		leader:  api.Leader{ID: "c2", Term: 4, Address: "10.0.0.2:7480"},
+	}
+}
+
+func exampleStatus() api.Status {
+	return api.Status{
+		Leader: api.Leader{ID: "c1", Term: 3, Address: "10.0.0.1:7480"},
+		Voters: []api.Voter{
+			{ID: "c1", Address: "10.0.0.1:7480", State: "leader"},
+			{ID: "c2", Address: "10.0.0.2:7480", State: "follower", LastContactMillis: 12},
+			{ID: "c3", Address: "10.0.0.3:7480", State: "failed", LastContactMillis: -1},
+		},
+		FailureTolerance: 0,
+		Problems:         []string{"coordinator c3 at 10.0.0.3:7480 does not follow the leader", "node n2 at 10.0.0.2:7490 is lost"},
+		Nodes: []api.Node{
+			{ID: "n1", Address: "10.0.0.1:7490", State: "alive", Slots: 4, UsedSlots: 4},
+			{ID: "n2", Address: "10.0.0.2:7490", State: "lost", Slots: 4},
+		},
+		Jobs: []api.JobSummary{
+			exampleJob().JobSummary,
+			{ID: "fedcba9876543210fedcba9876543210", Name: "letters", State: "CREATED"},
+		},
+	}
+}
+
+func exampleJob() api.JobDetail {
+	return api.JobDetail{
+		Job: api.Job{
+			JobSummary: api.JobSummary{
+				ID: exampleJobID, Name: "wordcount", State: "RUNNING", Attempt: 2, Restarts: 1,
+				Checkpoints: api.CheckpointSummary{
+					LastCompletedID: 41, LastCompletedAt: ago(900 * time.Millisecond), InProgress: 1, Completed: 39, Failed: 2,
+				},
+			},
+			Program: "wordcount", SubmittedAt: ago(5 * time.Minute),
+		},
+		Params:       map[string]string{"output": "/tmp/words", "input": "/usr/share/doc,/usr/src"},
+		Config:       map[string]string{"checkpointing.interval": "500ms"},
+		RestoredFrom: 17,
+		Vertices: []api.Vertex{
+			{ID: "source", Name: "source -> split", Parallelism: 4, MaxParallelism: 128},
+			{ID: "count", Name: "count", Parallelism: 4, MaxParallelism: 128},
+		},
+		Subtasks: []api.Subtask{
+			{ID: "source[0]", Node: "n1", Status: "RUNNING"},
+			{ID: "count[0]", Node: "n2", Status: "INITIALIZING"},
+		},
+	}
+}
+
+func exampleCheckpoints() []api.Checkpoint {
+	return []api.Checkpoint{
+		{
+			ID: 42, Status: "in_progress", Kind: "checkpoint", Attempt: 2, BeganTerm: 3, TriggerTimestamp: ago(400 * time.Millisecond),
+			EndToEndDurationMillis: 400, StateSize: 512, NumSubtasks: 14, NumAcknowledgedSubtasks: 3,
+		},
+		{
+			ID: 41, Status: "completed", Kind: "checkpoint", Attempt: 2, BeganTerm: 2, EndedTerm: 3, TriggerTimestamp: ago(time.Second),
+			EndToEndDurationMillis: 83, StateSize: 3 << 20, NumSubtasks: 14, NumAcknowledgedSubtasks: 14,
+		},
+		{
+			ID: 40, Status: "failed", Kind: "checkpoint", Attempt: 1, BeganTerm: 2, EndedTerm: 2, TriggerTimestamp: ago(2 * time.Hour),
+			EndToEndDurationMillis: 600_000, StateSize: 1 << 10, NumSubtasks: 14, NumAcknowledgedSubtasks: 13,
+			FailureMessage: "checkpoint_expired: count[0] on n2\nhas not acknowledged",
+		},
+	}
+}
+
+func withState(job api.Job, state string, endedAt int64) api.Job {
+	job.State, job.EndedAt = state, endedAt
+	return job
+}

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"cairn/api"
+	"cairn/internal/cliargs"
+)
+
+var update = flag.Bool("update", false, "write what the commands print to testdata instead of comparing it")
+
+// fakeService answers from its fields. A method whose answer is of no interest to the test returns what
+// exampleService has.
+type fakeService struct {
+	status      func(context.Context) (api.Status, error)
+	members     []api.Member
+	jobs        []api.Job
+	job         api.JobDetail
+	showJob     func(ctx context.Context, ref string) (api.JobDetail, error) // in place of job
+	submitted   []api.SubmitJobRequest
+	canceled    []string
+	cancel      api.Job
+	checkpoints []api.Checkpoint
+	checkpoint  api.CheckpointDetail
+	trigger     func(context.Context) (api.Checkpoint, error)
+	peers       []api.Voter
+	leader      api.Leader
+	target      *string // of the last TransferLeadership
+	err         error   // of every method that has no function
+}
+
+var _ api.Service = (*fakeService)(nil)
+
+func (f *fakeService) Status(ctx context.Context) (api.Status, error) { return f.status(ctx) }
+func (f *fakeService) Members(context.Context) ([]api.Member, error)  { return f.members, f.err }
+func (f *fakeService) ListJobs(context.Context) ([]api.Job, error)    { return f.jobs, f.err }
+func (f *fakeService) RaftPeers(context.Context) ([]api.Voter, error) { return f.peers, f.err }
+
+func (f *fakeService) SubmitJob(_ context.Context, req api.SubmitJobRequest) (api.Job, error) {
+	f.submitted = append(f.submitted, req)
+	return f.job.Job, f.err
+}
+
+func (f *fakeService) ShowJob(ctx context.Context, ref string) (api.JobDetail, error) {
+	if f.showJob != nil {
+		return f.showJob(ctx, ref)
+	}
+	return f.job, f.known(ref)
+}
+
+func (f *fakeService) CancelJob(_ context.Context, ref string) (api.Job, error) {
+	f.canceled = append(f.canceled, ref)
+	return f.cancel, f.known(ref)
+}
+
+func (f *fakeService) ListCheckpoints(_ context.Context, ref string) ([]api.Checkpoint, error) {
+	return f.checkpoints, f.known(ref)
+}
+
+func (f *fakeService) ShowCheckpoint(_ context.Context, ref string, id uint64) (api.CheckpointDetail, error) {
+	if id != f.checkpoint.ID {
+		return api.CheckpointDetail{}, api.Errorf(api.NotFound, "job %s has no checkpoint %d", ref, id)
+	}
+	return f.checkpoint, f.known(ref)
+}
+
+func (f *fakeService) TriggerCheckpoint(ctx context.Context, ref string) (api.Checkpoint, error) {
+	if err := f.known(ref); err != nil {
+		return api.Checkpoint{}, err
+	}
+	return f.trigger(ctx)
+}
+
+func (f *fakeService) TransferLeadership(_ context.Context, target string) (api.Leader, error) {
+	f.target = &target
+	return f.leader, f.err
+}
+
+// known returns the error for a job that there is not.
+func (f *fakeService) known(ref string) error {
+	if f.err == nil && ref != f.job.Name && ref != f.job.ID {
+		return api.Errorf(api.NotFound, "unknown job %q; known are %s", ref, f.job.Name)
+	}
+	return f.err
+}
+
+// bench runs commands against a fake service.
+type bench struct {
+	service  *fakeService
+	terminal bool
+	now      func() time.Time
+	out      io.Writer // what the commands write to besides the result, if not nil
+	// interrupt, when closed, is the user's interrupt.
+	interrupt chan struct{}
+
+	dialed  []string      // addresses of the last dial
+	timeout time.Duration // of the last dial
+	closed  int
+}
+
+func newBench() *bench {
+	return &bench{
+		service: exampleService(), now: func() time.Time { return exampleNow }, interrupt: make(chan struct{}),
+	}
+}
+
+// result is what a run of coord leaves behind.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+func (b *bench) run(t *testing.T, args ...string) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	out := io.Writer(&stdout)
+	if b.out != nil {
+		out = io.MultiWriter(&stdout, b.out)
+	}
+	con := &console{out: out, terminal: b.terminal, now: b.now, dial: b.dial, untilInterrupted: b.untilInterrupted}
+	app := newApp(clientCommands(con))
+	app.Writer, app.ErrWriter = out, &stderr
+	code := cliargs.Run(t.Context(), app, args)
+	return result{code, stdout.String(), stderr.String()}
+}
+
+func (b *bench) dial(addrs []string, timeout time.Duration) (api.Service, io.Closer, error) {
+	b.dialed, b.timeout = addrs, timeout
+	return b.service, closerFunc(func() error { b.closed++; return nil }), nil
+}
+
+func (b *bench) untilInterrupted(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(parent)
+	done := make(chan struct{}) // closed when the goroutine has ended
+	go func() {
+		defer close(done)
+		select {
+		case <-b.interrupt:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(); <-done }
+}
+
+type closerFunc func() error
+
+func (f closerFunc) Close() error { return f() }
+
+// failingWriter is a standard output that is gone.
+type failingWriter struct{}
+
+var errGone = errors.New("nobody reads this")
+
+func (failingWriter) Write([]byte) (int, error) { return 0, errGone }
+
+// golden compares got with the file of that name in testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got:\n%s\nwant, as in %s:\n%s", got, path, want)
+	}
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"cairn/api"
+)
+
+func TestOutput(t *testing.T) {
+	for _, c := range []struct{ golden, args string }{
+		{"status", "status"},
+		{"members", "members"},
+		{"job_list", "job list"},
+		{"job_show", "job show wordcount"},
+		{"job_submit", "job submit wordcount"},
+		{"job_cancel", "job cancel wordcount"},
+		{"checkpoint_list", "checkpoint list wordcount"},
+		{"checkpoint_show", "checkpoint show wordcount 41"},
+		{"checkpoint_trigger", "checkpoint trigger wordcount"},
+		{"raft_list_peers", "operator raft list-peers"},
+		{"raft_transfer_leadership", "operator raft transfer-leadership --to c2"},
+		{"raft_transfer_leadership", "operator transfer-leadership --to c2"},
+	} {
+		// The flag stands last, behind the arguments, where people put it.
+		for _, form := range []struct{ suffix, flag string }{{".txt", ""}, {".json", " --json"}} {
+			t.Run(c.args+form.flag, func(t *testing.T) {
+				b := newBench()
+				r := b.run(t, strings.Fields(c.args+form.flag)...)
+				if r.code != 0 || r.stderr != "" {
+					t.Fatalf("exit code %d, stderr %q", r.code, r.stderr)
+				}
+				if b.closed != 1 {
+					t.Errorf("the client was closed %d times, want once", b.closed)
+				}
+				golden(t, c.golden+form.suffix, r.stdout)
+			})
+		}
+	}
+}
+
+func TestTablesFitTheTerminal(t *testing.T) {
+	for _, args := range []string{
+		"status", "members", "job show wordcount", "checkpoint show wordcount 41", "operator raft list-peers",
+	} {
+		for line := range strings.Lines(newBench().run(t, strings.Fields(args)...).stdout) {
+			if line = strings.TrimSuffix(line, "\n"); len(line) > 80 || strings.TrimRight(line, " ") != line {
+				t.Errorf("%s: line of %d characters: %q", args, len(line), line)
+			}
+		}
+	}
+}
+
+func TestOutputOfNothing(t *testing.T) {
+	empty := func() *bench {
+		b := newBench()
+		b.service.members, b.service.jobs, b.service.checkpoints, b.service.peers = nil, nil, nil, nil
+		b.service.job = api.JobDetail{Job: b.service.job.Job}
+		b.service.checkpoint.Subtasks = nil
+		return b
+	}
+	for args, want := range map[string]string{
+		"members":                   "No members.\n",
+		"job list":                  "No job was submitted.\n",
+		"checkpoint list wordcount": "No checkpoint was triggered.\n",
+		"operator raft list-peers":  "No coordinator votes yet.\n",
+	} {
+		if r := empty().run(t, strings.Fields(args)...); r.code != 0 || r.stdout != want {
+			t.Errorf("%s: exit code %d and %q, want %q", args, r.code, r.stdout, want)
+		}
+		if r := empty().run(t, strings.Fields(args+" --json")...); r.code != 0 || r.stdout != "[]\n" {
+			t.Errorf("%s --json: exit code %d and %q, want an empty array", args, r.code, r.stdout)
+		}
+	}
+	for _, args := range []string{"job show wordcount", "checkpoint show wordcount 41"} {
+		if r := empty().run(t, strings.Fields(args+" --json")...); r.code != 0 || strings.Contains(r.stdout, "null") {
+			t.Errorf("%s --json: exit code %d, want no null in:\n%s", args, r.code, r.stdout)
+		}
+	}
+}
+
+func TestOutputThatGoesNowhereIsAnError(t *testing.T) {
+	for _, args := range []string{
+		"status", "status --json", "members", "job list", "job show wordcount", "job submit wordcount", "job cancel wordcount",
+		"checkpoint list wordcount", "checkpoint show wordcount 41", "checkpoint trigger wordcount", "version",
+	} {
+		b := newBench()
+		b.out = failingWriter{}
+		if r := b.run(t, strings.Fields(args)...); r.code != 1 || r.stderr != "Error: "+errGone.Error()+"\n" {
+			t.Errorf("%s: exit code %d and %q", args, r.code, r.stderr)
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cairn/api"
+)
+
+func TestSubmitSendsWhatWasTyped(t *testing.T) {
+	for _, c := range []struct {
+		args string
+		want api.SubmitJobRequest
+	}{
+		{"wc", api.SubmitJobRequest{Program: "wc", Params: map[string]string{}, Config: map[string]string{}}},
+		{
+			"--name n wc --param input=/a,/b --param expr=x=y --param empty= --set checkpointing.retain=5",
+			api.SubmitJobRequest{
+				Program: "wc", Name: "n", Params: map[string]string{"input": "/a,/b", "expr": "x=y", "empty": ""},
+				Config: map[string]string{"checkpointing.retain": "5"},
+			},
+		},
+		{
+			"wc --interval 500ms --set restart.max_attempts=1",
+			api.SubmitJobRequest{
+				Program: "wc", Params: map[string]string{},
+				Config: map[string]string{"checkpointing.interval": "500ms", "restart.max_attempts": "1"},
+			},
+		},
+		{
+			"wc --interval 0s", // manual checkpoints only: not the same as leaving it out
+			api.SubmitJobRequest{
+				Program: "wc", Params: map[string]string{}, Config: map[string]string{"checkpointing.interval": "0s"},
+			},
+		},
+	} {
+		b := newBench()
+		r := b.run(t, append([]string{"job", "submit"}, strings.Fields(c.args)...)...)
+		if r.code != 0 || len(b.service.submitted) != 1 {
+			t.Errorf("%s: %+v, %d jobs submitted", c.args, r, len(b.service.submitted))
+			continue
+		}
+		got := b.service.submitted[0]
+		if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: sent %+v, want %+v", c.args, got, c.want)
+		}
+	}
+}
+
+func TestSubmitRefusesTwoIntervals(t *testing.T) {
+	b := newBench()
+	r := b.run(t, "job", "submit", "wc", "--interval", "1s", "--set", "checkpointing.interval=2s")
+	if r.code != 2 || !strings.Contains(r.stderr, "give one of them") || len(b.service.submitted) != 0 {
+		t.Errorf("%+v, submitted %v", r, b.service.submitted)
+	}
+}
+
+func TestSubmitSaysWhatTheJobWaitsFor(t *testing.T) {
+	b := newBench()
+	b.service.job.Job = withState(b.service.job.Job, "CREATED", 0)
+	b.service.job.Reason = "needs 14 slots, 12 free"
+	if r := b.run(t, "job", "submit", "wc"); !strings.Contains(r.stdout, ": CREATED, needs 14 slots, 12 free.\n") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestKeyValues(t *testing.T) {
+	got, err := keyValues("param", []string{"a=1", "b=x,y=z"})
+	if want := map[string]string{"a": "1", "b": "x,y=z"}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+	if _, err := keyValues("param", []string{"a"}); err == nil || err.Error() != `--param "a": want KEY=VALUE` {
+		t.Errorf("error %v", err)
+	}
+}
+
+// cancel runs "coord job cancel wordcount --wait" while the job is seen in the given states, a question apart. An
+// empty state is a cluster without leader.
+func cancel(t *testing.T, b *bench, states []string, args ...string) (r result, took time.Duration) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b.interrupt = make(chan struct{}) // of this bubble
+		b.service.showJob = func(_ context.Context, ref string) (api.JobDetail, error) {
+			if ref != exampleJobID {
+				t.Errorf("asked for job %q, want its ID", ref)
+			}
+			state := states[0]
+			if len(states) > 1 {
+				states = states[1:]
+			}
+			if state == "" {
+				return api.JobDetail{}, api.Errorf(api.Unavailable, "no leader")
+			}
+			ended := int64(0)
+			if state != "CANCELLING" {
+				ended = ago(0)
+			}
+			return api.JobDetail{Job: withState(exampleJob().Job, state, ended)}, nil
+		}
+		start := time.Now()
+		r = b.run(t, append([]string{"job", "cancel", "wordcount", "--wait"}, args...)...)
+		took = time.Since(start)
+	})
+	return r, took
+}
+
+func TestCancelWaits(t *testing.T) {
+	const name = "Job wordcount with ID " + exampleJobID
+	for _, c := range []struct {
+		name   string
+		states []string
+		args   []string
+		want   result
+		took   time.Duration
+	}{
+		{
+			"until it has ended, over a change of leader", []string{"CANCELLING", "", "CANCELLING", "CANCELED"}, nil,
+			result{0, name + " is CANCELED.\n", ""}, 4 * waitInterval,
+		},
+		{
+			"but it had failed first", []string{"CANCELLING", "FAILED"}, nil,
+			result{1, name + " is FAILED.\n", "Error: job wordcount was FAILED before it could be cancelled\n"}, 2 * waitInterval,
+		},
+		{
+			"no longer than it was told", []string{"CANCELLING"}, []string{"--timeout", "1100ms"},
+			result{1, "", "Error: job wordcount has not ended in time; it was CANCELLING when last seen\n"}, 1100 * time.Millisecond,
+		},
+		{
+			"ten minutes by default", []string{""}, nil,
+			result{1, "", "Error: job wordcount has not ended in time; it was CANCELLING when last seen\n"}, patientTimeout,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBench()
+			r, took := cancel(t, b, c.states, c.args...)
+			if r != c.want || took != c.took {
+				t.Errorf("%+v after %s, want %+v after %s", r, took, c.want, c.took)
+			}
+			if len(b.service.canceled) != 1 || b.service.canceled[0] != "wordcount" {
+				t.Errorf("cancelled %q", b.service.canceled)
+			}
+		})
+	}
+}
+
+func TestCancelGivesUpOnOtherErrors(t *testing.T) {
+	b := newBench()
+	b.service.showJob = func(context.Context, string) (api.JobDetail, error) {
+		return api.JobDetail{}, api.Errorf(api.NotFound, "no such job")
+	}
+	r := b.run(t, "job", "cancel", "wordcount", "--wait")
+	if r != (result{1, "", "Error: wait for the end of job wordcount: no such job\n"}) {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestCancelAsksAgainWhenACoordinatorHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench()
+		asked := 0
+		b.service.showJob = func(ctx context.Context, _ string) (api.JobDetail, error) {
+			if asked++; asked == 1 {
+				<-ctx.Done()
+				return api.JobDetail{}, api.Errorf(api.Unavailable, "no answer")
+			}
+			return api.JobDetail{Job: withState(exampleJob().Job, "CANCELED", ago(0))}, nil
+		}
+		start := time.Now()
+		r := b.run(t, "job", "cancel", "wordcount", "--wait")
+		if took := time.Since(start); r.code != 0 || asked != 2 || took > defaultTimeout+2*waitInterval {
+			t.Errorf("%+v after %d questions and %s", r, asked, took)
+		}
+	})
+}

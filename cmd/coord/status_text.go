@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"cairn/api"
+)
+
+func writeStatusText(w io.Writer, now time.Time, status api.Status) error {
+	healthy := "yes"
+	if !status.Healthy {
+		healthy = "no"
+	}
+	if err := writeFacts(w,
+		say("Leader", leaderText(status.Leader)),
+		say("Healthy", healthy),
+		say("Problems", status.Problems...),
+		say("Tolerates", "failure of "+count(status.FailureTolerance, "more coordinator")),
+	); err != nil {
+		return err
+	}
+	for _, section := range []func() error{
+		func() error { return writeVoters(w, status.Voters) },
+		func() error { return writeNodes(w, status.Nodes) },
+		func() error { return writeJobSummaries(w, now, status.Jobs) },
+	} {
+		if _, err := fmt.Fprintln(w); err != nil {
+			return err
+		}
+		if err := section(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func leaderText(l api.Leader) string {
+	switch {
+	case l.ID == "":
+		return "none"
+	case l.Address == "":
+		return fmt.Sprintf("%s, term %d", l.ID, l.Term)
+	}
+	return fmt.Sprintf("%s at %s, term %d", l.ID, l.Address, l.Term)
+}
+
+func writeVoters(w io.Writer, voters []api.Voter) error {
+	var rows [][]string
+	for _, v := range voters {
+		rows = append(rows, []string{v.ID, v.Address, v.State, lastContact(v.State, v.LastContactMillis)})
+	}
+	columns := []column{left("COORDINATOR"), left("ADDRESS"), left("STATE"), right("LAST CONTACT")}
+	return writeTable(w, "No coordinator votes yet.", columns, rows)
+}
+
+func writeNodes(w io.Writer, nodes []api.Node) error {
+	var rows [][]string
+	for _, n := range nodes {
+		rows = append(rows, []string{n.ID, n.Address, n.State, fmt.Sprintf("%d/%d", n.UsedSlots, n.Slots)})
+	}
+	columns := []column{left("NODE"), left("ADDRESS"), left("STATE"), right("SLOTS USED")}
+	return writeTable(w, "No node is known.", columns, rows)
+}
+
+func writeJobSummaries(w io.Writer, now time.Time, jobs []api.JobSummary) error {
+	var rows [][]string
+	for _, j := range jobs {
+		c := j.Checkpoints
+		rows = append(rows, []string{
+			j.Name, j.State, fmt.Sprint(j.Attempt), fmt.Sprint(j.Restarts), lastCompleted(now, c),
+			fmt.Sprint(c.InProgress), fmt.Sprint(c.Completed), fmt.Sprint(c.Failed),
+		})
+	}
+	columns := []column{
+		left("JOB"), left("STATE"), right("ATTEMPT"), right("RESTARTS"), left("LAST CHECKPOINT"),
+		right("PENDING"), right("DONE"), right("FAILED"),
+	}
+	return writeTable(w, "No job was submitted.", columns, rows)
+}
+
+// lastCompleted names the last completed checkpoint and says when it completed.
+func lastCompleted(now time.Time, c api.CheckpointSummary) string {
+	if c.LastCompletedID == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d, %s", c.LastCompletedID, age(now, c.LastCompletedAt))
+}

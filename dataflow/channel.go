@@ -1,0 +1,55 @@
+package dataflow
+
+import (
+	"context"
+	"fmt"
+
+	"cairn/checkpoint"
+)
+
+// ChannelID names one channel of an attempt: the way from one subtask to another along an edge of the job
+// graph. It is comparable.
+type ChannelID struct {
+	Job     checkpoint.JobID
+	Attempt checkpoint.Attempt
+	Edge    int // position in Topology.Edges
+	From    int // index of the sending subtask
+	To      int // index of the receiving subtask
+}
+
+// String names the channel in logs and errors.
+func (c ChannelID) String() string {
+	return fmt.Sprintf("job %s attempt %d edge %d: %d -> %d", c.Job, c.Attempt, c.Edge, c.From, c.To)
+}
+
+// FrameWriter sends frames down one channel, in order, for one goroutine.
+type FrameWriter interface {
+	// Write sends a frame. It blocks while the receiver's window is full, which is the flow control, until
+	// ctx is done. The frame is not kept after Write has returned.
+	Write(ctx context.Context, frame []byte) error
+	// Close ends the channel. It is called once.
+	Close() error
+}
+
+// FailingWriter is a FrameWriter that can be told why a channel broke. The ones that Task.Accept returns
+// implement it: a transport that knows the cause calls Fail in place of Close.
+type FailingWriter interface {
+	FrameWriter
+	Fail(cause error)
+}
+
+// Connector opens the channels of a task's outputs.
+type Connector interface {
+	// Connect opens a channel to a task on another node, or on this one. When it returns without error the
+	// receiving task has accepted the channel.
+	Connect(ctx context.Context, to checkpoint.NodeRef, id ChannelID) (FrameWriter, error)
+}
+
+// ChunkStore keeps the bytes of snapshots. Its methods are safe for concurrent use.
+type ChunkStore interface {
+	// Put returns when the chunk is durable on as many replicas as the store's policy says. It does not keep
+	// data.
+	Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, error)
+	// Get returns a chunk whose content has been verified. The caller does not change it.
+	Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error)
+}

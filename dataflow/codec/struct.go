@@ -1,0 +1,79 @@
+package codec
+
+import "fmt"
+
+// Pair holds two values, for streams of couples that are not worth a type of their own.
+type Pair[A, B any] struct {
+	First  A
+	Second B
+}
+
+// PairOf returns the codec of pairs whose halves have the given codecs.
+func PairOf[A, B any](first Codec[A], second Codec[B]) Codec[Pair[A, B]] {
+	return Struct2(first, second,
+		func(p Pair[A, B]) (A, B) { return p.First, p.Second },
+		func(a A, b B) Pair[A, B] { return Pair[A, B]{First: a, Second: b} })
+}
+
+// Struct2 returns the codec of a type that consists of two parts: split takes a value apart, join puts it
+// together again.
+func Struct2[T, A, B any](first Codec[A], second Codec[B], split func(T) (A, B), join func(A, B) T) Codec[T] {
+	return struct2[T, A, B]{first: first, second: second, split: split, join: join}
+}
+
+type struct2[T, A, B any] struct {
+	first  Codec[A]
+	second Codec[B]
+	split  func(T) (A, B)
+	join   func(A, B) T
+}
+
+func (c struct2[T, A, B]) Append(dst []byte, v T) []byte {
+	a, b := c.split(v)
+	return c.second.Append(c.first.Append(dst, a), b)
+}
+
+func (c struct2[T, A, B]) Decode(src []byte) (v T, n int, err error) {
+	a, n, err := c.first.Decode(src)
+	if err != nil {
+		return v, 0, err
+	}
+	b, m, err := c.second.Decode(src[n:])
+	if err != nil {
+		return v, 0, err
+	}
+	return c.join(a, b), n + m, nil
+}
+
+// Slice returns the codec of slices whose elements have the given codec, which must use at least one byte for
+// each: a count and the elements. A nil slice comes back empty.
+func Slice[T any](element Codec[T]) Codec[[]T] { return sliceCodec[T]{element} }
+
+type sliceCodec[T any] struct{ element Codec[T] }
+
+func (c sliceCodec[T]) Append(dst []byte, v []T) []byte {
+	dst = Uint64.Append(dst, uint64(len(v)))
+	for _, e := range v {
+		dst = c.element.Append(dst, e)
+	}
+	return dst
+}
+
+func (c sliceCodec[T]) Decode(src []byte) ([]T, int, error) {
+	count, n, err := Uint64.Decode(src)
+	if err != nil {
+		return nil, 0, err
+	}
+	if count > uint64(len(src)-n) { // before it is trusted with an allocation
+		return nil, 0, fmt.Errorf("%w: %d elements announced, %d bytes left", ErrShort, count, len(src)-n)
+	}
+	v := make([]T, 0, count)
+	for range count {
+		e, m, err := c.element.Decode(src[n:])
+		if err != nil {
+			return nil, 0, err
+		}
+		v, n = append(v, e), n+m
+	}
+	return v, n, nil
+}

@@ -1,0 +1,27 @@
+// Package dataflow is the job-graph API and the task runtime of Cairn.
+//
+// A job is a graph of operators over typed streams, built by a registered Program:
+//
+//	func build(g *dataflow.Graph, p *dataflow.Params) error {
+//		dir, err := p.Required("input")
+//		if err != nil {
+//			return err
+//		}
+//		lines := dataflow.From(g, "read", file.NewSource(dir), codec.String, dataflow.Parallelism(4))
+//		words := dataflow.FlatMap(lines, "split", codec.String, splitWords)
+//		byWord := dataflow.KeyBy(words, codec.String, func(word string) string { return word })
+//		counts := dataflow.Process(byWord, "count", countCodec, newCounter)
+//		dataflow.To(counts, "write", file.NewSink(out), dataflow.Parallelism(2))
+//		return nil
+//	}
+//
+// Operators with equal parallelism that follow each other without a change of partitioning are chained into
+// one vertex, whose instances run as tasks: within a task records pass by plain calls, between tasks they
+// travel in batches called frames, with checkpoint barriers in line.
+//
+// A Graph is built by one goroutine and read-only afterwards. A Task belongs to the goroutine that calls Run;
+// user code of a subtask (sources, functions, processors, sinks) runs on it and needs no locks. Functions
+// given to Map, Filter, FlatMap and KeyBy are shared by all subtasks of a process and must be safe for
+// concurrent use, and so must codecs. Trigger, NotifyComplete, NotifyAborted, Accept and Stats may be called
+// from any goroutine. A panic in user code fails its task and nothing else.
+package dataflow

@@ -1,0 +1,134 @@
+package dataflow
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"cairn/checkpoint"
+	"cairn/dataflow/codec"
+)
+
+// counter counts the records of each key and emits each count, and the total at the end.
+type counter struct{ count *ValueState[string, int64] }
+
+func (c *counter) Open(ctx *ProcessContext[string]) error {
+	c.count = NewValueState[string](ctx, "count", codec.Int64)
+	return nil
+}
+
+func (c *counter) Process(key string, _ string, emit func(string)) error {
+	n, _ := c.count.Get()
+	c.count.Put(n + 1)
+	emit(fmt.Sprintf("%s %d", key, n+1))
+	return nil
+}
+
+func (c *counter) Finish(emit func(string)) error {
+	for key, n := range c.count.All() {
+		emit(fmt.Sprintf("%s total %d", key, n))
+	}
+	return nil
+}
+
+// countingJob reads numbers, turns each into two words, counts the words, and writes the counts.
+func countingJob(t *testing.T, source numbers, out Sink[string], parallelism [3]int) *Graph {
+	t.Helper()
+	g := NewGraph()
+	nums := From(g, "read", source, codec.Int64, Parallelism(parallelism[0]))
+	words := FlatMap(nums, "split", codec.String, func(v int64, emit func(string)) {
+		emit(fmt.Sprintf("a%d", v%13))
+		emit(fmt.Sprintf("b%d", v%7))
+	})
+	keyed := KeyBy(words, codec.String, func(w string) string { return w })
+	counts := Process(keyed, "count", codec.String,
+		func() KeyedProcessor[string, string, string] { return &counter{} }, Parallelism(parallelism[1]))
+	To(counts, "write", out, Parallelism(parallelism[2]))
+	if err := g.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// countingOutput is what the job writes for n numbers, computed without it.
+func countingOutput(n int) []string {
+	counts := make(map[string]int)
+	var want []string
+	for v := range n {
+		for _, w := range []string{fmt.Sprintf("a%d", v%13), fmt.Sprintf("b%d", v%7)} {
+			counts[w]++
+			want = append(want, fmt.Sprintf("%s %d", w, counts[w]))
+		}
+	}
+	for w, c := range counts {
+		want = append(want, fmt.Sprintf("%s total %d", w, c))
+	}
+	slices.Sort(want)
+	return want
+}
+
+// TestI7_ExactlyOnce runs the job through kills, aborted checkpoints and completions that nobody heard of,
+// and compares what was committed with a run that never fails.
+func TestI7_ExactlyOnce(t *testing.T) {
+	want := countingOutput(600)
+	var killed, completed, aborted int
+	for seed := range uint64(60) {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rng := rand.New(rand.NewPCG(seed, 1))
+				out := newLedger[string]()
+				parallelism := [3]int{1 + rng.IntN(3), 1 + rng.IntN(4), 1 + rng.IntN(3)}
+				g := countingJob(t, numbers{n: 600, splits: 5, batch: 1 + rng.IntN(30), pace: true}, out, parallelism)
+				l := newLeader(t, g, seed, 6)
+				l.run()
+				got := out.output()
+				slices.Sort(got)
+				if !slices.Equal(got, want) {
+					t.Errorf("parallelism %v, %+v: %s", parallelism, l.counts, firstDifference(got, want))
+				}
+				killed += l.counts.killed
+				completed += l.counts.completed
+				aborted += l.counts.aborted
+			})
+		})
+	}
+	t.Logf("%d kills, %d checkpoints completed, %d aborted", killed, completed, aborted)
+	if killed < 60 || completed < 200 || aborted < 60 {
+		t.Errorf("only %d kills, %d completed and %d aborted checkpoints: the test has lost its teeth", killed, completed, aborted)
+	}
+}
+
+// TestB9_AtLeastOnceLosesNothing allows duplicates, which come after a restore, and nothing else.
+func TestB9_AtLeastOnceLosesNothing(t *testing.T) {
+	for seed := range uint64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			out := newLedger[string]()
+			g := countingJob(t, numbers{n: 400, splits: 3, batch: 9, pace: true}, out, [3]int{3, 2, 2})
+			l := newLeader(t, g, seed, 4)
+			l.mode = checkpoint.AtLeastOnce
+			l.run()
+			got := make(map[string]bool)
+			for _, line := range out.output() {
+				got[line] = true
+			}
+			for w, n := range map[string]int{"a0": 31, "b0": 58} {
+				for i := 1; i <= n; i++ {
+					if !got[fmt.Sprintf("%s %d", w, i)] {
+						t.Errorf("seed %d: %s %d is missing", seed, w, i)
+					}
+				}
+			}
+		})
+	}
+}
+
+func firstDifference(got, want []string) string {
+	for i := range min(len(got), len(want)) {
+		if got[i] != want[i] {
+			return fmt.Sprintf("%d lines, want %d; first difference at %d: %q, want %q", len(got), len(want), i, got[i], want[i])
+		}
+	}
+	return fmt.Sprintf("%d lines, want %d", len(got), len(want))
+}

@@ -1,0 +1,59 @@
+package executor
+
+import (
+	"cairn/checkpoint"
+	"cairn/dataflow"
+)
+
+// taskSpec says what a task of the attempt is.
+func (e *Executor) taskSpec(a *attempt, s checkpoint.SubtaskID, graph *dataflow.Graph, state checkpoint.SubtaskState) dataflow.TaskSpec {
+	m := a.deploy
+	return dataflow.TaskSpec{
+		Job: m.Job, Attempt: m.Attempt, Subtask: s, Graph: graph, Assignment: m.Assignment,
+		Mode: m.Mode, Restore: m.Restore, State: state,
+	}
+}
+
+// taskDeps gives a task of the attempt its surroundings. The callbacks only record and queue.
+func (e *Executor) taskDeps(a *attempt) dataflow.TaskDeps {
+	return dataflow.TaskDeps{
+		OnStatus:  func(r checkpoint.SubtaskReport) { e.onStatus(a, r) },
+		OnAck:     func(ack checkpoint.Ack) { e.onAck(a, ack) },
+		OnDecline: func(d checkpoint.Decline) { e.onDecline(a, d) },
+		Store:     e.cfg.Store, Connector: connector{e}, Logger: e.cfg.Logger,
+	}
+}
+
+// onStatus records and tells how a task's status changed. What a task of an attempt that has been replaced
+// or forgotten still says changes nothing (I6).
+func (e *Executor) onStatus(a *attempt, r checkpoint.SubtaskReport) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.currentLocked(a.deploy.Job, a.number()) != a {
+		return
+	}
+	if told, changed := a.roster.update(r); changed {
+		e.tellLocked(checkpoint.StatusChange{Job: a.deploy.Job, Attempt: a.number(), Report: told})
+	}
+}
+
+// onAck records an ack until its checkpoint's outcome is heard, and tells it.
+func (e *Executor) onAck(a *attempt, ack checkpoint.Ack) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.currentLocked(a.deploy.Job, a.number()) != a || !a.book.ack(ack) {
+		return
+	}
+	if e.mu.outbox.putAck(ack) {
+		e.wakeSender()
+	}
+}
+
+// onDecline records a decline until its checkpoint's outcome is heard, and tells it.
+func (e *Executor) onDecline(a *attempt, d checkpoint.Decline) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.currentLocked(a.deploy.Job, a.number()) == a && a.book.decline(d) {
+		e.tellLocked(d)
+	}
+}

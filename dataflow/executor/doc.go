@@ -1,0 +1,23 @@
+// Package executor is the part of a task node that obeys the leader: it runs the node's share of each
+// job's current attempt and tells the leader how it goes (Flink's TaskExecutor).
+//
+// # Obedience
+//
+// The node keeps a session to every coordinator, and the executor obeys the one that leads the highest term
+// it has seen. What a deposed leader, an older attempt or a task that has been replaced still says changes
+// nothing (I6).
+//
+// # What survives a change of leader
+//
+// Tasks know nothing of leaders. All that a leader has been told can be told again: each subtask's status,
+// and its answers to checkpoints whose outcome has not been heard. A new leader's Leading is answered with
+// all of it, so that it takes over the running attempt and the checkpoints in flight as they are. Only when
+// no leader has had a session for the orphan timeout are the tasks stopped.
+//
+// # Threading
+//
+// One mutex guards all bookkeeping, which is pure (fence, roster, ackbook, outbox). Nothing is sent, built
+// or waited for while it is held, and no task is called. One goroutine sends to the leader, one watches for
+// its absence; each attempt has one that sets it up when the attempt before it has ended, and one per task.
+// Run returns when all of them have.
+package executor

@@ -1,0 +1,128 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"cairn/checkpoint"
+	"cairn/dataflow"
+)
+
+// DefaultOrphanTimeout is how long tasks go on with no leader to report to.
+const DefaultOrphanTimeout = 60 * time.Second
+
+// Config is what an Executor needs to know. It is not changed after New.
+type Config struct {
+	Self     checkpoint.NodeRef // this process; its Incarnation must not be zero
+	Slots    int                // offered to the leader, at least 1
+	Version  string             // of the build, for the leader's member list
+	Registry *dataflow.Registry // the programs that the node can run
+	Store    dataflow.ChunkStore
+	// Dialer connects to tasks on other nodes. Tasks on this node are connected without it. It returns an
+	// error that is ErrUnknownAttempt when the other side has not been told of the attempt yet.
+	Dialer dataflow.Connector
+	// OrphanTimeout is how long tasks go on with no leader to report to; 0 means DefaultOrphanTimeout.
+	OrphanTimeout time.Duration
+	Logger        *slog.Logger
+}
+
+// Validate returns an error that names the first field that is missing or has a value that is not allowed.
+func (c Config) Validate() error {
+	switch {
+	case c.Self.ID == "" || c.Self.Incarnation == 0:
+		return fmt.Errorf("executor: Self %+v: the ID and the incarnation must be set", c.Self)
+	case c.Slots < 1:
+		return fmt.Errorf("executor: Slots %d: must be at least 1", c.Slots)
+	case c.Registry == nil, c.Store == nil, c.Dialer == nil, c.Logger == nil:
+		return errors.New("executor: Registry, Store, Dialer and Logger must be set")
+	case c.OrphanTimeout < 0:
+		return fmt.Errorf("executor: OrphanTimeout %s: must not be negative", c.OrphanTimeout)
+	}
+	return nil
+}
+
+// Session is the executor's way to one coordinator. The executor sends on it from one goroutine at a time.
+// Send queues the message and does not wait for the network; an error means that the session is of no more
+// use. Sessions are compared with ==: an implementation is a pointer.
+type Session interface {
+	Send(checkpoint.FromNode) error
+}
+
+// Executor runs a node's share of jobs. Create one with New. All methods are safe for concurrent use and
+// none waits for tasks, except Run.
+type Executor struct {
+	cfg     Config
+	log     *slog.Logger
+	newTask taskFactory
+
+	outboxReady   chan struct{}  // capacity 1: the outbox is not empty; never closed
+	leaderChanged chan struct{}  // capacity 1: the leader's session opened or closed; never closed
+	running       sync.WaitGroup // attempts and plans; nothing is added once mu.closed is set
+
+	mu struct {
+		sync.Mutex
+		closed bool // Run has ended or is ending: nothing new starts
+		fence  fence
+		// leaderless is since when no session of a leader is open; zero while one is.
+		leaderless time.Time
+		jobs       map[checkpoint.JobID]*job
+		outbox     outbox
+	}
+}
+
+// New returns an executor that does nothing until Run.
+func New(cfg Config) (*Executor, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.OrphanTimeout == 0 {
+		cfg.OrphanTimeout = DefaultOrphanTimeout
+	}
+	e := &Executor{
+		cfg:           cfg,
+		log:           cfg.Logger.With("node", cfg.Self.ID),
+		newTask:       newDataflowTask,
+		outboxReady:   make(chan struct{}, 1),
+		leaderChanged: make(chan struct{}, 1),
+	}
+	e.mu.jobs = make(map[checkpoint.JobID]*job)
+	e.mu.leaderless = time.Now()
+	return e, nil
+}
+
+// Hello introduces the node at the beginning of a session.
+func (e *Executor) Hello() checkpoint.Hello {
+	return checkpoint.Hello{
+		Node: e.cfg.Self, Slots: e.cfg.Slots, Programs: e.cfg.Registry.Names(), Version: e.cfg.Version,
+	}
+}
+
+// Run serves until ctx is done, then stops all tasks and returns when they and everything else that the
+// executor started have ended. It is called once. What is received after it has ended is ignored.
+func (e *Executor) Run(ctx context.Context) error {
+	var loops sync.WaitGroup
+	loops.Go(func() { e.sendLoop(ctx) })
+	loops.Go(func() { e.watchForLeader(ctx) })
+	loops.Wait() // until ctx is done
+	e.mu.Lock()
+	e.mu.closed = true
+	for _, j := range e.mu.jobs {
+		j.cancelLocked()
+	}
+	e.mu.Unlock()
+	e.running.Wait()
+	return nil
+}
+
+// goLocked starts a goroutine that Run waits for, unless Run is ending.
+func (e *Executor) goLocked(f func()) bool {
+	if e.mu.closed {
+		return false
+	}
+	e.running.Go(f)
+	return true
+}

@@ -1,0 +1,271 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"cairn/checkpoint"
+	"cairn/dataflow"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	self  = checkpoint.NodeRef{ID: "n1", Incarnation: 11, Address: "n1:7490"}
+	other = checkpoint.NodeRef{ID: "n2", Incarnation: 22, Address: "n2:7490"}
+	job1  = checkpoint.JobID{1}
+)
+
+// cluster is an executor with tasks, sessions and a peer that the test plays. It lives in a synctest bubble.
+type cluster struct {
+	*Executor
+	t       *testing.T
+	stop    context.CancelFunc
+	stopped chan struct{} // closed when Run has returned
+	peer    *fakePeer
+
+	mu    sync.Mutex
+	tasks []*fakeTask // in the order in which they were made
+	made  func(*fakeTask)
+}
+
+// inCluster runs a test in a bubble of its own, in which time passes when everything waits.
+func inCluster(t *testing.T, test func(*testing.T, *cluster)) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		ctx, stop := context.WithCancel(t.Context())
+		c.stop = stop
+		go func() {
+			defer close(c.stopped)
+			if err := c.Run(ctx); err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		}()
+		test(t, c)
+		for _, f := range c.tasks {
+			f.release()
+		}
+		stop()
+		<-c.stopped
+	})
+}
+
+func newCluster(t *testing.T) *cluster {
+	c := &cluster{t: t, stopped: make(chan struct{}), peer: &fakePeer{}}
+	e, err := New(Config{
+		Self: self, Slots: 4, Version: "test", Registry: testRegistry(), Store: noStore{}, Dialer: c.peer,
+		OrphanTimeout: time.Minute, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.newTask = c.newTask
+	c.Executor = e
+	return c
+}
+
+func (c *cluster) newTask(spec dataflow.TaskSpec, deps dataflow.TaskDeps) (task, error) {
+	f := &fakeTask{spec: spec, deps: deps, end: make(chan error, 1), stuck: make(chan struct{})}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tasks = append(c.tasks, f)
+	if c.made != nil {
+		c.made(f)
+	}
+	return f, nil
+}
+
+// task returns the newest task of a subtask.
+func (c *cluster) task(attempt checkpoint.Attempt, s checkpoint.SubtaskID) *fakeTask {
+	c.t.Helper()
+	synctest.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, f := range slices.Backward(c.tasks) {
+		if f.spec.Attempt == attempt && f.spec.Subtask == s {
+			return f
+		}
+	}
+	c.t.Fatalf("%s of attempt %d was not made", s, attempt)
+	return nil
+}
+
+// lead makes a new session that says it leads, and takes the report.
+func (c *cluster) lead(term checkpoint.Term, leader checkpoint.NodeID) (*fakeSession, checkpoint.Report) {
+	c.t.Helper()
+	s := &fakeSession{}
+	c.Receive(s, checkpoint.Leading{Term: term, Leader: leader})
+	messages := s.take()
+	if len(messages) == 0 {
+		c.t.Fatalf("the leader of term %d got no report", term)
+	}
+	report, ok := messages[0].(checkpoint.Report)
+	if !ok {
+		c.t.Fatalf("the leader of term %d got %+v first", term, messages[0])
+	}
+	s.got = messages[1:]
+	return s, report
+}
+
+// deployment places read[0] and write[0] on this node, the others on another.
+func deployment(term checkpoint.Term, attempt checkpoint.Attempt) checkpoint.Deploy {
+	return checkpoint.Deploy{
+		Term: term, Job: job1, Attempt: attempt, Program: "pipe", Topology: pipeTopology(),
+		Assignment: checkpoint.Assignment{Nodes: []checkpoint.NodeRef{self, other}, NodeOf: []int{0, 1, 0, 1}},
+		Mode:       checkpoint.ExactlyOnce,
+	}
+}
+
+var (
+	read0  = checkpoint.SubtaskID{Vertex: "read", Index: 0}
+	write0 = checkpoint.SubtaskID{Vertex: "write", Index: 0}
+)
+
+// fakeTask is a task that does what the test says.
+type fakeTask struct {
+	spec    dataflow.TaskSpec
+	deps    dataflow.TaskDeps
+	end     chan error    // capacity 1: makes Run return
+	stuck   chan struct{} // closed to let a Run that ignores its context return
+	ignores bool          // Run ignores its context
+
+	mu       sync.Mutex
+	released bool
+	heard    []string
+}
+
+func (f *fakeTask) Run(ctx context.Context) error {
+	f.deps.OnStatus(checkpoint.SubtaskReport{Subtask: f.spec.Subtask, Status: checkpoint.SubtaskRunning})
+	select {
+	case err := <-f.end:
+		return err
+	case <-ctx.Done():
+	}
+	if f.ignores {
+		<-f.stuck
+	}
+	return ctx.Err()
+}
+
+func (f *fakeTask) release() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.released {
+		close(f.stuck)
+	}
+	f.released = true
+}
+
+func (f *fakeTask) note(s string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heard = append(f.heard, s)
+}
+
+// takeHeard returns what the task was told since the last call.
+func (f *fakeTask) takeHeard() []string {
+	synctest.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	heard := f.heard
+	f.heard = nil
+	return heard
+}
+
+func (f *fakeTask) Trigger(b checkpoint.Barrier)    { f.note("trigger " + b.ID.String()) }
+func (f *fakeTask) NotifyComplete(id checkpoint.ID) { f.note("complete " + id.String()) }
+func (f *fakeTask) NotifyAborted(id checkpoint.ID)  { f.note("aborted " + id.String()) }
+func (f *fakeTask) status(s checkpoint.SubtaskStatus) {
+	f.deps.OnStatus(checkpoint.SubtaskReport{Subtask: f.spec.Subtask, Status: s})
+}
+func (f *fakeTask) ack(id checkpoint.ID) { f.deps.OnAck(f.ackFor(id)) }
+func (f *fakeTask) ackFor(id checkpoint.ID) checkpoint.Ack {
+	return checkpoint.Ack{
+		Job: f.spec.Job, Attempt: f.spec.Attempt, Checkpoint: id, State: checkpoint.SubtaskState{Subtask: f.spec.Subtask},
+	}
+}
+
+func (f *fakeTask) Accept(context.Context, dataflow.ChannelID) (dataflow.FrameWriter, error) {
+	return fakeWriter{f}, nil
+}
+
+type fakeWriter struct{ to *fakeTask }
+
+func (fakeWriter) Write(context.Context, []byte) error { return nil }
+func (fakeWriter) Close() error                        { return nil }
+
+// fakeSession keeps what it is told.
+type fakeSession struct {
+	mu     sync.Mutex
+	got    []checkpoint.FromNode
+	broken bool
+}
+
+func (s *fakeSession) Send(m checkpoint.FromNode) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken {
+		return errors.New("broken pipe")
+	}
+	s.got = append(s.got, m)
+	return nil
+}
+
+// take waits until everything is at rest and returns what was sent since the last call.
+func (s *fakeSession) take() []checkpoint.FromNode {
+	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	got := s.got
+	s.got = nil
+	return got
+}
+
+// takeStatuses returns the status changes among what was sent since the last call.
+func (s *fakeSession) takeStatuses() map[checkpoint.SubtaskID]checkpoint.SubtaskReport {
+	all := make(map[checkpoint.SubtaskID]checkpoint.SubtaskReport)
+	for _, m := range s.take() {
+		if change, ok := m.(checkpoint.StatusChange); ok {
+			all[change.Report.Subtask] = change.Report
+		}
+	}
+	return all
+}
+
+// fakePeer answers connections to other nodes.
+type fakePeer struct {
+	mu      sync.Mutex
+	refuse  []error // answers to the next connections, before they succeed
+	asked   int
+	writers []dataflow.ChannelID
+}
+
+func (p *fakePeer) Connect(_ context.Context, _ checkpoint.NodeRef, id dataflow.ChannelID) (dataflow.FrameWriter, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked++
+	if len(p.refuse) > 0 {
+		err := p.refuse[0]
+		p.refuse = p.refuse[1:]
+		return nil, err
+	}
+	p.writers = append(p.writers, id)
+	return fakeWriter{}, nil
+}
+
+type noStore struct{}
+
+func (noStore) Put(context.Context, []byte) (checkpoint.ChunkRef, error) {
+	return checkpoint.ChunkRef{}, errors.New("not used")
+}
+func (noStore) Get(context.Context, checkpoint.ChunkRef) ([]byte, error) {
+	return nil, errors.New("not used")
+}

@@ -1,0 +1,145 @@
+package executor
+
+import (
+	"time"
+
+	"cairn/checkpoint"
+)
+
+// SessionClosed says that a session has ended. If it was the leader's, the tasks go on: what happens until
+// the next Leading is in the Report that answers it. Closing a session again changes nothing.
+func (e *Executor) SessionClosed(s Session) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.mu.fence.closed(s) {
+		return
+	}
+	e.mu.outbox.redirect(nil)
+	e.mu.leaderless = time.Now()
+	e.signalLeaderChanged()
+	e.log.Info("the leader's session closed", "term", e.mu.fence.term)
+}
+
+// Receive takes in a message that a coordinator sent on session s. Messages of one session are given in
+// order, from one goroutine at a time. A message of a deposed leader, an older attempt or a cancelled one
+// changes nothing (I6).
+func (e *Executor) Receive(s Session, m checkpoint.ToNode) {
+	calls, err := e.admit(s, m)
+	if err != nil {
+		e.log.Warn("message rejected", "cause", err)
+		return
+	}
+	for _, call := range calls {
+		call()
+	}
+}
+
+// admit changes the bookkeeping as the message says and returns the calls to tasks that follow from it.
+// They are made when the mutex has been released: a task calls back into the executor.
+func (e *Executor) admit(s Session, m checkpoint.ToNode) ([]func(), error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.mu.closed {
+		return nil, nil
+	}
+	if err := e.mu.fence.admit(s, m); err != nil {
+		return nil, err
+	}
+	return e.handleLocked(s, m), nil
+}
+
+func (e *Executor) handleLocked(s Session, m checkpoint.ToNode) []func() {
+	switch m := m.(type) {
+	case checkpoint.Leading:
+		e.leadingLocked(s, m)
+	case checkpoint.PlanJob:
+		e.planLocked(s, m)
+	case checkpoint.Deploy:
+		e.deployLocked(m)
+	case checkpoint.CancelAttempt:
+		e.cancelAttemptLocked(m)
+	case checkpoint.Trigger:
+		return e.triggerLocked(m)
+	case checkpoint.NotifyComplete:
+		return e.completeLocked(m)
+	case checkpoint.NotifyAborted:
+		return e.abortedLocked(m)
+	}
+	return nil
+}
+
+// leadingLocked answers a leader with everything that is in memory. The report and the change of the
+// outbox's direction are one step, so that each later change follows the report that lacks it.
+func (e *Executor) leadingLocked(s Session, m checkpoint.Leading) {
+	e.mu.leaderless = time.Time{}
+	e.signalLeaderChanged()
+	e.mu.outbox.redirect(s)
+	report := checkpoint.Report{Term: m.Term}
+	var declines []checkpoint.Decline
+	for _, id := range sortedKeys(e.mu.jobs, compareJobs) {
+		a := e.mu.jobs[id].current
+		if a == nil {
+			continue
+		}
+		report.Attempts = append(report.Attempts, checkpoint.AttemptReport{
+			Job: id, Attempt: a.number(), Subtasks: a.roster.subtasks(), Acks: a.book.unresolvedAcks(),
+		})
+		declines = append(declines, a.book.unresolvedDeclines()...)
+	}
+	e.tellLocked(report)
+	for _, d := range declines {
+		e.tellLocked(d)
+	}
+	e.log.Info("leader heard", "term", m.Term, "leader", m.Leader, "attempts", len(report.Attempts))
+}
+
+func (e *Executor) triggerLocked(m checkpoint.Trigger) (calls []func()) {
+	a := e.currentLocked(m.Job, m.Attempt)
+	if a == nil {
+		e.log.Debug("trigger of another attempt ignored", "job", m.Job, "attempt", m.Attempt, "checkpoint", m.Barrier.ID)
+		return nil
+	}
+	for _, s := range m.Subtasks {
+		reason, message, refused := a.roster.refusal(s)
+		t := a.tasks[s]
+		switch {
+		case refused:
+			e.declineLocked(a, m.Barrier.ID, s, reason, message)
+		case t == nil:
+			e.declineLocked(a, m.Barrier.ID, s, checkpoint.ReasonDeclined, s.String()+" has not started yet")
+		default:
+			calls = append(calls, func() { t.Trigger(m.Barrier) })
+		}
+	}
+	return calls
+}
+
+func (e *Executor) declineLocked(a *attempt, id checkpoint.ID, s checkpoint.SubtaskID, reason checkpoint.Reason, message string) {
+	d := checkpoint.Decline{
+		Job: a.deploy.Job, Attempt: a.number(), Checkpoint: id, Subtask: s, Reason: reason, Message: message,
+	}
+	if a.book.decline(d) {
+		e.tellLocked(d)
+	}
+}
+
+func (e *Executor) completeLocked(m checkpoint.NotifyComplete) []func() {
+	a := e.currentLocked(m.Job, m.Attempt)
+	if a == nil {
+		e.log.Debug("completion in another attempt ignored", "job", m.Job, "attempt", m.Attempt, "checkpoint", m.Checkpoint)
+		return nil
+	}
+	a.book.complete(m.Checkpoint)
+	return a.eachTask(func(t task) { t.NotifyComplete(m.Checkpoint) })
+}
+
+func (e *Executor) abortedLocked(m checkpoint.NotifyAborted) []func() {
+	a := e.currentLocked(m.Job, m.Attempt)
+	if a == nil {
+		e.log.Debug("abort in another attempt ignored", "job", m.Job, "attempt", m.Attempt, "checkpoint", m.Checkpoint)
+		return nil
+	}
+	a.book.complete(m.LatestCompleted)
+	a.book.abort(m.Checkpoint)
+	return a.eachTask(func(t task) { t.NotifyAborted(m.Checkpoint) })
+}

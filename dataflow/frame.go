@@ -1,0 +1,118 @@
+package dataflow
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"cairn/checkpoint"
+)
+
+// Frames are what travels in a channel: batches of records, and in line with them the events that a task
+// reacts to. The first byte is the kind. The form is the same in memory and on the wire; the numbers are not
+// reused.
+const (
+	frameRecords        byte = 1 // count of records (4 bytes), records in the stream's codec
+	frameBarrier        byte = 2 // varints: checkpoint ID, timestamp, kind, mode
+	frameCancel         byte = 3 // varint: checkpoint ID; it was given up upstream, its barrier will not come
+	frameEndOfData      byte = 4 // no more records; barriers may follow
+	frameEndOfPartition byte = 5 // nothing follows
+)
+
+const (
+	// MaxFrameSize bounds a frame, in bytes: a record must fit into one.
+	MaxFrameSize = 8 << 20
+
+	recordsHeader = 5        // kind and count
+	batchSize     = 32 << 10 // a batch is sent when it has reached this size
+)
+
+// errFrame says that a frame does not follow the format: the peer is not of our version, or bytes were
+// damaged.
+var errFrame = errors.New("malformed frame")
+
+// event is a decoded frame other than records.
+type event struct {
+	kind    byte
+	barrier checkpoint.Barrier // of frameBarrier
+	cancel  checkpoint.ID      // of frameCancel
+}
+
+// resetRecords begins a batch in the memory of a former one.
+func resetRecords(frame []byte) []byte {
+	return append(frame[:0], frameRecords, 0, 0, 0, 0)
+}
+
+// sealRecords completes a batch that resetRecords began.
+func sealRecords(frame []byte, count int) {
+	binary.LittleEndian.PutUint32(frame[1:recordsHeader], uint32(count))
+}
+
+// openRecords returns the records of a batch and their number.
+func openRecords(frame []byte) (records []byte, count int, err error) {
+	if len(frame) < recordsHeader || frame[0] != frameRecords {
+		return nil, 0, fmt.Errorf("%w: %d bytes are no batch of records", errFrame, len(frame))
+	}
+	n := binary.LittleEndian.Uint32(frame[1:recordsHeader])
+	if n > math.MaxInt32 {
+		return nil, 0, fmt.Errorf("%w: a batch of %d records", errFrame, n)
+	}
+	return frame[recordsHeader:], int(n), nil
+}
+
+func appendBarrier(dst []byte, b checkpoint.Barrier) []byte {
+	dst = binary.AppendUvarint(append(dst, frameBarrier), uint64(b.ID))
+	dst = binary.AppendVarint(dst, int64(b.Timestamp))
+	return append(dst, byte(b.Kind), byte(b.Mode))
+}
+
+func appendCancel(dst []byte, id checkpoint.ID) []byte {
+	return binary.AppendUvarint(append(dst, frameCancel), uint64(id))
+}
+
+// decodeEvent reads a frame that is not a batch of records.
+func decodeEvent(frame []byte) (event, error) {
+	if len(frame) == 0 {
+		return event{}, fmt.Errorf("%w: no bytes", errFrame)
+	}
+	e, rest := event{kind: frame[0]}, frame[1:]
+	var err error
+	switch e.kind {
+	case frameBarrier:
+		e.barrier, err = decodeBarrier(rest)
+		return e, err
+	case frameCancel:
+		id, n := binary.Uvarint(rest)
+		if n <= 0 || n != len(rest) || id == 0 {
+			return event{}, fmt.Errorf("%w: cancellation of %d bytes", errFrame, len(rest))
+		}
+		e.cancel = checkpoint.ID(id)
+		return e, nil
+	case frameEndOfData, frameEndOfPartition:
+		if len(rest) != 0 {
+			return event{}, fmt.Errorf("%w: %d bytes behind event %d", errFrame, len(rest), e.kind)
+		}
+		return e, nil
+	}
+	return event{}, fmt.Errorf("%w: unknown kind %d", errFrame, e.kind)
+}
+
+func decodeBarrier(src []byte) (checkpoint.Barrier, error) {
+	id, n := binary.Uvarint(src)
+	if n <= 0 || id == 0 {
+		return checkpoint.Barrier{}, fmt.Errorf("%w: barrier without an ID", errFrame)
+	}
+	timestamp, m := binary.Varint(src[n:])
+	if m <= 0 || len(src) != n+m+2 {
+		return checkpoint.Barrier{}, fmt.Errorf("%w: barrier of %d bytes", errFrame, len(src))
+	}
+	b := checkpoint.Barrier{
+		ID: checkpoint.ID(id), Timestamp: checkpoint.Timestamp(timestamp),
+		Kind: checkpoint.Kind(src[n+m]), Mode: checkpoint.Mode(src[n+m+1]),
+	}
+	if b.Mode != checkpoint.ExactlyOnce && b.Mode != checkpoint.AtLeastOnce {
+		return checkpoint.Barrier{}, fmt.Errorf("%w: %s", errFrame, b)
+	}
+	return b, nil
+}

@@ -1,0 +1,229 @@
+package dataflow
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"cairn/checkpoint"
+)
+
+// leader coordinates the attempts of one job as the coordinator does, and plays tricks: it triggers, aborts,
+// kills and forgets to notify at random points.
+type leader struct {
+	t     *testing.T
+	rng   *rand.Rand
+	graph *Graph
+	store *memoryStore
+
+	counter   checkpoint.ID
+	completed checkpoint.ID
+	states    map[checkpoint.SubtaskID]checkpoint.SubtaskState // of completed
+	faults    int                                              // kills left
+	number    checkpoint.Attempt
+	counts    struct{ completed, aborted, declined, killed int }
+
+	// Of the attempt that runs.
+	attempt *attempt
+	status  map[checkpoint.SubtaskID]checkpoint.SubtaskStatus
+	final   map[checkpoint.SubtaskID]checkpoint.SubtaskState
+	pending map[checkpoint.ID]map[checkpoint.SubtaskID]checkpoint.SubtaskState
+	mode    checkpoint.Mode
+}
+
+func newLeader(t *testing.T, g *Graph, seed uint64, faults int) *leader {
+	store := newMemoryStore()
+	store.delay = func() time.Duration { return time.Duration(rand.IntN(8000)) * time.Microsecond }
+	return &leader{
+		t: t, rng: rand.New(rand.NewPCG(seed, 0)), graph: g, store: store, faults: faults,
+		mode: checkpoint.ExactlyOnce,
+	}
+}
+
+// run takes the job to its end, through as many attempts as that takes.
+func (l *leader) run() {
+	for !l.runAttempt() {
+		if l.number > 200 {
+			l.t.Fatal("the job does not end")
+		}
+	}
+}
+
+// runAttempt returns true when every subtask has finished, and false when the attempt was killed or failed.
+func (l *leader) runAttempt() bool {
+	l.number++
+	l.attempt = startAttempt(l.t, l.graph, l.number, l.store, l.completed, l.states)
+	defer l.attempt.stop()
+	l.status = make(map[checkpoint.SubtaskID]checkpoint.SubtaskStatus)
+	l.final = make(map[checkpoint.SubtaskID]checkpoint.SubtaskState)
+	l.pending = make(map[checkpoint.ID]map[checkpoint.SubtaskID]checkpoint.SubtaskState)
+	for {
+		tick := time.NewTimer(time.Duration(l.rng.IntN(4000)) * time.Microsecond)
+		select {
+		case e := <-l.attempt.events:
+			tick.Stop()
+			if !l.handle(e) {
+				return false
+			}
+			if l.finished() {
+				return true
+			}
+		case <-tick.C:
+			if !l.act() {
+				return false
+			}
+		}
+	}
+}
+
+func (l *leader) handle(e any) (goesOn bool) {
+	switch e := e.(type) {
+	case checkpoint.SubtaskReport:
+		l.status[e.Subtask] = e.Status
+		switch e.Status {
+		case checkpoint.SubtaskFailed:
+			l.t.Errorf("attempt %d: %s failed: %s", l.number, e.Subtask, e.Failure.Message)
+			return false
+		case checkpoint.SubtaskFinished:
+			l.final[e.Subtask] = e.Final
+			for id := range l.pending {
+				if !l.tryComplete(id) {
+					return false
+				}
+			}
+		}
+	case checkpoint.Ack:
+		if !l.store.has(e.State) {
+			l.t.Errorf("%s acknowledged checkpoint %d before its chunks were stored", e.State.Subtask, e.Checkpoint)
+		}
+		if p := l.pending[e.Checkpoint]; p != nil {
+			p[e.State.Subtask] = e.State
+			return l.tryComplete(e.Checkpoint)
+		}
+	case checkpoint.Decline:
+		l.counts.declined++
+		if e.Reason == checkpoint.ReasonTaskFinished {
+			return true
+		}
+		l.abort(e.Checkpoint)
+	}
+	return true
+}
+
+// act does one random thing. It returns false for a kill.
+func (l *leader) act() bool {
+	switch n := l.rng.IntN(20); {
+	case n == 0 && l.faults > 0:
+		l.faults--
+		l.counts.killed++
+		return false
+	case n < 4:
+		for id := range l.pending {
+			l.abort(id)
+			break
+		}
+	case len(l.pending) < 2 && l.running():
+		l.trigger()
+	}
+	return true
+}
+
+func (l *leader) running() bool {
+	for _, s := range l.graph.Topology().Subtasks() {
+		if l.status[s] < checkpoint.SubtaskRunning {
+			return false
+		}
+	}
+	return true
+}
+
+// trigger begins a checkpoint at the subtasks whose predecessors have all finished.
+func (l *leader) trigger() {
+	l.counter++
+	l.pending[l.counter] = make(map[checkpoint.SubtaskID]checkpoint.SubtaskState)
+	b := barrier(l.counter)
+	b.Mode = l.mode
+	for s, task := range l.attempt.tasks {
+		if _, finished := l.final[s]; finished || !l.predecessorsFinished(task) {
+			continue
+		}
+		l.send(func() { task.Trigger(b) })
+		if l.rng.IntN(4) == 0 {
+			l.send(func() { task.Trigger(b) }) // a new leader triggers again
+		}
+	}
+}
+
+// send delivers a message to a task after a random delay, like a network: without it all channels would
+// deliver their barriers at the same time.
+func (l *leader) send(deliver func()) {
+	delay := time.Duration(l.rng.IntN(5000)) * time.Microsecond
+	ctx := l.attempt.ctx
+	l.attempt.done.Go(func() {
+		select {
+		case <-time.After(delay):
+			deliver()
+		case <-ctx.Done():
+		}
+	})
+}
+
+func (l *leader) predecessorsFinished(task *Task) bool {
+	for _, ref := range task.inputs {
+		from := l.graph.Topology().Edges[ref.edge].From
+		s := checkpoint.SubtaskID{Vertex: l.graph.Topology().Vertices[from].ID, Index: ref.from}
+		if _, finished := l.final[s]; !finished {
+			return false
+		}
+	}
+	return true
+}
+
+func (l *leader) abort(id checkpoint.ID) {
+	if l.pending[id] == nil {
+		return
+	}
+	delete(l.pending, id)
+	l.counts.aborted++
+	for _, task := range l.attempt.tasks {
+		l.send(func() { task.NotifyAborted(id) })
+	}
+}
+
+// tryComplete commits the checkpoint when every subtask has done its part. It returns false when the process
+// dies at that moment, before anybody has heard of it.
+func (l *leader) tryComplete(id checkpoint.ID) (goesOn bool) {
+	states := make(map[checkpoint.SubtaskID]checkpoint.SubtaskState)
+	for _, s := range l.graph.Topology().Subtasks() {
+		state, acked := l.pending[id][s]
+		if final, finished := l.final[s]; finished && !acked {
+			state, acked = final, true
+		}
+		if !acked {
+			return true
+		}
+		states[s] = state
+	}
+	l.completed, l.states = id, states
+	l.counts.completed++
+	delete(l.pending, id)
+	for older := range l.pending {
+		if older < id {
+			l.abort(older)
+		}
+	}
+	if l.faults > 0 && l.rng.IntN(8) == 0 {
+		l.faults--
+		l.counts.killed++
+		return false
+	}
+	for _, task := range l.attempt.tasks {
+		l.send(func() { task.NotifyComplete(id) })
+		if l.rng.IntN(4) == 0 {
+			l.send(func() { task.NotifyComplete(id) }) // again
+		}
+	}
+	return true
+}
+
+func (l *leader) finished() bool { return len(l.final) == l.graph.Topology().NumSubtasks() }

@@ -1,0 +1,174 @@
+package dataflow
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"cairn/checkpoint"
+	"cairn/dataflow/codec"
+)
+
+// operator is one operator's instance in a task. All calls come from the task's goroutine.
+type operator interface {
+	// open restores the operator's state and makes it ready for records.
+	open(start) error
+	// finish emits what is left at the end of the input.
+	finish() error
+	// capture adds the operator's state, as it is now, to the snapshot. It is the short synchronous part.
+	capture(*snapshot) error
+	// notifyComplete says that the checkpoint and all before it are settled.
+	notifyComplete(checkpoint.ID) error
+	close() error
+}
+
+// start is what an operator starts from.
+type start struct {
+	job     checkpoint.JobID
+	attempt checkpoint.Attempt
+	state   *operatorState
+}
+
+// buildFunc makes an operator's instance. out is the function that takes its records, a boxed func(Out), or
+// nil for a sink; in is the one that it takes records by, a boxed func(In), or nil for a source. Boxing ends
+// here: records pass between the functions by plain calls. at is the operator's position in the chain.
+type buildFunc func(c *chain, at int, out any) (op operator, in any)
+
+// joinFunc makes one boxed func(T) that calls all the given ones.
+type joinFunc func(outs []any) any
+
+func joinOutputs[T any](outs []any) any {
+	switch len(outs) {
+	case 0:
+		return func(T) {}
+	case 1:
+		return outs[0]
+	}
+	all := make([]func(T), 0, len(outs))
+	for _, out := range outs {
+		all = append(all, out.(func(T)))
+	}
+	return func(v T) {
+		for _, out := range all {
+			out(v)
+		}
+	}
+}
+
+// chain is what the operators of one task share. It belongs to the task's goroutine.
+type chain struct {
+	ctx         context.Context // of Run
+	log         *slog.Logger
+	subtask     checkpoint.SubtaskID
+	parallelism int
+	groups      int // max parallelism
+	ids         []checkpoint.OperatorID
+	position    func() string // of the source's last record; nil when the chain has no source
+	// at is the position of the operator whose code runs, for errors and panics.
+	at int
+	// err is the first error. From then on records are dropped on the way, until the task's loop sees it:
+	// functions that emit have no way to return it.
+	err error
+}
+
+// enter notes that operator at runs now, and returns which one did before.
+func (c *chain) enter(at int) (previous int) {
+	previous, c.at = c.at, at
+	return previous
+}
+
+func (c *chain) leave(previous int) { c.at = previous }
+
+// fail records the first error, with the operator whose code runs.
+func (c *chain) fail(err error) {
+	if c.err == nil && err != nil {
+		c.err = c.blame(err)
+	}
+}
+
+// blame adds to an error which operator and subtask it comes from, and from which record of a source.
+func (c *chain) blame(err error) error {
+	where := fmt.Sprintf("operator %s, subtask %s", c.ids[c.at], c.subtask)
+	if p := c.sourcePosition(); p != "" {
+		where += ", at " + p
+	}
+	return fmt.Errorf("%s: %w", where, err)
+}
+
+// sourcePosition asks the source, which may be what has just panicked.
+func (c *chain) sourcePosition() (p string) {
+	if c.position == nil {
+		return ""
+	}
+	defer func() {
+		if recover() != nil {
+			p = "an unknown position"
+		}
+	}()
+	return c.position()
+}
+
+func (c *chain) logger(at int) *slog.Logger { return c.log.With("operator", c.ids[at]) }
+
+// stateless is an operator without state.
+type stateless struct{}
+
+func (stateless) open(start) error                   { return nil }
+func (stateless) finish() error                      { return nil }
+func (stateless) capture(*snapshot) error            { return nil }
+func (stateless) notifyComplete(checkpoint.ID) error { return nil }
+func (stateless) close() error                       { return nil }
+
+func buildMap[In, Out any](f func(In) Out) buildFunc {
+	return func(c *chain, at int, out any) (operator, any) {
+		emit := out.(func(Out))
+		return stateless{}, func(v In) {
+			if c.err != nil {
+				return
+			}
+			previous := c.enter(at)
+			emit(f(v))
+			c.leave(previous)
+		}
+	}
+}
+
+func buildFilter[T any](keep func(T) bool) buildFunc {
+	return func(c *chain, at int, out any) (operator, any) {
+		emit := out.(func(T))
+		return stateless{}, func(v T) {
+			if c.err != nil {
+				return
+			}
+			previous := c.enter(at)
+			if keep(v) {
+				emit(v)
+			}
+			c.leave(previous)
+		}
+	}
+}
+
+func buildFlatMap[In, Out any](f func(in In, emit func(Out))) buildFunc {
+	return func(c *chain, at int, out any) (operator, any) {
+		emit := out.(func(Out))
+		return stateless{}, func(v In) {
+			if c.err != nil {
+				return
+			}
+			previous := c.enter(at)
+			f(v, emit)
+			c.leave(previous)
+		}
+	}
+}
+
+func buildProcess[K comparable, In, Out any](keys codec.Codec[K], key func(In) K, newProcessor func() KeyedProcessor[K, In, Out]) buildFunc {
+	return func(c *chain, at int, out any) (operator, any) {
+		o := &processOperator[K, In, Out]{
+			chain: c, at: at, processor: newProcessor(), emit: out.(func(Out)),
+			keyed: newKeyedState(keys, checkpoint.RangeOf(c.subtask.Index, c.groups, c.parallelism), c.groups),
+		}
+		return o, func(v In) { o.process(key(v), v) }
+	}
+}

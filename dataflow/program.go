@@ -1,0 +1,66 @@
+package dataflow
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// Program is a job that a task node can run: a name and a function that builds the graph. Build is called on
+// every node and gives the same graph for the same parameters everywhere: it reads no clock, no environment
+// and no files.
+type Program struct {
+	Name  string
+	Doc   string // one line for listings
+	Build func(g *Graph, p *Params) error
+}
+
+// Registry holds the programs of one binary. It is filled before use and read-only afterwards.
+type Registry struct {
+	programs map[string]Program
+}
+
+// NewRegistry returns a registry of the given programs. It panics when two have the same name or one has no
+// name or no Build: that is a mistake in the program text.
+func NewRegistry(programs ...Program) *Registry {
+	r := &Registry{programs: make(map[string]Program, len(programs))}
+	for _, p := range programs {
+		if _, twice := r.programs[p.Name]; twice || p.Name == "" || p.Build == nil {
+			panic(fmt.Sprintf("dataflow: program %q is registered twice, has no name or cannot be built", p.Name))
+		}
+		r.programs[p.Name] = p
+	}
+	return r
+}
+
+// Names returns the programs' names, sorted.
+func (r *Registry) Names() []string { return slices.Sorted(maps.Keys(r.programs)) }
+
+// Lookup returns the program with the given name, or an error that lists the known ones.
+func (r *Registry) Lookup(name string) (Program, error) {
+	p, known := r.programs[name]
+	if !known {
+		return Program{}, fmt.Errorf("unknown job %q: known are %s", name, listed(r.programs))
+	}
+	return p, nil
+}
+
+// Build builds the graph of the named program with the given parameters. Parameters that the program does
+// not ask for are an error.
+func (r *Registry) Build(name string, params map[string]string) (*Graph, error) {
+	program, err := r.Lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	graph, p := NewGraph(), NewParams(params)
+	if err := program.Build(graph, p); err != nil {
+		return nil, fmt.Errorf("job %s: %w", name, err)
+	}
+	if err := p.Unknown(); err != nil {
+		return nil, fmt.Errorf("job %s: %w", name, err)
+	}
+	if err := graph.Seal(); err != nil {
+		return nil, fmt.Errorf("job %s: %w", name, err)
+	}
+	return graph, nil
+}

@@ -1,0 +1,123 @@
+package dataflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"cairn/checkpoint"
+)
+
+// operatorState is what one operator of a task is restored from. What the operator does not take is an error:
+// state must not vanish unnoticed.
+type operatorState struct {
+	restored bool // the job goes on from a checkpoint; the operator may be new in it all the same
+	lists    map[string][][]byte
+	keyed    []keyedHandle
+}
+
+// keyedHandle is keyed state that is read when the operator has declared its tables.
+type keyedHandle struct {
+	handle checkpoint.Handle
+	open   func() (*stateReader, error)
+}
+
+// takeList returns the entries of a list state, and whether there was one.
+func (s *operatorState) takeList(name string) (entries [][]byte, found bool) {
+	entries, found = s.lists[name]
+	delete(s.lists, name)
+	return entries, found
+}
+
+// keyedLoader is a keyedState whatever its keys.
+type keyedLoader interface {
+	owned() checkpoint.KeyGroupRange
+	loadShard(group int, table string, count int, entries []byte) error
+}
+
+func (s *keyedState[K]) owned() checkpoint.KeyGroupRange { return s.groups }
+
+func (s *keyedState[K]) loadShard(group int, table string, count int, entries []byte) error {
+	if !s.groups.Contains(group) {
+		return fmt.Errorf("%w: key group %d is not among %d to %d", errState, group, s.groups.First, s.groups.Last)
+	}
+	i := slices.IndexFunc(s.tables, func(t keyedTable) bool { return t.tableName() == table })
+	if i < 0 {
+		return fmt.Errorf("the checkpoint has state %q, which the operator does not declare", table)
+	}
+	return s.tables[i].load(group-s.groups.First, count, entries)
+}
+
+// loadKeyed takes all keyed state.
+func (s *operatorState) loadKeyed(into keyedLoader) error {
+	handles := s.keyed
+	s.keyed = nil
+	for _, h := range handles {
+		if got, want := h.handle.KeyGroups, into.owned(); got != want {
+			return fmt.Errorf("keyed state of the key groups %d to %d, this subtask owns %d to %d: the parallelism has changed",
+				got.First, got.Last, want.First, want.Last)
+		}
+		r, err := h.open()
+		if err != nil {
+			return err
+		}
+		if err := r.keyed(into.loadShard); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leftover returns an error that names state which the operator has not taken.
+func (s *operatorState) leftover() error {
+	if len(s.lists) > 0 {
+		return fmt.Errorf("the checkpoint has list state %s, which the operator does not have", listed(s.lists))
+	}
+	if len(s.keyed) > 0 {
+		return errors.New("the checkpoint has keyed state, which the operator does not have")
+	}
+	return nil
+}
+
+// restoredStates divides a subtask's state among the operators of its chain. Lists are fetched now, keyed
+// state when it is loaded. The store verifies every chunk.
+func restoredStates(ctx context.Context, store ChunkStore, spec TaskSpec, ids []checkpoint.OperatorID) ([]*operatorState, error) {
+	states := make([]*operatorState, len(ids))
+	for i := range states {
+		states[i] = &operatorState{restored: spec.Restore != 0, lists: make(map[string][][]byte)}
+	}
+	for _, h := range spec.State.Handles {
+		at := slices.Index(ids, h.Operator)
+		if at < 0 {
+			return nil, Permanent(fmt.Errorf("checkpoint %d has %s state of operator %s, which the job does not have in subtask %s",
+				spec.Restore, h.Kind, h.Operator, spec.Subtask))
+		}
+		if err := states[at].add(ctx, store, h); err != nil {
+			return nil, fmt.Errorf("checkpoint %d, %s state of operator %s: %w", spec.Restore, h.Kind, h.Operator, err)
+		}
+	}
+	return states, nil
+}
+
+func (s *operatorState) add(ctx context.Context, store ChunkStore, h checkpoint.Handle) error {
+	open := func(magic string) (*stateReader, error) {
+		return newStateReader(&chunkReader{ctx: ctx, store: store, refs: h.Chunks}, h.Size(), magic)
+	}
+	switch h.Kind {
+	case checkpoint.ListState:
+		r, err := open(listMagic)
+		if err != nil {
+			return err
+		}
+		if _, twice := s.lists[h.Name]; twice {
+			return fmt.Errorf("list state %q comes twice", h.Name)
+		}
+		s.lists[h.Name], err = r.list()
+		return err
+	case checkpoint.KeyedState:
+		s.keyed = append(s.keyed, keyedHandle{handle: h, open: func() (*stateReader, error) { return open(keyedMagic) }})
+		return nil
+	}
+	return fmt.Errorf("this build does not restore %s state", h.Kind)
+}

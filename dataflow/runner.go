@@ -1,0 +1,223 @@
+package dataflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"cairn/checkpoint"
+)
+
+// flushInterval is how long a record may wait in a batch that is not full.
+const flushInterval = 10 * time.Millisecond
+
+// runner is the part of a Task that belongs to the goroutine of Run.
+type runner struct {
+	task      *Task
+	ctx       context.Context
+	log       func(msg string, args ...any) // debug level
+	chain     *chain
+	operators []operator
+	source    puller        // nil when the task has inputs
+	readers   []frameReader // by edge position, nil where the edge is not an input
+	outputs   []*output
+
+	aligner  *Aligner
+	begun    map[checkpoint.ID]time.Time // when the first barrier of a pending checkpoint came
+	inputs   []inputEnd                  // by channel
+	ended    bool                        // operators have finished and EndOfData has gone out
+	finalID  checkpoint.ID               // the completed checkpoint that covers the end; 0 while there is none
+	flush    *time.Timer
+	flushing bool // flush is armed
+}
+
+// inputEnd is how far a channel is on the way to its end.
+type inputEnd uint8
+
+const (
+	inputOpen      inputEnd = iota
+	inputDataEnded          // EndOfData was read
+	inputClosed             // EndOfPartition was read
+)
+
+func newRunner(ctx context.Context, t *Task) *runner {
+	r := &runner{
+		task: t, ctx: ctx, log: t.deps.Logger.Debug,
+		aligner: NewAligner(len(t.inputs)),
+		begun:   make(map[checkpoint.ID]time.Time),
+		inputs:  make([]inputEnd, len(t.inputs)),
+		readers: make([]frameReader, len(t.topology.Edges)),
+		flush:   time.NewTimer(flushInterval),
+	}
+	r.flush.Stop()
+	head := t.vertex.operators[0]
+	r.chain = &chain{
+		ctx: ctx, log: t.deps.Logger, subtask: t.spec.Subtask,
+		parallelism: head.parallelism, groups: head.maxParallelism,
+	}
+	for _, o := range t.vertex.operators {
+		r.chain.ids = append(r.chain.ids, o.id)
+	}
+	return r
+}
+
+// run returns the final state, or the error that ended the task. A panic in user code is an error.
+func (r *runner) run() (final checkpoint.SubtaskState, err error) {
+	defer r.recoverPanic(&err)
+	if err := r.start(); err != nil {
+		return checkpoint.SubtaskState{}, err
+	}
+	for r.finalID == 0 {
+		if err := r.turn(); err != nil {
+			return checkpoint.SubtaskState{}, err
+		}
+	}
+	final, _ = r.task.uploads.finalState(r.finalID)
+	return final, r.broadcast([]byte{frameEndOfPartition})
+}
+
+func (r *runner) recoverPanic(err *error) {
+	if p := recover(); p != nil {
+		*err = r.chain.blame(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+	}
+}
+
+// start makes the chain, restores it, connects the outputs, and reports that the task runs.
+func (r *runner) start() error {
+	states, err := restoredStates(r.ctx, r.task.deps.Store, r.task.spec, r.chain.ids)
+	if err != nil {
+		return err
+	}
+	r.buildChain()
+	// Sinks before sources: what an operator emits into is ready when it is opened.
+	for at := len(r.operators) - 1; at >= 0; at-- {
+		if err := r.open(at, states[at]); err != nil {
+			return err
+		}
+	}
+	if err := r.connect(); err != nil {
+		return err
+	}
+	if r.task.spec.State.EndOfData {
+		return r.announceEnd()
+	}
+	r.task.report(checkpoint.SubtaskReport{Status: checkpoint.SubtaskRunning})
+	return nil
+}
+
+func (r *runner) open(at int, state *operatorState) error {
+	r.chain.enter(at)
+	err := r.operators[at].open(start{job: r.task.spec.Job, attempt: r.task.spec.Attempt, state: state})
+	if err == nil {
+		if err = state.leftover(); err != nil {
+			err = Permanent(err)
+		}
+	}
+	if err != nil {
+		return r.chain.blame(err)
+	}
+	return nil
+}
+
+// connect opens all output channels, side by side: each may have to wait for its node.
+func (r *runner) connect() error {
+	group, ctx := errgroup.WithContext(r.ctx)
+	group.SetLimit(64)
+	for _, o := range r.outputs {
+		for _, c := range o.channels {
+			group.Go(func() error { return o.connect(ctx, r.task.deps.Connector, c) })
+		}
+	}
+	return group.Wait()
+}
+
+// buildChain makes the operators from the tail to the head, as each needs the one that takes its records.
+func (r *runner) buildChain() {
+	operators := r.task.vertex.operators
+	r.operators = make([]operator, len(operators))
+	position := make(map[*node]int, len(operators))
+	for at, o := range operators {
+		position[o] = at
+	}
+	ins := make([]any, len(operators))
+	for at := len(operators) - 1; at >= 0; at-- {
+		o := operators[at]
+		var outs []any
+		for _, l := range o.outputs {
+			if l.edge < 0 {
+				outs = append(outs, ins[position[l.to]])
+			} else {
+				outs = append(outs, r.newOutput(l))
+			}
+		}
+		var out any
+		if o.join != nil {
+			out = o.join(outs)
+		}
+		r.operators[at], ins[at] = o.build(r.chain, at, out)
+	}
+	r.source, _ = r.operators[0].(puller)
+	if in := r.task.vertex.input; in != nil {
+		r.readers[in.index] = in.link.port.reader(r.chain, ins[0])
+	}
+}
+
+// newOutput prepares the sending end of an edge and returns the function that takes its records.
+func (r *runner) newOutput(l *link) any {
+	t, to := r.task, l.to
+	o := &output{chain: r.chain, groups: to.maxParallelism}
+	vertex := t.topology.Vertices[to.vertex].ID
+	for index := range to.parallelism {
+		if l.partitioning == checkpoint.Forward && index != t.spec.Subtask.Index {
+			continue
+		}
+		peer := checkpoint.SubtaskID{Vertex: vertex, Index: index}
+		ref := t.spec.Assignment.Node(t.topology.Ordinal(peer))
+		o.channels = append(o.channels, &outputChannel{
+			id: ChannelID{
+				Job: t.spec.Job, Attempt: t.spec.Attempt, Edge: l.edge, From: t.spec.Subtask.Index, To: index,
+			},
+			node: ref,
+			name: fmt.Sprintf("channel %s -> %s to node %s", t.spec.Subtask, peer, ref.ID),
+		})
+	}
+	r.outputs = append(r.outputs, o)
+	return l.port.emitter(o)
+}
+
+// close ends the output channels and the operators. A panic in an operator's Close is an error.
+func (r *runner) close() error {
+	r.flush.Stop()
+	var errs []error
+	for at, o := range r.operators {
+		r.chain.enter(at)
+		errs = append(errs, r.closeOperator(o))
+	}
+	for _, o := range r.outputs {
+		errs = append(errs, o.close())
+	}
+	return errors.Join(errs...)
+}
+
+func (r *runner) closeOperator(o operator) (err error) {
+	defer r.recoverPanic(&err)
+	if o == nil {
+		return nil // the chain was not built
+	}
+	return o.close()
+}
+
+// broadcast sends an event down every output channel.
+func (r *runner) broadcast(frame []byte) error {
+	for _, o := range r.outputs {
+		if err := o.broadcast(frame); err != nil {
+			return err
+		}
+	}
+	r.countOutput()
+	return nil
+}

@@ -1,0 +1,249 @@
+package dataflow
+
+import (
+	"fmt"
+	"time"
+
+	"cairn/checkpoint"
+)
+
+// turn does one step of the task's work: its mail, then a batch of records. It waits when there is neither.
+func (r *runner) turn() error {
+	if err := r.ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-r.task.mailbox.ready:
+		return r.readMail()
+	case <-r.flush.C:
+		return r.flushOutputs()
+	default:
+	}
+	if r.source != nil {
+		return r.pull()
+	}
+	return r.receive()
+}
+
+// readMail handles what other goroutines have told the task. Failed checkpoints go first, so that none of
+// them is begun, and triggers last: a finished task takes no further snapshot.
+func (r *runner) readMail() error {
+	m := r.task.mailbox.take()
+	if m.failure != nil {
+		return m.failure
+	}
+	for _, id := range m.aborted {
+		if err := r.apply(r.aligner.OnCancel(id), false); err != nil {
+			return err
+		}
+	}
+	if m.completed != 0 {
+		if err := r.complete(m.completed); err != nil {
+			return err
+		}
+	}
+	for _, b := range m.triggers {
+		if r.finalID != 0 {
+			r.task.declineEnded(b.ID)
+			continue
+		}
+		if err := r.apply(r.aligner.OnTrigger(b), false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pull takes records from the source.
+func (r *runner) pull() error {
+	if r.ended {
+		return r.wait(nil, time.Time{})
+	}
+	r.chain.enter(0)
+	status, err := r.source.next()
+	r.task.stats.recordsIn.Store(r.source.emitted())
+	r.countOutput()
+	switch {
+	case r.chain.err != nil:
+		return r.chain.err
+	case err != nil:
+		return r.chain.blame(err)
+	}
+	r.armFlush()
+	switch status.kind {
+	case readEnd:
+		return r.endOfInput()
+	case readIdle:
+		return r.wait(status.wake, status.until)
+	}
+	return nil
+}
+
+// receive takes a frame from the input channels.
+func (r *runner) receive() error {
+	channel, frame, err := r.task.gate.take()
+	switch {
+	case err != nil:
+		return err
+	case frame == nil:
+		return r.wait(r.task.gate.ready, time.Time{})
+	}
+	err = r.handle(channel, *frame)
+	r.task.stats.bytesIn.Add(int64(len(*frame)))
+	recycle(frame)
+	r.armFlush()
+	return err
+}
+
+func (r *runner) handle(channel int, frame []byte) error {
+	if r.inputs[channel] == inputClosed {
+		return fmt.Errorf("%s: %w: it follows the end of the partition", r.task.channelName(r.task.inputs[channel]), errFrame)
+	}
+	if len(frame) > 0 && frame[0] == frameRecords {
+		return r.records(channel, frame)
+	}
+	e, err := decodeEvent(frame)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.task.channelName(r.task.inputs[channel]), err)
+	}
+	switch e.kind {
+	case frameBarrier:
+		return r.apply(r.aligner.OnBarrier(channel, e.barrier), true)
+	case frameCancel:
+		return r.apply(r.aligner.OnCancel(e.cancel), true)
+	case frameEndOfData:
+		return r.endOfData(channel)
+	default:
+		return r.endOfPartition(channel)
+	}
+}
+
+func (r *runner) records(channel int, frame []byte) error {
+	if r.ended {
+		// Restored from a snapshot that was taken after the end: these have been processed before. That
+		// happens when the checkpoint was at-least-once.
+		return nil
+	}
+	r.chain.enter(0)
+	count, err := r.readers[r.task.inputs[channel].edge](frame)
+	r.task.stats.recordsIn.Add(int64(count))
+	r.countOutput()
+	switch {
+	case r.chain.err != nil:
+		return r.chain.err
+	case err != nil:
+		return fmt.Errorf("%s: %w", r.task.channelName(r.task.inputs[channel]), err)
+	}
+	return nil
+}
+
+// wait returns when there is mail, a batch to send, something to receive from wake, or the time has come.
+func (r *runner) wait(wake <-chan struct{}, until time.Time) error {
+	var due <-chan time.Time
+	if !until.IsZero() {
+		left := until.Sub(r.task.clock())
+		if left <= 0 {
+			return nil
+		}
+		timer := time.NewTimer(left)
+		defer timer.Stop()
+		due = timer.C
+	}
+	select {
+	case <-r.ctx.Done():
+		return r.ctx.Err()
+	case <-r.task.mailbox.ready:
+		return r.readMail()
+	case <-r.flush.C:
+		return r.flushOutputs()
+	case <-wake:
+	case <-due:
+	}
+	return nil
+}
+
+// armFlush starts the timer when a batch has been begun since it last ran out.
+func (r *runner) armFlush() {
+	if r.flushing {
+		return
+	}
+	for _, o := range r.outputs {
+		if o.unsent {
+			r.flushing = true
+			r.flush.Reset(flushInterval)
+			return
+		}
+	}
+}
+
+func (r *runner) flushOutputs() error {
+	r.flushing = false
+	for _, o := range r.outputs {
+		if err := o.flush(); err != nil {
+			return err
+		}
+	}
+	r.countOutput()
+	return nil
+}
+
+// countOutput publishes how much has been sent.
+func (r *runner) countOutput() {
+	var records, bytes int64
+	for _, o := range r.outputs {
+		records += o.records
+		bytes += o.bytes
+	}
+	r.task.stats.recordsOut.Store(records)
+	r.task.stats.bytesOut.Store(bytes)
+}
+
+// endOfData takes in that a channel has no more records.
+func (r *runner) endOfData(channel int) error {
+	r.inputs[channel] = max(r.inputs[channel], inputDataEnded)
+	for _, in := range r.inputs {
+		if in == inputOpen {
+			return nil
+		}
+	}
+	return r.endOfInput()
+}
+
+// endOfPartition takes in that a channel carries nothing more.
+func (r *runner) endOfPartition(channel int) error {
+	if r.inputs[channel] == inputOpen {
+		return fmt.Errorf("%s: %w: its partition ends before its data",
+			r.task.channelName(r.task.inputs[channel]), errFrame)
+	}
+	r.inputs[channel] = inputClosed
+	return r.apply(r.aligner.OnEndOfPartition(channel), true)
+}
+
+// endOfInput finishes the operators in the order of the chain, once: each may emit into those behind it,
+// which finish later.
+func (r *runner) endOfInput() error {
+	if r.ended {
+		return nil
+	}
+	for at, o := range r.operators {
+		r.chain.enter(at)
+		if err := o.finish(); err != nil {
+			r.chain.fail(err)
+		}
+		if r.chain.err != nil {
+			return r.chain.err
+		}
+	}
+	return r.announceEnd()
+}
+
+// announceEnd tells everybody that no more records come. The task goes on taking part in checkpoints until
+// one that covers its end has completed.
+func (r *runner) announceEnd() error {
+	r.ended = true
+	if err := r.broadcast([]byte{frameEndOfData}); err != nil {
+		return err
+	}
+	r.task.report(checkpoint.SubtaskReport{Status: checkpoint.SubtaskFinishing})
+	return nil
+}

@@ -1,0 +1,49 @@
+package dataflow
+
+import (
+	"context"
+	"log/slog"
+
+	"cairn/checkpoint"
+)
+
+// Sink is where a stream's records go. One Sink value serves all subtasks and is not changed after the graph
+// has been built.
+type Sink[T any] interface {
+	// Open starts writing for one subtask.
+	Open(SinkContext) (SinkWriter[T], error)
+}
+
+// SinkWriter writes one subtask's share in transactions, with a two-phase commit that follows the
+// checkpoints. All calls come from one goroutine, in this order: Recover once; then Write and PreCommit, with
+// Commit between them; Close at the end.
+//
+// The runtime keeps the handle of every transaction that has been pre-committed and is not known to be
+// committed in the subtask's state. When a checkpoint fails its transaction is not given up: it is committed
+// together with the one of the next checkpoint that completes.
+type SinkWriter[T any] interface {
+	// Recover settles what an earlier attempt left: it commits the handles, which come from the restored
+	// checkpoint and may have been committed already, and gives up every newer transaction of this subtask.
+	// On a fresh start there are no handles.
+	Recover(ctx context.Context, handles [][]byte) error
+	// Write adds a record to the open transaction, and begins one when none is open.
+	Write(record T) error
+	// PreCommit makes the open transaction durable, but not yet visible, and ends it. The handle is all that
+	// Commit needs, also in another process. It returns nil when no transaction is open.
+	PreCommit(ctx context.Context, id checkpoint.ID) (handle []byte, err error)
+	// Commit makes a pre-committed transaction visible. Doing it again changes nothing.
+	Commit(ctx context.Context, handle []byte) error
+	// Close gives up the open transaction and releases what Open acquired. Pre-committed transactions stay:
+	// the checkpoint that names them may have completed.
+	Close() error
+}
+
+// SinkContext is what a sink needs to know of the subtask it writes for.
+type SinkContext struct {
+	Subtask     checkpoint.SubtaskID
+	Parallelism int // of the sink: Subtask.Index lies below it
+	Job         checkpoint.JobID
+	Attempt     checkpoint.Attempt
+	Restored    bool // the job goes on from a checkpoint
+	Logger      *slog.Logger
+}

@@ -1,0 +1,88 @@
+package dataflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"cairn/checkpoint"
+)
+
+// snapshot is one subtask's part in a checkpoint: captured at once by the task's goroutine, then serialized
+// and stored by another.
+type snapshot struct {
+	barrier   checkpoint.Barrier
+	endOfData bool
+	timings   checkpoint.AckTimings
+	captured  time.Time // when the synchronous part was over
+	parts     []part
+}
+
+// part is the captured state behind one handle.
+type part struct {
+	handle  checkpoint.Handle // without its chunks
+	write   func(*chunkWriter) error
+	release func() // gives up what write has not written yet
+}
+
+// addList adds list state. The entries are not changed by anybody.
+func (s *snapshot) addList(id checkpoint.OperatorID, name string, entries [][]byte) {
+	s.parts = append(s.parts, part{
+		handle:  checkpoint.Handle{Operator: id, Name: name, Kind: checkpoint.ListState},
+		write:   func(w *chunkWriter) error { return w.writeList(entries) },
+		release: func() {},
+	})
+}
+
+// addKeyed adds the keyed state of an operator. Nothing is added when it is empty.
+func (s *snapshot) addKeyed(id checkpoint.OperatorID, c capturedKeyed) {
+	if len(c.shards) == 0 {
+		return
+	}
+	s.parts = append(s.parts, part{
+		handle:  checkpoint.Handle{Operator: id, Kind: checkpoint.KeyedState, KeyGroups: c.groups},
+		write:   func(w *chunkWriter) error { return w.writeKeyed(c) },
+		release: c.release,
+	})
+}
+
+// upload stores everything and returns the state to acknowledge. When it returns without error, every chunk is
+// durable (I9).
+func (s *snapshot) upload(ctx context.Context, store ChunkStore, subtask checkpoint.SubtaskID) (checkpoint.SubtaskState, error) {
+	defer s.release()
+	state := checkpoint.SubtaskState{Subtask: subtask, EndOfData: s.endOfData}
+	for _, p := range s.parts {
+		w := &chunkWriter{ctx: ctx, store: store}
+		err := p.write(w)
+		if err == nil {
+			err = w.flush()
+		}
+		if err != nil {
+			return checkpoint.SubtaskState{}, fmt.Errorf("storing the %s state of operator %s: %w", p.handle.Kind, p.handle.Operator, err)
+		}
+		p.handle.Chunks = w.refs
+		state.Handles = append(state.Handles, p.handle)
+	}
+	return state, nil
+}
+
+// release lets the task's goroutine write freely again. What has been uploaded is not affected.
+func (s *snapshot) release() {
+	for _, p := range s.parts {
+		p.release()
+	}
+}
+
+// declinedError says that a checkpoint cannot be taken, while the task can go on.
+type declinedError struct{ err error }
+
+func declined(err error) error { return &declinedError{err} }
+
+func (e *declinedError) Error() string { return e.err.Error() }
+func (e *declinedError) Unwrap() error { return e.err }
+
+func isDeclined(err error) bool {
+	var d *declinedError
+	return errors.As(err, &d)
+}

@@ -1,0 +1,233 @@
+package dataflow
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"cairn/checkpoint"
+)
+
+// The content of a handle begins with a magic of its kind and a version, so that foreign or newer bytes are
+// refused. Behind it:
+//
+//	list state:   count, then for each entry its length and its bytes
+//	keyed state:  for each shard, until the end: key group, length of the table's name, name, number of keys,
+//	              length of the entries, entries (key and value by their codecs, one after the other)
+//
+// Numbers are varints. The content is cut into chunks at arbitrary places.
+const (
+	listMagic   = "CRNL"
+	keyedMagic  = "CRNK"
+	stateFormat = 1
+
+	maxChunkSize = 8 << 20
+)
+
+// errState says that restored bytes do not follow the format.
+var errState = errors.New("malformed state")
+
+// chunkWriter cuts a handle's content into chunks and stores them as they become full.
+type chunkWriter struct {
+	ctx   context.Context
+	store ChunkStore
+	buf   []byte
+	refs  []checkpoint.ChunkRef
+}
+
+func (w *chunkWriter) write(b []byte) error {
+	for len(b) > 0 {
+		n := min(len(b), maxChunkSize-len(w.buf))
+		w.buf, b = append(w.buf, b[:n]...), b[n:]
+		if len(w.buf) == maxChunkSize {
+			if err := w.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// flush stores what has been written since the last full chunk.
+func (w *chunkWriter) flush() error {
+	if len(w.buf) == 0 {
+		return nil
+	}
+	ref, err := w.store.Put(w.ctx, w.buf)
+	if err != nil {
+		return err
+	}
+	w.refs, w.buf = append(w.refs, ref), w.buf[:0]
+	return nil
+}
+
+func (w *chunkWriter) writeList(entries [][]byte) error {
+	b := binary.AppendUvarint(append([]byte(listMagic), stateFormat), uint64(len(entries)))
+	for _, e := range entries {
+		b = append(binary.AppendUvarint(b, uint64(len(e))), e...)
+		if err := w.write(b); err != nil {
+			return err
+		}
+		b = b[:0]
+	}
+	return w.write(b)
+}
+
+func (w *chunkWriter) writeKeyed(c capturedKeyed) error {
+	if err := w.write(append([]byte(keyedMagic), stateFormat)); err != nil {
+		return err
+	}
+	var head []byte
+	for _, s := range c.shards {
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		s.serve()
+		head = binary.AppendUvarint(head[:0], uint64(s.group))
+		head = append(binary.AppendUvarint(head, uint64(len(s.table))), s.table...)
+		head = binary.AppendUvarint(head, uint64(s.count))
+		head = binary.AppendUvarint(head, uint64(len(s.data)))
+		if err := errors.Join(w.write(head), w.write(s.data)); err != nil {
+			return err
+		}
+		s.data = nil
+	}
+	return nil
+}
+
+// chunkReader reads the content of a handle.
+type chunkReader struct {
+	ctx   context.Context
+	store ChunkStore
+	refs  []checkpoint.ChunkRef // that have not been fetched
+	chunk []byte                // what is left of the last one fetched
+}
+
+// Read implements io.Reader.
+func (r *chunkReader) Read(dst []byte) (int, error) {
+	for len(r.chunk) == 0 {
+		if len(r.refs) == 0 {
+			return 0, io.EOF
+		}
+		var err error
+		if r.chunk, err = r.store.Get(r.ctx, r.refs[0]); err != nil {
+			return 0, fmt.Errorf("chunk %s: %w", r.refs[0].ID, err)
+		}
+		r.refs = r.refs[1:]
+	}
+	n := copy(dst, r.chunk)
+	r.chunk = r.chunk[n:]
+	return n, nil
+}
+
+// stateReader reads the parts of a handle's content. Lengths are checked against size, so that damaged ones
+// cannot make it allocate more than the handle has.
+type stateReader struct {
+	in   *bufio.Reader
+	size uint64
+}
+
+func newStateReader(content io.Reader, size int64, magic string) (*stateReader, error) {
+	r := &stateReader{in: bufio.NewReader(content), size: uint64(size)}
+	head := make([]byte, len(magic)+1)
+	if _, err := io.ReadFull(r.in, head); err != nil {
+		return nil, fmt.Errorf("%w: its head cannot be read: %w", errState, err)
+	}
+	if !bytes.Equal(head[:len(magic)], []byte(magic)) {
+		return nil, fmt.Errorf("%w: it begins with %q, want %q", errState, head[:len(magic)], magic)
+	}
+	if v := head[len(magic)]; v != stateFormat {
+		return nil, fmt.Errorf("%w: format %d, this build reads %d", errState, v, stateFormat)
+	}
+	return r, nil
+}
+
+// number reads a varint that counts or measures something within the content.
+func (r *stateReader) number() (int, error) {
+	n, err := binary.ReadUvarint(r.in)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", errState, err)
+	}
+	if n > r.size {
+		return 0, fmt.Errorf("%w: %d in a content of %d bytes", errState, n, r.size)
+	}
+	return int(n), nil
+}
+
+// sized reads a length and as many bytes.
+func (r *stateReader) sized() ([]byte, error) {
+	n, err := r.number()
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, n)
+	if _, err := io.ReadFull(r.in, b); err != nil {
+		return nil, fmt.Errorf("%w: %w", errState, err)
+	}
+	return b, nil
+}
+
+func (r *stateReader) atEnd() bool {
+	_, err := r.in.Peek(1)
+	return errors.Is(err, io.EOF)
+}
+
+func (r *stateReader) list() ([][]byte, error) {
+	count, err := r.number()
+	if err != nil {
+		return nil, err
+	}
+	entries := make([][]byte, 0, count)
+	for range count {
+		e, err := r.sized()
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+	if !r.atEnd() {
+		return nil, fmt.Errorf("%w: bytes behind %d entries", errState, count)
+	}
+	return entries, nil
+}
+
+// keyed reads shard after shard and passes each to load.
+func (r *stateReader) keyed(load func(group int, table string, count int, entries []byte) error) error {
+	for !r.atEnd() {
+		group, err := r.group()
+		if err != nil {
+			return err
+		}
+		table, err := r.sized()
+		if err != nil {
+			return err
+		}
+		count, err := r.number()
+		if err != nil {
+			return err
+		}
+		entries, err := r.sized()
+		if err != nil {
+			return err
+		}
+		if err := load(group, string(table), count, entries); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *stateReader) group() (int, error) {
+	group, err := binary.ReadUvarint(r.in)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("%w: %w", errState, err)
+	case group >= checkpoint.MaxMaxParallelism:
+		return 0, fmt.Errorf("%w: key group %d", errState, group)
+	}
+	return int(group), nil
+}

@@ -1,0 +1,199 @@
+package dataflow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"cairn/checkpoint"
+)
+
+// Task runs one subtask of one attempt. Create it with NewTask, then call Run once. Before Run it accepts
+// channels and mail already.
+type Task struct {
+	spec     TaskSpec
+	deps     TaskDeps
+	vertex   *vertex
+	topology checkpoint.Topology
+	inputs   []inputRef
+	gate     *gate
+	mailbox  *mailbox
+	uploads  *uploads
+	started  atomic.Bool
+	finished atomic.Bool
+	stats    struct{ recordsIn, recordsOut, bytesIn, bytesOut atomic.Int64 }
+}
+
+// inputRef is one input channel: its position in Task.inputs is its number in gate and aligner.
+type inputRef struct {
+	edge int
+	from int // index of the sending subtask
+}
+
+// NewTask returns a task that does nothing until Run. An error means that the specification and the graph do
+// not fit together.
+func NewTask(spec TaskSpec, deps TaskDeps) (*Task, error) {
+	if err := deps.validate(); err != nil {
+		return nil, err
+	}
+	if spec.Graph == nil || !spec.Graph.sealed {
+		return nil, errors.New("dataflow: the graph of a task must have been sealed")
+	}
+	if spec.Mode != checkpoint.ExactlyOnce && spec.Mode != checkpoint.AtLeastOnce {
+		return nil, fmt.Errorf("subtask %s: unknown checkpointing %s", spec.Subtask, spec.Mode)
+	}
+	v, err := spec.Graph.vertexOf(spec.Subtask)
+	if err != nil {
+		return nil, err
+	}
+	t := &Task{spec: spec, deps: deps, vertex: v, topology: spec.Graph.Topology(), mailbox: newMailbox()}
+	if placed, want := len(spec.Assignment.NodeOf), t.topology.NumSubtasks(); placed != want {
+		return nil, fmt.Errorf("subtask %s: the assignment places %d subtasks, the job has %d", spec.Subtask, placed, want)
+	}
+	if t.deps.Clock == nil {
+		t.deps.Clock = time.Now
+	}
+	t.deps.Logger = deps.Logger.With("job", spec.Job, "attempt", spec.Attempt, "task", spec.Subtask)
+	t.inputs = inputsOf(v.input, spec.Subtask.Index)
+	t.gate = newGate(len(t.inputs))
+	t.uploads = newUploads(t)
+	return t, nil
+}
+
+// inputsOf lists the channels that lead to a subtask.
+func inputsOf(e *edge, index int) []inputRef {
+	switch {
+	case e == nil:
+		return nil
+	case e.link.partitioning == checkpoint.Forward:
+		return []inputRef{{edge: e.index, from: index}}
+	}
+	var refs []inputRef
+	for from := range e.link.from.parallelism {
+		refs = append(refs, inputRef{edge: e.index, from: from})
+	}
+	return refs
+}
+
+// Accept connects an input channel and returns where the sender's frames are to be written, in order, by one
+// goroutine. Write blocks while the channel's queue is full. Closing the writer before the end of the
+// partition has been written breaks the channel, and the task with it; the writer is a FailingWriter, so that
+// the cause can be told. Writes to a task that has failed or was cancelled return an error; what is written to
+// one that has finished is dropped, as it needs nothing more.
+func (t *Task) Accept(_ context.Context, id ChannelID) (FrameWriter, error) {
+	if id.Job != t.spec.Job || id.Attempt != t.spec.Attempt || id.To != t.spec.Subtask.Index {
+		return nil, fmt.Errorf("channel %s does not lead to subtask %s of attempt %d of job %s",
+			id, t.spec.Subtask, t.spec.Attempt, t.spec.Job)
+	}
+	for channel, ref := range t.inputs {
+		if ref.edge != id.Edge || ref.from != id.From {
+			continue
+		}
+		if err := t.gate.accept(channel); err != nil {
+			return nil, fmt.Errorf("%s: %w", t.channelName(ref), err)
+		}
+		return &receiver{gate: t.gate, channel: channel, name: t.channelName(ref)}, nil
+	}
+	return nil, fmt.Errorf("channel %s: subtask %s has no such input", id, t.spec.Subtask)
+}
+
+// channelName names an input channel in errors.
+func (t *Task) channelName(ref inputRef) string {
+	from := checkpoint.SubtaskID{Vertex: t.topology.Vertices[t.topology.Edges[ref.edge].From].ID, Index: ref.from}
+	node := t.spec.Assignment.Node(t.topology.Ordinal(from))
+	return fmt.Sprintf("channel %s -> %s from node %s", from, t.spec.Subtask, node.ID)
+}
+
+// Trigger starts a checkpoint at this task, which is a source or has no unfinished predecessor. Triggering a
+// checkpoint again, or one that was aborted, changes nothing. It returns at once.
+func (t *Task) Trigger(b checkpoint.Barrier) {
+	if !t.mailbox.trigger(b) {
+		t.declineEnded(b.ID)
+	}
+}
+
+// NotifyComplete says that a checkpoint is committed: sinks commit what it covers, and a task at the end of
+// its input finishes if the checkpoint was taken there. It returns at once.
+func (t *Task) NotifyComplete(id checkpoint.ID) { t.mailbox.complete(id) }
+
+// NotifyAborted says that a checkpoint has failed: what is held for it is released. It returns at once.
+func (t *Task) NotifyAborted(id checkpoint.ID) {
+	t.uploads.abort(id) // even while the task is stalled
+	t.mailbox.abort(id)
+}
+
+// Stats returns the task's totals so far.
+func (t *Task) Stats() Stats {
+	return Stats{
+		RecordsIn: t.stats.recordsIn.Load(), RecordsOut: t.stats.recordsOut.Load(),
+		BytesIn: t.stats.bytesIn.Load(), BytesOut: t.stats.bytesOut.Load(),
+	}
+}
+
+// Run does the subtask's work: it restores the state, connects the outputs, processes until the end of the
+// input and its final checkpoint, and returns nil then. Otherwise it returns the error that ended it, which
+// is ctx's when ctx was cancelled. Before it returns it reports how the subtask ended, and everything that it
+// started has ended.
+func (t *Task) Run(ctx context.Context) error {
+	if t.started.Swap(true) {
+		return fmt.Errorf("subtask %s: Run was called twice", t.spec.Subtask)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	t.report(checkpoint.SubtaskReport{Status: checkpoint.SubtaskInitializing})
+	r := newRunner(ctx, t)
+	final, err := r.run()
+	report := checkpoint.SubtaskReport{Status: checkpoint.SubtaskFinished, Final: final}
+	switch {
+	case err == nil:
+		t.finished.Store(true)
+	case ctx.Err() != nil:
+		err = ctx.Err() // whatever broke on the way down
+		report = checkpoint.SubtaskReport{Status: checkpoint.SubtaskCanceled}
+	default:
+		report = checkpoint.SubtaskReport{Status: checkpoint.SubtaskFailed, Failure: FailureOf(err)}
+	}
+	late := t.end(r, err)
+	t.report(report)
+	for _, b := range late {
+		t.declineEnded(b.ID)
+	}
+	return err
+}
+
+// end releases everything and returns the triggers that have come too late.
+func (t *Task) end(r *runner, err error) []checkpoint.Barrier {
+	unread := t.mailbox.close()
+	if err == nil {
+		t.gate.end(nil)
+	} else {
+		t.gate.end(errTaskEnded)
+	}
+	t.uploads.stop()
+	if closing := r.close(); closing != nil {
+		// The last checkpoint holds everything: what cannot be closed now costs nothing but a message.
+		t.deps.Logger.Warn("closing the task", "cause", closing)
+	}
+	return unread.triggers
+}
+
+func (t *Task) report(r checkpoint.SubtaskReport) {
+	r.Subtask = t.spec.Subtask
+	t.deps.OnStatus(r)
+}
+
+// declineEnded answers a trigger that came too late.
+func (t *Task) declineEnded(id checkpoint.ID) {
+	d := checkpoint.Decline{
+		Job: t.spec.Job, Attempt: t.spec.Attempt, Checkpoint: id, Subtask: t.spec.Subtask,
+		Reason: checkpoint.ReasonTaskFailure, Message: "the task has ended",
+	}
+	if t.finished.Load() {
+		d.Reason, d.Message = checkpoint.ReasonTaskFinished, "the task has finished"
+	}
+	t.deps.OnDecline(d)
+}
+
+func (t *Task) clock() time.Time { return t.deps.Clock() }

@@ -1,0 +1,48 @@
+package dataflow
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"cairn/checkpoint"
+)
+
+// TaskSpec says which subtask of which attempt a Task runs, and what it starts from.
+type TaskSpec struct {
+	Job        checkpoint.JobID
+	Attempt    checkpoint.Attempt
+	Subtask    checkpoint.SubtaskID
+	Graph      *Graph // sealed; shared by the tasks of a process
+	Assignment checkpoint.Assignment
+	Mode       checkpoint.Mode // of the job; each barrier carries its own
+	Restore    checkpoint.ID   // the checkpoint that State comes from, 0 for a fresh start
+	State      checkpoint.SubtaskState
+}
+
+// TaskDeps is what a Task needs of its surroundings. The callbacks return quickly and may be called from
+// several goroutines at once; OnStatus is called from the one that runs Run.
+type TaskDeps struct {
+	Store     ChunkStore
+	Connector Connector
+	Logger    *slog.Logger
+	Clock     func() time.Time // nil means time.Now
+	OnStatus  func(checkpoint.SubtaskReport)
+	OnAck     func(checkpoint.Ack)
+	OnDecline func(checkpoint.Decline)
+}
+
+func (d TaskDeps) validate() error {
+	if d.Store == nil || d.Connector == nil || d.Logger == nil || d.OnStatus == nil || d.OnAck == nil || d.OnDecline == nil {
+		return errors.New("dataflow: Store, Connector, Logger and the callbacks of TaskDeps must be set")
+	}
+	return nil
+}
+
+// Stats are running totals of a task. They are updated once per batch.
+type Stats struct {
+	RecordsIn  int64 // emitted by the source, or received
+	RecordsOut int64 // sent to other tasks
+	BytesIn    int64 // of received frames
+	BytesOut   int64 // of sent frames
+}

@@ -1,0 +1,132 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"cairn/checkpoint"
+	"cairn/dataflow"
+	"cairn/dataflow/executor"
+	"cairn/membership"
+	"cairn/statestore"
+	"cairn/transport"
+)
+
+// The types here fit the packages together that do not know each other: each names the same thing in its own
+// words, and translates the errors that the other side has to recognise.
+
+// dialer opens channels to tasks on other nodes.
+type dialer struct{ *transport.Dialer }
+
+var _ dataflow.Connector = dialer{}
+
+func (d dialer) Connect(ctx context.Context, to checkpoint.NodeRef, id dataflow.ChannelID) (dataflow.FrameWriter, error) {
+	w, err := d.OpenChannel(ctx, to.Address, transport.ChannelID(id))
+	switch {
+	case errors.Is(err, transport.ErrUnknownAttempt):
+		return nil, fmt.Errorf("node %s: %w: %w", to.ID, executor.ErrUnknownAttempt, err)
+	case errors.Is(err, transport.ErrStaleAttempt):
+		return nil, fmt.Errorf("node %s: %w: %w", to.ID, executor.ErrStaleAttempt, err)
+	case err != nil:
+		return nil, fmt.Errorf("node %s: %w", to.ID, err)
+	}
+	return w, nil
+}
+
+// channels lets peers open channels to this node's tasks.
+type channels struct{ executor *executor.Executor }
+
+var _ transport.ChannelHandler = channels{}
+
+func (c channels) AcceptChannel(ctx context.Context, id transport.ChannelID) (transport.FrameSink, error) {
+	w, err := c.executor.AcceptChannel(ctx, dataflow.ChannelID(id))
+	switch {
+	case errors.Is(err, executor.ErrUnknownAttempt):
+		return nil, fmt.Errorf("%w: %w", transport.ErrUnknownAttempt, err)
+	case errors.Is(err, executor.ErrStaleAttempt):
+		return nil, fmt.Errorf("%w: %w", transport.ErrStaleAttempt, err)
+	case err != nil:
+		return nil, err
+	}
+	return frameSink{w}, nil
+}
+
+// frameSink is the receiving end of a channel.
+type frameSink struct{ dataflow.FrameWriter }
+
+func (s frameSink) Fail(cause error) {
+	if w, ok := s.FrameWriter.(dataflow.FailingWriter); ok {
+		w.Fail(cause)
+		return
+	}
+	s.Close() // without the end of the partition, closing says that the channel broke
+}
+
+// chunks lets peers and coordinators store and read chunks here.
+type chunks struct{ store *statestore.Local }
+
+var _ transport.ChunkStore = chunks{}
+
+func (c chunks) Write(ctx context.Context, ref checkpoint.ChunkRef, data []byte) error {
+	return translateChunkError(c.store.Write(ctx, ref, data))
+}
+
+func (c chunks) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error) {
+	data, err := c.store.Get(ctx, ref)
+	return data, translateChunkError(err)
+}
+
+func (c chunks) Has(ctx context.Context, ref checkpoint.ChunkRef) (bool, error) {
+	has, err := c.store.Has(ctx, ref)
+	return has, translateChunkError(err)
+}
+
+func translateChunkError(err error) error {
+	switch {
+	case errors.Is(err, statestore.ErrNotFound):
+		return fmt.Errorf("%w: %w", transport.ErrChunkNotFound, err)
+	case errors.Is(err, statestore.ErrCorrupt):
+		return fmt.Errorf("%w: %w", transport.ErrChunkCorrupt, err)
+	case errors.Is(err, statestore.ErrTooLarge):
+		return fmt.Errorf("%w: %w", transport.ErrChunkTooLarge, err)
+	}
+	return err
+}
+
+// StorePeers offers the state store the task nodes that gossip calls alive, those named in except left out.
+func StorePeers(gossip *membership.Gossip, dialer *transport.Dialer, except checkpoint.NodeID) statestore.Peers {
+	return storePeers{gossip, dialer, except}
+}
+
+func (a *Agent) storePeers() statestore.Peers { return StorePeers(a.gossip, a.dialer, a.cfg.ID) }
+
+type storePeers struct {
+	gossip *membership.Gossip
+	dialer *transport.Dialer
+	except checkpoint.NodeID
+}
+
+func (p storePeers) Live() []statestore.PeerInfo {
+	var live []statestore.PeerInfo
+	for _, m := range p.gossip.Members() {
+		if m.Role == membership.RoleNode && m.State == membership.StateAlive && m.ID != p.except {
+			live = append(live, statestore.PeerInfo{ID: m.ID, Peer: storePeer{p.dialer.Peer(m.RPCAddr)}})
+		}
+	}
+	return live
+}
+
+// storePeer is another node's part of the store.
+type storePeer struct{ *transport.Peer }
+
+func (p storePeer) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error) {
+	data, err := p.Peer.Get(ctx, ref)
+	switch {
+	case errors.Is(err, transport.ErrChunkNotFound):
+		return nil, fmt.Errorf("%w: %w", statestore.ErrNotFound, err)
+	case errors.Is(err, transport.ErrChunkCorrupt):
+		return nil, fmt.Errorf("%w: %w", statestore.ErrCorrupt, err)
+	}
+	return data, err
+}

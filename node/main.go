@@ -1,0 +1,96 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"cairn/checkpoint"
+	"cairn/dataflow"
+	"cairn/internal/daemon"
+	"cairn/internal/version"
+)
+
+// Job makes a program for Main: a name to submit it by, a line that says what it does, and the function that
+// builds its graph from parameters. The function must build the same graph from the same parameters.
+func Job(name, doc string, build func(*dataflow.Graph, *dataflow.Params) error) dataflow.Program {
+	return dataflow.Program{Name: name, Doc: doc, Build: build}
+}
+
+// Main runs a task node with the given programs: it reads the command line, serves until a signal, and exits
+// the process. It panics when two programs have the same name.
+func Main(programs ...dataflow.Program) {
+	if err := App(dataflow.NewRegistry(programs...)).Run(os.Args); err != nil {
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// App is the command line of a task node with the given programs.
+func App(registry *dataflow.Registry) *cli.App {
+	return &cli.App{
+		Name:            "node",
+		Usage:           "a Cairn task node",
+		Version:         version.Version,
+		HideHelpCommand: true,
+		CommandNotFound: unknownCommand,
+		ExitErrHandler:  func(*cli.Context, error) {}, // Main prints the error, once
+		Commands: []*cli.Command{
+			{Name: "agent", Usage: "run a task node until a signal", Flags: agentFlags(), Action: func(c *cli.Context) error {
+				return runAgent(c, registry)
+			}},
+			{Name: "version", Usage: "print the version", Action: func(c *cli.Context) error {
+				_, err := fmt.Fprintln(c.App.Writer, version.Version)
+				return err
+			}},
+		},
+	}
+}
+
+func unknownCommand(c *cli.Context, name string) {
+	fmt.Fprintf(os.Stderr, "Error: unknown command %q; known: agent, version\n", name)
+	os.Exit(2)
+}
+
+func agentFlags() []cli.Flag {
+	d := DefaultConfig()
+	return []cli.Flag{
+		&cli.StringFlag{Name: "id", Usage: "unique name of this node", Value: daemon.DefaultID(), EnvVars: []string{"CAIRN_ID"}},
+		&cli.StringFlag{Name: "bind", Usage: "`HOST:PORT` of data channels and chunks", Value: d.Bind, EnvVars: []string{"CAIRN_BIND"}},
+		&cli.StringFlag{Name: "advertise", Usage: "`HOST:PORT` at which others reach --bind, where it differs", EnvVars: []string{"CAIRN_ADVERTISE"}},
+		&cli.StringFlag{Name: "gossip-bind", Usage: "`HOST:PORT` of gossip, UDP and TCP", Value: d.GossipBind, EnvVars: []string{"CAIRN_GOSSIP_BIND"}},
+		&cli.StringSliceFlag{Name: "join", Usage: "gossip `HOST:PORT` of any member; may be repeated", EnvVars: []string{"CAIRN_JOIN"}},
+		&cli.StringFlag{Name: "data-dir", Usage: "`DIR` for this node's chunks", EnvVars: []string{"CAIRN_DATA_DIR"}},
+		&cli.IntFlag{Name: "slots", Usage: "subtasks of one vertex that may run here", Value: d.Slots, EnvVars: []string{"CAIRN_SLOTS"}},
+		&cli.IntFlag{Name: "replicas", Usage: "nodes that hold a copy of each chunk", Value: d.Replicas, EnvVars: []string{"CAIRN_REPLICAS"}},
+		&cli.DurationFlag{Name: "orphan-timeout", Usage: "how long tasks go on without a leader", Value: d.OrphanTimeout, EnvVars: []string{"CAIRN_ORPHAN_TIMEOUT"}},
+		&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error", Value: "info", EnvVars: []string{"CAIRN_LOG_LEVEL"}},
+		&cli.StringFlag{Name: "log-format", Usage: "text or json", Value: "text", EnvVars: []string{"CAIRN_LOG_FORMAT"}},
+	}
+}
+
+func runAgent(c *cli.Context, registry *dataflow.Registry) error {
+	if c.Args().Present() {
+		return fmt.Errorf("node agent takes no arguments, was given %s", strings.Join(c.Args().Slice(), " "))
+	}
+	log, err := daemon.Logger(os.Stderr, c.String("log-format"), c.String("log-level"))
+	if err != nil {
+		return err
+	}
+	agent, err := New(Config{
+		ID: checkpoint.NodeID(c.String("id")), Bind: c.String("bind"), Advertise: c.String("advertise"),
+		GossipBind: c.String("gossip-bind"), Join: c.StringSlice("join"), DataDir: c.String("data-dir"),
+		Slots: c.Int("slots"), Replicas: c.Int("replicas"), OrphanTimeout: c.Duration("orphan-timeout"),
+		Registry: registry, Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	ctx, release := daemon.UntilSignal(context.Background(), log)
+	defer release()
+	return agent.Run(ctx)
+}

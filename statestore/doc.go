@@ -1,0 +1,18 @@
+// Package statestore keeps the snapshotted state of jobs as chunks: byte strings named by the BLAKE3-256
+// hash of their content, written once and never changed. A chunk that is already there costs nothing to
+// store again, and every read proves that the bytes are the ones that were written.
+//
+//   - [Local] keeps chunks on the node's disk. A Put that returned survives a power failure.
+//   - [Memory] is its twin for tests and throw-away clusters. It passes the same conformance suite
+//     (package storetest).
+//   - [Replicated] is what the tasks of a node use: the node's own store first, and copies on peers. It
+//     heals the node's store from peers when a copy is missing or damaged.
+//   - [Remote] is what a coordinator uses, which has no store of its own: manifests go to the nodes.
+//
+// A chunk is served only when its size and hash are right. A copy on disk that fails is moved to
+// quarantine, never deleted and never served again. The package deletes a chunk only when Delete asks for
+// it by name.
+//
+// Every type is safe for concurrent use. No method leaves a goroutine behind when it returns, and none
+// keeps the caller's buffer. A slice that Get returns belongs to the caller.
+package statestore

@@ -1,0 +1,92 @@
+package statestore
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"cairn/checkpoint"
+)
+
+// NodeError is the failure of one node.
+type NodeError struct {
+	Node checkpoint.NodeID
+	Err  error
+}
+
+// Error names the node and what went wrong there.
+func (e NodeError) Error() string { return fmt.Sprintf("node %s: %v", e.Node, e.Err) }
+
+// Unwrap returns the node's error.
+func (e NodeError) Unwrap() error { return e.Err }
+
+// NodeErrors are the failures of several nodes, in the order in which they were tried.
+type NodeErrors []NodeError
+
+// Error joins the failures in one line.
+func (e NodeErrors) Error() string {
+	if len(e) == 0 {
+		return "no node was tried"
+	}
+	texts := make([]string, len(e))
+	for i, one := range e {
+		texts[i] = one.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+// UnavailableError says that no node had a good copy of a chunk, and what each of them said. It is
+// ErrUnavailable. It is ErrNotFound only if every node said so: a node that did not answer may well have
+// the chunk. It is any other error that one of the nodes gave.
+type UnavailableError struct {
+	Ref   checkpoint.ChunkRef
+	Tried NodeErrors
+}
+
+// Error names the chunk and every node that was asked.
+func (e *UnavailableError) Error() string {
+	return fmt.Sprintf("chunk %s (%d bytes): %v: %v", e.Ref.ID, e.Ref.Size, ErrUnavailable, e.Tried)
+}
+
+// Is implements the rule that the type's comment states.
+func (e *UnavailableError) Is(target error) bool {
+	switch target {
+	case ErrUnavailable:
+		return true
+	case ErrNotFound:
+		for _, one := range e.Tried {
+			if !errors.Is(one.Err, ErrNotFound) {
+				return false
+			}
+		}
+		return len(e.Tried) > 0
+	}
+	for _, one := range e.Tried {
+		if errors.Is(one.Err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+// PlacementError says that fewer nodes took a chunk than had to.
+type PlacementError struct {
+	Ref    checkpoint.ChunkRef
+	Nodes  []checkpoint.NodeID // that took it
+	Want   int                 // how many had to
+	Failed NodeErrors
+}
+
+// Error names the chunk and every node that failed.
+func (e *PlacementError) Error() string {
+	return fmt.Sprintf("chunk %s (%d bytes) is on %d of %d nodes: %v", e.Ref.ID, e.Ref.Size, len(e.Nodes), e.Want, e.Failed)
+}
+
+// Unwrap returns the failures of the nodes.
+func (e *PlacementError) Unwrap() []error {
+	errs := make([]error, len(e.Failed))
+	for i, one := range e.Failed {
+		errs[i] = one
+	}
+	return errs
+}

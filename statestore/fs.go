@@ -1,0 +1,48 @@
+package statestore
+
+import (
+	"errors"
+	"io"
+)
+
+// errLonger says that a file holds more bytes than the reader was prepared to take.
+var errLonger = errors.New("file is longer than expected")
+
+// fileSystem is what Local needs of a file system. The real one is osFS; tests use one that forgets, at a
+// simulated power failure, what was not synced. Errors of missing and existing files wrap fs.ErrNotExist
+// and fs.ErrExist. Implementations are safe for concurrent use.
+type fileSystem interface {
+	// Mkdir creates a directory. Its entry is durable after SyncDir of the parent.
+	Mkdir(path string) error
+	// Create creates a file that must not exist yet.
+	Create(path string) (file, error)
+	// ReadFile returns the content of a file, or errLonger when that is more than limit bytes.
+	ReadFile(path string, limit int64) ([]byte, error)
+	// Size returns the size of a regular file in bytes.
+	Size(path string) (int64, error)
+	// ReadDir returns the entries of a directory, ordered by name.
+	ReadDir(path string) ([]dirEntry, error)
+	// Rename moves a file, replacing the target. It is durable after SyncDir of the target's directory.
+	Rename(from, to string) error
+	Remove(path string) error
+	// SyncDir makes the entries of a directory durable.
+	SyncDir(path string) error
+	// Lock takes the exclusive lock of the file at path, creating it if need be, and leaves the process's ID
+	// in it. It returns an error that wraps ErrInUse when somebody has the lock. The lock ends with Close, or
+	// with the process.
+	Lock(path string) (io.Closer, error)
+}
+
+// file is a file being written.
+type file interface {
+	io.WriteCloser
+	// Sync makes the content durable. After an error the content is unknown and must be written anew.
+	Sync() error
+}
+
+// dirEntry is one entry of a directory.
+type dirEntry struct {
+	name    string
+	regular bool  // a plain file: no directory, link or device
+	size    int64 // in bytes, of a plain file
+}

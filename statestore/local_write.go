@@ -1,0 +1,134 @@
+package statestore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+
+	"cairn/checkpoint"
+)
+
+// Put implements Store. A copy that is there already is compared with data, so that the acknowledgement
+// holds for a copy that is known to be good, and one that has gone bad is replaced.
+func (l *Local) Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, error) {
+	ref, err := newRef(data)
+	if err != nil {
+		return checkpoint.ChunkRef{}, err
+	}
+	if err := l.writeVerified(ctx, ref, data); err != nil {
+		return checkpoint.ChunkRef{}, err
+	}
+	return ref, nil
+}
+
+// Write implements Store.
+func (l *Local) Write(ctx context.Context, ref checkpoint.ChunkRef, data []byte) error {
+	if err := verify(ref, data); err != nil {
+		return err
+	}
+	return l.writeVerified(ctx, ref, data)
+}
+
+// writeVerified implements trustingStore.
+func (l *Local) writeVerified(ctx context.Context, ref checkpoint.ChunkRef, data []byte) error {
+	if err := l.begin(); err != nil {
+		return err
+	}
+	defer l.running.Done()
+	if err := l.locks.lock(ctx, ref.ID); err != nil {
+		return err
+	}
+	defer l.locks.unlock(ref.ID)
+	var err error
+	if l.holdsLocked(ref.ID, data) {
+		err = l.ensureSynced(ref.ID[0])
+	} else {
+		err = l.installLocked(ref.ID, data)
+	}
+	if err != nil {
+		return l.failed("write chunk "+ref.ID.String(), err)
+	}
+	return nil
+}
+
+// holdsLocked reports whether the chunk's file is there with the given content. One with other content goes
+// to quarantine. One that cannot be read stays where it is, to be replaced: it may only be out of reach for
+// the moment. The caller holds the chunk's lock.
+func (l *Local) holdsLocked(id checkpoint.ChunkID, data []byte) bool {
+	stored, err := l.fs.ReadFile(l.chunk(id), int64(len(data)))
+	switch {
+	case errors.Is(err, errLonger), err == nil && !bytes.Equal(stored, data):
+		l.quarantineLocked(id)
+		return false
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		l.log.Warn("a stored chunk cannot be read and is written again", "chunk", id, "error", err)
+	}
+	return err == nil
+}
+
+// installLocked writes the chunk's file: content first, then the name, each durable before the next step.
+// The caller holds the chunk's lock.
+func (l *Local) installLocked(id checkpoint.ChunkID, data []byte) error {
+	temp := l.tempFile(l.lastTemp.Add(1))
+	err := l.writeFile(temp, data)
+	if err == nil {
+		err = l.fs.Rename(temp, l.chunk(id))
+	}
+	if err != nil {
+		if removeErr := l.fs.Remove(temp); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
+			err = errors.Join(err, removeErr)
+		}
+		return err
+	}
+	return l.syncShard(id[0])
+}
+
+// writeFile creates a file with the given content, durable. A file that failed to sync is never synced
+// again: the kernel may have dropped the pages that it could not write, and would report success.
+func (l *Local) writeFile(path string, data []byte) error {
+	f, err := l.fs.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// syncShard makes every entry of a shard durable. When it fails, nothing that is found in the shard counts
+// as stored until a later sync succeeds.
+func (l *Local) syncShard(n byte) error {
+	if err := l.fs.SyncDir(l.shard(n)); err != nil {
+		l.synced[n].Store(false)
+		return err
+	}
+	l.synced[n].Store(true)
+	return nil
+}
+
+// ensureSynced is called before an entry that was found in a shard is called durable.
+func (l *Local) ensureSynced(n byte) error {
+	if l.synced[n].Load() {
+		return nil
+	}
+	return l.syncShard(n)
+}
+
+// Delete implements Inventory.
+func (l *Local) Delete(ctx context.Context, id checkpoint.ChunkID) error {
+	if err := l.begin(); err != nil {
+		return err
+	}
+	defer l.running.Done()
+	if err := l.locks.lock(ctx, id); err != nil {
+		return err
+	}
+	defer l.locks.unlock(id)
+	if err := l.fs.Remove(l.chunk(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return l.failed("delete chunk "+id.String(), err)
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package statestore
+
+import (
+	"context"
+	"fmt"
+
+	"cairn/checkpoint"
+)
+
+// Remote keeps chunks on the live task nodes, for a coordinator, which has no store of its own: manifests
+// live beside the state that they name. It needs no closing.
+type Remote struct {
+	fan *fanout
+}
+
+// NewRemote returns a store on the nodes that peers knows.
+func NewRemote(peers Peers, opts Options) *Remote {
+	return &Remote{fan: newFanout(peers, "", opts)}
+}
+
+// Put stores data on Options.Replicas nodes, or on all when fewer are live, replacing nodes that fail by
+// others as long as there are any. It returns ErrNoNodes when none is live and a PlacementError when too
+// few took the chunk; those that did take it keep it.
+func (r *Remote) Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, error) {
+	ref, err := newRef(data)
+	if err != nil {
+		return checkpoint.ChunkRef{}, err
+	}
+	order := r.fan.candidates(ref.ID)
+	if len(order) == 0 {
+		return checkpoint.ChunkRef{}, fmt.Errorf("chunk %s: %w", ref.ID, ErrNoNodes)
+	}
+	want := min(r.fan.opts.Replicas, len(order))
+	took, failed := r.fan.put(ctx, ref, data, order, want)
+	if len(took) < want {
+		if err := ctx.Err(); err != nil {
+			return checkpoint.ChunkRef{}, fmt.Errorf("chunk %s: %d of %d copies made: %w", ref.ID, len(took), want, err)
+		}
+		return checkpoint.ChunkRef{}, &PlacementError{Ref: ref, Nodes: took, Want: want, Failed: failed}
+	}
+	r.fan.opts.OnPut(PutResult{Ref: ref, Nodes: took, Replicas: r.fan.opts.Replicas, Failed: failed})
+	return ref, nil
+}
+
+// Get returns a verified chunk from the first live node that has it, in the order in which they should. It
+// returns ErrNoNodes when none is live and an UnavailableError when none has a good copy.
+func (r *Remote) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error) {
+	if err := checkRef(ref); err != nil {
+		return nil, err
+	}
+	order := r.fan.candidates(ref.ID)
+	if len(order) == 0 {
+		return nil, fmt.Errorf("chunk %s: %w", ref.ID, ErrNoNodes)
+	}
+	data, found, failed := r.fan.get(ctx, ref, order)
+	if found {
+		return data, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("chunk %s: %w", ref.ID, err)
+	}
+	return nil, &UnavailableError{Ref: ref, Tried: failed}
+}

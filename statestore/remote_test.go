@@ -1,0 +1,155 @@
+package statestore_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cairn/checkpoint"
+	"cairn/statestore"
+)
+
+func TestRemotePut(t *testing.T) {
+	data := []byte("manifest")
+	ref := statestore.RefOf(data)
+	tests := []struct {
+		name    string
+		nodes   int
+		failing int // how many of the first nodes fail
+		copies  int
+		ok      bool
+	}{
+		{name: "three nodes", nodes: 3, copies: 2, ok: true},
+		{name: "one node", nodes: 1, copies: 1, ok: true},
+		{name: "one of three fails", nodes: 3, failing: 1, copies: 2, ok: true},
+		{name: "two of three fail", nodes: 3, failing: 2, copies: 1},
+		{name: "the only one fails", nodes: 1, failing: 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			nodes := newCluster(test.nodes)
+			for _, id := range nodes.order(t, ref)[:test.failing] {
+				nodes[id].set(func(p *testPeer) { p.fail = errDown })
+			}
+			var told results
+			s := statestore.NewRemote(nodes, statestore.Options{OnPut: told.add})
+			got, err := s.Put(t.Context(), data)
+			if n := nodes.holders(t, ref); n != test.copies {
+				t.Errorf("%d nodes hold the chunk, want %d", n, test.copies)
+			}
+			if test.ok {
+				if err != nil || got != ref {
+					t.Fatalf("Put: %v, %v", got, err)
+				}
+				if result := told.only(t); len(result.Nodes) != test.copies || len(result.Failed) != test.failing {
+					t.Errorf("OnPut was told %v", result)
+				}
+				return
+			}
+			var placement *statestore.PlacementError
+			if !errors.As(err, &placement) || len(placement.Nodes) != test.copies || !errors.Is(err, errDown) {
+				t.Fatalf("Put: %v, want a PlacementError with %d copies", err, test.copies)
+			}
+			if !strings.Contains(err.Error(), ref.ID.String()) || !strings.Contains(err.Error(), "connection refused") {
+				t.Errorf("the error %q does not say what failed", err)
+			}
+		})
+	}
+}
+
+func TestRemoteWithoutNodes(t *testing.T) {
+	s := statestore.NewRemote(newCluster(0), statestore.Options{})
+	if _, err := s.Put(t.Context(), []byte("manifest")); !errors.Is(err, statestore.ErrNoNodes) {
+		t.Errorf("Put: %v, want ErrNoNodes", err)
+	}
+	if _, err := s.Get(t.Context(), statestore.RefOf(nil)); !errors.Is(err, statestore.ErrNoNodes) {
+		t.Errorf("Get: %v, want ErrNoNodes", err)
+	}
+}
+
+func TestRemoteGet(t *testing.T) {
+	data := []byte("manifest")
+	ref := statestore.RefOf(data)
+	nodes := newCluster(4)
+	order := nodes.order(t, ref)
+	nodes[order[0]].fail = errDown
+	for _, id := range order[2:] {
+		if err := nodes[id].Write(t.Context(), ref, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	nodes[order[2]].spoil = func(data []byte) []byte { return data[:3] }
+	s := statestore.NewRemote(nodes, statestore.Options{})
+	if got, err := s.Get(t.Context(), ref); err != nil || string(got) != string(data) {
+		t.Fatalf("Get: %q, %v", got, err)
+	}
+	nodes[order[3]].set(func(p *testPeer) { p.fail = errDown })
+	if _, err := s.Get(t.Context(), ref); !errors.Is(err, statestore.ErrUnavailable) || !errors.Is(err, statestore.ErrCorrupt) {
+		t.Fatalf("Get without a good copy: %v", err)
+	}
+}
+
+func TestRemoteLimits(t *testing.T) {
+	s := statestore.NewRemote(newCluster(1), statestore.Options{})
+	if _, err := s.Put(t.Context(), make([]byte, statestore.MaxChunkSize+1)); !errors.Is(err, statestore.ErrTooLarge) {
+		t.Errorf("Put: %v, want ErrTooLarge", err)
+	}
+	if _, err := s.Get(t.Context(), checkpoint.ChunkRef{Size: -1}); !errors.Is(err, statestore.ErrCorrupt) {
+		t.Errorf("Get of a negative size: %v, want ErrCorrupt", err)
+	}
+}
+
+func TestRemoteCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes := newCluster(3)
+		for _, p := range nodes {
+			p.hang = true
+		}
+		s := statestore.NewRemote(nodes, statestore.Options{})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, putErr := s.Put(ctx, []byte("manifest"))
+		_, getErr := s.Get(ctx, statestore.RefOf([]byte("manifest")))
+		for call, err := range map[string]error{"Put": putErr, "Get": getErr} {
+			if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, statestore.ErrUnavailable) {
+				t.Errorf("%s: %v, want the deadline", call, err)
+			}
+		}
+	})
+}
+
+// A manifest that a coordinator stored is read back by another one, after the node that is first in order
+// is gone.
+func TestManifestSurvivesANode(t *testing.T) {
+	want := checkpoint.Manifest{
+		Job: checkpoint.JobID{1}, ID: 7, Attempt: 2, Kind: checkpoint.KindCheckpoint, TriggerTimestamp: 1000,
+		Subtasks: []checkpoint.SubtaskState{{
+			Subtask: checkpoint.SubtaskID{Vertex: "count", Index: 0},
+			Handles: []checkpoint.Handle{{
+				Operator: "count", Kind: checkpoint.ListState,
+				Chunks: []checkpoint.ChunkRef{statestore.RefOf([]byte("state"))},
+			}},
+		}},
+	}
+	data, err := checkpoint.EncodeManifest(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodes := newCluster(3)
+	ref, err := statestore.NewRemote(nodes, statestore.Options{}).Put(t.Context(), data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(nodes, nodes.firstHolder(t, ref))
+	read, err := statestore.NewRemote(nodes, statestore.Options{}).Get(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := checkpoint.DecodeManifest(read); err != nil || !reflect.DeepEqual(got, want) {
+		t.Fatalf("the manifest came back as %v, %v", got, err)
+	}
+}

@@ -1,0 +1,70 @@
+package statestore
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"cairn/checkpoint"
+)
+
+// MaxChunkSize is the size in bytes of the largest chunk that a store takes.
+const MaxChunkSize = 64 << 20
+
+var (
+	// ErrNotFound says that the store, or every node that was asked, does not have the chunk.
+	ErrNotFound = errors.New("chunk not found")
+	// ErrCorrupt says that bytes do not have the size and hash that their reference names.
+	ErrCorrupt = errors.New("chunk does not match its reference")
+	// ErrTooLarge says that a chunk is larger than MaxChunkSize.
+	ErrTooLarge = errors.New("chunk too large")
+	// ErrClosed says that the store was closed.
+	ErrClosed = errors.New("state store is closed")
+	// ErrInUse says that another process holds the store's directory.
+	ErrInUse = errors.New("state store is in use")
+	// ErrNoNodes says that no task node is live, so there is nowhere to keep a chunk.
+	ErrNoNodes = errors.New("no live task node to store on")
+	// ErrUnavailable says that no good copy of a chunk could be had from any node that was asked.
+	ErrUnavailable = errors.New("no good copy of the chunk")
+)
+
+// Store holds chunks. Every method returns the context's error when the context is done before the work
+// starts; a write that has begun may finish all the same, which does no harm.
+type Store interface {
+	// Put stores data and returns its reference. The chunk is durable when Put returns, on as many nodes as
+	// the store's policy says. Putting a chunk that is there already is fine, also from several goroutines.
+	Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, error)
+	// Write is Put for a chunk whose name is already known, such as one that a peer sent. It stores nothing
+	// and returns ErrCorrupt when data is not what ref names.
+	Write(ctx context.Context, ref checkpoint.ChunkRef, data []byte) error
+	// Get returns the content of a chunk after checking its size and hash. It returns ErrNotFound when there
+	// is none, and ErrCorrupt when there is one that does not match ref.
+	Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error)
+	// Has reports whether this node holds a durable copy of the size that ref names. It does not read it.
+	Has(ctx context.Context, ref checkpoint.ChunkRef) (bool, error)
+}
+
+// Inventory is the view of a store that owns its copies. Replicated has none on purpose: which copies a node
+// gives up is decided for the cluster as a whole, and carried out on each node's own store.
+type Inventory interface {
+	// List yields the chunks of the store in ascending order of their IDs. A chunk that is stored or deleted
+	// meanwhile may or may not be among them. After an error it yields that, with a zero reference, and ends.
+	List(ctx context.Context) iter.Seq2[checkpoint.ChunkRef, error]
+	// Delete removes a chunk. Deleting one that is not there is not an error, so that an interrupted sweep
+	// can be repeated; a power failure may bring a deleted chunk back.
+	Delete(ctx context.Context, id checkpoint.ChunkID) error
+}
+
+// trustingStore is a store that takes data whose hash the caller has just computed or verified, so that
+// replicating a chunk hashes it once and not once per layer.
+type trustingStore interface {
+	writeVerified(ctx context.Context, ref checkpoint.ChunkRef, data []byte) error
+}
+
+// writeVerified stores data, which is known to match ref, as cheaply as the store allows.
+func writeVerified(ctx context.Context, s Store, ref checkpoint.ChunkRef, data []byte) error {
+	if t, ok := s.(trustingStore); ok {
+		return t.writeVerified(ctx, ref, data)
+	}
+	return s.Write(ctx, ref, data)
+}

@@ -1,0 +1,80 @@
+package transport
+
+import (
+	"cairn/api"
+	"cairn/transport/transportpb"
+)
+
+func submitToPB(r api.SubmitJobRequest) *transportpb.SubmitJobRequest {
+	return &transportpb.SubmitJobRequest{Program: r.Program, Name: r.Name, Params: r.Params, Config: r.Config}
+}
+
+func submitFromPB(pb *transportpb.SubmitJobRequest) api.SubmitJobRequest {
+	return api.SubmitJobRequest{
+		Program: pb.GetProgram(), Name: pb.GetName(), Params: orEmpty(pb.GetParams()), Config: orEmpty(pb.GetConfig()),
+	}
+}
+
+func jobSummaryToPB(j api.JobSummary) *transportpb.JobSummary {
+	return &transportpb.JobSummary{
+		Id: j.ID, Name: j.Name, State: j.State, Attempt: j.Attempt, Restarts: int64(j.Restarts),
+		Checkpoints: &transportpb.CheckpointSummary{
+			LastCompletedId: j.Checkpoints.LastCompletedID, LastCompletedAt: j.Checkpoints.LastCompletedAt,
+			InProgress: int64(j.Checkpoints.InProgress), Completed: j.Checkpoints.Completed, Failed: j.Checkpoints.Failed,
+		},
+	}
+}
+
+func jobSummaryFromPB(pb *transportpb.JobSummary) api.JobSummary {
+	c := pb.GetCheckpoints()
+	return api.JobSummary{
+		ID: pb.GetId(), Name: pb.GetName(), State: pb.GetState(), Attempt: pb.GetAttempt(), Restarts: int(pb.GetRestarts()),
+		Checkpoints: api.CheckpointSummary{
+			LastCompletedID: c.GetLastCompletedId(), LastCompletedAt: c.GetLastCompletedAt(),
+			InProgress: int(c.GetInProgress()), Completed: c.GetCompleted(), Failed: c.GetFailed(),
+		},
+	}
+}
+
+func jobToPB(j api.Job) *transportpb.JobInfo {
+	return &transportpb.JobInfo{
+		Summary: jobSummaryToPB(j.JobSummary), Program: j.Program,
+		SubmittedAt: j.SubmittedAt, EndedAt: j.EndedAt, Reason: text(j.Reason),
+	}
+}
+
+func jobFromPB(pb *transportpb.JobInfo) api.Job {
+	return api.Job{
+		JobSummary: jobSummaryFromPB(pb.GetSummary()), Program: pb.GetProgram(),
+		SubmittedAt: pb.GetSubmittedAt(), EndedAt: pb.GetEndedAt(), Reason: pb.GetReason(),
+	}
+}
+
+func jobDetailToPB(j api.JobDetail) *transportpb.JobDetail {
+	return &transportpb.JobDetail{
+		Job: jobToPB(j.Job), Params: j.Params, Config: j.Config, RestoredFrom: j.RestoredFrom,
+		Vertices: list(j.Vertices, func(v api.Vertex) *transportpb.VertexInfo {
+			return &transportpb.VertexInfo{
+				Id: v.ID, Name: v.Name, Parallelism: int64(v.Parallelism), MaxParallelism: int64(v.MaxParallelism),
+			}
+		}),
+		Subtasks: list(j.Subtasks, func(s api.Subtask) *transportpb.SubtaskInfo {
+			return &transportpb.SubtaskInfo{Id: s.ID, Node: s.Node, Status: s.Status}
+		}),
+	}
+}
+
+func jobDetailFromPB(pb *transportpb.JobDetail) api.JobDetail {
+	return api.JobDetail{
+		Job: jobFromPB(pb.GetJob()), Params: orEmpty(pb.GetParams()), Config: orEmpty(pb.GetConfig()),
+		RestoredFrom: pb.GetRestoredFrom(),
+		Vertices: list(pb.GetVertices(), func(v *transportpb.VertexInfo) api.Vertex {
+			return api.Vertex{
+				ID: v.GetId(), Name: v.GetName(), Parallelism: int(v.GetParallelism()), MaxParallelism: int(v.GetMaxParallelism()),
+			}
+		}),
+		Subtasks: list(pb.GetSubtasks(), func(s *transportpb.SubtaskInfo) api.Subtask {
+			return api.Subtask{ID: s.GetId(), Node: s.GetNode(), Status: s.GetStatus()}
+		}),
+	}
+}

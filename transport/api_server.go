@@ -1,0 +1,97 @@
+package transport
+
+import (
+	"context"
+
+	"google.golang.org/grpc/metadata"
+
+	"cairn/api"
+	"cairn/transport/transportpb"
+)
+
+// forwardedKey marks, in a call's metadata, that one coordinator forwarded it to another.
+const forwardedKey = "cairn-forwarded"
+
+// Forwarded reports whether a call to this process's api.Service comes from another coordinator. Such a call
+// is not forwarded again, so that coordinators with different ideas of who leads cannot pass it round.
+func Forwarded(ctx context.Context) bool {
+	md, _ := metadata.FromIncomingContext(ctx)
+	return len(md.Get(forwardedKey)) > 0
+}
+
+// apiServer answers CoordinatorService.
+type apiServer struct {
+	transportpb.UnimplementedCoordinatorServiceServer
+	service api.Service
+}
+
+// respond turns the result of a method of api.Service into a response.
+func respond[T, P any](v T, err error, toPB func(T) *P) (*P, error) {
+	if err != nil {
+		return nil, apiToStatus(err)
+	}
+	return toPB(v), nil
+}
+
+func (s *apiServer) Status(ctx context.Context, _ *transportpb.StatusRequest) (*transportpb.StatusResponse, error) {
+	v, err := s.service.Status(ctx)
+	return respond(v, err, statusToPB)
+}
+
+func (s *apiServer) Members(ctx context.Context, _ *transportpb.MembersRequest) (*transportpb.MembersResponse, error) {
+	v, err := s.service.Members(ctx)
+	return respond(v, err, func(members []api.Member) *transportpb.MembersResponse {
+		return &transportpb.MembersResponse{Members: list(members, memberToPB)}
+	})
+}
+
+func (s *apiServer) SubmitJob(ctx context.Context, r *transportpb.SubmitJobRequest) (*transportpb.JobInfo, error) {
+	v, err := s.service.SubmitJob(ctx, submitFromPB(r))
+	return respond(v, err, jobToPB)
+}
+
+func (s *apiServer) ListJobs(ctx context.Context, _ *transportpb.ListJobsRequest) (*transportpb.ListJobsResponse, error) {
+	v, err := s.service.ListJobs(ctx)
+	return respond(v, err, func(jobs []api.Job) *transportpb.ListJobsResponse {
+		return &transportpb.ListJobsResponse{Jobs: list(jobs, jobToPB)}
+	})
+}
+
+func (s *apiServer) ShowJob(ctx context.Context, r *transportpb.JobRequest) (*transportpb.JobDetail, error) {
+	v, err := s.service.ShowJob(ctx, r.GetJob())
+	return respond(v, err, jobDetailToPB)
+}
+
+func (s *apiServer) CancelJob(ctx context.Context, r *transportpb.JobRequest) (*transportpb.JobInfo, error) {
+	v, err := s.service.CancelJob(ctx, r.GetJob())
+	return respond(v, err, jobToPB)
+}
+
+func (s *apiServer) ListCheckpoints(ctx context.Context, r *transportpb.JobRequest) (*transportpb.ListCheckpointsResponse, error) {
+	v, err := s.service.ListCheckpoints(ctx, r.GetJob())
+	return respond(v, err, func(all []api.Checkpoint) *transportpb.ListCheckpointsResponse {
+		return &transportpb.ListCheckpointsResponse{Checkpoints: list(all, checkpointToPB)}
+	})
+}
+
+func (s *apiServer) ShowCheckpoint(ctx context.Context, r *transportpb.ShowCheckpointRequest) (*transportpb.CheckpointDetail, error) {
+	v, err := s.service.ShowCheckpoint(ctx, r.GetJob(), r.GetId())
+	return respond(v, err, checkpointDetailToPB)
+}
+
+func (s *apiServer) TriggerCheckpoint(ctx context.Context, r *transportpb.JobRequest) (*transportpb.CheckpointInfo, error) {
+	v, err := s.service.TriggerCheckpoint(ctx, r.GetJob())
+	return respond(v, err, checkpointToPB)
+}
+
+func (s *apiServer) RaftPeers(ctx context.Context, _ *transportpb.RaftPeersRequest) (*transportpb.RaftPeersResponse, error) {
+	v, err := s.service.RaftPeers(ctx)
+	return respond(v, err, func(voters []api.Voter) *transportpb.RaftPeersResponse {
+		return &transportpb.RaftPeersResponse{Voters: list(voters, voterToPB)}
+	})
+}
+
+func (s *apiServer) TransferLeadership(ctx context.Context, r *transportpb.TransferLeadershipRequest) (*transportpb.LeaderInfo, error) {
+	v, err := s.service.TransferLeadership(ctx, r.GetTarget())
+	return respond(v, err, leaderToPB)
+}

@@ -1,0 +1,217 @@
+package transport
+
+import (
+	"math"
+	"reflect"
+	"strconv"
+
+	"pgregory.net/rapid"
+
+	"cairn/checkpoint"
+)
+
+// Generators of well-formed session messages, every field of which takes every kind of value that is allowed.
+// What cannot be told apart on the wire, nil and empty, is always nil.
+
+func ranged(t *rapid.T, low, high int) int { return rapid.IntRange(low, high).Draw(t, "int") }
+
+// listOf draws up to three elements; none gives nil.
+func listOf[T any](t *rapid.T, draw func(*rapid.T) T) []T {
+	var all []T
+	for range ranged(t, 0, 3) {
+		all = append(all, draw(t))
+	}
+	return all
+}
+
+func drawParams(t *rapid.T) map[string]string {
+	m := rapid.MapOfN(rapid.String(), rapid.String(), 0, 3).Draw(t, "params")
+	if len(m) == 0 {
+		return nil
+	}
+	return m
+}
+
+func drawJob(t *rapid.T) checkpoint.JobID { return rapid.Make[checkpoint.JobID]().Draw(t, "job") }
+
+func drawAttempt(t *rapid.T) checkpoint.Attempt {
+	return rapid.Make[checkpoint.Attempt]().Draw(t, "attempt")
+}
+func drawID(t *rapid.T) checkpoint.ID { return rapid.Make[checkpoint.ID]().Draw(t, "checkpoint") }
+
+func drawSubtask(t *rapid.T) checkpoint.SubtaskID {
+	return checkpoint.SubtaskID{
+		Vertex: rapid.Make[checkpoint.VertexID]().Draw(t, "vertex"),
+		Index:  ranged(t, 0, checkpoint.MaxMaxParallelism-1),
+	}
+}
+
+func drawState(t *rapid.T) checkpoint.SubtaskState {
+	return checkpoint.SubtaskState{
+		Subtask: drawSubtask(t), EndOfData: rapid.Bool().Draw(t, "end of data"), Handles: listOf(t, drawHandle),
+	}
+}
+
+func drawHandle(t *rapid.T) checkpoint.Handle {
+	return checkpoint.Handle{
+		Operator: rapid.Make[checkpoint.OperatorID]().Draw(t, "operator"), Name: rapid.String().Draw(t, "name"),
+		Kind:      checkpoint.HandleKind(ranged(t, 1, 4)),
+		KeyGroups: checkpoint.KeyGroupRange{First: ranged(t, 0, 32768), Last: ranged(t, -1, 32767)},
+		Chunks: listOf(t, func(t *rapid.T) checkpoint.ChunkRef {
+			return checkpoint.ChunkRef{
+				ID:   rapid.Make[checkpoint.ChunkID]().Draw(t, "chunk"),
+				Size: rapid.Int64Range(0, math.MaxInt64).Draw(t, "size"),
+			}
+		}),
+	}
+}
+
+func drawTopology(t *rapid.T) checkpoint.Topology {
+	var top checkpoint.Topology
+	parallelism := ranged(t, 1, 4) // the same for all, so that forward edges are allowed
+	for i := range ranged(t, 1, 4) {
+		id := "v" + strconv.Itoa(i) + rapid.StringN(0, 3, -1).Draw(t, "vertex")
+		v := checkpoint.Vertex{
+			ID: checkpoint.VertexID(id), Name: rapid.String().Draw(t, "name"),
+			Operators: []checkpoint.OperatorID{checkpoint.OperatorID(id)}, Parallelism: parallelism,
+			MaxParallelism: ranged(t, parallelism, checkpoint.MaxMaxParallelism),
+		}
+		if rapid.Bool().Draw(t, "chained") {
+			v.Operators = append(v.Operators, checkpoint.OperatorID("op"+strconv.Itoa(i)))
+		}
+		top.Vertices = append(top.Vertices, v)
+		if i > 0 {
+			top.Edges = append(top.Edges, checkpoint.Edge{
+				From: ranged(t, 0, i-1), To: i, Partitioning: checkpoint.Partitioning(ranged(t, 1, 4)),
+			})
+		}
+	}
+	return top
+}
+
+func drawNode(t *rapid.T) checkpoint.NodeRef { return rapid.Make[checkpoint.NodeRef]().Draw(t, "node") }
+
+func drawDeploy(t *rapid.T) checkpoint.Deploy {
+	m := checkpoint.Deploy{
+		Term: drawTerm(t), Job: drawJob(t), Attempt: drawAttempt(t), Program: rapid.String().Draw(t, "program"),
+		Params: drawParams(t), Topology: drawTopology(t), Mode: checkpoint.Mode(ranged(t, 1, 2)), Restore: drawID(t),
+	}
+	m.Assignment.Nodes = append(listOf(t, drawNode), drawNode(t))
+	for _, s := range m.Topology.Subtasks() {
+		m.Assignment.NodeOf = append(m.Assignment.NodeOf, ranged(t, 0, len(m.Assignment.Nodes)-1))
+		if rapid.Bool().Draw(t, "has state") {
+			state := drawState(t)
+			state.Subtask = s
+			m.States = append(m.States, state)
+		}
+	}
+	return m
+}
+
+func drawTerm(t *rapid.T) checkpoint.Term { return rapid.Make[checkpoint.Term]().Draw(t, "term") }
+
+func drawToNode(t *rapid.T) checkpoint.ToNode {
+	switch ranged(t, 0, 6) {
+	case 0:
+		return rapid.Make[checkpoint.Leading]().Draw(t, "leading")
+	case 1:
+		return checkpoint.PlanJob{
+			Term: drawTerm(t), Request: rapid.Uint64().Draw(t, "request"),
+			Program: rapid.String().Draw(t, "program"), Params: drawParams(t),
+		}
+	case 2:
+		return drawDeploy(t)
+	case 3:
+		return rapid.Make[checkpoint.CancelAttempt]().Draw(t, "cancel")
+	case 4:
+		return checkpoint.Trigger{
+			Term: drawTerm(t), Job: drawJob(t), Attempt: drawAttempt(t),
+			Barrier: checkpoint.Barrier{
+				ID: drawID(t), Timestamp: rapid.Make[checkpoint.Timestamp]().Draw(t, "timestamp"),
+				Kind: checkpoint.Kind(ranged(t, 1, 2)), Mode: checkpoint.Mode(ranged(t, 1, 2)),
+			},
+			Subtasks: listOf(t, drawSubtask),
+		}
+	case 5:
+		return rapid.Make[checkpoint.NotifyComplete]().Draw(t, "complete")
+	}
+	return rapid.Make[checkpoint.NotifyAborted]().Draw(t, "aborted")
+}
+
+func drawFromNode(t *rapid.T) checkpoint.FromNode {
+	switch ranged(t, 0, 6) {
+	case 0:
+		node := drawNode(t)
+		node.ID += "n"
+		return checkpoint.Hello{
+			Node: node, Slots: ranged(t, 0, math.MaxInt32), Version: rapid.String().Draw(t, "version"),
+			Programs: listOf(t, func(t *rapid.T) string { return rapid.String().Draw(t, "program") }),
+		}
+	case 1:
+		return checkpoint.Heartbeat{}
+	case 2:
+		m := checkpoint.JobPlanned{Request: rapid.Uint64().Draw(t, "request"), Error: rapid.String().Draw(t, "error")}
+		if m.Error == "" {
+			m.Topology = drawTopology(t)
+		}
+		return m
+	case 3:
+		return checkpoint.Report{Term: drawTerm(t), Attempts: listOf(t, func(t *rapid.T) checkpoint.AttemptReport {
+			return checkpoint.AttemptReport{
+				Job: drawJob(t), Attempt: drawAttempt(t), Subtasks: listOf(t, drawReport), Acks: listOf(t, drawAck),
+			}
+		})}
+	case 4:
+		return checkpoint.StatusChange{Job: drawJob(t), Attempt: drawAttempt(t), Report: drawReport(t)}
+	case 5:
+		return checkpoint.AckBatch{Acks: listOf(t, drawAck)}
+	}
+	return checkpoint.Decline{
+		Job: drawJob(t), Attempt: drawAttempt(t), Checkpoint: drawID(t), Subtask: drawSubtask(t),
+		Reason: checkpoint.Reason(ranged(t, 1, 7)), Message: rapid.String().Draw(t, "message"),
+	}
+}
+
+func drawReport(t *rapid.T) checkpoint.SubtaskReport {
+	r := checkpoint.SubtaskReport{
+		Subtask: drawSubtask(t), Status: checkpoint.SubtaskStatus(ranged(t, 1, 6)),
+		Failure: rapid.Make[checkpoint.Failure]().Draw(t, "failure"),
+	}
+	if rapid.Bool().Draw(t, "finished") {
+		r.Final = drawState(t)
+	}
+	return r
+}
+
+func drawAck(t *rapid.T) checkpoint.Ack {
+	return checkpoint.Ack{
+		Job: drawJob(t), Attempt: drawAttempt(t), Checkpoint: drawID(t), State: drawState(t),
+		Timings: rapid.Make[checkpoint.AckTimings]().Draw(t, "timings"),
+	}
+}
+
+// withEmpties replaces nil slices and maps in v by empty ones, as they come out of the client API.
+func withEmpties[T any](v T) T {
+	fillEmpties(reflect.ValueOf(&v).Elem())
+	return v
+}
+
+func fillEmpties(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fillEmpties(v.Field(i))
+		}
+	case reflect.Slice:
+		if v.IsNil() {
+			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+		}
+		for i := range v.Len() {
+			fillEmpties(v.Index(i))
+		}
+	case reflect.Map:
+		if v.IsNil() {
+			v.Set(reflect.MakeMap(v.Type()))
+		}
+	}
+}

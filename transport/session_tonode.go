@@ -1,0 +1,119 @@
+package transport
+
+import (
+	"fmt"
+
+	"cairn/checkpoint"
+	"cairn/transport/transportpb"
+)
+
+// toNodeToPB maps a leader's message to its wire form.
+func toNodeToPB(m checkpoint.ToNode) (*transportpb.ToNode, error) {
+	if m == nil {
+		return nil, fmt.Errorf("%w: no message to a node", ErrMalformed)
+	}
+	pb := &transportpb.ToNode{Term: uint64(m.LeaderTerm())}
+	switch m := m.(type) {
+	case checkpoint.Leading:
+		pb.Message = &transportpb.ToNode_Leading{Leading: &transportpb.Leading{Leader: string(m.Leader)}}
+	case checkpoint.PlanJob:
+		pb.Message = &transportpb.ToNode_PlanJob{PlanJob: &transportpb.PlanJob{
+			Request: m.Request, Program: m.Program, Params: m.Params,
+		}}
+	case checkpoint.Deploy:
+		pb.Message = &transportpb.ToNode_Deploy{Deploy: deployToPB(m)}
+	case checkpoint.CancelAttempt:
+		pb.Message = &transportpb.ToNode_CancelAttempt{CancelAttempt: &transportpb.CancelAttempt{
+			Job: m.Job[:], Attempt: uint32(m.Attempt),
+		}}
+	case checkpoint.Trigger:
+		pb.Message = &transportpb.ToNode_Trigger{Trigger: &transportpb.Trigger{
+			Job: m.Job[:], Attempt: uint32(m.Attempt), Barrier: barrierToPB(m.Barrier),
+			Subtasks: each(m.Subtasks, subtaskToPB),
+		}}
+	case checkpoint.NotifyComplete:
+		pb.Message = &transportpb.ToNode_NotifyComplete{NotifyComplete: &transportpb.NotifyComplete{
+			Job: m.Job[:], Attempt: uint32(m.Attempt), Checkpoint: uint64(m.Checkpoint), Subsumed: uint64(m.Subsumed),
+		}}
+	case checkpoint.NotifyAborted:
+		pb.Message = &transportpb.ToNode_NotifyAborted{NotifyAborted: &transportpb.NotifyAborted{
+			Job: m.Job[:], Attempt: uint32(m.Attempt), Checkpoint: uint64(m.Checkpoint),
+			LatestCompleted: uint64(m.LatestCompleted),
+		}}
+	default:
+		return nil, fmt.Errorf("%w: no wire form for %T", ErrMalformed, m)
+	}
+	return pb, nil
+}
+
+func deployToPB(m checkpoint.Deploy) *transportpb.Deploy {
+	return &transportpb.Deploy{
+		Job: m.Job[:], Attempt: uint32(m.Attempt), Program: m.Program, Params: m.Params,
+		Topology: topologyToPB(m.Topology), Assignment: assignmentToPB(m.Assignment), Mode: uint32(m.Mode),
+		Restore: uint64(m.Restore), States: each(m.States, checkpoint.SubtaskStateToPB),
+	}
+}
+
+// toNodeFromPB reads what toNodeToPB wrote. Anything that is not allowed gives an error that wraps
+// ErrMalformed.
+func toNodeFromPB(pb *transportpb.ToNode) (checkpoint.ToNode, error) {
+	var d decoder
+	term := checkpoint.Term(pb.GetTerm())
+	var m checkpoint.ToNode
+	switch w := pb.GetMessage().(type) {
+	case *transportpb.ToNode_Leading:
+		m = checkpoint.Leading{Term: term, Leader: checkpoint.NodeID(w.Leading.GetLeader())}
+	case *transportpb.ToNode_PlanJob:
+		m = checkpoint.PlanJob{
+			Term: term, Request: w.PlanJob.GetRequest(), Program: w.PlanJob.GetProgram(), Params: w.PlanJob.GetParams(),
+		}
+	case *transportpb.ToNode_Deploy:
+		m = d.deploy(term, w.Deploy)
+	case *transportpb.ToNode_CancelAttempt:
+		m = checkpoint.CancelAttempt{
+			Term: term, Job: d.job(w.CancelAttempt.GetJob()), Attempt: checkpoint.Attempt(w.CancelAttempt.GetAttempt()),
+		}
+	case *transportpb.ToNode_Trigger:
+		m = checkpoint.Trigger{
+			Term: term, Job: d.job(w.Trigger.GetJob()), Attempt: checkpoint.Attempt(w.Trigger.GetAttempt()),
+			Barrier: d.barrier(w.Trigger.GetBarrier()), Subtasks: each(w.Trigger.GetSubtasks(), d.subtask),
+		}
+	case *transportpb.ToNode_NotifyComplete:
+		n := w.NotifyComplete
+		m = checkpoint.NotifyComplete{
+			Term: term, Job: d.job(n.GetJob()), Attempt: checkpoint.Attempt(n.GetAttempt()),
+			Checkpoint: checkpoint.ID(n.GetCheckpoint()), Subsumed: checkpoint.ID(n.GetSubsumed()),
+		}
+	case *transportpb.ToNode_NotifyAborted:
+		n := w.NotifyAborted
+		m = checkpoint.NotifyAborted{
+			Term: term, Job: d.job(n.GetJob()), Attempt: checkpoint.Attempt(n.GetAttempt()),
+			Checkpoint: checkpoint.ID(n.GetCheckpoint()), LatestCompleted: checkpoint.ID(n.GetLatestCompleted()),
+		}
+	default:
+		d.failf("unknown message from the leader (of a newer version?)")
+	}
+	if err := d.failure(fmt.Sprintf("%T", m)); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (d *decoder) deploy(term checkpoint.Term, pb *transportpb.Deploy) checkpoint.Deploy {
+	topology := d.topology(pb.GetTopology())
+	m := checkpoint.Deploy{
+		Term: term, Job: d.job(pb.GetJob()), Attempt: checkpoint.Attempt(pb.GetAttempt()),
+		Program: pb.GetProgram(), Params: pb.GetParams(),
+		Topology:   topology,
+		Assignment: d.assignment(pb.GetAssignment(), topology.NumSubtasks()),
+		Mode:       enum(d, "checkpointing mode", pb.GetMode(), checkpoint.AtLeastOnce),
+		Restore:    checkpoint.ID(pb.GetRestore()),
+		States:     each(pb.GetStates(), d.state),
+	}
+	for _, s := range m.States {
+		if topology.Ordinal(s.Subtask) < 0 {
+			d.failf("state of %s, which the job does not have", s.Subtask)
+		}
+	}
+	return m
+}
