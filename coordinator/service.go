@@ -11,7 +11,7 @@ import (
 
 // callTimeout bounds how long a call waits for a leader, so that a client learns the reason instead of
 // hanging.
-const callTimeout = 4 * time.Second
+const callTimeout = 3 * time.Second
 
 // service implements api.Service: on the leader by asking the leader loop, elsewhere by forwarding to it.
 type service struct{ c *Coordinator }
@@ -42,6 +42,9 @@ func (k call[T]) run(ctx context.Context, c *Coordinator) (T, error) {
 		retry := code == api.NotLeader || code == api.Unavailable && k.repeatable
 		if err == nil || !retry || c.deps.Forwarded(ctx) {
 			return v, err
+		}
+		if code == api.NotLeader && c.bootstrap.waiting() != "" {
+			return v, c.noLeader() // there will be none soon
 		}
 		select {
 		case <-ctx.Done():

@@ -6,6 +6,8 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"net"
+	"strings"
 )
 
 // logWriter turns the lines that memberlist logs, "[LEVEL] memberlist: text", into slog records.
@@ -19,6 +21,9 @@ func newLibraryLogger(logger *slog.Logger) *log.Logger { return log.New(logWrite
 // Write takes one line, as package log guarantees. It never fails.
 func (w logWriter) Write(line []byte) (int, error) {
 	level, text := parseLogLine(line)
+	if strings.Contains(text, net.ErrClosed.Error()) {
+		level = slog.LevelDebug // we closed it: that is how memberlist notices our own stop
+	}
 	w.logger.Log(context.Background(), level, text, "component", "memberlist")
 	return len(line), nil
 }

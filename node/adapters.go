@@ -94,27 +94,39 @@ func translateChunkError(err error) error {
 	return err
 }
 
-// StorePeers offers the state store the task nodes that gossip calls alive, those named in except left out.
-func StorePeers(gossip *membership.Gossip, dialer *transport.Dialer, except checkpoint.NodeID) statestore.Peers {
-	return storePeers{gossip, dialer, except}
+// StorePeers offers the state store the task nodes that gossip calls alive, the one named in except left out.
+// When those are fewer than needed, it offers the ones that gossip calls failed too: gossip may be mistaken, most
+// of all in a process that was held still for a while and takes the others for dead. Taking its word there would
+// mean to acknowledge state that is on one disk only.
+func StorePeers(gossip *membership.Gossip, dialer *transport.Dialer, except checkpoint.NodeID, needed int) statestore.Peers {
+	return storePeers{gossip, dialer, except, needed}
 }
-
-func (a *Agent) storePeers() statestore.Peers { return StorePeers(a.gossip, a.dialer, a.cfg.ID) }
 
 type storePeers struct {
 	gossip *membership.Gossip
 	dialer *transport.Dialer
 	except checkpoint.NodeID
+	needed int
 }
 
 func (p storePeers) Live() []statestore.PeerInfo {
-	var live []statestore.PeerInfo
+	var alive, failed []statestore.PeerInfo
 	for _, m := range p.gossip.Members() {
-		if m.Role == membership.RoleNode && m.State == membership.StateAlive && m.ID != p.except {
-			live = append(live, statestore.PeerInfo{ID: m.ID, Peer: storePeer{p.dialer.Peer(m.RPCAddr)}})
+		if m.Role != membership.RoleNode || m.ID == p.except {
+			continue
+		}
+		peer := statestore.PeerInfo{ID: m.ID, Peer: storePeer{p.dialer.Peer(m.RPCAddr)}}
+		switch m.State {
+		case membership.StateAlive:
+			alive = append(alive, peer)
+		case membership.StateFailed:
+			failed = append(failed, peer)
 		}
 	}
-	return live
+	if len(alive) < p.needed {
+		return append(alive, failed...)
+	}
+	return alive
 }
 
 // storePeer is another node's part of the store.

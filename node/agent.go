@@ -55,7 +55,8 @@ func New(cfg Config) (_ *Agent, err error) {
 	if a.gossip, err = membership.New(a.gossipConfig(self)); err != nil {
 		return nil, err
 	}
-	store := statestore.NewReplicated(a.local, cfg.ID, a.storePeers(), statestore.Options{Replicas: cfg.Replicas, Logger: a.log})
+	peers := StorePeers(a.gossip, a.dialer, cfg.ID, cfg.Replicas-1)
+	store := statestore.NewReplicated(a.local, cfg.ID, peers, statestore.Options{Replicas: cfg.Replicas, Logger: a.log})
 	a.executor, err = executor.New(executor.Config{
 		Self: self, Slots: cfg.Slots, Version: version.Version, Registry: cfg.Registry,
 		Store: store, Dialer: dialer{a.dialer}, OrphanTimeout: cfg.OrphanTimeout, Logger: cfg.Logger,

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"cairn/checkpoint"
 	"cairn/dataflow"
+	"cairn/internal/cliargs"
 	"cairn/internal/daemon"
 	"cairn/internal/version"
 )
@@ -23,22 +23,15 @@ func Job(name, doc string, build func(*dataflow.Graph, *dataflow.Params) error) 
 // Main runs a task node with the given programs: it reads the command line, serves until a signal, and exits
 // the process. It panics when two programs have the same name.
 func Main(programs ...dataflow.Program) {
-	if err := App(dataflow.NewRegistry(programs...)).Run(os.Args); err != nil {
-		fmt.Fprintln(os.Stderr, "Error:", err)
-		os.Exit(1)
-	}
-	os.Exit(0)
+	os.Exit(cliargs.Run(context.Background(), App(dataflow.NewRegistry(programs...)), os.Args[1:]))
 }
 
 // App is the command line of a task node with the given programs.
 func App(registry *dataflow.Registry) *cli.App {
 	return &cli.App{
-		Name:            "node",
-		Usage:           "a Cairn task node",
-		Version:         version.Version,
-		HideHelpCommand: true,
-		CommandNotFound: unknownCommand,
-		ExitErrHandler:  func(*cli.Context, error) {}, // Main prints the error, once
+		Name:    "node",
+		Usage:   "a Cairn task node",
+		Version: version.Version,
 		Commands: []*cli.Command{
 			{Name: "agent", Usage: "run a task node until a signal", Flags: agentFlags(), Action: func(c *cli.Context) error {
 				return runAgent(c, registry)
@@ -49,11 +42,6 @@ func App(registry *dataflow.Registry) *cli.App {
 			}},
 		},
 	}
-}
-
-func unknownCommand(c *cli.Context, name string) {
-	fmt.Fprintf(os.Stderr, "Error: unknown command %q; known: agent, version\n", name)
-	os.Exit(2)
 }
 
 func agentFlags() []cli.Flag {
@@ -74,9 +62,6 @@ func agentFlags() []cli.Flag {
 }
 
 func runAgent(c *cli.Context, registry *dataflow.Registry) error {
-	if c.Args().Present() {
-		return fmt.Errorf("node agent takes no arguments, was given %s", strings.Join(c.Args().Slice(), " "))
-	}
 	log, err := daemon.Logger(os.Stderr, c.String("log-format"), c.String("log-level"))
 	if err != nil {
 		return err

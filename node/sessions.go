@@ -19,8 +19,14 @@ const (
 	maxRetry   = time.Second
 )
 
-// keepSessions keeps a session to every coordinator that gossip calls alive, until ctx is done.
+// keepSessions keeps a session to every coordinator that gossip calls alive, until ctx is done. It waits until
+// gossip knows that no other process holds this node's ID: a second one must not displace the first one's session.
 func (a *Agent) keepSessions(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-a.gossip.Ready():
+	}
 	type kept struct {
 		address string
 		cancel  context.CancelFunc

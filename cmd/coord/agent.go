@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -40,9 +38,6 @@ func agentCommand() *cli.Command {
 }
 
 func runAgent(c *cli.Context) error {
-	if c.Args().Present() {
-		return fmt.Errorf("coord agent takes no arguments, was given %s", strings.Join(c.Args().Slice(), " "))
-	}
 	log, err := daemon.Logger(os.Stderr, c.String("log-format"), c.String("log-level"))
 	if err != nil {
 		return err

@@ -106,7 +106,7 @@ func newAgent(cfg agentConfig) (_ *agent, err error) {
 	if err != nil {
 		return nil, err
 	}
-	peers := node.StorePeers(a.gossip, a.dialer, "")
+	peers := node.StorePeers(a.gossip, a.dialer, "", cfg.Replicas)
 	a.coordinator, err = coordinator.New(
 		coordinator.Config{
 			ID: cfg.ID, Address: a.address(), BootstrapExpect: cfg.BootstrapExpect, Raft: cfg.Raft, Timing: cfg.Timing,
@@ -248,7 +248,6 @@ func (a *agent) follow(ctx context.Context) error {
 				return nil
 			}
 			m := event.Member
-			a.log.Info("member", "id", m.ID, "role", m.Role, "state", m.State, "address", m.RPCAddr)
 			switch {
 			case m.Role == membership.RoleCoordinator:
 				a.coordinator.SetPeers(a.peers())

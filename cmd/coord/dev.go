@@ -16,6 +16,7 @@ import (
 	"cairn/checkpoint"
 	"cairn/coordinator"
 	"cairn/dataflow"
+	"cairn/internal/cliargs"
 	"cairn/internal/daemon"
 	"cairn/jobs"
 	"cairn/node"
@@ -35,8 +36,8 @@ func devCommand() *cli.Command {
 			&cli.StringFlag{Name: "bind", Usage: "`HOST:PORT` of the first coordinator; the others take free ports", Value: "127.0.0.1:7480"},
 			&cli.StringFlag{Name: "data-dir", Usage: "`DIR` for all data; a temporary one, removed at the end, if not set"},
 			&cli.StringFlag{Name: "job", Usage: "`PROGRAM` to submit: one of " + strings.Join(dataflow.NewRegistry(jobs.Programs()...).Names(), ", ")},
-			&cli.StringSliceFlag{Name: "param", Usage: "parameter of the job, `KEY=VALUE`; may be repeated"},
-			&cli.StringSliceFlag{Name: "set", Usage: "configuration of the job, `KEY=VALUE`; may be repeated"},
+			&cli.GenericFlag{Name: "param", Usage: "parameter of the job, `KEY=VALUE`; may be repeated", Value: pairs{}},
+			&cli.GenericFlag{Name: "set", Usage: "configuration of the job, `KEY=VALUE`; may be repeated", Value: pairs{}},
 			&cli.BoolFlag{Name: "keep", Usage: "go on after the job's end"},
 			&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error", Value: "warn"},
 		},
@@ -45,11 +46,8 @@ func devCommand() *cli.Command {
 }
 
 func runDev(c *cli.Context) error {
-	if c.Args().Present() {
-		return fmt.Errorf("coord dev takes no arguments, was given %s", strings.Join(c.Args().Slice(), " "))
-	}
 	if c.Int("coordinators") < 1 || c.Int("nodes") < 0 {
-		return fmt.Errorf("--coordinators %d, --nodes %d: need at least one coordinator and no negative number", c.Int("coordinators"), c.Int("nodes"))
+		return cliargs.Usagef(c, "--coordinators %d, --nodes %d: need at least one coordinator and no negative number", c.Int("coordinators"), c.Int("nodes"))
 	}
 	request, err := devJob(c)
 	if err != nil {
@@ -76,19 +74,13 @@ func runDev(c *cli.Context) error {
 func devJob(c *cli.Context) (*api.SubmitJobRequest, error) {
 	if c.String("job") == "" {
 		if c.IsSet("param") || c.IsSet("set") {
-			return nil, errors.New("--param and --set belong to --job, which is missing")
+			return nil, cliargs.Usagef(c, "--param and --set belong to --job, which is missing")
 		}
 		return nil, nil
 	}
-	params, err := keyValues("param", c.StringSlice("param"))
-	if err != nil {
-		return nil, err
-	}
-	config, err := keyValues("set", c.StringSlice("set"))
-	if err != nil {
-		return nil, err
-	}
-	return &api.SubmitJobRequest{Program: c.String("job"), Params: params, Config: config}, nil
+	return &api.SubmitJobRequest{
+		Program: c.String("job"), Params: c.Generic("param").(pairs), Config: c.Generic("set").(pairs),
+	}, nil
 }
 
 // devCluster is coordinators and nodes in one process.

@@ -68,13 +68,20 @@ func TestSubmitSaysWhatTheJobWaitsFor(t *testing.T) {
 	}
 }
 
-func TestKeyValues(t *testing.T) {
-	got, err := keyValues("param", []string{"a=1", "b=x,y=z"})
-	if want := map[string]string{"a": "1", "b": "x,y=z"}; err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("%v, %v; want %v", got, err, want)
+func TestPairs(t *testing.T) {
+	kv := pairs{}
+	for _, value := range []string{"a=1", "b=x,y=z"} {
+		if err := kv.Set(value); err != nil {
+			t.Errorf("%s: %v", value, err)
+		}
 	}
-	if _, err := keyValues("param", []string{"a"}); err == nil || err.Error() != `--param "a": want KEY=VALUE` {
-		t.Errorf("error %v", err)
+	if want := (pairs{"a": "1", "b": "x,y=z"}); !reflect.DeepEqual(kv, want) {
+		t.Errorf("%v; want %v", kv, want)
+	}
+	for bad, want := range map[string]string{"a": "want KEY=VALUE", "=x": "want KEY=VALUE", "a=2": "a is given twice"} {
+		if err := kv.Set(bad); err == nil || err.Error() != want {
+			t.Errorf("%s: error %v, want %q", bad, err, want)
+		}
 	}
 }
 

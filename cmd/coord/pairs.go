@@ -24,14 +24,3 @@ func (kv pairs) Set(s string) error {
 
 // String is what cli shows as the flag's default.
 func (kv pairs) String() string { return strings.Join(assignments(kv), ",") }
-
-// keyValues collects the values of a repeated flag, each key=value.
-func keyValues(flag string, values []string) (map[string]string, error) {
-	kv := pairs{}
-	for _, value := range values {
-		if err := kv.Set(value); err != nil {
-			return nil, fmt.Errorf("--%s %q: %w", flag, value, err)
-		}
-	}
-	return kv, nil
-}

@@ -31,15 +31,11 @@ const (
 // an error unless that very checkpoint completes under a new leader, in the same attempt.
 func (c *Cluster) KillLeader(ctx context.Context, job string) (LeaderKill, error) {
 	var k LeaderKill
-	before, err := c.Status(ctx)
-	if err != nil {
-		return k, err
-	}
 	jobBefore, err := c.Job(ctx, job)
 	if err != nil {
 		return k, err
 	}
-	k.Before, k.Paused = before.Leader, jobBefore.Subtasks[0].Node
+	k.Paused = jobBefore.Subtasks[0].Node
 	killed, err := c.killInFlight(ctx, job, &k)
 	if err != nil {
 		return k, err
@@ -84,6 +80,14 @@ func (c *Cluster) killInFlight(ctx context.Context, job string, k *LeaderKill) (
 		return killed, err
 	}
 	k.Checkpoint = list[0]
+	status, err := c.Status(ctx)
+	if err != nil {
+		return killed, err
+	}
+	if k.Before = status.Leader; k.Before.Term != k.Checkpoint.BeganTerm {
+		return killed, fmt.Errorf("checkpoint %d began in term %d, but %s leads in term %d by now: the machine is too busy to keep a leader",
+			k.Checkpoint.ID, k.Checkpoint.BeganTerm, k.Before.ID, k.Before.Term)
+	}
 	killed = time.Now()
 	return killed, c.Find(k.Before.ID).Kill()
 }
