@@ -110,10 +110,7 @@ func (l *Local) prepare(existed string) error {
 		}
 	}
 	for n := range numShards {
-		if err := l.mkdir(l.shard(byte(n))); err != nil {
-			return err
-		}
-		if err := l.syncShard(byte(n)); err != nil {
+		if err := l.prepareShard(byte(n)); err != nil {
 			return err
 		}
 	}
@@ -124,6 +121,16 @@ func (l *Local) prepare(existed string) error {
 		return err
 	}
 	return l.sweep()
+}
+
+// prepareShard creates a shard or, when it is there, makes its entries durable. A new one has none.
+func (l *Local) prepareShard(n byte) error {
+	err := l.fs.Mkdir(l.shard(n))
+	if errors.Is(err, fs.ErrExist) {
+		return l.syncShard(n)
+	}
+	l.synced[n].Store(err == nil)
+	return err
 }
 
 // mkdir creates a directory unless it is there.

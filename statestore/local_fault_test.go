@@ -4,8 +4,11 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 )
 
 // TestFaultsWhileWriting fails each operation of a Put once. The Put must say so and leave neither a chunk
@@ -121,6 +124,61 @@ func TestStuckQuarantine(t *testing.T) {
 	}
 }
 
+// A damaged file may be too large to be read at all.
+func TestHugeFileIsQuarantined(t *testing.T) {
+	fsys := newCrashFS()
+	s := mustOpenCrashFS(t, fsys)
+	ref, err := s.Put(t.Context(), []byte("content"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, err := fsys.lookupLocked(s.chunk(ref.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	node.data = make([]byte, MaxChunkSize+1)
+	for _, want := range []error{ErrCorrupt, ErrNotFound} {
+		if _, err := s.Get(t.Context(), ref); !errors.Is(err, want) {
+			t.Fatalf("Get: %v, want %v", err, want)
+		}
+	}
+}
+
+// The lock on the directory must not be given back while somebody still writes to it.
+func TestCloseWaitsForPuts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fsys := newCrashFS()
+		s := mustOpenCrashFS(t, fsys)
+		goOn := make(chan struct{}) // closed by the test
+		fsys.fault = func(op, _ string) error {
+			if op == "write" {
+				<-goOn
+			}
+			return nil
+		}
+		var calls sync.WaitGroup
+		var closed atomic.Bool
+		calls.Go(func() {
+			if _, err := s.Put(t.Context(), []byte("content")); err != nil {
+				t.Errorf("Put: %v", err)
+			}
+		})
+		synctest.Wait()
+		calls.Go(func() {
+			if err := s.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+			closed.Store(true)
+		})
+		synctest.Wait()
+		if closed.Load() {
+			t.Error("Close returned during a Put")
+		}
+		close(goOn)
+		calls.Wait()
+	})
+}
+
 func TestOpenFails(t *testing.T) {
 	for _, op := range []string{"mkdir", "lock", "syncdir", "readdir"} {
 		fsys := newCrashFS()
@@ -136,6 +194,20 @@ func TestOpenFails(t *testing.T) {
 		}
 		failing = false
 		mustOpenCrashFS(t, fsys) // the lock was given back
+	}
+}
+
+// A directory above the store that this process has just created must be durable too.
+func TestNewParentCannotBeSynced(t *testing.T) {
+	fsys := newCrashFS()
+	fsys.fault = func(op, path string) error {
+		if op == "syncdir" && path == "/data" {
+			return syscall.EIO
+		}
+		return nil
+	}
+	if _, err := openLocal(fsys, crashDir, LocalOptions{}); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("open: %v, want EIO", err)
 	}
 }
 

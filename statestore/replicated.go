@@ -62,6 +62,7 @@ func (r *Replicated) replicate(ctx context.Context, ref checkpoint.ChunkRef, dat
 	if err != nil {
 		cancel() // without a local copy there is no ack, so the others are of no use
 	}
+	remote.Wait()
 	if err != nil {
 		return err
 	}

@@ -124,6 +124,7 @@ func TestChannelCarriesFramesInOrder(t *testing.T) {
 func TestChannelBlockedOnesStallNoOther(t *testing.T) {
 	const blocked = 4 * connWindow / streamWindow
 	const frameSize, frames = 64 << 10, 4 * connWindow / (64 << 10)
+	const held = 8 * streamWindow / frameSize // frames for each blocked channel: far more than can be under way
 	gate := make(chan struct{})
 	sinks := make([]*recorder, blocked+1)
 	for i := range sinks {
@@ -143,7 +144,7 @@ func TestChannelBlockedOnesStallNoOther(t *testing.T) {
 		w := openChannel(t, d, address, i)
 		writers.Go(func() {
 			frame := make([]byte, frameSize)
-			for n := range frames {
+			for n := range held {
 				if n == streamWindow/frameSize {
 					filled <- struct{}{}
 				}

@@ -106,34 +106,43 @@ func TestMuxDropsOtherRaftVersions(t *testing.T) {
 	}
 }
 
-func TestMuxSilentConnectionsDelayNobodyAndAreDropped(t *testing.T) {
-	m := listen(t, MuxOptions{FirstBytesTimeout: time.Second})
-	silent := make([]net.Conn, 20)
-	for i := range silent {
-		silent[i] = connect(t, m)
-	}
-	write(t, silent[0], "CRNRA") // began, and stopped
-
+// dialAndAccept connects to the Raft side of m and returns both ends.
+func dialAndAccept(t *testing.T, m *Mux) (dialed, taken net.Conn) {
+	t.Helper()
 	next := accept(m.Raft())
-	conn, err := m.Raft().Dial(raft.ServerAddress(m.Addr().String()), patience)
+	dialed, err := m.Raft().Dial(raft.ServerAddress(m.Addr().String()), patience)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	got := wait(t, "a connection behind silent ones", next)
+	t.Cleanup(func() { dialed.Close() })
+	got := wait(t, "a connection", next)
 	if got.err != nil {
 		t.Fatal(got.err)
 	}
-	defer got.conn.Close()
+	t.Cleanup(func() { got.conn.Close() })
+	return dialed, got.conn
+}
 
-	for _, conn := range silent {
+func TestMuxSilentConnectionsDelayNobody(t *testing.T) {
+	m := listen(t, MuxOptions{FirstBytesTimeout: 10 * patience})
+	write(t, connect(t, m), "CRNRA") // begins, and stops
+	connect(t, m)
+	dialAndAccept(t, m)
+}
+
+func TestMuxSilentConnectionsAreDropped(t *testing.T) {
+	m := listen(t, MuxOptions{FirstBytesTimeout: 500 * time.Millisecond})
+	dialed, taken := dialAndAccept(t, m)
+	begun, silent := connect(t, m), connect(t, m)
+	write(t, begun, "CRNRA")
+	for _, conn := range []net.Conn{begun, silent} {
 		if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil {
 			t.Fatalf("read %d bytes, %v; want the connection closed", n, err)
 		}
 	}
-	// The deadline was for the first bytes only.
-	write(t, conn, "x")
-	if _, err := io.ReadFull(got.conn, make([]byte, 1)); err != nil {
+	// The deadline was for the first bytes only: it has passed for the first connection too.
+	write(t, dialed, "x")
+	if _, err := io.ReadFull(taken, make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -34,17 +34,14 @@ func (s *sessionServer) OpenSession(stream sessionStream) error {
 			node: hello.Node.ID, stream: stream, ctx: ctx, end: end,
 			out: newOutbox[*transportpb.ToNode](s.server.options.SessionQueue),
 		}
-		sending := make(chan struct{}) // closed when the sender has ended
-		if !s.server.start(func() { defer close(sending); session.send() }) {
+		// Nobody waits here for the sender, which may be stuck in the stream: it ends with the call, and the
+		// Server's Close waits for it.
+		if !s.server.start(session.send) {
 			return ErrShuttingDown
 		}
 		if err = s.keep(session, hello); err == nil {
 			err = errSessionOver
 		}
-		// The sender may be stuck in the stream, which only ends after the session has: serveStream sees to
-		// that as soon as ctx is done.
-		end(err)
-		<-sending
 		return err
 	})
 }
