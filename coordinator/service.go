@@ -21,6 +21,16 @@ var _ api.Service = service{}
 // Service returns the client API of this coordinator.
 func (c *Coordinator) Service() api.Service { return service{c} }
 
+// waitUntil returns when to stop waiting for a leader: early enough for the reason to reach the client before it
+// gives up by itself.
+func waitUntil(ctx context.Context) time.Time {
+	wait := callTimeout
+	if deadline, bounded := ctx.Deadline(); bounded {
+		wait = min(wait, time.Until(deadline)*4/5)
+	}
+	return time.Now().Add(wait)
+}
+
 // leaderPoll is how often a call looks whether a leader has appeared.
 const leaderPoll = 50 * time.Millisecond
 
@@ -35,7 +45,7 @@ type call[T any] struct {
 // run makes the call on the leader, here or elsewhere, and waits for one up to callTimeout. A call that was
 // forwarded to us is not forwarded again: its sender tries again with a fresher idea of who leads.
 func (k call[T]) run(ctx context.Context, c *Coordinator) (T, error) {
-	deadline := time.Now().Add(callTimeout)
+	deadline := waitUntil(ctx)
 	for {
 		v, err := k.attempt(ctx, c)
 		code := api.CodeOf(err)

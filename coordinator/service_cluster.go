@@ -22,7 +22,7 @@ func (s service) Status(ctx context.Context) (api.Status, error) {
 	if s.c.deps.Forwarded(ctx) {
 		return s.localStatus(ctx), nil
 	}
-	deadline := time.Now().Add(callTimeout)
+	deadline := waitUntil(ctx)
 	for {
 		if l := s.c.sessions.leading(); l != nil {
 			status, err := s.leaderStatus(ctx, l)

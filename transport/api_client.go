@@ -85,13 +85,18 @@ func call[P proto.Message, R, T any](ctx context.Context, c *Client, m method[P,
 		ctx = metadata.AppendToOutgoingContext(ctx, forwardedKey, "1")
 	}
 	failed := failures{method: m.name, once: m.once, forwarding: c.options.Forwarding}
-	for _, address := range c.addresses {
+	for i, address := range c.addresses {
 		target, err := c.dialer.conn(address, laneControl)
 		if err != nil {
 			return none, api.Errorf(api.Unavailable, "%s: %s", m.name, err)
 		}
 		var reached peer.Peer
-		response, err := m.invoke(transportpb.NewCoordinatorServiceClient(target), ctx, request, grpc.Peer(&reached))
+		attempt, cancel := ctx, func() {}
+		if !m.once && !m.patient && i < len(c.addresses)-1 {
+			attempt, cancel = share(ctx)
+		}
+		response, err := m.invoke(transportpb.NewCoordinatorServiceClient(target), attempt, request, grpc.Peer(&reached))
+		cancel()
 		if err == nil {
 			return fromPB(response), nil
 		}
@@ -100,6 +105,15 @@ func call[P proto.Message, R, T any](ctx context.Context, c *Client, m method[P,
 		}
 	}
 	return none, failed.err()
+}
+
+// share gives one address half of the time that is left, so that one which hangs leaves time for the others.
+func share(ctx context.Context) (context.Context, func()) {
+	deadline, bounded := ctx.Deadline()
+	if !bounded {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/2)
 }
 
 // checkRequest refuses what could not be sent, before anybody is bothered with it.

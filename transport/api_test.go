@@ -209,6 +209,23 @@ func TestAPISeveralCauses(t *testing.T) {
 	}
 }
 
+// A coordinator that hangs, stopped or cut off, leaves time for the others.
+func TestAPIHungCoordinatorLeavesTimeForTheNext(t *testing.T) {
+	hung := serve(t, ServerOptions{API: &fakeService{respond: func(ctx context.Context, _ string, _ any) (any, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}})
+	good := serve(t, ServerOptions{API: &fakeService{respond: func(context.Context, string, any) (any, error) {
+		return api.Status{Healthy: true}, nil
+	}}})
+	for _, first := range []string{hung, silentAddress(t)} {
+		s, err := client(t, ClientOptions{Timeout: 2 * time.Second}, first, good).Status(t.Context())
+		if err != nil || !s.Healthy {
+			t.Errorf("%+v, %v", s, err)
+		}
+	}
+}
+
 // breaking is a service that breaks the connection of every call.
 func breaking(t *testing.T, calls *atomic.Int32) string {
 	t.Helper()
