@@ -126,7 +126,7 @@ func (c *Coordinator) handOver() {
 		return
 	}
 	if err := c.replica.transfer("", c.transferLimit()); err != nil {
-		c.log.Warn("leadership could not be handed over before the stop", "cause", err)
+		c.log.Info("leadership was not handed over before the stop; an election will follow", "cause", err)
 		return
 	}
 	c.log.Info("leadership handed over before the stop")

@@ -199,7 +199,7 @@ func (d *decision) notifyAborted(j *fsm.Job, s *jobView) {
 // due reports whether a checkpoint should begin now: the attempt runs everywhere, there is room for
 // another pending checkpoint, and somebody waits for it: a user, the job's end, or the interval.
 func (d *decision) due(j *fsm.Job, s *jobView) bool {
-	if len(j.Pending) >= j.Config.MaxConcurrent || !runsEverywhere(s) {
+	if len(j.Pending) >= j.Config.MaxConcurrent || !runsEverywhere(s) || finalCompleted(j, s) {
 		return false
 	}
 	for _, ref := range j.Assignment.Nodes {
@@ -222,15 +222,17 @@ func runsEverywhere(s *jobView) bool {
 }
 
 // waitsForFinalCheckpoint reports whether nothing but a checkpoint can still happen: every subtask has
-// reached the end of its input. There is no point in waiting for the interval, and with manual checkpoints
-// there would be none.
+// reached the end of its input, and none has completed since. There is no point in waiting for the interval, and
+// with manual checkpoints there would be none.
 func waitsForFinalCheckpoint(j *fsm.Job, s *jobView) bool {
-	for _, t := range s.subtasks {
-		if t.status != checkpoint.SubtaskFinishing && t.status != checkpoint.SubtaskFinished {
-			return false
-		}
-	}
-	return len(j.Pending) == 0
+	return s.allAtEnd() && len(j.Pending) == 0 && !finalCompleted(j, s)
+}
+
+// finalCompleted reports whether the checkpoint that all subtasks end with is complete: they are being told, and
+// another one would be of no use.
+func finalCompleted(j *fsm.Job, s *jobView) bool {
+	c := latestCompleted(j)
+	return s.final != 0 && c != nil && c.ID >= s.final
 }
 
 // periodicDue reports whether the interval since the last trigger and the pause since the last completion

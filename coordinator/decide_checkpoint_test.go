@@ -369,12 +369,16 @@ func TestI3_NothingIsNotifiedBeforeTheCommit(t *testing.T) {
 
 func TestFinalCheckpointDoesNotWaitForTheInterval(t *testing.T) {
 	c := testConfig()
-	c.Interval = 0
+	c.Interval = time.Minute
 	w := running(t, c)
 	w.allStatus(checkpoint.SubtaskFinishing)
 	w.run()
 	w.wantPending(1)
-	w.ack(1)
+	w.decline(1, sub("count", 0)) // then it takes another one
+	w.wantPending(2)
+	w.ack(2)
+	w.tick()
+	w.wantPending() // the subtasks are being told; no further one begins
 	w.allStatus(checkpoint.SubtaskFinished)
 	w.run()
 	if got := w.job().Status; got != fsm.JobFinished {

@@ -155,20 +155,23 @@ func (v *View) OnAck(id checkpoint.NodeID, ack checkpoint.Ack) bool {
 	return true
 }
 
-// OnDecline records the first decline of a pending checkpoint. A subtask that declines because it has
-// finished does no harm: finished subtasks count as acknowledged.
-func (v *View) OnDecline(id checkpoint.NodeID, d checkpoint.Decline) {
+// OnDecline records the first decline of a pending checkpoint, and reports whether it was that. A subtask that
+// declines because it has finished does no harm: finished subtasks count as acknowledged.
+func (v *View) OnDecline(id checkpoint.NodeID, d checkpoint.Decline) bool {
 	j, ordinal := v.assigned(id, d.Job, d.Attempt, d.Subtask)
 	if j == nil || !isPending(j, d.Checkpoint) {
-		return
+		return false
 	}
 	s := v.job(j)
 	if d.Reason == checkpoint.ReasonTaskFinished && s.subtasks[ordinal].status == checkpoint.SubtaskFinished {
-		return
+		return false
 	}
-	if p := s.pendingOf(d.Checkpoint); p.declined == nil {
-		p.declined = &d
+	p := s.pendingOf(d.Checkpoint)
+	if p.declined != nil {
+		return false
 	}
+	p.declined = &d
+	return true
 }
 
 // OnManifestWritten records how WriteManifest ended.
@@ -215,6 +218,9 @@ func (v *View) OnProposed(c fsm.Command, r fsm.Result) {
 	case fsm.BeginCheckpoint:
 		if s := v.jobs[c.Job]; s != nil {
 			s.forced = 0
+			if s.allAtEnd() {
+				s.final = r.Checkpoint
+			}
 		}
 		return
 	default:

@@ -157,6 +157,8 @@ type jobView struct {
 	// aborted says which node is still to be told of which checkpoint's abort. A notice does not outlive
 	// the node's session: the next one starts with a report, from which it is seen again.
 	aborted []abortNotice
+	// final is the last checkpoint that began when all subtasks had reached the end of their input, 0 for none.
+	final   checkpoint.ID
 	restore restoreView
 }
 
@@ -206,9 +208,19 @@ func (v *View) job(j *fsm.Job) *jobView {
 		s.attempt = j.Attempt
 		s.subtasks = make([]subtaskView, j.Topology.NumSubtasks())
 		s.pending = make(map[checkpoint.ID]*pendingView)
-		s.aborted = nil
+		s.aborted, s.final = nil, 0
 	}
 	return s
+}
+
+// allAtEnd reports whether every subtask has reached the end of its input.
+func (s *jobView) allAtEnd() bool {
+	for _, t := range s.subtasks {
+		if t.status != checkpoint.SubtaskFinishing && t.status != checkpoint.SubtaskFinished {
+			return false
+		}
+	}
+	return true
 }
 
 // pendingOf returns the soft state of a pending checkpoint of j.

@@ -137,9 +137,10 @@ func (l *leader) handle(id checkpoint.NodeID, m checkpoint.FromNode) {
 			l.view.OnAck(id, ack)
 		}
 	case checkpoint.Decline:
-		l.log.Warn("checkpoint declined", "job", m.Job, "checkpoint", m.Checkpoint, "task", m.Subtask,
-			"node", id, "reason", m.Reason, "cause", m.Message)
-		l.view.OnDecline(id, m)
+		if l.view.OnDecline(id, m) {
+			l.log.Warn("checkpoint declined", "job", m.Job, "checkpoint", m.Checkpoint, "task", m.Subtask,
+				"node", id, "reason", m.Reason, "cause", m.Message)
+		}
 	case checkpoint.JobPlanned:
 		l.planned(m)
 	case checkpoint.Heartbeat, checkpoint.Hello:

@@ -47,11 +47,11 @@ func NewAligner(channels int) *Aligner {
 // OnBarrier takes in a barrier that an open channel has delivered.
 func (a *Aligner) OnBarrier(channel int, b checkpoint.Barrier) []Effect {
 	effects := a.subsume(channel, b.ID)
-	i := a.find(b.ID)
-	if i < 0 && (b.ID <= a.newestBarrier || a.settled(b.ID)) {
+	i, skipped := a.find(b.ID), b.ID <= a.newestBarrier
+	a.newestBarrier = max(a.newestBarrier, b.ID) // of a cancelled checkpoint, too: it says what was skipped
+	if i < 0 && (skipped || a.settled(b.ID)) {
 		return effects // late: the channel goes on
 	}
-	a.newestBarrier = max(a.newestBarrier, b.ID)
 	if i < 0 {
 		i = a.begin(b)
 		effects = append(effects, Effect{Kind: EffectBegin, Barrier: b})

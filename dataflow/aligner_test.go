@@ -104,6 +104,9 @@ func TestAlignerScripts(t *testing.T) {
 			for line := range strings.Lines(d.Input) {
 				line = strings.TrimSpace(line)
 				effects := effectStrings(alignerEvent(t, a, line))
+				if len(effects) == 0 {
+					effects = []string{"nothing"}
+				}
 				fmt.Fprintf(&out, "%s: %s\n", line, strings.Join(effects, ", "))
 			}
 			return out.String()

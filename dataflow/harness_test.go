@@ -266,7 +266,7 @@ func startAttempt(t *testing.T, g *Graph, number checkpoint.Attempt, store Chunk
 
 func (a *attempt) deps(store ChunkStore) TaskDeps {
 	return TaskDeps{
-		Store: store, Connector: a, Logger: slog.New(slog.DiscardHandler),
+		Store: store, Connector: a, Logger: deadLogger,
 		OnStatus:  func(r checkpoint.SubtaskReport) { a.events <- r },
 		OnAck:     func(ack checkpoint.Ack) { a.events <- ack },
 		OnDecline: func(d checkpoint.Decline) { a.events <- d },
@@ -288,6 +288,8 @@ func (a *attempt) stop() {
 	a.cancel()
 	a.done.Wait()
 }
+
+var deadLogger = slog.New(slog.DiscardHandler)
 
 func oneNode(g *Graph) checkpoint.Assignment {
 	return checkpoint.Assignment{

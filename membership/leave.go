@@ -36,15 +36,20 @@ func (g *Gossip) Leave(ctx context.Context) error {
 	// memberlist's announcement must come second: to who hears it first, it looks like a failure. It gets
 	// the second half of the time even if somebody does not acknowledge.
 	unheard := g.sayGoodbye(ctx, timeLeft(ctx, g.cfg.LeaveTimeout)/2)
-	err := g.list.Load().Leave(timeLeft(ctx, g.cfg.LeaveTimeout))
-	switch {
-	case err != nil:
-		return fmt.Errorf("leave of %s, with %d members not told: %w", g.process.ID, unheard, err)
-	case unheard > 0:
-		return fmt.Errorf("leave of %s: %d members did not acknowledge and may see a failure", g.process.ID, unheard)
+	if unheard == 0 {
+		// Everybody has been told. The announcement is a courtesy to who joins at this moment, and it times
+		// out when nobody is left to spread it.
+		_ = g.list.Load().Leave(min(timeLeft(ctx, g.cfg.LeaveTimeout), courtesy))
+		return nil
 	}
-	return nil
+	if err := g.list.Load().Leave(timeLeft(ctx, g.cfg.LeaveTimeout)); err != nil {
+		return fmt.Errorf("leave of %s, with %d members not told: %w", g.process.ID, unheard, err)
+	}
+	return fmt.Errorf("leave of %s: %d members did not acknowledge and may see a failure", g.process.ID, unheard)
 }
+
+// courtesy bounds memberlist's own announcement when every member has acknowledged the goodbye.
+const courtesy = 300 * time.Millisecond
 
 // sayGoodbye repeats the goodbye to all live members until each has acknowledged. It returns how many had
 // not when the time was up.

@@ -93,6 +93,9 @@ func TestFileChangedSinceListing(t *testing.T) {
 	if lines, _, err := readAll(t, r, split{path: "f", size: 4}); err != nil || !slices.Equal(lines, []string{"one"}) {
 		t.Errorf("a file that has grown: %q, %v; want what was there when it was listed", lines, err)
 	}
+	if lines, _, err := readAll(t, r, split{path: "f", size: 6}); err != nil || !slices.Equal(lines, []string{"one", "tw"}) {
+		t.Errorf("a file whose last line has grown: %q, %v; want what was there when it was listed", lines, err)
+	}
 	for _, size := range []int64{9, 100} {
 		if _, _, err := readAll(t, r, split{path: "f", size: size}); err == nil || !strings.Contains(err.Error(), "ends at offset 8") {
 			t.Errorf("a file that has shrunk from %d: %v", size, err)

@@ -64,6 +64,10 @@ func TestAckCountsOnce(t *testing.T) {
 			t.Errorf("an ack of checkpoint %d, whose outcome is known, is news", id)
 		}
 	}
+	b.complete(3) // heard late
+	if b.ack(ackOf(4, 3)) {
+		t.Error("an ack of a completed checkpoint is news after an older completion was heard")
+	}
 	if !b.ack(ackOf(5, 2)) {
 		t.Error("an ack of a pending checkpoint between settled ones is refused")
 	}

@@ -100,22 +100,23 @@ func TestNewAttemptWaitsForTheOldOneToEnd(t *testing.T) {
 	})
 }
 
-// I6: a task that has been replaced may still speak; nobody listens.
+// I6: a task that has been replaced may still speak, as long as it takes to end; nobody listens.
 func TestReplacedTaskIsNotHeard(t *testing.T) {
 	inCluster(t, func(t *testing.T, c *cluster) {
 		leader, _ := c.lead(1, "c1")
+		c.made = func(f *fakeTask) { f.ignores = true }
 		c.Receive(leader, deployment(1, 1))
 		old := c.task(1, read0)
 		c.Receive(leader, deployment(1, 2))
-		c.task(2, read0)
 		leader.take()
-		old.status(checkpoint.SubtaskFailed)
 		old.ack(4)
-		old.deps.OnDecline(checkpoint.Decline{Job: job1, Attempt: 1, Checkpoint: 4, Subtask: read0})
+		old.deps.OnDecline(checkpoint.Decline{Job: job1, Attempt: 1, Checkpoint: 5, Subtask: read0})
+		old.status(checkpoint.SubtaskFailed)
 		if got := leader.take(); len(got) != 0 {
 			t.Errorf("the leader was told %+v", got)
 		}
-		if _, report := c.lead(2, "c2"); len(report.Attempts[0].Acks) != 0 || report.Attempts[0].Subtasks[0].Status != checkpoint.SubtaskRunning {
+		_, report := c.lead(2, "c2")
+		if a := report.Attempts[0]; a.Attempt != 2 || len(a.Acks) != 0 || a.Subtasks[0].Status != checkpoint.SubtaskInitializing {
 			t.Errorf("the node reports %+v", report)
 		}
 	})

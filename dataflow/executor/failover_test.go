@@ -72,6 +72,25 @@ func TestTriggerThatCannotBeObeyedIsDeclined(t *testing.T) {
 	})
 }
 
+// Nobody tells the executor that the session has ended but the failed sending itself.
+func TestBrokenSessionCountsAsClosed(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		leader, _ := c.lead(1, "c1")
+		c.Receive(leader, deployment(1, 1))
+		read := c.task(1, read0)
+		leader.take()
+		leader.broken = true
+		read.ack(4)
+		synctest.Wait()
+		time.Sleep(c.cfg.OrphanTimeout)
+		synctest.Wait()
+		_, report := c.lead(2, "c2")
+		if got := report.Attempts[0].Subtasks[0].Status; got != checkpoint.SubtaskFailed {
+			t.Errorf("read[0] is %s, want it stopped for want of a leader", got)
+		}
+	})
+}
+
 // The heart of adoption: what one leader was told of checkpoints in flight, the next is told too.
 func TestAnswersAreToldAgainToTheNextLeader(t *testing.T) {
 	inCluster(t, func(t *testing.T, c *cluster) {

@@ -31,6 +31,7 @@ type cluster struct {
 	stop    context.CancelFunc
 	stopped chan struct{} // closed when Run has returned
 	peer    *fakePeer
+	slow    chan struct{} // closed by the test to let the program "slow" be built
 
 	mu    sync.Mutex
 	tasks []*fakeTask // in the order in which they were made
@@ -50,18 +51,16 @@ func inCluster(t *testing.T, test func(*testing.T, *cluster)) {
 			}
 		}()
 		test(t, c)
-		for _, f := range c.tasks {
-			f.release()
-		}
+		c.releaseAll()
 		stop()
 		<-c.stopped
 	})
 }
 
 func newCluster(t *testing.T) *cluster {
-	c := &cluster{t: t, stopped: make(chan struct{}), peer: &fakePeer{}}
+	c := &cluster{t: t, stopped: make(chan struct{}), peer: &fakePeer{}, slow: make(chan struct{})}
 	e, err := New(Config{
-		Self: self, Slots: 4, Version: "test", Registry: testRegistry(), Store: noStore{}, Dialer: c.peer,
+		Self: self, Slots: 4, Version: "test", Registry: testRegistry(c.slow), Store: noStore{}, Dialer: c.peer,
 		OrphanTimeout: time.Minute, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	if err != nil {
@@ -81,6 +80,16 @@ func (c *cluster) newTask(spec dataflow.TaskSpec, deps dataflow.TaskDeps) (task,
 		c.made(f)
 	}
 	return f, nil
+}
+
+// releaseAll lets all tasks end that have been told to, also those that are still to be made.
+func (c *cluster) releaseAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.made = func(f *fakeTask) { f.release() }
+	for _, f := range c.tasks {
+		f.release()
+	}
 }
 
 // task returns the newest task of a subtask.

@@ -31,6 +31,37 @@ func TestPlan(t *testing.T) {
 	})
 }
 
+// A request number means nothing to a leader who has not asked.
+func TestPlanIsNotToldToAnotherLeader(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		old, _ := c.lead(1, "c1")
+		c.Receive(old, checkpoint.PlanJob{Term: 1, Request: 9, Program: "slow"})
+		leader, _ := c.lead(2, "c2")
+		close(c.slow)
+		if got := append(old.take(), leader.take()...); len(got) != 0 {
+			t.Errorf("answered with %+v", got)
+		}
+		c.Receive(leader, checkpoint.PlanJob{Term: 2, Request: 9, Program: "slow"})
+		if got := leader.take(); len(got) != 1 {
+			t.Errorf("the leader who asked was answered with %+v", got)
+		}
+	})
+}
+
+// Building takes as long as it takes; the leader is obeyed meanwhile.
+func TestBuildingHoldsUpNothing(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		leader, _ := c.lead(1, "c1")
+		m := deployment(1, 1)
+		m.Job, m.Program = checkpoint.JobID{2}, "slow"
+		c.Receive(leader, m)
+		c.Receive(leader, checkpoint.PlanJob{Term: 1, Program: "slow"})
+		c.Receive(leader, deployment(1, 1))
+		c.task(1, read0)
+		close(c.slow)
+	})
+}
+
 func TestCompareTopologies(t *testing.T) {
 	if err := compareTopologies(pipeTopology(), pipeTopology()); err != nil {
 		t.Errorf("equal: %v", err)

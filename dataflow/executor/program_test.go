@@ -8,9 +8,9 @@ import (
 	"cairn/dataflow/codec"
 )
 
-// testRegistry holds a program "pipe" of two vertices and one that cannot be built. Their sources and sinks
-// are never opened: the tests run fake tasks.
-func testRegistry() *dataflow.Registry {
+// testRegistry holds a program "pipe" of two vertices, the same as "slow", which is built when the channel is
+// closed, and one that cannot be built. Their sources and sinks are never opened: the tests run fake tasks.
+func testRegistry(slow <-chan struct{}) *dataflow.Registry {
 	pipe := func(g *dataflow.Graph, _ *dataflow.Params) error {
 		records := dataflow.From(g, "read", unusedSource{}, codec.Int64, dataflow.Parallelism(2))
 		dataflow.To(dataflow.Rebalance(records), "write", unusedSink{})
@@ -18,6 +18,10 @@ func testRegistry() *dataflow.Registry {
 	}
 	return dataflow.NewRegistry(
 		dataflow.Program{Name: "pipe", Build: pipe},
+		dataflow.Program{Name: "slow", Build: func(g *dataflow.Graph, p *dataflow.Params) error {
+			<-slow
+			return pipe(g, p)
+		}},
 		dataflow.Program{Name: "panics", Build: func(*dataflow.Graph, *dataflow.Params) error { panic("no such luck") }},
 	)
 }

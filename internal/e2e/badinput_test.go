@@ -124,10 +124,49 @@ func TestJobsThatCannotRun(t *testing.T) {
 	}
 	wantIn(t, lost.Reason, "/no/such/path")
 
-	coord(t, c, "job", "submit", "wordcount", "--name", "wide", "--param", "input="+source("go"), "--param", output, "--param", "parallelism=14")
+	coord(t, c, "job", "submit", "wordcount", "--name", "wide", "--param", "input="+source(t, "go"), "--param", output, "--param", "parallelism=14")
 	wide := await(t, "the reason", job(c, "wide"), func(j api.JobDetail) bool { return j.Reason != "" })
 	wantIn(t, wide.Reason, "needs 14 slots, 12 free")
 	wantIn(t, fails("job", "submit", "wordcount", "--name", "wide", "--param", "input=/x", "--param", output), "wide", "CREATED")
 	coord(t, c, "job", "cancel", "wide")
 	await(t, "the cancellation", job(c, "wide"), func(j api.JobDetail) bool { return j.State == "CANCELED" })
+}
+
+// Two agents with the same ID: the one that comes second ends, and says where the first one is.
+func TestSecondAgentWithTheSameID(t *testing.T) {
+	c := prepared(t)
+	start(t, c.All()...)
+	await(t, "three nodes", c.Status, func(s api.Status) bool { return localcluster.AliveNodes(s) == 3 && len(s.Voters) == 3 })
+	for _, p := range []*localcluster.Process{c.Coordinators[0], c.Nodes[0]} {
+		binary := filepath.Base(p.Path())
+		out := refuse(t, binary, "agent", "--id", p.Name, "--bind", "127.0.0.1:0", "--gossip-bind", "127.0.0.1:0",
+			"--join", c.Gossip[1], "--data-dir", t.TempDir())
+		wantIn(t, out, "node ID in use", p.Name)
+	}
+	s, err := c.Status(t.Context())
+	if err != nil || localcluster.AliveNodes(s) != 3 {
+		t.Errorf("the first ones are disturbed: %+v, %v", s, err)
+	}
+}
+
+func TestCoordinatorsThatExpectDifferentNumbers(t *testing.T) {
+	c := prepared(t)
+	start(t, c.Coordinators[0])
+	dir := t.TempDir()
+	other := exec.Command(filepath.Join(bin, "coord"), "agent", "--id", "c9", "--bind", "127.0.0.1:0", "--gossip-bind", "127.0.0.1:0",
+		"--join", c.Gossip[0], "--data-dir", dir, "--bootstrap-expect", "5")
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		other.Process.Kill()
+		other.Wait()
+	})
+	ask := func(ctx context.Context) (string, error) {
+		out, _ := c.Coord(ctx, "status") // without a leader it exits with an error, and says why
+		return out, nil
+	}
+	await(t, "the disagreement in the status", ask, func(out string) bool {
+		return strings.Contains(out, "disagree on --bootstrap-expect: c1 expects 3, c9 expects 5")
+	})
 }

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -173,8 +172,14 @@ func compare(t *testing.T, got, want map[string]int) {
 	}
 }
 
-func source(parts ...string) string {
-	return filepath.Join(append([]string{runtime.GOROOT(), "src"}, parts...)...)
+// source returns a folder of Go's own source.
+func source(t *testing.T, folder string) string {
+	t.Helper()
+	src, err := localcluster.GoSource()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(src, folder)
 }
 
 // The promise that the project is about, with real processes: the leader is killed with a checkpoint in flight,
@@ -185,7 +190,7 @@ func TestLeaderAndNodeKilled(t *testing.T) {
 	await(t, "three voters and three nodes", c.Status, func(s api.Status) bool {
 		return len(s.Voters) == 3 && localcluster.AliveNodes(s) == 3
 	})
-	input, output := source("go"), filepath.Join(t.TempDir(), "output")
+	input, output := source(t, "go"), filepath.Join(t.TempDir(), "output")
 	want, lines := expectedLines(t, input)
 	coord(t, c, "job", "submit", "wordcount", "--name", "words", "--param", "input="+input, "--param", "output="+output,
 		"--param", fmt.Sprintf("rate=%d", lines/8), "--set", "checkpointing.interval=200ms")
@@ -209,6 +214,20 @@ func TestLeaderAndNodeKilled(t *testing.T) {
 	end := await(t, "the job's end", job(c, "words"), localcluster.Ended)
 	if end.State != "FINISHED" {
 		t.Fatalf("the job is %s: %s", end.State, end.Reason)
+	}
+	compare(t, committedLines(t, output), want)
+}
+
+// A whole cluster in one process, on a job of its own.
+func TestDev(t *testing.T) {
+	input, output := source(t, "strings"), filepath.Join(t.TempDir(), "output")
+	want, _ := expectedLines(t, input)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, filepath.Join(bin, "coord"), "dev", "--bind", "127.0.0.1:0", "--job", "wordcount",
+		"--param", "input="+input, "--param", "output="+output).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "FINISHED") {
+		t.Fatalf("%v: %s", err, out)
 	}
 	compare(t, committedLines(t, output), want)
 }

@@ -12,6 +12,7 @@ type Cluster struct {
 	Coordinators []*Process
 	Nodes        []*Process
 	Addrs        []string // RPC addresses of the coordinators
+	Gossip       []string // gossip addresses of the coordinators
 
 	bin string // directory of the binaries
 }
@@ -29,19 +30,18 @@ func New(bin, dir string) (*Cluster, error) {
 		return addr
 	}
 	c := &Cluster{bin: bin}
-	var gossip []string
 	for range size {
 		c.Addrs = append(c.Addrs, next())
-		gossip = append(gossip, next())
+		c.Gossip = append(c.Gossip, next())
 	}
 	for i := range size {
 		name := fmt.Sprintf("c%d", i+1)
 		c.Coordinators = append(c.Coordinators, &Process{
 			Name: name, path: filepath.Join(bin, "coord"), Log: filepath.Join(dir, name+".log"),
 			args: []string{
-				"agent", "--id", name, "--bind", c.Addrs[i], "--gossip-bind", gossip[i], "--bootstrap-expect", fmt.Sprint(size),
+				"agent", "--id", name, "--bind", c.Addrs[i], "--gossip-bind", c.Gossip[i], "--bootstrap-expect", fmt.Sprint(size),
 				// Each knows one other: gossip finds the rest.
-				"--join", gossip[(i+1)%size], "--data-dir", filepath.Join(dir, name),
+				"--join", c.Gossip[(i+1)%size], "--data-dir", filepath.Join(dir, name),
 			},
 		})
 	}
@@ -51,7 +51,7 @@ func New(bin, dir string) (*Cluster, error) {
 			Name: name, path: filepath.Join(bin, "node"), Log: filepath.Join(dir, name+".log"),
 			args: []string{
 				"agent", "--id", name, "--bind", next(), "--gossip-bind", next(), "--slots", "4",
-				"--join", gossip[1], "--data-dir", filepath.Join(dir, name),
+				"--join", c.Gossip[1], "--data-dir", filepath.Join(dir, name),
 			},
 		})
 	}

@@ -45,6 +45,9 @@ func (p *Process) Start() error {
 	return nil
 }
 
+// Path returns the path of the binary.
+func (p *Process) Path() string { return p.path }
+
 // Signal sends a signal to the process.
 func (p *Process) Signal(s syscall.Signal) error {
 	if err := p.cmd.Process.Signal(s); err != nil {

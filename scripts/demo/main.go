@@ -13,16 +13,16 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"runtime"
 	"syscall"
 	"time"
+
+	"cairn/internal/localcluster"
 )
 
 func main() {
 	opts := options{}
 	flag.StringVar(&opts.bin, "bin", "bin", "directory of the coord and node binaries")
-	flag.StringVar(&opts.input, "input", filepath.Join(runtime.GOROOT(), "src"), "directory whose .go files are counted")
+	flag.StringVar(&opts.input, "input", "", "directory whose .go files are counted; Go's own source if not set")
 	flag.DurationVar(&opts.duration, "duration", 25*time.Second, "how long the job is to last without the failures")
 	flag.DurationVar(&opts.limit, "limit", 5*time.Minute, "how long the whole demo may take")
 	flag.BoolVar(&opts.keep, "keep", false, "keep the working directory, also after success")
@@ -42,6 +42,13 @@ func run(opts options) int {
 	ctx, cancel := context.WithTimeoutCause(ctx, opts.limit, fmt.Errorf("the demo took longer than %s", opts.limit))
 	defer cancel()
 
+	if opts.input == "" {
+		var err error
+		if opts.input, err = localcluster.GoSource(); err != nil {
+			fmt.Fprintln(os.Stderr, "demo:", err)
+			return 1
+		}
+	}
 	dir, err := os.MkdirTemp("", "cairn-demo-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
