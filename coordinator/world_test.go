@@ -22,8 +22,7 @@ type world struct {
 
 	nodes     map[checkpoint.NodeID]checkpoint.Hello
 	manifests map[checkpoint.ChunkID]checkpoint.Manifest
-	sent      []Send  // since the last call of run
-	results   []error // of the proposals, likewise
+	sent      []Send // since the last call of run
 	commands  []fsm.Command
 	writeErr  error // what WriteManifest answers
 	holdWrite bool  // WriteManifest does not answer
