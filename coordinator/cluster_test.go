@@ -219,9 +219,10 @@ func (f *fabric) disconnect(coordinator checkpoint.NodeID) {
 type fakeNode struct {
 	id     checkpoint.NodeID
 	fabric *fabric
+	slots  int
 
 	mu       sync.Mutex
-	streams  map[checkpoint.NodeID]*fakeStream
+	cancel   map[checkpoint.NodeID]context.CancelFunc // by coordinator: ends the session to it
 	leader   *fakeStream
 	deployed *checkpoint.Deploy
 	deploys  int
@@ -252,17 +253,38 @@ func (s *fakeStream) Send(m checkpoint.ToNode) error {
 }
 
 func (c *testCluster) startNode(id checkpoint.NodeID) *fakeNode {
-	n := &fakeNode{id: id, fabric: c.fabric, streams: make(map[checkpoint.NodeID]*fakeStream), acked: make(map[checkpoint.ID]bool)}
-	hello := checkpoint.Hello{
-		Node: checkpoint.NodeRef{ID: id, Incarnation: 1, Address: string(id)}, Slots: 1, Programs: []string{"test"},
-	}
+	n := newFakeNode(id, c.fabric)
 	for coordID, coord := range c.coordinators {
-		s := &fakeStream{node: n, out: make(chan checkpoint.FromNode, 1000), gone: make(chan struct{})}
-		n.streams[coordID] = s
-		c.running.Go(func() { coord.ServeSession(context.Background(), hello, s) })
-		c.running.Go(func() { s.heartbeat() })
+		ctx, cancel := context.WithCancel(context.Background())
+		n.cancel[coordID] = cancel
+		c.running.Go(func() { n.keepSession(ctx, coord.ServeSession) })
 	}
 	return n
+}
+
+func newFakeNode(id checkpoint.NodeID, f *fabric) *fakeNode {
+	return &fakeNode{id: id, fabric: f, slots: 1, cancel: make(map[checkpoint.NodeID]context.CancelFunc), acked: make(map[checkpoint.ID]bool)}
+}
+
+// keepSession opens a session, and another one whenever it ends, until ctx is done.
+func (n *fakeNode) keepSession(ctx context.Context, serve func(context.Context, checkpoint.Hello, NodeSession) error) {
+	hello := checkpoint.Hello{
+		Node: checkpoint.NodeRef{ID: n.id, Incarnation: 1, Address: string(n.id)}, Slots: n.slots, Programs: []string{"test"},
+	}
+	for ctx.Err() == nil {
+		s := &fakeStream{node: n, out: make(chan checkpoint.FromNode, 1000), gone: make(chan struct{})}
+		var beating sync.WaitGroup
+		beating.Go(s.heartbeat)
+		serve(ctx, hello, s)
+		close(s.gone)
+		beating.Wait()
+		n.mu.Lock()
+		if n.leader == s {
+			n.leader = nil
+		}
+		n.mu.Unlock()
+		time.Sleep(50 * time.Millisecond) // virtual time
+	}
 }
 
 func (s *fakeStream) heartbeat() {
@@ -276,13 +298,13 @@ func (s *fakeStream) heartbeat() {
 	}
 }
 
+// disconnect ends the session to one coordinator, or to all of them, for good.
 func (n *fakeNode) disconnect(coordinator checkpoint.NodeID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for id, s := range n.streams {
+	for id, cancel := range n.cancel {
 		if coordinator == "" || id == coordinator {
-			close(s.gone)
-			delete(n.streams, id)
+			cancel()
 		}
 	}
 }
@@ -432,14 +454,15 @@ func TestI11_MinorityCompletesNothing(t *testing.T) {
 		submitTestJob(c)
 		c.awaitStatus("a checkpoint", completedAtLeast(1))
 		cut := c.leader("")
+		led := cut.sessions.opened()
 		cut.transport.DisconnectAll()
 		for _, other := range c.coordinators {
 			other.transport.Disconnect(cut.transport.LocalAddr())
 		}
 		index := cut.replica.machine.LastIndex()
 		c.leader(cut.cfg.ID)
-		for cut.sessions.leading() != nil {
-			time.Sleep(10 * time.Millisecond) // virtual time
+		for cut.sessions.leading() != nil || cut.sessions.opened() == led {
+			time.Sleep(10 * time.Millisecond) // virtual time: until it has ended the sessions it led
 		}
 		if got := cut.replica.machine.LastIndex(); got != index {
 			t.Errorf("the cut-off leader applied entries %d to %d", index+1, got)

@@ -59,15 +59,13 @@ func TestI8_UnknownOutcomeNotifiesNobody(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				log := &scriptedLog{state: fsm.NewState(), lose: true, apply: committed}
-				n := &fakeNode{id: "n1", fabric: &fabric{}, acked: make(map[checkpoint.ID]bool)}
+				n := newFakeNode("n1", &fabric{})
 				n.fabric.nodes = []*fakeNode{n}
+				n.slots = 2
 				sessions := newSessions(slog.New(slog.DiscardHandler))
-				hello := checkpoint.Hello{Node: checkpoint.NodeRef{ID: "n1", Incarnation: 1}, Slots: 2, Programs: []string{"test"}}
-				stream := &fakeStream{node: n, out: make(chan checkpoint.FromNode, 1000), gone: make(chan struct{})}
-				served := make(chan struct{})
-				go func() { sessions.serve(t.Context(), hello, stream); close(served) }()
-				heartbeats := make(chan struct{})
-				go func() { stream.heartbeat(); close(heartbeats) }()
+				keep, release := context.WithCancel(t.Context())
+				var node sync.WaitGroup
+				node.Go(func() { n.keepSession(keep, sessions.serve) })
 				c := testConfig()
 				if _, err := log.propose([]fsm.Command{fsm.SubmitJob{
 					Job: testJob, Name: "job", Program: "test", Topology: testTopology(), Config: c, At: 1,
@@ -93,9 +91,8 @@ func TestI8_UnknownOutcomeNotifiesNobody(t *testing.T) {
 				if len(n.notified) == 0 || n.notified[0] != 1 || n.deploys != 1 {
 					t.Fatalf("the second leader notified %v, the node was deployed to %d times", n.notified, n.deploys)
 				}
-				close(stream.gone)
-				<-served
-				<-heartbeats
+				release()
+				node.Wait()
 			})
 		})
 	}

@@ -112,11 +112,15 @@ func (s *sessions) attach(l *leader) {
 	}
 }
 
-// detach ends what attach began.
+// detach ends what attach began. It ends the sessions too: a node counts the time without a leader from there, and
+// one that is cut off together with a deposed leader has to notice. The nodes open new ones at once.
 func (s *sessions) detach() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mu.leader = nil
+	for _, o := range s.mu.byNode {
+		o.cancel()
+	}
 }
 
 // leading returns the leader loop that is attached, nil when this coordinator does not lead.

@@ -1,7 +1,10 @@
 package dataflow
 
 import (
+	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"cairn/checkpoint"
 )
@@ -83,6 +86,22 @@ func (r *runner) complete(id checkpoint.ID) error {
 		r.finalID = id
 	}
 	return nil
+}
+
+// settleLimit bounds how long a task that is being ended goes on committing.
+const settleLimit = 10 * time.Second
+
+// settle carries out a completion that the task had not read when it ended. What is committed is published,
+// whatever has become of the task (I4): a cancelled job has no next attempt to do it.
+func (r *runner) settle(id checkpoint.ID) (err error) {
+	defer r.recoverPanic(&err)
+	if len(r.operators) == 0 || slices.Contains(r.operators, nil) {
+		return nil // it has not come as far as restoring its state
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), settleLimit)
+	defer cancel()
+	r.chain.ctx = ctx
+	return r.complete(id)
 }
 
 func (r *runner) decline(id checkpoint.ID, reason checkpoint.Reason, message string) {

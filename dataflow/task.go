@@ -172,6 +172,12 @@ func (t *Task) end(r *runner, err error) []checkpoint.Barrier {
 		t.gate.end(errTaskEnded)
 	}
 	t.uploads.stop()
+	if unread.completed != 0 {
+		if settling := r.settle(unread.completed); settling != nil {
+			// The next attempt, if there is one, commits it from the restored state.
+			t.deps.Logger.Warn("committing while the task ends", "checkpoint", unread.completed, "cause", settling)
+		}
+	}
 	if closing := r.close(); closing != nil {
 		// The last checkpoint holds everything: what cannot be closed now costs nothing but a message.
 		t.deps.Logger.Warn("closing the task", "cause", closing)

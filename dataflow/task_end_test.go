@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"cairn/checkpoint"
 )
@@ -93,5 +94,49 @@ func TestAbortedTransactionIsCommittedWithTheNext(t *testing.T) {
 		defer again.stop()
 		awaitStatus(t, again, writeTask, checkpoint.SubtaskRunning)
 		wantOutput(t, out, 1, 2)
+	})
+}
+
+// busySink is a ledger whose writer is held up by the record 2 until it is let go.
+type busySink struct {
+	*ledger[int64]
+	release chan struct{}
+}
+
+type busyWriter struct {
+	SinkWriter[int64]
+	release chan struct{}
+}
+
+func (s busySink) Open(ctx SinkContext) (SinkWriter[int64], error) {
+	w, err := s.ledger.Open(ctx)
+	return busyWriter{w, s.release}, err
+}
+
+func (w busyWriter) Write(v int64) error {
+	if v == 2 {
+		<-w.release
+	}
+	return w.SinkWriter.Write(v)
+}
+
+// TestI4_CompletionIsCarriedOutByATaskThatIsCancelled: the leader of a cancelled job sends the completion and the
+// cancellation right behind each other, and there is no later attempt that would commit.
+func TestI4_CompletionIsCarriedOutByATaskThatIsCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, out := newGatedSource(), busySink{newLedger[int64](), make(chan struct{})}
+		a := startAttempt(t, passingJob(t, source, identity, out), 1, newMemoryStore(), 0, nil)
+		awaitStatus(t, a, readTask, checkpoint.SubtaskRunning)
+		source.send(1)
+		synctest.Wait()
+		a.tasks[readTask].Trigger(barrier(1))
+		awaitAcks(t, a, 1, 2)
+		source.send(2)
+		time.Sleep(2 * flushInterval) // virtual time: the record reaches the sink, which is busy from now on
+		a.tasks[writeTask].NotifyComplete(1)
+		a.cancel()
+		close(out.release)
+		a.stop()
+		wantOutput(t, out.ledger, 1)
 	})
 }
