@@ -7,11 +7,11 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"cairn/checkpoint"
 	"cairn/dataflow"
 	"cairn/internal/cliargs"
 	"cairn/internal/daemon"
 	"cairn/internal/version"
+	"cairn/membership"
 )
 
 // Job makes a program for Main: a name to submit it by, a line that says what it does, and the function that
@@ -46,36 +46,27 @@ func App(registry *dataflow.Registry) *cli.App {
 
 func agentFlags() []cli.Flag {
 	d := DefaultConfig()
-	return []cli.Flag{
-		&cli.StringFlag{Name: "id", Usage: "unique name of this node", Value: daemon.DefaultID(), EnvVars: []string{"CAIRN_ID"}},
-		&cli.StringFlag{Name: "bind", Usage: "`HOST:PORT` of data channels and chunks", Value: d.Bind, EnvVars: []string{"CAIRN_BIND"}},
-		&cli.StringFlag{Name: "advertise", Usage: "`HOST:PORT` at which others reach --bind, where it differs", EnvVars: []string{"CAIRN_ADVERTISE"}},
-		&cli.StringFlag{Name: "gossip-bind", Usage: "`HOST:PORT` of gossip, UDP and TCP", Value: d.GossipBind, EnvVars: []string{"CAIRN_GOSSIP_BIND"}},
-		&cli.StringSliceFlag{Name: "join", Usage: "gossip `HOST:PORT` of any member; may be repeated", EnvVars: []string{"CAIRN_JOIN"}},
+	return append(daemon.EndpointFlags(d.Bind, d.GossipBind),
 		&cli.StringFlag{Name: "data-dir", Usage: "`DIR` for this node's chunks", EnvVars: []string{"CAIRN_DATA_DIR"}},
 		&cli.IntFlag{Name: "slots", Usage: "subtasks of one vertex that may run here", Value: d.Slots, EnvVars: []string{"CAIRN_SLOTS"}},
 		&cli.IntFlag{Name: "replicas", Usage: "nodes that hold a copy of each chunk", Value: d.Replicas, EnvVars: []string{"CAIRN_REPLICAS"}},
 		&cli.DurationFlag{Name: "orphan-timeout", Usage: "how long tasks go on without a leader", Value: d.OrphanTimeout, EnvVars: []string{"CAIRN_ORPHAN_TIMEOUT"}},
-		&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error", Value: "info", EnvVars: []string{"CAIRN_LOG_LEVEL"}},
-		&cli.StringFlag{Name: "log-format", Usage: "text or json", Value: "text", EnvVars: []string{"CAIRN_LOG_FORMAT"}},
-	}
+	)
 }
 
 func runAgent(c *cli.Context, registry *dataflow.Registry) error {
-	log, err := daemon.Logger(os.Stderr, c.String("log-format"), c.String("log-level"))
+	endpoint, err := daemon.EndpointFrom(c, membership.RoleNode)
 	if err != nil {
 		return err
 	}
 	agent, err := New(Config{
-		ID: checkpoint.NodeID(c.String("id")), Bind: c.String("bind"), Advertise: c.String("advertise"),
-		GossipBind: c.String("gossip-bind"), Join: c.StringSlice("join"), DataDir: c.String("data-dir"),
-		Slots: c.Int("slots"), Replicas: c.Int("replicas"), OrphanTimeout: c.Duration("orphan-timeout"),
-		Registry: registry, Logger: log,
+		EndpointConfig: endpoint, DataDir: c.String("data-dir"), Slots: c.Int("slots"), Replicas: c.Int("replicas"),
+		OrphanTimeout: c.Duration("orphan-timeout"), Registry: registry,
 	})
 	if err != nil {
 		return err
 	}
-	ctx, release := daemon.UntilSignal(context.Background(), log)
+	ctx, release := daemon.UntilSignal(context.Background(), endpoint.Logger)
 	defer release()
 	return agent.Run(ctx)
 }

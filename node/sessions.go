@@ -25,7 +25,7 @@ func (a *Agent) keepSessions(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-a.gossip.Ready():
+	case <-a.endpoint.Gossip.Ready():
 	}
 	type kept struct {
 		address string
@@ -41,7 +41,7 @@ func (a *Agent) keepSessions(ctx context.Context) error {
 				s.cancel()
 			}
 			return nil
-		case event, open := <-a.gossip.Events():
+		case event, open := <-a.endpoint.Gossip.Events():
 			if !open {
 				<-ctx.Done()
 				continue
@@ -71,7 +71,7 @@ func (a *Agent) keepSession(ctx context.Context, coordinator checkpoint.NodeID, 
 	log := a.log.With("coordinator", coordinator, "address", address)
 	wait := firstRetry
 	for ctx.Err() == nil {
-		s, err := a.dialer.OpenSession(ctx, address, a.executor.Hello())
+		s, err := a.endpoint.Dialer.OpenSession(ctx, address, a.executor.Hello())
 		if err == nil {
 			log.Info("session opened")
 			wait = firstRetry

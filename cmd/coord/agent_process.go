@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -19,7 +16,6 @@ import (
 	"cairn/checkpoint"
 	"cairn/coordinator"
 	"cairn/internal/daemon"
-	"cairn/internal/version"
 	"cairn/membership"
 	"cairn/node"
 	"cairn/statestore"
@@ -28,31 +24,16 @@ import (
 
 // agentConfig is what a coordinator is told at start-up.
 type agentConfig struct {
-	ID              checkpoint.NodeID
-	Bind, Advertise string
-	GossipBind      string
-	Join            []string
-	DataDir         string
-	BootstrapExpect int
-	Raft            coordinator.RaftTiming
-	Timing          coordinator.Timing
-	Replicas        int
-	Logger          *slog.Logger
+	daemon.EndpointConfig
+	DataDir  string
+	Raft     coordinator.RaftTiming
+	Timing   coordinator.Timing
+	Replicas int
 }
 
 func (c agentConfig) validate() error {
-	if err := daemon.CheckID(string(c.ID)); err != nil {
+	if err := c.EndpointConfig.Validate(); err != nil {
 		return err
-	}
-	for flag, addr := range map[string]string{"bind": c.Bind, "gossip-bind": c.GossipBind} {
-		if err := daemon.CheckAddress(flag, addr); err != nil {
-			return err
-		}
-	}
-	for _, addr := range c.Join {
-		if err := daemon.CheckAddress("join", addr); err != nil {
-			return err
-		}
 	}
 	switch {
 	case c.DataDir == "":
@@ -70,18 +51,14 @@ const (
 	raftPool = 3
 	// raftTimeout bounds Raft's reads and writes on a connection.
 	raftTimeout = 10 * time.Second
-	// stopTimeout bounds each step of a graceful stop.
-	stopTimeout = 3 * time.Second
 )
 
 // agent is a running coordinator: its ports, gossip, replica and services.
 type agent struct {
 	cfg         agentConfig
 	log         *slog.Logger
-	mux         *transport.Mux
+	endpoint    *daemon.Endpoint
 	server      *transport.Server
-	dialer      *transport.Dialer
-	gossip      *membership.Gossip
 	coordinator *coordinator.Coordinator
 }
 
@@ -90,32 +67,35 @@ func newAgent(cfg agentConfig) (_ *agent, err error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	a := &agent{cfg: cfg, log: cfg.Logger.With("coordinator", cfg.ID), dialer: transport.NewDialer(transport.DialerOptions{})}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, a.close())
-		}
-	}()
-	if a.mux, err = transport.Listen(cfg.Bind, transport.MuxOptions{Advertise: cfg.Advertise, Logger: a.log}); err != nil {
+	a := &agent{cfg: cfg, log: cfg.Logger.With("coordinator", cfg.ID)}
+	if a.endpoint, err = daemon.OpenEndpoint(cfg.EndpointConfig); err != nil {
 		return nil, err
 	}
-	if a.gossip, err = membership.New(a.gossipConfig()); err != nil {
-		return nil, err
+	if a.coordinator, err = a.openCoordinator(); err != nil {
+		return nil, errors.Join(err, a.endpoint.Close())
 	}
+	a.server = transport.NewServer(transport.ServerOptions{
+		Sessions: sessions{a.coordinator}, API: a.coordinator.Service(), Logger: a.log,
+	})
+	return a, nil
+}
+
+func (a *agent) openCoordinator() (*coordinator.Coordinator, error) {
+	cfg := a.cfg
 	stores, err := coordinator.OpenStores(cfg.DataDir, a.log)
 	if err != nil {
 		return nil, err
 	}
-	peers := node.StorePeers(a.gossip, a.dialer, "", cfg.Replicas)
-	a.coordinator, err = coordinator.New(
+	peers := node.StorePeers(a.endpoint.Gossip, a.endpoint.Dialer, "", cfg.Replicas)
+	c, err := coordinator.New(
 		coordinator.Config{
-			ID: cfg.ID, Address: a.address(), BootstrapExpect: cfg.BootstrapExpect, Raft: cfg.Raft, Timing: cfg.Timing,
+			ID: cfg.ID, Address: a.endpoint.Self.Address, BootstrapExpect: cfg.BootstrapExpect, Raft: cfg.Raft, Timing: cfg.Timing,
 			Logger: cfg.Logger,
 		},
 		coordinator.Deps{
 			Stores: stores,
 			Transport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-				Stream: a.mux.Raft(), MaxPool: raftPool, Timeout: raftTimeout, Logger: coordinator.RaftLogger(a.log),
+				Stream: a.endpoint.Mux.Raft(), MaxPool: raftPool, Timeout: raftTimeout, Logger: coordinator.RaftLogger(a.log),
 			}),
 			Store:     statestore.NewRemote(peers, statestore.Options{Replicas: cfg.Replicas, Logger: a.log}),
 			Forward:   a.forward,
@@ -125,15 +105,12 @@ func newAgent(cfg agentConfig) (_ *agent, err error) {
 	if err != nil {
 		return nil, errors.Join(err, stores.Close())
 	}
-	a.server = transport.NewServer(transport.ServerOptions{
-		Sessions: sessions{a.coordinator}, API: a.coordinator.Service(), Logger: a.log,
-	})
-	return a, nil
+	return c, nil
 }
 
 // forward returns the client API of another coordinator, for calls that it may not forward again.
 func (a *agent) forward(address string) api.Service {
-	return transport.NewClient([]string{address}, transport.ClientOptions{Dialer: a.dialer, Forwarding: true})
+	return transport.NewClient([]string{address}, transport.ClientOptions{Dialer: a.endpoint.Dialer, Forwarding: true})
 }
 
 // sessions hands the nodes' sessions to the coordinator, which has its own name for the stream.
@@ -141,25 +118,6 @@ type sessions struct{ coordinator *coordinator.Coordinator }
 
 func (s sessions) ServeSession(ctx context.Context, hello checkpoint.Hello, stream transport.NodeSession) error {
 	return s.coordinator.ServeSession(ctx, hello, stream)
-}
-
-func (a *agent) address() string {
-	if a.cfg.Advertise != "" {
-		return a.cfg.Advertise
-	}
-	return a.mux.Addr().String()
-}
-
-func (a *agent) gossipConfig() membership.Config {
-	var b [8]byte
-	rand.Read(b[:]) // never fails: crypto/rand aborts the program instead
-	g := membership.DefaultConfig()
-	g.Self = membership.Member{
-		ID: a.cfg.ID, Role: membership.RoleCoordinator, RPCAddr: a.address(), Version: version.Version,
-		Incarnation: checkpoint.Incarnation(binary.BigEndian.Uint64(b[:]) | 1), BootstrapExpect: a.cfg.BootstrapExpect,
-	}
-	g.BindAddr, g.Join, g.Logger = a.cfg.GossipBind, a.cfg.Join, a.log
-	return g
 }
 
 // run serves until ctx is done, or until something it cannot do without fails. A stop hands leadership over
@@ -176,10 +134,10 @@ func (a *agent) run(ctx context.Context) error {
 	}
 	coordinate, stopCoordinating := context.WithCancel(work)
 	start(&leading, coordinate, "coordinator", a.coordinator.Run)
-	start(&running, work, "server", func(context.Context) error { return a.server.Serve(a.mux.GRPC()) })
-	start(&running, work, "gossip", a.gossip.Run)
+	start(&running, work, "server", func(context.Context) error { return a.server.Serve(a.endpoint.Mux.GRPC()) })
+	start(&running, work, "gossip", a.endpoint.Gossip.Run)
 	start(&running, work, "membership", a.follow)
-	a.log.Info("coordinator is up", "address", a.address(), "gossip", a.gossip.LocalAddr(),
+	a.log.Info("coordinator is up", "address", a.endpoint.Self.Address, "gossip", a.endpoint.Gossip.LocalAddr(),
 		"bootstrap_expect", a.cfg.BootstrapExpect, "data_dir", a.cfg.DataDir)
 
 	select {
@@ -189,50 +147,16 @@ func (a *agent) run(ctx context.Context) error {
 	stopCoordinating()
 	leading.Wait() // leadership is handed over while sessions and gossip still work
 	if work.Err() == nil {
-		a.sayGoodbye()
+		a.endpoint.SayGoodbye()
 	}
 	cancel(nil)
 	err := context.Cause(work)
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
-	err = errors.Join(err, a.closeServer())
+	err = errors.Join(err, a.endpoint.CloseServer(a.server))
 	running.Wait()
-	return errors.Join(err, a.close())
-}
-
-func (a *agent) sayGoodbye() {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	if err := a.gossip.Leave(ctx); err != nil {
-		a.log.Warn("others may take this stop for a failure", "cause", err)
-	}
-}
-
-func (a *agent) closeServer() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	if err := a.server.Close(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return nil
-}
-
-// close releases what newAgent has opened and the coordinator does not own.
-func (a *agent) close() error {
-	var closers []io.Closer
-	if a.gossip != nil {
-		closers = append(closers, a.gossip)
-	}
-	closers = append(closers, a.dialer)
-	if a.mux != nil {
-		closers = append(closers, a.mux)
-	}
-	var err error
-	for _, c := range closers {
-		err = errors.Join(err, c.Close())
-	}
-	return err
+	return errors.Join(err, a.endpoint.Close())
 }
 
 // follow tells the coordinator what gossip says: who could form a cluster, and which nodes have gone.
@@ -242,7 +166,7 @@ func (a *agent) follow(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case event, open := <-a.gossip.Events():
+		case event, open := <-a.endpoint.Gossip.Events():
 			if !open {
 				<-ctx.Done()
 				return nil
@@ -263,7 +187,7 @@ func (a *agent) follow(ctx context.Context) error {
 // peers returns the living coordinators, this one included.
 func (a *agent) peers() []coordinator.Peer {
 	var peers []coordinator.Peer
-	for _, m := range a.gossip.Members() {
+	for _, m := range a.endpoint.Gossip.Members() {
 		if m.Role == membership.RoleCoordinator && m.State == membership.StateAlive {
 			peers = append(peers, coordinator.Peer{ID: m.ID, Address: m.RPCAddr, BootstrapExpect: m.BootstrapExpect})
 		}
@@ -273,7 +197,7 @@ func (a *agent) peers() []coordinator.Peer {
 
 func (a *agent) members() []api.Member {
 	var members []api.Member
-	for _, m := range a.gossip.Members() {
+	for _, m := range a.endpoint.Gossip.Members() {
 		members = append(members, api.Member{
 			ID: string(m.ID), Role: string(m.Role), Address: m.RPCAddr, Gossip: m.GossipAddr, State: m.State.String(), Version: m.Version,
 		})

@@ -19,6 +19,7 @@ import (
 	"cairn/internal/cliargs"
 	"cairn/internal/daemon"
 	"cairn/jobs"
+	"cairn/membership"
 	"cairn/node"
 	"cairn/transport"
 )
@@ -131,16 +132,19 @@ func (d *devCluster) open() error {
 		}
 		id := fmt.Sprintf("c%d", i+1)
 		a, err := newAgent(agentConfig{
-			ID: checkpoint.NodeID(id), Bind: bind, GossipBind: "127.0.0.1:0", Join: join, DataDir: filepath.Join(d.dir, id),
-			BootstrapExpect: coordinators, Replicas: 2, Raft: coordinator.DefaultRaftTiming(), Timing: coordinator.DefaultTiming(), Logger: log,
+			EndpointConfig: daemon.EndpointConfig{
+				ID: checkpoint.NodeID(id), Role: membership.RoleCoordinator, Bind: bind, GossipBind: "127.0.0.1:0", Join: join,
+				BootstrapExpect: coordinators, Logger: log,
+			},
+			DataDir: filepath.Join(d.dir, id), Replicas: 2, Raft: coordinator.DefaultRaftTiming(), Timing: coordinator.DefaultTiming(),
 		})
 		if err != nil {
 			return err
 		}
 		if i == 0 {
-			d.seed = a.gossip.LocalAddr()
+			d.seed = a.endpoint.Gossip.LocalAddr()
 		}
-		d.addrs = append(d.addrs, a.address())
+		d.addrs = append(d.addrs, a.endpoint.Self.Address)
 		d.runs = append(d.runs, a.run)
 	}
 	for i := range d.context.Int("nodes") {

@@ -1,5 +1,5 @@
-// Package daemon holds what the two daemons have in common around their main loops: the logger, the response
-// to signals, and checks of flags.
+// Package daemon holds what the two daemons have in common: their ports and gossip, the flags for them, the logger,
+// and the response to signals.
 package daemon
 
 import (
@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
-	"regexp"
 	"syscall"
 )
 
@@ -64,31 +62,4 @@ func UntilSignal(parent context.Context, log *slog.Logger) (context.Context, fun
 		close(released)
 		cancel(nil)
 	}
-}
-
-var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
-
-// CheckID returns an error unless id can name a node: it stands in logs, tables and file names.
-func CheckID(id string) error {
-	if !idPattern.MatchString(id) {
-		return fmt.Errorf("--id %q: must be 1 to 63 letters, digits, dots, dashes or underscores, and start with a letter or digit", id)
-	}
-	return nil
-}
-
-// CheckAddress returns an error unless addr, the value of flag, is host:port.
-func CheckAddress(flag, addr string) error {
-	if _, _, err := net.SplitHostPort(addr); err != nil {
-		return fmt.Errorf("--%s %q: must be host:port, for example 127.0.0.1:7480: %w", flag, addr, err)
-	}
-	return nil
-}
-
-// DefaultID returns the host's name, which names a node unless it is told otherwise.
-func DefaultID() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return ""
-	}
-	return name
 }

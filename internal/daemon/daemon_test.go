@@ -25,8 +25,8 @@ func TestCheckID(t *testing.T) {
 	for id, ok := range map[string]bool{
 		"c1": true, "node-3.rack_2": true, "": false, "-x": false, "a b": false, "a/b": false, strings.Repeat("x", 64): false,
 	} {
-		if err := CheckID(id); (err == nil) != ok {
-			t.Errorf("CheckID(%q): %v", id, err)
+		if err := checkID(id); (err == nil) != ok {
+			t.Errorf("checkID(%q): %v", id, err)
 		}
 	}
 }
