@@ -44,6 +44,11 @@ func (c *Cluster) Status(ctx context.Context) (api.Status, error) {
 	return query[api.Status](ctx, c, "status")
 }
 
+// Members lists everybody that gossip knows.
+func (c *Cluster) Members(ctx context.Context) ([]api.Member, error) {
+	return query[[]api.Member](ctx, c, "members")
+}
+
 // Checkpoints lists a job's checkpoints, newest first.
 func (c *Cluster) Checkpoints(ctx context.Context, job string) ([]api.Checkpoint, error) {
 	return query[[]api.Checkpoint](ctx, c, "checkpoint", "list", job)

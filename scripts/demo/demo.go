@@ -90,6 +90,11 @@ func (d *demo) startNodes(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	if _, err := localcluster.Await(ctx, "6 members", 30*time.Second, d.cluster.Members, func(m []api.Member) bool {
+		return len(m) == len(d.cluster.All())
+	}); err != nil {
+		return err
+	}
 	return d.show(ctx, "members")
 }
 
@@ -189,9 +194,11 @@ func (d *demo) finish(ctx context.Context) error {
 	if j.State != "FINISHED" {
 		return fmt.Errorf("the job is %s: %s", j.State, j.Reason)
 	}
+	var memory []string
 	for _, p := range d.cluster.All() {
-		d.memory += fmt.Sprintf("%s %d  ", p.Name, p.Memory()>>20)
+		memory = append(memory, fmt.Sprintf("%s %d", p.Name, p.Memory()>>20))
 	}
+	d.memory = strings.Join(memory, ", ")
 	d.say.detail("FINISHED in attempt %d", j.Attempt)
 	return nil
 }
