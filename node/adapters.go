@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"cairn/checkpoint"
 	"cairn/dataflow"
@@ -115,12 +116,12 @@ func (p storePeers) Live() []statestore.PeerInfo {
 		if m.Role != membership.RoleNode || m.ID == p.except {
 			continue
 		}
-		peer := statestore.PeerInfo{ID: m.ID, Peer: storePeer{p.dialer.Peer(m.RPCAddr)}}
+		peer := p.dialer.Peer(m.RPCAddr)
 		switch m.State {
 		case membership.StateAlive:
-			alive = append(alive, peer)
+			alive = append(alive, statestore.PeerInfo{ID: m.ID, Peer: storePeer{peer}})
 		case membership.StateFailed:
-			failed = append(failed, peer)
+			failed = append(failed, statestore.PeerInfo{ID: m.ID, Peer: doubtfulPeer{storePeer{peer}}})
 		}
 	}
 	if len(alive) < p.needed {
@@ -141,4 +142,23 @@ func (p storePeer) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, er
 		return nil, fmt.Errorf("%w: %w", statestore.ErrCorrupt, err)
 	}
 	return data, err
+}
+
+// doubtLimit is how long a node that gossip calls failed is given to take or to give a chunk: enough for one that
+// lives, and little for every checkpoint to wait for one that does not.
+const doubtLimit = time.Second
+
+// doubtfulPeer is a node that gossip calls failed.
+type doubtfulPeer struct{ storePeer }
+
+func (p doubtfulPeer) Put(ctx context.Context, ref checkpoint.ChunkRef, data []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, doubtLimit)
+	defer cancel()
+	return p.storePeer.Put(ctx, ref, data)
+}
+
+func (p doubtfulPeer) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, doubtLimit)
+	defer cancel()
+	return p.storePeer.Get(ctx, ref)
 }

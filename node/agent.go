@@ -60,18 +60,18 @@ func New(cfg Config) (_ *Agent, err error) {
 // ctx asked for.
 func (a *Agent) Run(ctx context.Context) error {
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	var running sync.WaitGroup
-	start := func(what string, run func(context.Context) error) {
-		running.Go(func() {
+	var serving, running sync.WaitGroup
+	start := func(group *sync.WaitGroup, what string, run func(context.Context) error) {
+		group.Go(func() {
 			if err := run(work); err != nil && work.Err() == nil {
 				cancel(fmt.Errorf("%s: %w", what, err))
 			}
 		})
 	}
-	start("server", func(context.Context) error { return a.server.Serve(a.endpoint.Mux.GRPC()) })
-	start("executor", a.executor.Run)
-	start("gossip", a.endpoint.Gossip.Run)
-	start("sessions", a.keepSessions)
+	start(&serving, "server", func(context.Context) error { return a.server.Serve(a.endpoint.Mux.GRPC()) })
+	start(&running, "executor", a.executor.Run)
+	start(&running, "gossip", a.endpoint.Gossip.Run)
+	start(&running, "sessions", a.keepSessions)
 	a.log.Info("node is up", "address", a.endpoint.Self.Address, "gossip", a.endpoint.Gossip.LocalAddr(), "slots", a.cfg.Slots,
 		"data_dir", a.cfg.DataDir, "programs", a.cfg.Registry.Names())
 
@@ -85,8 +85,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
-	err = errors.Join(err, a.endpoint.CloseServer(a.server))
 	running.Wait()
+	err = errors.Join(err, a.endpoint.CloseServer(a.server))
+	serving.Wait()
 	return errors.Join(err, a.close())
 }
 

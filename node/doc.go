@@ -7,6 +7,6 @@
 //	func main() { node.Main(node.Job("fraud", "flags suspicious payments", build)) }
 //
 // An Agent owns everything it starts. Run returns after all of it has ended, in this order: the node says
-// goodbye in gossip, so that it is seen to leave and not to fail; the sessions close; the tasks stop; the server
+// goodbye in gossip, so that it is seen to leave and not to fail; the sessions close and the tasks stop; the server
 // closes last, since other nodes still read chunks from it.
 package node
