@@ -95,16 +95,21 @@ func translateChunkError(err error) error {
 	return err
 }
 
+// Roster knows the members of the cluster; *membership.Gossip is one.
+type Roster interface {
+	Members() []membership.Member
+}
+
 // StorePeers offers the state store the task nodes that gossip calls alive, the one named in except left out.
 // When those are fewer than needed, it offers the ones that gossip calls failed too: gossip may be mistaken, most
 // of all in a process that was held still for a while and takes the others for dead. Taking its word there would
 // mean to acknowledge state that is on one disk only.
-func StorePeers(gossip *membership.Gossip, dialer *transport.Dialer, except checkpoint.NodeID, needed int) statestore.Peers {
+func StorePeers(gossip Roster, dialer *transport.Dialer, except checkpoint.NodeID, needed int) statestore.Peers {
 	return storePeers{gossip, dialer, except, needed}
 }
 
 type storePeers struct {
-	gossip *membership.Gossip
+	gossip Roster
 	dialer *transport.Dialer
 	except checkpoint.NodeID
 	needed int
