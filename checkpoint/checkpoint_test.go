@@ -24,10 +24,6 @@ func TestIDsRoundTrip(t *testing.T) {
 	if got, err := ParseChunkID(chunk.String()); err != nil || got != chunk {
 		t.Errorf("chunk ID: %v, %v", got, err)
 	}
-	subtask := SubtaskID{Vertex: "count", Index: 12}
-	if got, err := ParseSubtaskID(subtask.String()); err != nil || got != subtask {
-		t.Errorf("subtask: %v, %v", got, err)
-	}
 }
 
 // A chunk's name becomes a file name: nothing but its one spelling may pass.
@@ -40,11 +36,6 @@ func TestBadNamesAreRefused(t *testing.T) {
 	for _, s := range []string{"", "xyz", strings.Repeat("z", 32)} {
 		if _, err := ParseJobID(s); err == nil {
 			t.Errorf("job ID %q was accepted", s)
-		}
-	}
-	for _, s := range []string{"", "count", "count[", "count[]", "count[-1]", "[1]", "count[1]x"} {
-		if _, err := ParseSubtaskID(s); err == nil {
-			t.Errorf("subtask %q was accepted", s)
 		}
 	}
 }

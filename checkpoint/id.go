@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
-	"strings"
 )
 
 // ID numbers the checkpoints (and savepoints) of one job. The first is 1 and each next one is larger,
@@ -68,17 +67,6 @@ type SubtaskID struct {
 
 // String returns "vertex[index]".
 func (s SubtaskID) String() string { return string(s.Vertex) + "[" + strconv.Itoa(s.Index) + "]" }
-
-// ParseSubtaskID reads the form that String writes.
-func ParseSubtaskID(s string) (SubtaskID, error) {
-	vertex, rest, found := strings.Cut(s, "[")
-	digits, closed := strings.CutSuffix(rest, "]")
-	index, err := strconv.Atoi(digits)
-	if !found || !closed || vertex == "" || err != nil || index < 0 {
-		return SubtaskID{}, fmt.Errorf("subtask %q: want vertex[index], for example count[2]", s)
-	}
-	return SubtaskID{Vertex: VertexID(vertex), Index: index}, nil
-}
 
 // Less orders subtasks by vertex name, then index.
 func (s SubtaskID) Less(other SubtaskID) bool {

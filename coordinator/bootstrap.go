@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"cairn/api"
 	"cairn/checkpoint"
 )
 
@@ -87,9 +88,10 @@ func (b *bootstrap) try(ctx context.Context) {
 	b.mu.Lock()
 	peers := slices.Clone(b.mu.peers)
 	b.mu.Unlock()
-	servers, waiting := plan(peers, b.c.cfg.BootstrapExpect)
+	waiting := b.existingCluster(ctx, peers)
+	var servers []raft.Server
 	if waiting == "" {
-		waiting = b.existingCluster(ctx, peers)
+		servers, waiting = plan(peers, b.c.cfg.BootstrapExpect)
 	}
 	if waiting != "" {
 		b.setWaiting(waiting)
@@ -115,7 +117,8 @@ func (b *bootstrap) setWaiting(why string) {
 }
 
 // existingCluster says which peer is a member of a cluster already, or cannot be asked; both forbid to form
-// a new one.
+// a new one. If the cluster has this replica in its configuration, its leader makes contact; that is also what
+// happens when the peers were a moment faster in bootstrapping the cluster that this replica is part of.
 func (b *bootstrap) existingCluster(ctx context.Context, peers []Peer) string {
 	for _, p := range peers {
 		if p.ID == b.c.cfg.ID {
@@ -127,11 +130,27 @@ func (b *bootstrap) existingCluster(ctx context.Context, peers []Peer) string {
 		switch {
 		case err != nil:
 			return fmt.Sprintf("waiting for coordinator %s at %s to answer: %v", p.ID, p.Address, err)
-		case len(status.Voters) > 0 && !listsAll(status.Voters, peers):
-			return fmt.Sprintf("waiting to be added to the cluster of coordinator %s", p.ID)
+		case len(status.Voters) > 0:
+			return b.outside(p, status.Voters)
 		}
 	}
 	return ""
+}
+
+// outside says how this replica stands to the cluster that a peer is a member of.
+func (b *bootstrap) outside(p Peer, voters []api.Voter) string {
+	self := b.c.cfg
+	for _, v := range voters {
+		switch {
+		case v.ID == string(self.ID) && v.Address == self.Address:
+			return fmt.Sprintf("waiting for the leader of coordinator %s's cluster to make contact", p.ID)
+		case v.ID == string(self.ID):
+			return fmt.Sprintf("the cluster of coordinator %s knows %s at %s, but this process is at %s: start it with its old addresses",
+				p.ID, self.ID, v.Address, self.Address)
+		}
+	}
+	return fmt.Sprintf("coordinator %s is a member of a cluster that %s does not belong to: adding a coordinator to a running cluster is not possible yet",
+		p.ID, self.ID)
 }
 
 // plan returns the configuration to bootstrap with, or why that has to wait.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -95,11 +96,15 @@ func newTestCluster(t *testing.T, nodes ...checkpoint.NodeID) *testCluster {
 }
 
 func (c *testCluster) newCoordinator(id checkpoint.NodeID, store Store) *testCoordinator {
-	_, transport := raft.NewInmemTransport(raft.ServerAddress(id))
+	return c.newCoordinatorAt(id, string(id), store)
+}
+
+func (c *testCluster) newCoordinatorAt(id checkpoint.NodeID, address string, store Store) *testCoordinator {
+	_, transport := raft.NewInmemTransport(raft.ServerAddress(address))
 	log, snapshots := raft.NewInmemStore(), raft.NewInmemSnapshotStore()
 	coord, err := New(
 		Config{
-			ID: id, Address: string(id), BootstrapExpect: 3, Raft: DefaultRaftTiming(), Timing: DefaultTiming(),
+			ID: id, Address: address, BootstrapExpect: 3, Raft: DefaultRaftTiming(), Timing: DefaultTiming(),
 			Logger: slog.New(slog.DiscardHandler),
 		},
 		Deps{
@@ -496,6 +501,35 @@ func TestTriggerAndCancelThroughAFollower(t *testing.T) {
 		}
 		if _, err := leader.Service().SubmitJob(context.Background(), api.SubmitJobRequest{Program: "nosuch"}); api.CodeOf(err) != api.NotFound {
 			t.Errorf("unknown program: %v", err)
+		}
+	})
+}
+
+// A coordinator that comes to a cluster without being part of it forms none of its own, under whatever ID.
+func TestNewcomerDoesNotBootstrapBesideACluster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTestCluster(t)
+		defer c.stop()
+		c.leader("")
+		store := &memoryStore{chunks: make(map[checkpoint.ChunkID][]byte)}
+		for id, want := range map[checkpoint.NodeID]string{"c9": "does not belong to", "c2": "knows c2 at c2"} {
+			address := "elsewhere-" + string(id)
+			newcomer := c.newCoordinatorAt(id, address, store)
+			ctx, cancel := context.WithCancel(context.Background())
+			c.running.Go(func() { newcomer.Run(ctx) })
+			peers := []Peer{{ID: id, Address: address, BootstrapExpect: 3}}
+			for _, other := range []checkpoint.NodeID{"c1", "c3"} {
+				peers = append(peers, Peer{ID: other, Address: string(other), BootstrapExpect: 3})
+			}
+			newcomer.SetPeers(peers)
+			for !strings.Contains(newcomer.bootstrap.waiting(), want) {
+				time.Sleep(10 * time.Millisecond) // virtual time
+				if len(newcomer.replica.voters()) > 0 {
+					t.Fatalf("%s has formed a cluster of its own", id)
+				}
+			}
+			newcomer.replica.raft.Shutdown()
+			cancel()
 		}
 	})
 }

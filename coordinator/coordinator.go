@@ -20,6 +20,7 @@ type Config struct {
 	// BootstrapExpect is the number of coordinators that form a new cluster. It means nothing to one
 	// that is a member already.
 	BootstrapExpect int
+	Replicas        int // nodes that should hold each piece of state, to say so when there are fewer
 	Raft            RaftTiming
 	Timing          Timing
 	Logger          *slog.Logger

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"slices"
 	"time"
 
 	"cairn/checkpoint"
@@ -61,6 +62,25 @@ func (d *decision) countSlots() {
 			}
 		}
 	}
+}
+
+// freeFor returns the free slots of the nodes that were built with the job's program.
+func (d *decision) freeFor(j *fsm.Job) map[checkpoint.NodeID]int {
+	free := make(map[checkpoint.NodeID]int, len(d.free))
+	for id, n := range d.free {
+		if slices.Contains(d.view.nodes[id].programs, j.Program) {
+			free[id] = n
+		}
+	}
+	return free
+}
+
+func total(slots map[checkpoint.NodeID]int) int {
+	sum := 0
+	for _, n := range slots {
+		sum += n
+	}
+	return sum
 }
 
 // holdsSlots reports whether the job's assignment occupies slots.

@@ -15,7 +15,7 @@ func (d *decision) startAttempt(j *fsm.Job) {
 		d.prepareRestore(j, restorePoint(j)) // use the delay
 		return
 	}
-	assignment, ok := place(j, d.view.refs(), d.free)
+	assignment, ok := place(j, d.view.refs(), d.freeFor(j))
 	if !ok || !d.prepareRestore(j, restorePoint(j)) {
 		return
 	}

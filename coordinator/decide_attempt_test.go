@@ -276,3 +276,23 @@ func TestNodeThatWakesUpReportsAgain(t *testing.T) {
 		t.Fatal("its old report still counts")
 	}
 }
+
+// A node that was built without the job's program is no place for it.
+func TestJobsRunOnlyWhereTheirProgramIsKnown(t *testing.T) {
+	w := newWorld(t)
+	w.join("n1", 1, 1)
+	other := checkpoint.Hello{Node: checkpoint.NodeRef{ID: "n2", Incarnation: 1}, Slots: 4, Programs: []string{"other"}}
+	w.view.OnSession(other, w.now)
+	w.view.OnReport("n2", checkpoint.Report{Term: w.term})
+	w.submit(testConfig())
+	w.run()
+	if got := jobReason(w.view, w.job(), w.now); got != "needs 2 slots, 1 free on nodes that know the program test" {
+		t.Fatalf("reason %q", got)
+	}
+	w.join("n3", 1, 1)
+	w.run()
+	j := w.job()
+	if j.Status != fsm.JobRunning || j.Assignment.Has("n2", 1) {
+		t.Fatalf("the job is %s on %+v", j.Status, j.Assignment.Nodes)
+	}
+}

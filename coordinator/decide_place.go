@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"maps"
 	"slices"
 
 	"cairn/checkpoint"
@@ -20,14 +21,9 @@ func (v *View) refs() map[checkpoint.NodeID]checkpoint.NodeRef {
 // stays on the node it was on if it can, and goes to the node with the most free slots otherwise (ties: the
 // smaller ID). It reports false when there are not enough.
 func place(j *fsm.Job, refs map[checkpoint.NodeID]checkpoint.NodeRef, free map[checkpoint.NodeID]int) (checkpoint.Assignment, bool) {
-	left := make(map[checkpoint.NodeID]int, len(free))
-	total := 0
-	for id, n := range free {
-		left[id] = n
-		total += n
-	}
+	left := maps.Clone(free)
 	slots := make([]checkpoint.NodeID, j.Topology.SlotsNeeded())
-	if total < len(slots) {
+	if total(free) < len(slots) {
 		return checkpoint.Assignment{}, false
 	}
 	for i, id := range slotNodes(j) {

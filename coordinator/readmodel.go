@@ -13,7 +13,7 @@ import (
 
 // The functions here turn the view into what clients see. They run on the leader loop.
 
-func fillStatus(status *api.Status, v *View, now time.Time) {
+func fillStatus(status *api.Status, v *View, replicas int, now time.Time) {
 	status.Nodes, status.Jobs, status.Problems = []api.Node{}, []api.JobSummary{}, []string{}
 	used := make(map[checkpoint.NodeID]int)
 	for _, j := range v.Jobs {
@@ -23,14 +23,22 @@ func fillStatus(status *api.Status, v *View, now time.Time) {
 			}
 		}
 	}
+	alive := 0
 	for _, n := range v.sortedNodes() {
 		state := v.stateOf(n, now)
+		if state == nodeAlive {
+			alive++
+		}
 		status.Nodes = append(status.Nodes, api.Node{
 			ID: string(n.ref.ID), Address: n.ref.Address, State: state.String(), Slots: n.slots, UsedSlots: used[n.ref.ID],
 		})
 		if state == nodeLost || state == nodeSuspect {
 			status.Problems = append(status.Problems, fmt.Sprintf("node %s at %s is %s", n.ref.ID, n.ref.Address, state))
 		}
+	}
+	if alive > 0 && alive < replicas {
+		status.Problems = append(status.Problems, fmt.Sprintf(
+			"checkpoints are stored on %d node instead of %d: no other one is alive", alive, replicas))
 	}
 	for _, j := range v.Jobs {
 		status.Jobs = append(status.Jobs, jobSummary(j))
@@ -86,12 +94,12 @@ func (v *View) waitsFor(j *fsm.Job, now time.Time) string {
 	}
 	d := &decision{view: v, now: now}
 	d.countSlots()
-	free := 0
-	for _, n := range d.free {
-		free += n
-	}
-	if needs := j.Topology.SlotsNeeded(); needs > free {
+	free, suitable := total(d.free), total(d.freeFor(j))
+	switch needs := j.Topology.SlotsNeeded(); {
+	case needs > free:
 		return fmt.Sprintf("needs %d slots, %d free", needs, free)
+	case needs > suitable:
+		return fmt.Sprintf("needs %d slots, %d free on nodes that know the program %s", needs, suitable, j.Program)
 	}
 	if r := v.job(j).restore; r.err != "" {
 		return r.err

@@ -71,7 +71,7 @@ func (s service) localStatus(ctx context.Context) api.Status {
 
 func (s service) leaderStatus(ctx context.Context, l *leader) (api.Status, error) {
 	status := api.Status{Leader: api.Leader{ID: string(s.c.cfg.ID), Term: uint64(l.term), Address: s.c.cfg.Address}}
-	if err := l.read(ctx, func() { fillStatus(&status, l.view, time.Now()) }); err != nil {
+	if err := l.read(ctx, func() { fillStatus(&status, l.view, s.c.cfg.Replicas, time.Now()) }); err != nil {
 		return status, err
 	}
 	status.Voters = s.voters(ctx)
@@ -187,12 +187,4 @@ func serverIDs(servers []raft.Server) string {
 		ids += string(s.ID)
 	}
 	return ids
-}
-
-// listsAll reports whether the voters are exactly the peers: a configuration that the peer has formed with
-// us in it is the one we are about to form too.
-func listsAll(voters []api.Voter, peers []Peer) bool {
-	return len(voters) == len(peers) && !slices.ContainsFunc(peers, func(p Peer) bool {
-		return !slices.ContainsFunc(voters, func(v api.Voter) bool { return v.ID == string(p.ID) })
-	})
 }

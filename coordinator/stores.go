@@ -24,7 +24,13 @@ const (
 
 // OpenStores opens, or creates, a replica's files in dir. It refuses a file that is damaged or not its
 // own, names it, and changes nothing.
-func OpenStores(dir string, log *slog.Logger) (Stores, error) {
+func OpenStores(dir string, log *slog.Logger) (_ Stores, err error) {
+	// bbolt panics on pages that make no sense.
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("raft log %s is damaged: %v; restore it from a backup", filepath.Join(dir, logFile), p)
+		}
+	}()
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return Stores{}, fmt.Errorf("data directory %s: %w", dir, err)
 	}
@@ -61,7 +67,7 @@ func checkLogFile(path string) error {
 		return fmt.Errorf("raft log %s: %w", path, err)
 	}
 	if info.Size() == 0 {
-		return fmt.Errorf("raft log %s is empty: it was truncated, or never written; restore it, or move it away to start as a new replica", path)
+		return fmt.Errorf("raft log %s is empty: it was truncated, or never written; restore it from a backup", path)
 	}
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: lockTimeout})
 	if err != nil {
@@ -70,7 +76,7 @@ func checkLogFile(path string) error {
 	defer db.Close()
 	return db.View(func(tx *bbolt.Tx) error {
 		if tx.Size() > info.Size() {
-			return fmt.Errorf("raft log %s is truncated: it holds %d of %d bytes; restore it, or move it away to start as a new replica",
+			return fmt.Errorf("raft log %s is truncated: it holds %d of %d bytes; restore it from a backup",
 				path, info.Size(), tx.Size())
 		}
 		return nil

@@ -38,11 +38,16 @@ func New(cfg Config) (_ *Agent, err error) {
 	if a.endpoint, err = daemon.OpenEndpoint(cfg.EndpointConfig); err != nil {
 		return nil, err
 	}
+	if err = daemon.ClaimDataDir(cfg.DataDir, cfg.Role, cfg.ID); err != nil {
+		return nil, err
+	}
 	if a.local, err = statestore.OpenLocal(cfg.DataDir, statestore.LocalOptions{Node: cfg.ID, Logger: a.log}); err != nil {
 		return nil, err
 	}
 	peers := StorePeers(a.endpoint.Gossip, a.endpoint.Dialer, cfg.ID, cfg.Replicas-1)
-	store := statestore.NewReplicated(a.local, cfg.ID, peers, statestore.Options{Replicas: cfg.Replicas, Logger: a.log})
+	store := statestore.NewReplicated(a.local, cfg.ID, peers, statestore.Options{
+		Replicas: cfg.Replicas, Logger: a.log, OnPut: newCopyWatch(a.log).put,
+	})
 	a.executor, err = executor.New(executor.Config{
 		Self: a.endpoint.Self, Slots: cfg.Slots, Version: version.Version, Registry: cfg.Registry,
 		Store: store, Dialer: dialer{a.endpoint.Dialer}, OrphanTimeout: cfg.OrphanTimeout, Logger: cfg.Logger,

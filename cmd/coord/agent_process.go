@@ -82,6 +82,9 @@ func newAgent(cfg agentConfig) (_ *agent, err error) {
 
 func (a *agent) openCoordinator() (*coordinator.Coordinator, error) {
 	cfg := a.cfg
+	if err := daemon.ClaimDataDir(cfg.DataDir, cfg.Role, cfg.ID); err != nil {
+		return nil, err
+	}
 	stores, err := coordinator.OpenStores(cfg.DataDir, a.log)
 	if err != nil {
 		return nil, err
@@ -89,8 +92,8 @@ func (a *agent) openCoordinator() (*coordinator.Coordinator, error) {
 	peers := node.StorePeers(a.endpoint.Gossip, a.endpoint.Dialer, "", cfg.Replicas)
 	c, err := coordinator.New(
 		coordinator.Config{
-			ID: cfg.ID, Address: a.endpoint.Self.Address, BootstrapExpect: cfg.BootstrapExpect, Raft: cfg.Raft, Timing: cfg.Timing,
-			Logger: cfg.Logger,
+			ID: cfg.ID, Address: a.endpoint.Self.Address, BootstrapExpect: cfg.BootstrapExpect, Replicas: cfg.Replicas,
+			Raft: cfg.Raft, Timing: cfg.Timing, Logger: cfg.Logger,
 		},
 		coordinator.Deps{
 			Stores: stores,
@@ -161,6 +164,11 @@ func (a *agent) run(ctx context.Context) error {
 
 // follow tells the coordinator what gossip says: who could form a cluster, and which nodes have gone.
 func (a *agent) follow(ctx context.Context) error {
+	select { // an ID that another process holds must not form a cluster
+	case <-ctx.Done():
+		return nil
+	case <-a.endpoint.Gossip.Ready():
+	}
 	a.coordinator.SetPeers(a.peers())
 	for {
 		select {

@@ -40,7 +40,7 @@ func devCommand() *cli.Command {
 			&cli.GenericFlag{Name: "param", Usage: "parameter of the job, `KEY=VALUE`; may be repeated", Value: pairs{}},
 			&cli.GenericFlag{Name: "set", Usage: "configuration of the job, `KEY=VALUE`; may be repeated", Value: pairs{}},
 			&cli.BoolFlag{Name: "keep", Usage: "go on after the job's end"},
-			&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error", Value: "warn"},
+			&cli.StringFlag{Name: "log-level", Usage: "debug, info, warn or error", Value: "error"},
 		},
 		Action: runDev,
 	}

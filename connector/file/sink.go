@@ -30,7 +30,7 @@ func NewSink[T any](dir string, format func(dst []byte, record T) []byte) *Sink[
 // Open makes the directory ready for one subtask.
 func (s *Sink[T]) Open(ctx dataflow.SinkContext) (dataflow.SinkWriter[T], error) {
 	if err := makeDir(s.dir); err != nil {
-		return nil, fmt.Errorf("output directory: %w", err)
+		return nil, permanentIfMissing(fmt.Errorf("output directory: %w", err))
 	}
 	return &writer[T]{
 		dir: s.dir, format: s.format, restored: ctx.Restored,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"syscall"
 	"time"
 
 	"cairn/dataflow"
@@ -72,6 +73,9 @@ func (s *Source) Open(ctx dataflow.SourceContext) (dataflow.SourceReader[string]
 func (s *Source) splits(ctx dataflow.SourceContext) (root string, splits []split, err error) {
 	if !ctx.Restored {
 		root, all, err := scan(s.input, s.suffix)
+		if err == nil && len(all) == 0 {
+			err = errNoFiles(s.suffix)
+		}
 		return root, assign(all, ctx.Parallelism, ctx.Subtask.Index), err
 	}
 	if root, err = rootOf(s.input); err != nil {
@@ -87,10 +91,21 @@ func (s *Source) splits(ctx dataflow.SourceContext) (root string, splits []split
 	return root, splits, nil
 }
 
+// errNoFiles says that an input has nothing to be read: a slip in the path or the suffix, most likely, which
+// would otherwise end as a job that has finished with nothing done.
+func errNoFiles(suffix string) error {
+	if suffix == "" {
+		return dataflow.Permanent(errors.New("it holds no files"))
+	}
+	return dataflow.Permanent(fmt.Errorf("it holds no files whose names end in %q", suffix))
+}
+
 // permanentIfMissing marks the errors that no restart helps.
 func permanentIfMissing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return dataflow.Permanent(err)
+	for _, permanent := range []error{fs.ErrNotExist, fs.ErrPermission, syscall.ENOTDIR, syscall.EROFS} {
+		if errors.Is(err, permanent) {
+			return dataflow.Permanent(err)
+		}
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 // Logger returns a logger that writes to w. Format is "text" or "json"; level is "debug", "info", "warn" or
@@ -35,6 +36,10 @@ type ErrInterrupted struct{ Signal os.Signal }
 // Error names the signal.
 func (e ErrInterrupted) Error() string { return "stopped by signal: " + e.Signal.String() }
 
+// sameSignal is how soon after the first a signal is not meant as a second one: whoever signals a process and its
+// group sends two.
+const sameSignal = 300 * time.Millisecond
+
 // UntilSignal returns a context that ends with the first SIGINT or SIGTERM. A second one ends the process at
 // once, for when the graceful stop takes too long. The returned function releases the signals.
 func UntilSignal(parent context.Context, log *slog.Logger) (context.Context, func()) {
@@ -43,15 +48,19 @@ func UntilSignal(parent context.Context, log *slog.Logger) (context.Context, fun
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	released := make(chan struct{})
 	go func() {
-		for stopping := false; ; stopping = true {
+		var first time.Time
+		for {
 			select {
 			case s := <-signals:
-				if stopping {
+				switch {
+				case first.IsZero():
+					first = time.Now()
+					log.Info("stopping; a second signal stops at once", "signal", s.String())
+					cancel(ErrInterrupted{s})
+				case time.Since(first) > sameSignal:
 					log.Error("stopped at once by a second signal", "signal", s.String())
 					os.Exit(1)
 				}
-				log.Info("stopping; a second signal stops at once", "signal", s.String())
-				cancel(ErrInterrupted{s})
 			case <-released:
 				return
 			}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -32,14 +33,22 @@ func (c EndpointConfig) Validate() error {
 	if err := checkID(string(c.ID)); err != nil {
 		return err
 	}
-	if err := checkAddress("bind", c.Bind); err != nil {
+	if err := checkAddress("bind", c.Bind, "127.0.0.1:7480"); err != nil {
 		return err
 	}
-	if err := checkAddress("gossip-bind", c.GossipBind); err != nil {
+	if c.Advertise == "" && !names(c.Bind) {
+		return fmt.Errorf("--bind %s listens on all addresses of this host: say with --advertise HOST:PORT at which one others reach it", c.Bind)
+	}
+	if c.Advertise != "" {
+		if err := checkAddress("advertise", c.Advertise, "10.0.0.1:7480"); err != nil {
+			return err
+		}
+	}
+	if err := checkAddress("gossip-bind", c.GossipBind, "127.0.0.1:7481"); err != nil {
 		return err
 	}
 	for _, addr := range c.Join {
-		if err := checkAddress("join", addr); err != nil {
+		if err := checkAddress("join", addr, "10.0.0.2:7481"); err != nil {
 			return err
 		}
 	}

@@ -48,11 +48,21 @@ func checkID(id string) error {
 }
 
 // checkAddress returns an error unless addr, the value of flag, is host:port.
-func checkAddress(flag, addr string) error {
+func checkAddress(flag, addr, example string) error {
 	if _, _, err := net.SplitHostPort(addr); err != nil {
-		return fmt.Errorf("--%s %q: must be host:port, for example 127.0.0.1:7480: %w", flag, addr, err)
+		return fmt.Errorf("--%s %q: must be host:port, for example %s: %w", flag, addr, example, err)
 	}
 	return nil
+}
+
+// names reports whether an address to listen on is also one to be reached at.
+func names(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil || host == "" {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return ip == nil || !ip.IsUnspecified()
 }
 
 // defaultID returns the host's name, which names a node unless it is told otherwise.

@@ -91,8 +91,10 @@ func TestSecondProcessOnTheSameDirectoryOrPort(t *testing.T) {
 	start(t, c.Coordinators...)
 	await(t, "a leader", c.Status, func(s api.Status) bool { return s.Leader.ID != "" })
 	dir := filepath.Join(filepath.Dir(c.Coordinators[0].Log), "c1")
-	wantIn(t, refuse(t, "coord", "agent", "--id", "c9", "--bind", "127.0.0.1:0", "--gossip-bind", "127.0.0.1:0", "--data-dir", dir),
+	wantIn(t, refuse(t, "coord", "agent", "--id", "c1", "--bind", "127.0.0.1:0", "--gossip-bind", "127.0.0.1:0", "--data-dir", dir),
 		dir, "in use")
+	wantIn(t, refuse(t, "coord", "agent", "--id", "c9", "--bind", "127.0.0.1:0", "--gossip-bind", "127.0.0.1:0", "--data-dir", dir),
+		dir, "belongs to coordinator c1")
 	wantIn(t, refuse(t, "coord", "agent", "--id", "c9", "--bind", c.Addrs[0], "--gossip-bind", "127.0.0.1:0", "--data-dir", t.TempDir()),
 		c.Addrs[0], "in use")
 }
@@ -139,9 +141,13 @@ func TestSecondAgentWithTheSameID(t *testing.T) {
 	await(t, "three nodes", c.Status, func(s api.Status) bool { return localcluster.AliveNodes(s) == 3 && len(s.Voters) == 3 })
 	for _, p := range []*localcluster.Process{c.Coordinators[0], c.Nodes[0]} {
 		binary := filepath.Base(p.Path())
+		dir := t.TempDir()
 		out := refuse(t, binary, "agent", "--id", p.Name, "--bind", "127.0.0.1:0", "--gossip-bind", "127.0.0.1:0",
-			"--join", c.Gossip[1], "--data-dir", t.TempDir())
+			"--join", c.Gossip[1], "--data-dir", dir)
 		wantIn(t, out, "node ID in use", p.Name)
+		if strings.Contains(out, "bootstrapped") {
+			t.Errorf("it formed a cluster of its own: %s", out)
+		}
 	}
 	s, err := c.Status(t.Context())
 	if err != nil || localcluster.AliveNodes(s) != 3 {

@@ -192,7 +192,7 @@ func TestLeaderAndNodeKilled(t *testing.T) {
 	})
 	input, output := source(t, "go"), filepath.Join(t.TempDir(), "output")
 	want, lines := expectedLines(t, input)
-	coord(t, c, "job", "submit", "wordcount", "--name", "words", "--param", "input="+input, "--param", "output="+output,
+	coord(t, c, "job", "submit", "wordcount", "--name", "words", "--param", "input="+input, "--param", "suffix=.go", "--param", "output="+output,
 		"--param", fmt.Sprintf("rate=%d", lines/8), "--set", "checkpointing.interval=200ms")
 	await(t, "two checkpoints", job(c, "words"), func(j api.JobDetail) bool { return j.Checkpoints.Completed >= 2 })
 
@@ -225,7 +225,7 @@ func TestDev(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, filepath.Join(bin, "coord"), "dev", "--bind", "127.0.0.1:0", "--job", "wordcount",
-		"--param", "input="+input, "--param", "output="+output).CombinedOutput()
+		"--param", "input="+input, "--param", "suffix=.go", "--param", "output="+output).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "FINISHED") {
 		t.Fatalf("%v: %s", err, out)
 	}

@@ -114,7 +114,7 @@ func wantCounts(t *testing.T, input, output string) {
 func inBubble(t *testing.T, test func(*testing.T, *cluster, *leader)) {
 	input, output := t.TempDir(), filepath.Join(t.TempDir(), "out")
 	writeInput(t, input)
-	params := map[string]string{"input": input, "output": output, "rate": "1500"}
+	params := map[string]string{"input": input, "output": output, "suffix": ".go", "rate": "1500"}
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, "n1", "n2", "n3")
 		defer c.close()

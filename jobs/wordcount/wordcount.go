@@ -25,7 +25,7 @@ const (
 //
 //	input        the directory, or the single file, to be read; required
 //	output       the directory that the counts are written to; required
-//	suffix       of the names of the files to be read; ".go" by default, empty for all files
+//	suffix       of the names of the files to be read, for example ".go"; all files by default
 //	rate         lines per second, of the whole job; 0, the default, means no bound
 //	parallelism  of reading, splitting and counting; 4 by default
 //	sinks        parallelism of writing; 2 by default
@@ -64,7 +64,7 @@ func parseOptions(p *dataflow.Params) (o options, err error) {
 	if o.output, err = p.Required("output"); err != nil {
 		return o, err
 	}
-	o.suffix = p.String("suffix", ".go")
+	o.suffix = p.String("suffix", "")
 	if o.rate, err = p.Float("rate", 0, 0); err != nil {
 		return o, err
 	}

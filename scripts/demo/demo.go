@@ -109,7 +109,7 @@ func (d *demo) submit(ctx context.Context) error {
 	rate := int64(float64(d.want.lines) / d.opts.duration.Seconds())
 	d.say.step("Submitting the job %s over the same files, throttled to %d lines/s, a checkpoint every %s", jobName, rate, interval)
 	return d.show(ctx, "job", "submit", "wordcount", "--name", jobName,
-		"--param", "input="+d.opts.input, "--param", "output="+d.output(), "--param", fmt.Sprintf("rate=%d", rate),
+		"--param", "input="+d.opts.input, "--param", "suffix=.go", "--param", "output="+d.output(), "--param", fmt.Sprintf("rate=%d", rate),
 		"--set", "checkpointing.interval="+interval.String())
 }
 
