@@ -14,7 +14,8 @@ type Leader struct {
 type Voter struct {
 	ID      string `json:"id"`
 	Address string `json:"address"`
-	// State is "leader", "follower" or "failed": a follower that the leader has not reached for a while.
+	// State is "leader", "follower", "failed" (a follower that the leader has not reached for a while), or
+	// "unknown" when there is no leader to tell.
 	State string `json:"state"`
 	// LastContactMillis is the time since the leader last heard of the voter: 0 for the leader itself, -1
 	// when never.
@@ -25,7 +26,7 @@ type Voter struct {
 type Node struct {
 	ID        string `json:"id"`
 	Address   string `json:"address"`
-	State     string `json:"state"` // "alive", "suspect" or "lost"
+	State     string `json:"state"` // "alive", "suspect", "lost" or "left"
 	Slots     int    `json:"slots"`
 	UsedSlots int    `json:"used_slots"`
 }

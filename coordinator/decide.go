@@ -114,18 +114,19 @@ func (d *decision) job(j *fsm.Job) {
 	d.forgetDiscards(j)
 	switch j.Status {
 	case fsm.JobCreated, fsm.JobRestarting:
+		d.notify(j)
 		d.stopAttempts(j, j.Attempt)
 		d.startAttempt(j)
 	case fsm.JobRunning:
 		d.stopAttempts(j, j.Attempt-1)
+		d.notify(j)
 		if d.endAttempt(j) {
 			return
 		}
 		d.deploy(j)
-		d.notify(j)
 		d.checkpoints(j)
 	case fsm.JobCancelling:
-		d.notify(j) // what is committed is published, also when the job is not to go on
+		d.notify(j)
 		d.stopAttempts(j, j.Attempt)
 		if d.allStopped(j) {
 			d.do(Propose{fsm.EndJob{Job: j.ID, Status: fsm.JobCanceled, Term: d.view.Term, At: d.at}})
@@ -181,7 +182,7 @@ func (d *decision) allStopped(j *fsm.Job) bool {
 }
 
 // notify sends the latest completed checkpoint of the attempt to every assigned node whose session has not
-// been sent it (I4). It is derived from the committed log, so nothing is notified before it is committed
+// been sent it (I4), also when the attempt or the job is not to go on. It is derived from the committed log, so nothing is notified before it is committed
 // (I3), and a new leader notifies again what an old one may not have.
 func (d *decision) notify(j *fsm.Job) {
 	latest := latestCompleted(j)

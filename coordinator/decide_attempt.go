@@ -11,7 +11,7 @@ import (
 // startAttempt assigns the next attempt of a job that waits for one, as soon as its time has come, its
 // slots are free and the manifest it restores from has been read.
 func (d *decision) startAttempt(j *fsm.Job) {
-	if j.Status == fsm.JobRestarting && d.at < j.Restart.NextAt {
+	if j.Status == fsm.JobRestarting && d.delayed(j) {
 		d.prepareRestore(j, restorePoint(j)) // use the delay
 		return
 	}
@@ -29,6 +29,13 @@ func (d *decision) startAttempt(j *fsm.Job) {
 	d.do(Propose{fsm.StartAttempt{
 		Job: j.ID, Attempt: j.Attempt + 1, Assignment: assignment, RestoreFrom: from, At: d.at,
 	}})
+}
+
+// delayed reports whether the restart delay is still running. More left of it than there was at its beginning
+// means that another clock set it: then it is over.
+func (d *decision) delayed(j *fsm.Job) bool {
+	left := int64(j.Restart.NextAt - d.at)
+	return left > 0 && left <= j.Restart.Delay
 }
 
 // restorePoint returns the checkpoint that the next attempt starts from, nil for a fresh start.
@@ -169,6 +176,10 @@ func (d *decision) failure(j *fsm.Job) string {
 			lost = append(lost, fmt.Sprintf("node %s (%s) left", ref.ID, ref.Address))
 		case nodeSuspect:
 			suspect = append(suspect, fmt.Sprintf("the session of node %s (%s) broke", ref.ID, ref.Address))
+		case nodeAlive:
+			if d.lostItsTasks(j, ref) {
+				lost = append(lost, fmt.Sprintf("node %s (%s) does not have its subtasks any more", ref.ID, ref.Address))
+			}
 		}
 	}
 	subtasks := j.Topology.Subtasks()
@@ -197,6 +208,13 @@ func (d *decision) failure(j *fsm.Job) string {
 		return secondary[0]
 	}
 	return d.tooManyFailedCheckpoints(j)
+}
+
+// lostItsTasks reports whether a node lacks an attempt that it must have been running, since all subtasks of it have
+// taken part in a checkpoint. To deploy the attempt there again would put old state beside new.
+func (d *decision) lostItsTasks(j *fsm.Job, ref checkpoint.NodeRef) bool {
+	c := latestCompleted(j)
+	return c != nil && c.Attempt == j.Attempt && !d.view.nodes[ref.ID].holds[attemptKey{j.ID, j.Attempt}]
 }
 
 func (d *decision) tooManyFailedCheckpoints(j *fsm.Job) string {

@@ -236,21 +236,33 @@ func finalCompleted(j *fsm.Job, s *jobView) bool {
 }
 
 // periodicDue reports whether the interval since the last trigger and the pause since the last completion
-// are over. Both are read from replicated state, so that a new leader goes on in the same rhythm.
+// are over. Both are read from replicated state, so that a new leader goes on in the same rhythm. A time that lies
+// ahead of our clock was set by another one, and counts as over.
 func (d *decision) periodicDue(j *fsm.Job) bool {
-	if j.Config.Interval == 0 {
-		return false
-	}
-	last := j.AttemptStartedAt
-	for _, p := range j.Pending {
-		last = max(last, p.TriggeredAt)
-	}
-	for _, o := range j.History {
-		last = max(last, o.TriggeredAt)
-	}
-	if d.at < last+checkpoint.Timestamp(j.Config.Interval.Milliseconds()) {
+	if j.Config.Interval == 0 || !d.over(lastTrigger(j), j.Config.Interval) {
 		return false
 	}
 	c := latestCompleted(j)
-	return c == nil || d.at >= c.CompletedAt+checkpoint.Timestamp(j.Config.MinPause.Milliseconds())
+	return c == nil || d.over(c.CompletedAt, j.Config.MinPause)
+}
+
+func (d *decision) over(since checkpoint.Timestamp, wait time.Duration) bool {
+	elapsed := int64(d.at - since)
+	return elapsed < 0 || elapsed >= wait.Milliseconds()
+}
+
+// lastTrigger returns when the job's newest checkpoint of this attempt began, or the attempt itself.
+func lastTrigger(j *fsm.Job) checkpoint.Timestamp {
+	last, id := j.AttemptStartedAt, checkpoint.ID(0)
+	for _, p := range j.Pending {
+		if p.ID > id {
+			last, id = p.TriggeredAt, p.ID
+		}
+	}
+	for _, o := range j.History {
+		if o.Attempt == j.Attempt && o.ID > id {
+			last, id = o.TriggeredAt, o.ID
+		}
+	}
+	return last
 }

@@ -22,7 +22,7 @@ func (v *View) OnSession(hello checkpoint.Hello, now time.Time) {
 	n.ref, n.slots, n.programs = hello.Node, hello.Slots, hello.Programs
 	n.connected, n.reported, n.greet = true, false, true
 	n.failed, n.left = false, false
-	n.heardAt = now
+	n.heardAt, n.greetedAt = now, now
 	n.holds = make(map[attemptKey]bool)
 	n.notified = make(map[checkpoint.JobID]checkpoint.ID)
 	for _, s := range v.jobs {
@@ -61,6 +61,7 @@ func (v *View) OnHeard(id checkpoint.NodeID, now time.Time) {
 	}
 	if v.stateOf(n, now) == nodeLost {
 		n.reported, n.greet = false, true
+		n.greetedAt = now
 	}
 	n.failed = false
 	n.heardAt = now
@@ -84,6 +85,24 @@ func (v *View) OnReport(id checkpoint.NodeID, report checkpoint.Report) {
 		for _, ack := range a.Acks {
 			if !v.OnAck(id, ack) {
 				v.resolveStaleAck(id, ack)
+			}
+		}
+	}
+	v.missIn(n)
+}
+
+// missIn draws the conclusions from what a node's report lacks: subtasks that it was running and does not have any
+// more have ended without our hearing how.
+func (v *View) missIn(n *nodeView) {
+	for _, j := range v.Jobs {
+		if len(j.Assignment.NodeOf) == 0 || n.holds[attemptKey{j.ID, j.Attempt}] || !j.Assignment.Has(n.ref.ID, n.ref.Incarnation) {
+			continue
+		}
+		s := v.job(j)
+		for _, ordinal := range j.Assignment.Ordinals(n.ref.ID) {
+			switch t := &s.subtasks[ordinal]; t.status {
+			case checkpoint.SubtaskInitializing, checkpoint.SubtaskRunning, checkpoint.SubtaskFinishing:
+				t.status = checkpoint.SubtaskCanceled
 			}
 		}
 	}
@@ -174,6 +193,16 @@ func (v *View) OnDecline(id checkpoint.NodeID, d checkpoint.Decline) bool {
 	return true
 }
 
+// OnManifestWriting records that WriteManifest has begun, so that Decide does not ask for it again.
+func (v *View) OnManifestWriting(m checkpoint.Manifest) {
+	j := v.byID[m.Job]
+	if j == nil || !isPending(j, m.ID) {
+		return
+	}
+	p := v.job(j).pendingOf(m.ID)
+	p.writing, p.content = true, &m
+}
+
 // OnManifestWritten records how WriteManifest ended.
 func (v *View) OnManifestWritten(job checkpoint.JobID, id checkpoint.ID, ref checkpoint.ChunkRef, err error) {
 	j := v.byID[job]
@@ -186,6 +215,13 @@ func (v *View) OnManifestWritten(job checkpoint.JobID, id checkpoint.ID, ref che
 		return
 	}
 	p.manifest = ref
+}
+
+// OnManifestLoading records that LoadManifest has begun, so that Decide does not ask for it again.
+func (v *View) OnManifestLoading(a LoadManifest) {
+	if j := v.byID[a.Job]; j != nil {
+		v.job(j).restore = restoreView{id: a.Checkpoint, loading: true}
+	}
 }
 
 // OnManifestLoaded records how LoadManifest ended.

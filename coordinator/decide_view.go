@@ -65,6 +65,7 @@ type nodeView struct {
 	failed    bool // gossip says so, of this incarnation
 	left      bool // has said goodbye
 	heardAt   time.Time
+	greetedAt time.Time // when a report was last asked for
 	closedAt  time.Time // when the last session closed
 	// greet asks for Leading to be sent: the session is new, or the node was lost and speaks again.
 	greet bool
@@ -102,6 +103,8 @@ func (v *View) stateOf(n *nodeView, now time.Time) nodeState {
 		return nodeLeft
 	case !n.connected && now.Sub(n.closedAt) > v.Timing.SessionGrace:
 		return nodeLost
+	case n.connected && !n.reported && now.Sub(n.greetedAt) > v.Timing.HeartbeatTimeout:
+		return nodeLost // it does not answer Leading: it obeys somebody else, or nobody
 	case silence > v.Timing.HeartbeatTimeout, n.failed && silence > v.Timing.GossipConfirm:
 		return nodeLost
 	case !n.connected:

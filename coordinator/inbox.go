@@ -3,8 +3,8 @@ package coordinator
 import "sync"
 
 // inbox hands events to the leader loop in order. Posting never blocks: a session's reader must not wait
-// for a leader that waits for Raft. Its length is bounded by what the nodes may have outstanding: acks and
-// status changes of their subtasks.
+// for a leader that waits for Raft. Nothing here bounds its length; what the nodes have to say while the leader
+// waits does: acks and status changes of their subtasks.
 type inbox struct {
 	ready chan struct{} // capacity 1: a token says that events may be queued; never closed
 

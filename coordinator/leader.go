@@ -109,6 +109,7 @@ func (l *leader) closed(o *openSession) {
 		if l.sessions[o.hello.Node.ID] == o {
 			delete(l.sessions, o.hello.Node.ID)
 			l.view.OnSessionClosed(o.hello.Node, time.Now())
+			l.dropPlans(o.hello.Node.ID)
 		}
 	})
 }

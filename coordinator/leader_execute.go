@@ -108,8 +108,7 @@ func (l *leader) send(id checkpoint.NodeID, m checkpoint.ToNode) {
 }
 
 func (l *leader) writeManifest(ctx context.Context, m checkpoint.Manifest) {
-	p := l.view.jobs[m.Job].pendingOf(m.ID)
-	p.writing, p.content = true, &m
+	l.view.OnManifestWriting(m)
 	l.tasks.Go(func() {
 		ref, err := l.storeManifest(ctx, m)
 		l.inbox.post(func() { l.view.OnManifestWritten(m.Job, m.ID, ref, err) })
@@ -125,7 +124,7 @@ func (l *leader) storeManifest(ctx context.Context, m checkpoint.Manifest) (chec
 }
 
 func (l *leader) loadManifest(ctx context.Context, a LoadManifest) {
-	l.view.jobs[a.Job].restore = restoreView{id: a.Checkpoint, loading: true}
+	l.view.OnManifestLoading(a)
 	l.tasks.Go(func() {
 		m, err := l.readManifest(ctx, a)
 		if err != nil {

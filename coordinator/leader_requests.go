@@ -21,6 +21,7 @@ type requests struct {
 
 // planRequest is a submission that waits for a node to build the job's graph.
 type planRequest struct {
+	node   checkpoint.NodeID // that was asked
 	req    api.SubmitJobRequest
 	config checkpoint.Config
 	reply  chan submitted // capacity 1
@@ -48,20 +49,42 @@ func newRequests() requests {
 	}
 }
 
-// do runs f on the leader loop and waits for it. It returns an Unavailable error when leadership ends first.
-func (l *leader) do(ctx context.Context, f func()) error {
-	done := make(chan struct{})
-	if !l.inbox.post(func() { f(); close(done) }) {
-		return errLeadershipEnded()
+// ask runs f on the leader loop and returns what it returns. It returns an Unavailable error when leadership ends,
+// or ctx does, first: then f may still run, and its result goes nowhere.
+func ask[T any](ctx context.Context, l *leader, f func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	var none T
+	answers := make(chan answer, 1)
+	if !l.inbox.post(func() {
+		value, err := f()
+		answers <- answer{value, err}
+	}) {
+		return none, errLeadershipEnded()
 	}
 	select {
-	case <-done:
-		return nil
+	case a := <-answers:
+		return a.value, a.err
 	case <-l.ctx.Done():
-		return errLeadershipEnded()
+		return none, errLeadershipEnded()
 	case <-ctx.Done():
-		return api.Errorf(api.Unavailable, "the leader did not answer in time: %v", context.Cause(ctx))
+		return none, api.Errorf(api.Unavailable, "the leader did not answer in time: %v", context.Cause(ctx))
 	}
+}
+
+// askJob runs f on the leader loop with the job that ref names.
+func askJob[T any](ctx context.Context, l *leader, ref string, f func(*fsm.Job) (T, error)) (T, error) {
+	return ask(ctx, l, func() (T, error) {
+		l.view.SetJobs(l.raft.jobs())
+		j, err := findJob(l.view.Jobs, ref)
+		if err != nil {
+			var none T
+			return none, err
+		}
+		return f(j)
+	})
 }
 
 func errLeadershipEnded() error {
@@ -80,7 +103,7 @@ func (l *leader) submit(req api.SubmitJobRequest, config checkpoint.Config, repl
 		return
 	}
 	l.requests.nextPlan++
-	l.requests.plans[l.requests.nextPlan] = &planRequest{req: req, config: config, reply: reply}
+	l.requests.plans[l.requests.nextPlan] = &planRequest{node: node, req: req, config: config, reply: reply}
 	l.send(node, checkpoint.PlanJob{
 		Term: l.term, Request: l.requests.nextPlan, Program: req.Program, Params: req.Params,
 	})
@@ -106,8 +129,8 @@ func (l *leader) planner(program string) (checkpoint.NodeID, error) {
 	now := time.Now()
 	alive := 0
 	for _, n := range l.view.sortedNodes() {
-		if l.view.stateOf(n, now) != nodeAlive {
-			continue
+		if !n.reported || l.view.stateOf(n, now) != nodeAlive {
+			continue // it would not obey yet
 		}
 		alive++
 		if slices.Contains(n.programs, program) {
@@ -120,6 +143,16 @@ func (l *leader) planner(program string) (checkpoint.NodeID, error) {
 	}
 	slices.Sort(known)
 	return "", api.Errorf(api.NotFound, "unknown job %q: the nodes know %s", program, strings.Join(slices.Compact(known), ", "))
+}
+
+// dropPlans answers the submissions that a node was asked about whose session has ended.
+func (l *leader) dropPlans(node checkpoint.NodeID) {
+	for request, p := range l.requests.plans {
+		if p.node == node {
+			delete(l.requests.plans, request)
+			p.reply <- submitted{err: api.Errorf(api.Unavailable, "node %s was lost while it built the graph of job %q; submit it again", node, p.req.Program)}
+		}
+	}
 }
 
 // planned ends a submission: the graph's shape is known, or the reason why there is none.

@@ -12,9 +12,9 @@ import (
 func (s service) ListCheckpoints(ctx context.Context, ref string) ([]api.Checkpoint, error) {
 	return call[[]api.Checkpoint]{
 		local: func(ctx context.Context, l *leader) ([]api.Checkpoint, error) {
-			var list []api.Checkpoint
-			err := l.onJob(ctx, ref, func(j *fsm.Job) error { list = checkpointModels(l.view, j, time.Now()); return nil })
-			return list, err
+			return askJob(ctx, l, ref, func(j *fsm.Job) ([]api.Checkpoint, error) {
+				return checkpointModels(l.view, j, time.Now()), nil
+			})
 		},
 		remote: func(ctx context.Context, r api.Service) ([]api.Checkpoint, error) {
 			return r.ListCheckpoints(ctx, ref)
@@ -26,12 +26,7 @@ func (s service) ListCheckpoints(ctx context.Context, ref string) ([]api.Checkpo
 func (s service) ShowCheckpoint(ctx context.Context, ref string, id uint64) (api.CheckpointDetail, error) {
 	return call[api.CheckpointDetail]{
 		local: func(ctx context.Context, l *leader) (api.CheckpointDetail, error) {
-			var detail api.CheckpointDetail
-			err := l.onJob(ctx, ref, func(j *fsm.Job) (err error) {
-				detail, err = checkpointDetailModel(l.view, j, checkpoint.ID(id), time.Now())
-				return err
-			})
-			return detail, err
+			return readCheckpoint(ctx, l, ref, checkpoint.ID(id))
 		},
 		remote: func(ctx context.Context, r api.Service) (api.CheckpointDetail, error) {
 			return r.ShowCheckpoint(ctx, ref, id)
@@ -51,7 +46,8 @@ func (s service) TriggerCheckpoint(ctx context.Context, ref string) (api.Checkpo
 
 func triggerHere(ctx context.Context, l *leader, ref string) (api.Checkpoint, error) {
 	reply := make(chan triggered, 1)
-	if err := l.onJob(ctx, ref, func(j *fsm.Job) error { l.trigger(j, reply); return nil }); err != nil {
+	job, err := askJob(ctx, l, ref, func(j *fsm.Job) (checkpoint.JobID, error) { l.trigger(j, reply); return j.ID, nil })
+	if err != nil {
 		return api.Checkpoint{}, err
 	}
 	select {
@@ -59,7 +55,7 @@ func triggerHere(ctx context.Context, l *leader, ref string) (api.Checkpoint, er
 		if r.err != nil {
 			return api.Checkpoint{}, r.err
 		}
-		detail, err := readCheckpoint(ctx, l, ref, r.id)
+		detail, err := readCheckpoint(ctx, l, job.String(), r.id)
 		return detail.Checkpoint, err
 	case <-ctx.Done():
 		return api.Checkpoint{}, api.Errorf(api.Unavailable, "the checkpoint had no outcome in time: %v", context.Cause(ctx))
@@ -67,10 +63,7 @@ func triggerHere(ctx context.Context, l *leader, ref string) (api.Checkpoint, er
 }
 
 func readCheckpoint(ctx context.Context, l *leader, ref string, id checkpoint.ID) (api.CheckpointDetail, error) {
-	var detail api.CheckpointDetail
-	err := l.onJob(ctx, ref, func(j *fsm.Job) (err error) {
-		detail, err = checkpointDetailModel(l.view, j, id, time.Now())
-		return err
+	return askJob(ctx, l, ref, func(j *fsm.Job) (api.CheckpointDetail, error) {
+		return checkpointDetailModel(l.view, j, id, time.Now())
 	})
-	return detail, err
 }

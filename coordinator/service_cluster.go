@@ -70,8 +70,13 @@ func (s service) localStatus(ctx context.Context) api.Status {
 }
 
 func (s service) leaderStatus(ctx context.Context, l *leader) (api.Status, error) {
-	status := api.Status{Leader: api.Leader{ID: string(s.c.cfg.ID), Term: uint64(l.term), Address: s.c.cfg.Address}}
-	if err := l.read(ctx, func() { fillStatus(&status, l.view, s.c.cfg.Replicas, time.Now()) }); err != nil {
+	status, err := ask(ctx, l, func() (api.Status, error) {
+		l.view.SetJobs(l.raft.jobs())
+		status := api.Status{Leader: api.Leader{ID: string(s.c.cfg.ID), Term: uint64(l.term), Address: s.c.cfg.Address}}
+		fillStatus(&status, l.view, s.c.cfg.Replicas, time.Now())
+		return status, nil
+	})
+	if err != nil {
 		return status, err
 	}
 	status.Voters = s.voters(ctx)

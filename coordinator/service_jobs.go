@@ -48,7 +48,7 @@ func submitHere(ctx context.Context, l *leader, req api.SubmitJobRequest, config
 	ctx, cancel := context.WithTimeout(ctx, planTimeout)
 	defer cancel()
 	reply := make(chan submitted, 1)
-	if err := l.do(ctx, func() { l.submit(req, config, reply) }); err != nil {
+	if _, err := ask(ctx, l, func() (struct{}, error) { l.submit(req, config, reply); return struct{}{}, nil }); err != nil {
 		return api.Job{}, err
 	}
 	select {
@@ -63,34 +63,19 @@ func submitHere(ctx context.Context, l *leader, req api.SubmitJobRequest, config
 }
 
 func readJob(ctx context.Context, l *leader, ref string) (api.Job, error) {
-	var job api.Job
-	err := l.onJob(ctx, ref, func(j *fsm.Job) error { job = jobModel(l.view, j, time.Now()); return nil })
-	return job, err
-}
-
-// onJob runs f on the leader loop with the job that ref names.
-func (l *leader) onJob(ctx context.Context, ref string, f func(*fsm.Job) error) error {
-	var err error
-	if doErr := l.do(ctx, func() {
-		l.view.SetJobs(l.raft.jobs())
-		var j *fsm.Job
-		if j, err = findJob(l.view.Jobs, ref); err == nil {
-			err = f(j)
-		}
-	}); doErr != nil {
-		return doErr
-	}
-	return err
+	return askJob(ctx, l, ref, func(j *fsm.Job) (api.Job, error) { return jobModel(l.view, j, time.Now()), nil })
 }
 
 func (s service) ListJobs(ctx context.Context) ([]api.Job, error) {
 	return call[[]api.Job]{
 		local: func(ctx context.Context, l *leader) ([]api.Job, error) {
-			jobs := []api.Job{}
-			return jobs, l.read(ctx, func() {
+			return ask(ctx, l, func() ([]api.Job, error) {
+				l.view.SetJobs(l.raft.jobs())
+				jobs := []api.Job{}
 				for _, j := range l.view.Jobs {
 					jobs = append(jobs, jobModel(l.view, j, time.Now()))
 				}
+				return jobs, nil
 			})
 		},
 		remote:     func(ctx context.Context, r api.Service) ([]api.Job, error) { return r.ListJobs(ctx) },
@@ -98,20 +83,12 @@ func (s service) ListJobs(ctx context.Context) ([]api.Job, error) {
 	}.run(ctx, s.c)
 }
 
-// read runs f on the leader loop, with the view brought up to date.
-func (l *leader) read(ctx context.Context, f func()) error {
-	return l.do(ctx, func() {
-		l.view.SetJobs(l.raft.jobs())
-		f()
-	})
-}
-
 func (s service) ShowJob(ctx context.Context, ref string) (api.JobDetail, error) {
 	return call[api.JobDetail]{
 		local: func(ctx context.Context, l *leader) (api.JobDetail, error) {
-			var detail api.JobDetail
-			err := l.onJob(ctx, ref, func(j *fsm.Job) error { detail = jobDetailModel(l.view, j, time.Now()); return nil })
-			return detail, err
+			return askJob(ctx, l, ref, func(j *fsm.Job) (api.JobDetail, error) {
+				return jobDetailModel(l.view, j, time.Now()), nil
+			})
 		},
 		remote:     func(ctx context.Context, r api.Service) (api.JobDetail, error) { return r.ShowJob(ctx, ref) },
 		repeatable: true,
@@ -121,10 +98,11 @@ func (s service) ShowJob(ctx context.Context, ref string) (api.JobDetail, error)
 func (s service) CancelJob(ctx context.Context, ref string) (api.Job, error) {
 	return call[api.Job]{
 		local: func(ctx context.Context, l *leader) (api.Job, error) {
-			if err := l.onJob(ctx, ref, l.cancelJob); err != nil {
+			id, err := askJob(ctx, l, ref, func(j *fsm.Job) (checkpoint.JobID, error) { return j.ID, l.cancelJob(j) })
+			if err != nil {
 				return api.Job{}, err
 			}
-			return readJob(ctx, l, ref)
+			return readJob(ctx, l, id.String())
 		},
 		remote: func(ctx context.Context, r api.Service) (api.Job, error) { return r.CancelJob(ctx, ref) },
 	}.run(ctx, s.c)

@@ -87,7 +87,7 @@ func (w *world) execute(a Action) {
 	case WriteManifest:
 		w.write(a)
 	case LoadManifest:
-		w.view.jobs[a.Job].restore = restoreView{id: a.Checkpoint, loading: true}
+		w.view.OnManifestLoading(a)
 		m, found := w.manifests[a.Manifest.ID]
 		if !found {
 			w.view.OnManifestLoaded(a.Job, a.Checkpoint, nil, fmt.Errorf("chunk %s: not found", a.Manifest.ID), w.now)
@@ -98,8 +98,7 @@ func (w *world) execute(a Action) {
 }
 
 func (w *world) write(a WriteManifest) {
-	p := w.view.jobs[a.Manifest.Job].pendingOf(a.Manifest.ID)
-	p.writing, p.content = true, &a.Manifest
+	w.view.OnManifestWriting(a.Manifest)
 	if w.holdWrite {
 		return
 	}

@@ -46,7 +46,7 @@ func New(cfg Config) (_ *Agent, err error) {
 	}
 	peers := StorePeers(a.endpoint.Gossip, a.endpoint.Dialer, cfg.ID, cfg.Replicas-1)
 	store := statestore.NewReplicated(a.local, cfg.ID, peers, statestore.Options{
-		Replicas: cfg.Replicas, Logger: a.log, OnPut: newCopyWatch(a.log).put,
+		Replicas: cfg.Replicas, Logger: a.log, OnPut: WarnOfFewCopies(a.log),
 	})
 	a.executor, err = executor.New(executor.Config{
 		Self: a.endpoint.Self, Slots: cfg.Slots, Version: version.Version, Registry: cfg.Registry,

@@ -11,7 +11,7 @@ import (
 // copyWatchPause is how long a warning about too few copies is not repeated.
 const copyWatchPause = 30 * time.Second
 
-// copyWatch warns when chunks are stored on fewer nodes than they should be.
+// copyWatch remembers when the last warning was.
 type copyWatch struct {
 	log *slog.Logger
 
@@ -19,7 +19,9 @@ type copyWatch struct {
 	warned time.Time
 }
 
-func newCopyWatch(log *slog.Logger) *copyWatch { return &copyWatch{log: log} }
+// WarnOfFewCopies returns a function for statestore.Options.OnPut that warns when chunks are stored on fewer nodes
+// than they should be, now and then.
+func WarnOfFewCopies(log *slog.Logger) func(statestore.PutResult) { return (&copyWatch{log: log}).put }
 
 func (w *copyWatch) put(r statestore.PutResult) {
 	if !r.UnderReplicated() {

@@ -69,17 +69,15 @@ func (e *UnavailableError) Is(target error) bool {
 	return false
 }
 
-// PlacementError says that fewer nodes took a chunk than had to.
+// PlacementError says that no live node took a chunk.
 type PlacementError struct {
 	Ref    checkpoint.ChunkRef
-	Nodes  []checkpoint.NodeID // that took it
-	Want   int                 // how many had to
 	Failed NodeErrors
 }
 
 // Error names the chunk and every node that failed.
 func (e *PlacementError) Error() string {
-	return fmt.Sprintf("chunk %s (%d bytes) is on %d of %d nodes: %v", e.Ref.ID, e.Ref.Size, len(e.Nodes), e.Want, e.Failed)
+	return fmt.Sprintf("chunk %s (%d bytes): no node took it: %v", e.Ref.ID, e.Ref.Size, e.Failed)
 }
 
 // Unwrap returns the failures of the nodes.

@@ -18,9 +18,10 @@ func NewRemote(peers Peers, opts Options) *Remote {
 	return &Remote{fan: newFanout(peers, "", opts)}
 }
 
-// Put stores data on Options.Replicas nodes, or on all when fewer are live, replacing nodes that fail by
-// others as long as there are any. It returns ErrNoNodes when none is live and a PlacementError when too
-// few took the chunk; those that did take it keep it.
+// Put stores data on Options.Replicas nodes, replacing nodes that fail by others as long as there are any. When
+// every live node has been tried and fewer took it, Options.OnPut is told so, as it is by Replicated: a cluster
+// that has shrunk goes on, with what copies it can make. Put returns ErrNoNodes when no node is live and a
+// PlacementError when none took the chunk.
 func (r *Remote) Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, error) {
 	ref, err := newRef(data)
 	if err != nil {
@@ -32,11 +33,12 @@ func (r *Remote) Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, err
 	}
 	want := min(r.fan.opts.Replicas, len(order))
 	took, failed := r.fan.put(ctx, ref, data, order, want)
-	if len(took) < want {
-		if err := ctx.Err(); err != nil {
-			return checkpoint.ChunkRef{}, fmt.Errorf("chunk %s: %d of %d copies made: %w", ref.ID, len(took), want, err)
-		}
-		return checkpoint.ChunkRef{}, &PlacementError{Ref: ref, Nodes: took, Want: want, Failed: failed}
+	if err := ctx.Err(); err != nil && len(took) < want {
+		// The nodes failed because the caller gave up: that must not pass for "nobody could take it".
+		return checkpoint.ChunkRef{}, fmt.Errorf("chunk %s: %d of %d copies made: %w", ref.ID, len(took), want, err)
+	}
+	if len(took) == 0 {
+		return checkpoint.ChunkRef{}, &PlacementError{Ref: ref, Failed: failed}
 	}
 	r.fan.opts.OnPut(PutResult{Ref: ref, Nodes: took, Replicas: r.fan.opts.Replicas, Failed: failed})
 	return ref, nil

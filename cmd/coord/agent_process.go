@@ -100,7 +100,9 @@ func (a *agent) openCoordinator() (*coordinator.Coordinator, error) {
 			Transport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 				Stream: a.endpoint.Mux.Raft(), MaxPool: raftPool, Timeout: raftTimeout, Logger: coordinator.RaftLogger(a.log),
 			}),
-			Store:     statestore.NewRemote(peers, statestore.Options{Replicas: cfg.Replicas, Logger: a.log}),
+			Store: statestore.NewRemote(peers, statestore.Options{
+				Replicas: cfg.Replicas, Logger: a.log, OnPut: node.WarnOfFewCopies(a.log),
+			}),
 			Forward:   a.forward,
 			Forwarded: transport.Forwarded,
 			Members:   a.members,

@@ -102,11 +102,29 @@ func commitPart(dir string, p part) error {
 	case hasFinal && hasPending:
 		return fmt.Errorf("committing %s: a file of that name is there already, and is not overwritten", final)
 	case hasPending:
-		if err := os.Rename(pending, final); err != nil {
+		err := os.Rename(pending, final)
+		if errors.Is(err, fs.ErrNotExist) {
+			return committedByAnother(dir, p)
+		}
+		if err != nil {
 			return err
 		}
 	case !hasFinal:
-		return fmt.Errorf("committing %s: neither it nor %s is there: output is lost", final, filepath.Base(pending))
+		return committedByAnother(dir, p)
+	}
+	return syncDir(dir)
+}
+
+// committedByAnother reports whether a part whose pending file is not there has its final name: the task of an
+// earlier attempt, told of the same completion, may have renamed it between two looks of ours.
+func committedByAnother(dir string, p part) error {
+	final := filepath.Join(dir, p.String())
+	hasFinal, err := exists(final)
+	if err != nil {
+		return err
+	}
+	if !hasFinal {
+		return fmt.Errorf("committing %s: neither it nor %s is there: output is lost", final, filepath.Base(final)+pendingSuffix)
 	}
 	return syncDir(dir)
 }

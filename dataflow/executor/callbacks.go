@@ -1,6 +1,8 @@
 package executor
 
 import (
+	"strings"
+
 	"cairn/checkpoint"
 	"cairn/dataflow"
 )
@@ -32,6 +34,7 @@ func (e *Executor) onStatus(a *attempt, r checkpoint.SubtaskReport) {
 	if e.currentLocked(a.deploy.Job, a.number()) != a {
 		return
 	}
+	r.Failure.Message = clip(r.Failure.Message)
 	if told, changed := a.roster.update(r); changed {
 		e.tellLocked(checkpoint.StatusChange{Job: a.deploy.Job, Attempt: a.number(), Report: told})
 	}
@@ -53,7 +56,19 @@ func (e *Executor) onAck(a *attempt, ack checkpoint.Ack) {
 func (e *Executor) onDecline(a *attempt, d checkpoint.Decline) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	d.Message = clip(d.Message)
 	if e.currentLocked(a.deploy.Job, a.number()) == a && a.book.decline(d) {
 		e.tellLocked(d)
 	}
+}
+
+// maxText bounds the texts that a task gives, in bytes: a report holds one for each subtask, and a user's error may
+// quote a whole record.
+const maxText = 4 << 10
+
+func clip(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxText], "") + " … (cut)"
 }

@@ -50,6 +50,8 @@ func (c Config) Validate() error {
 // use. Sessions are compared with ==: an implementation is a pointer.
 type Session interface {
 	Send(checkpoint.FromNode) error
+	// Close ends the session. It is idempotent.
+	Close() error
 }
 
 // Executor runs a node's share of jobs. Create one with New. All methods are safe for concurrent use and

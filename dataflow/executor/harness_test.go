@@ -218,6 +218,8 @@ type fakeSession struct {
 	broken bool
 }
 
+func (s *fakeSession) Close() error { return nil }
+
 func (s *fakeSession) Send(m checkpoint.FromNode) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -86,6 +86,11 @@ func (e *Executor) send(to Session, messages []checkpoint.FromNode) {
 		if err := to.Send(m); err != nil {
 			e.log.Warn("telling the leader failed; it is told again on its next session", "cause", err)
 			e.SessionClosed(to)
+			// A session that has lost a message is of no use, also when it could still carry others: the
+			// leader has to see it end, and ask for a report on the next one.
+			if err := to.Close(); err != nil {
+				e.log.Debug("closing the session", "cause", err)
+			}
 			return
 		}
 	}

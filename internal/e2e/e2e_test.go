@@ -218,6 +218,27 @@ func TestLeaderAndNodeKilled(t *testing.T) {
 	compare(t, committedLines(t, output), want)
 }
 
+// A cluster that has shrunk below the number of replicas goes on, with the copies it can make, and says so.
+func TestOneNodeLeft(t *testing.T) {
+	c := prepared(t)
+	start(t, append(c.Coordinators, c.Nodes[:2]...)...)
+	await(t, "two nodes", c.Status, func(s api.Status) bool { return localcluster.AliveNodes(s) == 2 })
+	coord(t, c, "job", "submit", "wordcount", "--name", "words", "--param", "input="+source(t, "go"), "--param", "suffix=.go",
+		"--param", "output="+filepath.Join(t.TempDir(), "output"), "--param", "rate=1000", "--set", "checkpointing.interval=200ms")
+	await(t, "a checkpoint", job(c, "words"), func(j api.JobDetail) bool { return j.Checkpoints.Completed >= 1 })
+	if err := c.Nodes[0].Kill(); err != nil {
+		t.Fatal(err)
+	}
+	again := await(t, "the next attempt", job(c, "words"), func(j api.JobDetail) bool { return j.Attempt >= 2 && localcluster.Running(j) })
+	await(t, "checkpoints on the node that is left", job(c, "words"), func(j api.JobDetail) bool {
+		return j.Checkpoints.Completed >= again.Checkpoints.Completed+3
+	})
+	s, err := c.Status(t.Context())
+	if err != nil || s.Healthy || !strings.Contains(strings.Join(s.Problems, "; "), "stored on 1 node instead of 2") {
+		t.Errorf("status %+v, %v", s, err)
+	}
+}
+
 // A whole cluster in one process, on a job of its own.
 func TestDev(t *testing.T) {
 	input, output := source(t, "strings"), filepath.Join(t.TempDir(), "output")
