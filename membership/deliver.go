@@ -50,7 +50,7 @@ func (g *Gossip) deliver(ctx context.Context) {
 				return
 			}
 		}
-		g.logger.Info("member "+e.Kind.String(), "node", e.Member.ID, "role", e.Member.Role,
+		g.logger.Info("member "+e.Kind.String(), "member", e.Member.ID, "role", e.Member.Role,
 			"incarnation", e.Member.Incarnation, "gossip_addr", e.Member.GossipAddr, "rpc_addr", e.Member.RPCAddr)
 		select {
 		case g.events <- e:

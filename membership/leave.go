@@ -106,7 +106,7 @@ func (g *Gossip) send(name, addr string, m message) {
 		return
 	}
 	if err := list.SendToAddress(memberlist.Address{Addr: addr, Name: name}, m.encode()); err != nil {
-		g.logger.Debug("gossip message not sent", "node", name, "address", addr, "error", err)
+		g.logger.Debug("gossip message not sent", "member", name, "address", addr, "error", err)
 	}
 }
 

@@ -23,7 +23,7 @@ func (g *Gossip) guardID(ctx context.Context) error {
 	for {
 		self, rivals, unseen := g.rivals()
 		for _, r := range unseen {
-			g.logger.Warn("another process claims the ID of this one", "node", self.ID, "own_addr", self.GossipAddr,
+			g.logger.Warn("another process claims the ID of this one", "member", self.ID, "own_addr", self.GossipAddr,
 				"other_addr", r.member.GossipAddr, "other_incarnation", r.member.Incarnation, "was_first", r.preceded)
 		}
 		if len(rivals) == 0 {

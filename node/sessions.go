@@ -80,7 +80,9 @@ func (a *Agent) keepSession(ctx context.Context, coordinator checkpoint.NodeID, 
 		if ctx.Err() != nil {
 			return
 		}
-		log.Warn("no session", "cause", err)
+		if wait == firstRetry {
+			log.Warn("no session; trying again until there is one", "cause", err)
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):

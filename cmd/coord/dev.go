@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,7 +68,7 @@ func runDev(c *cli.Context) error {
 	}
 	ctx, release := daemon.UntilSignal(context.Background(), log)
 	defer release()
-	cluster := &devCluster{out: c.App.Writer, dir: dir, context: c}
+	cluster := &devCluster{out: c.App.Writer, log: log, dir: dir, context: c}
 	return cluster.run(ctx, request)
 }
 
@@ -79,6 +80,9 @@ func devJob(c *cli.Context) (*api.SubmitJobRequest, error) {
 		}
 		return nil, nil
 	}
+	if _, err := dataflow.NewRegistry(jobs.Programs()...).Lookup(c.String("job")); err != nil {
+		return nil, cliargs.Usagef(c, "--job: %v", err)
+	}
 	return &api.SubmitJobRequest{
 		Program: c.String("job"), Params: c.Generic("param").(pairs), Config: c.Generic("set").(pairs),
 	}, nil
@@ -87,6 +91,7 @@ func devJob(c *cli.Context) (*api.SubmitJobRequest, error) {
 // devCluster is coordinators and nodes in one process.
 type devCluster struct {
 	out     io.Writer
+	log     *slog.Logger
 	dir     string
 	context *cli.Context
 	addrs   []string // RPC addresses of the coordinators
@@ -120,10 +125,7 @@ func (d *devCluster) run(ctx context.Context, request *api.SubmitJobRequest) err
 
 // open binds everything, so that an address in use is an error before anything runs.
 func (d *devCluster) open() error {
-	log, err := daemon.Logger(os.Stderr, "text", d.context.String("log-level"))
-	if err != nil {
-		return err
-	}
+	log := d.log
 	coordinators := d.context.Int("coordinators")
 	for i := range coordinators {
 		bind, join := "127.0.0.1:0", []string{d.seed}
@@ -170,7 +172,7 @@ func (d *devCluster) use(ctx context.Context, request *api.SubmitJobRequest) err
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, "%d coordinators and %d nodes are up; %s leads in term %d\n", len(d.addrs), len(status.Nodes), status.Leader.ID, status.Leader.Term)
+	fmt.Fprintf(d.out, "Up: coordinators %d, nodes %d; %s leads in term %d\n", len(d.addrs), len(status.Nodes), status.Leader.ID, status.Leader.Term)
 	fmt.Fprintf(d.out, "In another terminal: coord status --addr %s\n", strings.Join(d.addrs, ","))
 	if request == nil {
 		fmt.Fprintln(d.out, "Ctrl-C stops it.")
@@ -221,7 +223,7 @@ func (d *devCluster) runJob(ctx context.Context, client api.Service, request api
 	for {
 		detail, err := client.ShowJob(ctx, job.ID)
 		if err == nil {
-			line := fmt.Sprintf("%s: attempt %d, %d checkpoints completed %s", detail.State, detail.Attempt, detail.Checkpoints.Completed, detail.Reason)
+			line := fmt.Sprintf("%s: attempt %d, checkpoints completed: %d %s", detail.State, detail.Attempt, detail.Checkpoints.Completed, detail.Reason)
 			if line != last {
 				fmt.Fprintln(d.out, strings.TrimSpace(line))
 				last = line
