@@ -1,0 +1,106 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"cairn/checkpoint"
+	"cairn/coordinator"
+)
+
+// Config is a world before it begins. Together with the code it determines every event.
+type Config struct {
+	Seed          uint64
+	Coordinators  int
+	Slots         []int // of each task node
+	Jobs          []Job
+	Timing        coordinator.Timing
+	OrphanTimeout time.Duration
+	Skew          time.Duration // the clocks of coordinators differ from the true time by up to this
+	// Faulty is how long things go wrong, FaultEvery how often on average; 0 means that none do.
+	Faulty, FaultEvery time.Duration
+	Sharp              float64 // chance that a leadership ends right at a moment (see Moment)
+	Loss, Duplicate    float64 // of datagrams between coordinators
+	Declines           float64 // of snapshots
+	StoreErrors        float64 // of manifests written and read
+	Mutation           Mutation
+}
+
+// timing is what a leader judges nodes by in a simulation: as in earnest, but for the last resort, which would
+// only make runs longer.
+func timing() coordinator.Timing {
+	t := coordinator.DefaultTiming()
+	t.HeartbeatTimeout, t.AdoptionGrace, t.LoadRetry = 3*time.Second, 2*time.Second, 200*time.Millisecond
+	return t
+}
+
+// Random draws a world: its size, its jobs, and how bad it is.
+func Random(seed uint64) Config {
+	rng := rand.New(rand.NewPCG(seed, 0xc0f))
+	between := func(low, high time.Duration) time.Duration { return low + time.Duration(rng.Int64N(int64(high-low))) }
+	c := Config{
+		Seed: seed, Coordinators: 3 + 2*rng.IntN(2)*rng.IntN(2), Slots: make([]int, 2+rng.IntN(3)), Timing: timing(),
+		OrphanTimeout: []time.Duration{2 * time.Second, time.Minute}[rng.IntN(2)],
+		Skew:          []time.Duration{0, 0, 50 * time.Millisecond, time.Second}[rng.IntN(4)],
+		Faulty:        between(3*time.Second, 8*time.Second), FaultEvery: between(150*time.Millisecond, time.Second),
+		Sharp: []float64{0, 0.002, 0.01}[rng.IntN(3)],
+		Loss:  []float64{0, 0.01, 0.1}[rng.IntN(3)], Duplicate: []float64{0, 0.05}[rng.IntN(2)],
+		Declines: []float64{0, 0.01}[rng.IntN(2)], StoreErrors: []float64{0, 0.05}[rng.IntN(2)],
+	}
+	needed := 0
+	for range 1 + rng.IntN(2) {
+		job := randomJob(rng, between, c.Faulty)
+		needed += job.Topology.SlotsNeeded()
+		c.Jobs = append(c.Jobs, job)
+	}
+	for i := range c.Slots {
+		c.Slots[i] = (needed+len(c.Slots)-1)/len(c.Slots) + rng.IntN(3)
+	}
+	return c
+}
+
+func randomJob(rng *rand.Rand, between func(low, high time.Duration) time.Duration, faulty time.Duration) Job {
+	c := checkpoint.DefaultConfig()
+	c.Interval = []time.Duration{0, 50 * time.Millisecond, 200 * time.Millisecond, 20 * time.Second}[rng.IntN(4)]
+	c.Timeout = []time.Duration{300 * time.Millisecond, time.Second}[rng.IntN(2)]
+	c.MinPause = []time.Duration{0, min(c.Interval/2, 200*time.Millisecond)}[rng.IntN(2)]
+	c.MaxConcurrent = 1 + rng.IntN(3)
+	c.TolerableFailures = []int{0, 3, 1000}[rng.IntN(3)]
+	c.Retain = 1 + rng.IntN(3)
+	c.RestartInitial, c.RestartMax = 50*time.Millisecond, 400*time.Millisecond
+	job := Job{Topology: Topologies[rng.IntN(len(Topologies))], Config: c, SubmitAt: between(0, faulty/4)}
+	if rng.IntN(3) > 0 {
+		job.Limit = between(200*time.Millisecond, 4*time.Second)
+	}
+	if rng.IntN(4) == 0 {
+		job.CancelAt = between(faulty/4, faulty)
+	}
+	if c.Interval == 0 || c.Interval > time.Second || rng.IntN(4) == 0 {
+		job.TriggerEvery = between(50*time.Millisecond, 500*time.Millisecond)
+	}
+	return job
+}
+
+// Topologies are the shapes of jobs that Random chooses from: a single vertex, a forwarding chain, a shuffle with
+// a sink, and a join of two sources of different width.
+var Topologies = []checkpoint.Topology{
+	{Vertices: vertices(2)},
+	{Vertices: vertices(2, 2), Edges: []checkpoint.Edge{{From: 0, To: 1, Partitioning: checkpoint.Forward}}},
+	{Vertices: vertices(2, 2, 1), Edges: []checkpoint.Edge{
+		{From: 0, To: 1, Partitioning: checkpoint.Hash}, {From: 1, To: 2, Partitioning: checkpoint.Rebalance},
+	}},
+	{Vertices: vertices(1, 3, 2), Edges: []checkpoint.Edge{
+		{From: 0, To: 2, Partitioning: checkpoint.Hash}, {From: 1, To: 2, Partitioning: checkpoint.Hash},
+	}},
+}
+
+func vertices(parallelism ...int) []checkpoint.Vertex {
+	var all []checkpoint.Vertex
+	for i, p := range parallelism {
+		id := string(rune('a' + i))
+		all = append(all, checkpoint.Vertex{
+			ID: checkpoint.VertexID(id), Operators: []checkpoint.OperatorID{checkpoint.OperatorID(id)}, Parallelism: p, MaxParallelism: 128,
+		})
+	}
+	return all
+}

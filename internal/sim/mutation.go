@@ -1,0 +1,157 @@
+package sim
+
+import (
+	"cairn/checkpoint"
+	"cairn/coordinator"
+	"cairn/fsm"
+)
+
+// Mutation is a way in which a coordinator or a node is broken on purpose, to see that the checker notices.
+type Mutation string
+
+// The mutations. Sound is none.
+const (
+	Sound Mutation = ""
+	// AllocatesOutsideTheLog triggers the next ID before the entry that hands it out is committed.
+	AllocatesOutsideTheLog Mutation = "allocates IDs outside the log"
+	// AbortsOutsideTheLog tells nodes of an abort before it is committed.
+	AbortsOutsideTheLog Mutation = "aborts outside the log"
+	// NotifiesBeforeCommit tells nodes of a completion when it is proposed.
+	NotifiesBeforeCommit Mutation = "notifies before the commit"
+	// NotifiesSomeNodes loses notifications and takes them for sent.
+	NotifiesSomeNodes Mutation = "notifies only some nodes"
+	// NotifiesOwnOnly makes a new leader leave alone what was completed before its term.
+	NotifiesOwnOnly Mutation = "notifies only what its own term completed"
+	// TrustsUnknownOutcomes takes a proposal whose outcome is unknown for committed.
+	TrustsUnknownOutcomes Mutation = "trusts unknown outcomes"
+	// LeadsWithoutBarrier leads before everything of earlier terms has been applied.
+	LeadsWithoutBarrier Mutation = "leads without a barrier"
+	// CountsAcksOfAnyAttempt takes an ack of an older attempt for one of the current.
+	CountsAcksOfAnyAttempt Mutation = "counts acks of any attempt"
+	// CountsAcksTwice takes a repeated ack for that of another subtask.
+	CountsAcksTwice Mutation = "counts acks twice"
+	// BelievesAnyAttempt takes a status of an older attempt for one of the current.
+	BelievesAnyAttempt Mutation = "believes statuses of any attempt"
+	// CommitsAlone makes a leader commit without a majority.
+	CommitsAlone Mutation = "commits without a majority"
+	// ForgetsItsLog makes a coordinator start with an empty disk.
+	ForgetsItsLog Mutation = "forgets its log when it restarts"
+	// StampsWhenApplying makes each replica read its own clock while it applies an entry.
+	StampsWhenApplying Mutation = "stamps times when applying"
+	// NodeIgnoresTerms makes nodes obey deposed leaders.
+	NodeIgnoresTerms Mutation = "node ignores terms"
+	// IgnoresAttempts makes channels take what tasks of older attempts still send.
+	IgnoresAttempts Mutation = "channels ignore attempts"
+	// ForgetsAcks leaves the unresolved acks out of reports.
+	ForgetsAcks Mutation = "node forgets acks"
+	// KeepsItsIncarnation makes a restarted node pass for the process that died.
+	KeepsItsIncarnation Mutation = "restarted node keeps its incarnation"
+)
+
+func (w *World) broken(m Mutation) bool { return w.cfg.Mutation == m && m != Sound }
+
+// spoilProposals says to nodes at once what is true only when the proposals are committed.
+func (l *leaderLoop) spoilProposals(commands []fsm.Command) {
+	for _, c := range commands {
+		switch c := c.(type) {
+		case fsm.BeginCheckpoint:
+			if j := l.c.raft.state.Jobs[c.Job]; j != nil && l.w.broken(AllocatesOutsideTheLog) {
+				l.sendAll(j, checkpoint.Trigger{
+					Term: l.term, Job: c.Job, Attempt: c.Attempt,
+					Barrier: checkpoint.Barrier{ID: j.LastID + 1, Timestamp: c.At, Kind: c.Kind, Mode: j.Config.Mode},
+				})
+			}
+		case fsm.AbortCheckpoint:
+			if j := l.c.raft.state.Jobs[c.Job]; j != nil && l.w.broken(AbortsOutsideTheLog) {
+				l.sendAll(j, checkpoint.NotifyAborted{Term: l.term, Job: c.Job, Attempt: c.Attempt, Checkpoint: c.Checkpoint})
+			}
+		case fsm.CompleteCheckpoint:
+			if l.w.broken(NotifiesBeforeCommit) {
+				l.notifyAnyway(c)
+			}
+		}
+	}
+}
+
+// spoilUnknown reports whether the leader goes on although an outcome is unknown.
+func (l *leaderLoop) spoilUnknown(commands []fsm.Command) bool {
+	if !l.w.broken(TrustsUnknownOutcomes) {
+		return false
+	}
+	for _, c := range commands {
+		if complete, ok := c.(fsm.CompleteCheckpoint); ok {
+			l.notifyAnyway(complete)
+		}
+	}
+	return true
+}
+
+func (l *leaderLoop) notifyAnyway(c fsm.CompleteCheckpoint) {
+	if j := l.c.raft.state.Jobs[c.Job]; j != nil {
+		l.sendAll(j, checkpoint.NotifyComplete{Term: l.term, Job: c.Job, Attempt: c.Attempt, Checkpoint: c.Checkpoint})
+	}
+}
+
+func (l *leaderLoop) sendAll(j *fsm.Job, m checkpoint.ToNode) {
+	for _, ref := range j.Assignment.Nodes {
+		l.perform(coordinator.Send{Node: ref.ID, Message: m})
+	}
+}
+
+// swallows reports whether a message is taken for sent without having been.
+func (l *leaderLoop) swallows(m checkpoint.ToNode) bool {
+	n, ok := m.(checkpoint.NotifyComplete)
+	if !ok {
+		return false
+	}
+	switch {
+	case l.w.broken(NotifiesOwnOnly):
+		return l.w.check.decidedBefore(n.Job, n.Checkpoint, l.term)
+	case l.w.broken(NotifiesSomeNodes):
+		return l.w.chance(0.5)
+	}
+	return false
+}
+
+func (l *leaderLoop) spoilReport(r checkpoint.Report) checkpoint.Report {
+	for i, a := range r.Attempts {
+		j := l.c.raft.state.Jobs[a.Job]
+		if j == nil {
+			continue
+		}
+		if l.w.broken(BelievesAnyAttempt) {
+			r.Attempts[i].Attempt = j.Attempt
+		}
+		for k, ack := range a.Acks {
+			r.Attempts[i].Acks[k] = l.spoilAck(ack)
+		}
+	}
+	return r
+}
+
+func (l *leaderLoop) spoilStatus(m checkpoint.StatusChange) checkpoint.StatusChange {
+	if j := l.c.raft.state.Jobs[m.Job]; j != nil && l.w.broken(BelievesAnyAttempt) {
+		m.Attempt = j.Attempt
+	}
+	return m
+}
+
+func (l *leaderLoop) spoilAck(ack checkpoint.Ack) checkpoint.Ack {
+	j := l.c.raft.state.Jobs[ack.Job]
+	if j == nil || len(j.Pending) == 0 {
+		return ack
+	}
+	switch newest := j.Pending[len(j.Pending)-1]; {
+	case l.w.broken(CountsAcksOfAnyAttempt):
+		ack.Attempt, ack.Checkpoint = newest.Attempt, newest.ID
+	case l.w.broken(CountsAcksTwice) && l.w.chance(0.2):
+		// For that of a neighbour on the same node: one that the gate lets through.
+		for ordinal, s := range j.Topology.Subtasks() {
+			if s != ack.State.Subtask && j.Assignment.Node(ordinal) == j.Assignment.Node(j.Topology.Ordinal(ack.State.Subtask)) {
+				ack.State.Subtask = s
+				return ack
+			}
+		}
+	}
+	return ack
+}

@@ -1,0 +1,50 @@
+package sim
+
+import (
+	"errors"
+	"slices"
+	"testing"
+)
+
+// The checker is worth something only if it notices. Each mutation breaks one thing; random worlds have to find
+// it, and the checker has to call it by its name.
+func TestCheckerCatches(t *testing.T) {
+	for m, want := range map[Mutation][]Invariant{
+		AllocatesOutsideTheLog: {I1},
+		AbortsOutsideTheLog:    {I2},
+		NotifiesBeforeCommit:   {I3},
+		NotifiesSomeNodes:      {I4, Liveness},
+		NotifiesOwnOnly:        {I4, Liveness},
+		TrustsUnknownOutcomes:  {I8},
+		LeadsWithoutBarrier:    {I2, I6},
+		CountsAcksOfAnyAttempt: {I6},
+		CountsAcksTwice:        {I6},
+		BelievesAnyAttempt:     {I6, I7},
+		CommitsAlone:           {I11},
+		ForgetsItsLog:          {I1, I2, I10, I11, Liveness},
+		StampsWhenApplying:     {I10},
+		NodeIgnoresTerms:       {I6},
+		IgnoresAttempts:        {I6},
+		KeepsItsIncarnation:    {I7},
+	} {
+		t.Run(string(m), func(t *testing.T) {
+			t.Parallel()
+			const seeds = 1000
+			for seed := range uint64(seeds) {
+				cfg := Random(seed)
+				cfg.Mutation = m
+				_, err := New(cfg).Run()
+				var f *Failure
+				if !errors.As(err, &f) {
+					continue
+				}
+				if !slices.Contains(want, f.Invariant) {
+					t.Fatalf("called a violation of %s, want one of %v: %v", f.Invariant, want, f)
+				}
+				t.Logf("caught by seed %d: %s: %s", seed, f.Invariant, f.Text)
+				return
+			}
+			t.Fatalf("not caught by %d seeds", seeds)
+		})
+	}
+}

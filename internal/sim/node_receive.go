@@ -1,0 +1,166 @@
+package sim
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+
+	"cairn/checkpoint"
+)
+
+func sortedJobs[V any](m map[checkpoint.JobID]V) []checkpoint.JobID {
+	return slices.SortedFunc(maps.Keys(m), func(a, b checkpoint.JobID) int { return bytes.Compare(a[:], b[:]) })
+}
+
+// receive takes in a message of a coordinator. The checker looks over its shoulder: what is stale must change
+// nothing (I6).
+func (n *node) receive(s *session, m checkpoint.ToNode) {
+	stale := n.w.check.stale(n, m)
+	var before string
+	if stale {
+		before = n.fingerprint()
+	}
+	admitted := n.fence.admits(s, m)
+	if admitted || n.w.broken(NodeIgnoresTerms) {
+		n.handle(s, m)
+	}
+	if stale && n.fingerprint() != before {
+		n.w.violate(I6, "%s acted on the stale message %s of term %d", n.ref.ID, m, m.LeaderTerm())
+	}
+	n.w.moment(Moment{Kind: Received, Node: n.ref.ID, Message: m})
+}
+
+func (n *node) handle(s *session, m checkpoint.ToNode) {
+	switch m := m.(type) {
+	case checkpoint.Leading:
+		n.leaderless++
+		n.outbox = s
+		n.report(m.Term)
+	case checkpoint.Deploy:
+		n.deploy(m)
+	case checkpoint.CancelAttempt:
+		n.cancelAttempt(m)
+	case checkpoint.Trigger:
+		if a := n.current(m.Job, m.Attempt); a != nil {
+			a.trigger(m)
+		}
+	case checkpoint.NotifyComplete:
+		if a := n.current(m.Job, m.Attempt); a != nil {
+			a.book.complete(m.Checkpoint)
+			a.eachTask(func(t *task) { t.notifyComplete(m.Checkpoint) })
+		}
+	case checkpoint.NotifyAborted:
+		if a := n.current(m.Job, m.Attempt); a != nil {
+			a.book.complete(m.LatestCompleted)
+			a.book.abort(m.Checkpoint)
+			a.eachTask(func(t *task) { t.notifyAborted(m.Checkpoint) })
+		}
+	}
+}
+
+// report answers a leader with everything that is in memory, unresolved acks and declines included.
+func (n *node) report(term checkpoint.Term) {
+	report := checkpoint.Report{Term: term}
+	var declines []checkpoint.Decline
+	n.eachAttempt(func(a *attempt) {
+		r := checkpoint.AttemptReport{Job: a.deploy.Job, Attempt: a.number(), Subtasks: a.reports()}
+		if !n.w.broken(ForgetsAcks) {
+			r.Acks = unresolved(a.book.acks)
+		}
+		report.Attempts = append(report.Attempts, r)
+		declines = append(declines, unresolved(a.book.declines)...)
+	})
+	n.tell(report)
+	for _, d := range declines {
+		n.tell(d)
+	}
+}
+
+// deploy starts an attempt, when everything of the one before it has ended.
+func (n *node) deploy(m checkpoint.Deploy) {
+	if !m.Assignment.Has(n.ref.ID, n.ref.Incarnation) {
+		return
+	}
+	j := n.job(m.Job)
+	if m.Attempt <= j.seen {
+		return
+	}
+	if j.current != nil {
+		j.current.cancel()
+	}
+	previous := j.last
+	a := newAttempt(n, m)
+	j.seen, j.deployed = m.Attempt, max(j.deployed, m.Attempt)
+	j.current, j.last = a, a
+	a.startAfter(previous)
+}
+
+func (n *node) cancelAttempt(m checkpoint.CancelAttempt) {
+	j := n.job(m.Job)
+	if j.current != nil && j.current.number() > m.Attempt {
+		return
+	}
+	j.seen = max(j.seen, m.Attempt)
+	if a := j.current; a != nil {
+		a.forget = true
+		a.cancel()
+		if a.over {
+			j.current = nil
+		}
+	}
+}
+
+// book keeps an attempt's answers to the checkpoints whose outcome has not been heard.
+type book struct {
+	acks      map[checkpoint.ID]map[int]checkpoint.Ack // by ordinal
+	declines  map[checkpoint.ID]map[int]checkpoint.Decline
+	completed checkpoint.ID
+	aborted   map[checkpoint.ID]bool
+}
+
+func newBook() book {
+	return book{
+		acks:     make(map[checkpoint.ID]map[int]checkpoint.Ack),
+		declines: make(map[checkpoint.ID]map[int]checkpoint.Decline),
+		aborted:  make(map[checkpoint.ID]bool),
+	}
+}
+
+func (b *book) resolved(id checkpoint.ID) bool { return id <= b.completed || b.aborted[id] }
+
+func (b *book) complete(id checkpoint.ID) {
+	b.completed = max(b.completed, id)
+	b.forget()
+}
+
+func (b *book) abort(id checkpoint.ID) {
+	b.aborted[id] = true
+	b.forget()
+}
+
+func (b *book) forget() {
+	maps.DeleteFunc(b.acks, func(id checkpoint.ID, _ map[int]checkpoint.Ack) bool { return b.resolved(id) })
+	maps.DeleteFunc(b.declines, func(id checkpoint.ID, _ map[int]checkpoint.Decline) bool { return b.resolved(id) })
+}
+
+// enter records an answer and reports whether it is news.
+func enter[T any](b *book, m map[checkpoint.ID]map[int]T, id checkpoint.ID, ordinal int, answer T) bool {
+	if _, known := m[id][ordinal]; known || b.resolved(id) {
+		return false
+	}
+	if m[id] == nil {
+		m[id] = make(map[int]T)
+	}
+	m[id][ordinal] = answer
+	return true
+}
+
+func unresolved[T any](m map[checkpoint.ID]map[int]T) []T {
+	var all []T
+	for _, id := range slices.Sorted(maps.Keys(m)) {
+		for _, ordinal := range slices.Sorted(maps.Keys(m[id])) {
+			all = append(all, m[id][ordinal])
+		}
+	}
+	return all
+}

@@ -1,0 +1,201 @@
+package sim
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"cairn/checkpoint"
+)
+
+// task is one subtask. Its state is a number: of a source how far it has read, of every other the sum of what
+// its inputs had sent. So every manifest can be checked to be one consistent cut through the job.
+type task struct {
+	a       *attempt
+	w       *World
+	ordinal int
+	id      checkpoint.SubtaskID
+	last    checkpoint.SubtaskReport
+	alignment
+	outputs []*channel
+
+	base     int64         // what it was restored with
+	restored bool          // at the end of its input
+	since    time.Duration // when it began to run
+	atEnd    bool          // has seen the end of its input
+	ends     []bool        // inputs that have no more data
+	finals   map[checkpoint.ID]checkpoint.SubtaskState
+	aborted  map[checkpoint.ID]bool // uploads that were cancelled
+	notified checkpoint.ID
+}
+
+func newTask(a *attempt, ordinal int, id checkpoint.SubtaskID, inputs [][]int, state checkpoint.SubtaskState) *task {
+	t := &task{
+		a: a, w: a.n.w, ordinal: ordinal, id: id, alignment: newAlignment(inputs[ordinal]),
+		last:   checkpoint.SubtaskReport{Subtask: id, Status: checkpoint.SubtaskInitializing},
+		ends:   make([]bool, len(inputs[ordinal])),
+		base:   state.Size(),
+		finals: make(map[checkpoint.ID]checkpoint.SubtaskState), aborted: make(map[checkpoint.ID]bool),
+		restored: state.EndOfData,
+	}
+	if a.deploy.Restore != 0 {
+		a.n.w.check.restored(a, id, state)
+	}
+	for to, from := range inputs {
+		for at, f := range from {
+			if f == ordinal {
+				t.outputs = append(t.outputs, newChannel(t, to, at))
+			}
+		}
+	}
+	return t
+}
+
+func (t *task) isSource() bool { return len(t.inputs) == 0 }
+
+// ended reports whether the task changes no more.
+func (t *task) ended() bool {
+	switch t.last.Status {
+	case checkpoint.SubtaskFinished, checkpoint.SubtaskFailed, checkpoint.SubtaskCanceled:
+		return true
+	}
+	return false
+}
+
+// report records a new status and tells it, if the attempt is still the one that counts.
+func (t *task) report(r checkpoint.SubtaskReport) {
+	if t.ended() {
+		return
+	}
+	r.Subtask = t.id
+	t.last = r
+	t.w.check.status(t)
+	if t.current() {
+		t.a.n.tell(checkpoint.StatusChange{Job: t.a.deploy.Job, Attempt: t.a.number(), Report: r})
+	}
+}
+
+func (t *task) current() bool {
+	return t.a.n.up && t.a.n.jobs[t.a.deploy.Job].current == t.a
+}
+
+func (t *task) run() {
+	if t.ended() {
+		return
+	}
+	t.since = t.w.now
+	t.report(checkpoint.SubtaskReport{Status: checkpoint.SubtaskRunning})
+	limit := t.w.limit(t.a.deploy.Job)
+	switch {
+	case t.restored:
+		t.endInput()
+	case t.isSource() && limit > 0:
+		t.a.after(limit-time.Duration(t.base)*time.Millisecond, t.endInput)
+	}
+	t.process()
+}
+
+// value is the task's state.
+func (t *task) value() int64 {
+	if !t.isSource() {
+		return t.sum()
+	}
+	read := t.base
+	if !t.restored && t.last.Status != checkpoint.SubtaskInitializing {
+		read += (t.w.now - t.since).Milliseconds()
+	}
+	if limit := t.w.limit(t.a.deploy.Job); limit > 0 {
+		read = min(read, limit.Milliseconds())
+	}
+	return read
+}
+
+// endInput is the end of the data. The task goes on taking part in checkpoints until one that covers it has
+// completed.
+func (t *task) endInput() {
+	if t.ended() || t.atEnd {
+		return
+	}
+	t.atEnd = true
+	t.broadcast(frame{kind: endOfData})
+	t.report(checkpoint.SubtaskReport{Status: checkpoint.SubtaskFinishing})
+}
+
+// snapshot captures the state, stores it beside the work, and sends the barrier on.
+func (t *task) snapshot(b checkpoint.Barrier) {
+	state := t.state(b.ID)
+	t.broadcast(frame{kind: barrier, barrier: b, value: state.Size()})
+	t.a.after(t.w.between(time.Millisecond, 60*time.Millisecond), func() {
+		switch {
+		case t.ended() || t.aborted[b.ID]:
+		case !t.w.calm && t.w.chance(t.w.cfg.Declines):
+			t.decline(b.ID, checkpoint.ReasonDeclined)
+		default:
+			t.ack(b.ID, state)
+		}
+	})
+}
+
+// state names the captured value by who captured it, so that it is told from every other.
+func (t *task) state(id checkpoint.ID) checkpoint.SubtaskState {
+	value := t.value()
+	h := fnv.New64a()
+	fmt.Fprint(h, t.a.deploy.Job, t.a.number(), id, t.id, t.a.n.ref, value)
+	var chunk checkpoint.ChunkID
+	binary.BigEndian.PutUint64(chunk[:], h.Sum64())
+	return checkpoint.SubtaskState{Subtask: t.id, EndOfData: t.atEnd, Handles: []checkpoint.Handle{{
+		Operator: checkpoint.OperatorID(t.id.Vertex), Kind: checkpoint.ListState,
+		Chunks: []checkpoint.ChunkRef{{ID: chunk, Size: value}},
+	}}}
+}
+
+func (t *task) ack(id checkpoint.ID, state checkpoint.SubtaskState) {
+	if state.EndOfData {
+		t.finals[id] = state
+	}
+	ack := checkpoint.Ack{Job: t.a.deploy.Job, Attempt: t.a.number(), Checkpoint: id, State: state}
+	t.w.check.acked(ack)
+	if t.current() && enter(&t.a.book, t.a.book.acks, id, t.ordinal, ack) {
+		t.a.n.tell(checkpoint.AckBatch{Acks: []checkpoint.Ack{ack}})
+		t.w.moment(Moment{Kind: Acked, Node: t.a.n.ref.ID})
+	}
+}
+
+func (t *task) decline(id checkpoint.ID, reason checkpoint.Reason) {
+	d := checkpoint.Decline{
+		Job: t.a.deploy.Job, Attempt: t.a.number(), Checkpoint: id, Subtask: t.id, Reason: reason, Message: "simulated",
+	}
+	if t.current() && enter(&t.a.book, t.a.book.declines, id, t.ordinal, d) {
+		t.a.n.tell(d)
+	}
+}
+
+func (t *task) notifyComplete(id checkpoint.ID) {
+	t.notified = max(t.notified, id)
+	final, found := t.finals[id]
+	if !found || t.ended() || t.a.ending {
+		return
+	}
+	t.broadcast(frame{kind: endOfPartition})
+	t.report(checkpoint.SubtaskReport{Status: checkpoint.SubtaskFinished, Final: final})
+}
+
+func (t *task) notifyAborted(id checkpoint.ID) {
+	t.aborted[id] = true
+	delete(t.finals, id)
+	if !t.ended() && !t.a.ending {
+		t.cancelAlignment(id, false)
+	}
+}
+
+// fail ends the task by an error, and with it the channels that it held.
+func (t *task) fail(message string, secondary bool) {
+	if t.ended() || t.a.ending {
+		return
+	}
+	t.report(checkpoint.SubtaskReport{
+		Status: checkpoint.SubtaskFailed, Failure: checkpoint.Failure{Message: message, Secondary: secondary},
+	})
+	t.breakChannels()
+}
