@@ -1,0 +1,195 @@
+package coordinator
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"cairn/checkpoint"
+)
+
+// fabric is the data plane of the fake nodes: a trigger at any of them is a barrier at all.
+type fabric struct {
+	mu    sync.Mutex
+	nodes []*fakeNode
+	hold  map[checkpoint.NodeID]bool // whose acks do not leave the node
+}
+
+func (f *fabric) barrier(m checkpoint.Trigger) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, n := range f.nodes {
+		n.snapshot(m, f.hold[n.id])
+	}
+}
+
+func (f *fabric) setHold(id checkpoint.NodeID, hold bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.hold = map[checkpoint.NodeID]bool{id: hold}
+}
+
+func (f *fabric) disconnect(coordinator checkpoint.NodeID) {
+	for _, n := range f.nodes {
+		n.disconnect(coordinator)
+	}
+}
+
+// fakeNode obeys the leader like a task node, with nothing behind it.
+type fakeNode struct {
+	id     checkpoint.NodeID
+	fabric *fabric
+	slots  int
+
+	mu       sync.Mutex
+	cancel   map[checkpoint.NodeID]context.CancelFunc // by coordinator: ends the session to it
+	leader   *fakeStream
+	deployed *checkpoint.Deploy
+	deploys  int
+	acked    map[checkpoint.ID]bool
+	acks     []checkpoint.Ack // unresolved
+	notified []checkpoint.ID
+}
+
+// fakeStream is one session, as the coordinator sees it.
+type fakeStream struct {
+	node *fakeNode
+	out  chan checkpoint.FromNode // node to coordinator; roomy, so that a fake node never waits
+	gone chan struct{}
+}
+
+func (s *fakeStream) Recv() (checkpoint.FromNode, error) {
+	select {
+	case m := <-s.out:
+		return m, nil
+	case <-s.gone:
+		return nil, io.EOF
+	}
+}
+
+func (s *fakeStream) Send(m checkpoint.ToNode) error {
+	s.node.receive(s, m)
+	return nil
+}
+
+func (c *testCluster) startNode(id checkpoint.NodeID) *fakeNode {
+	n := newFakeNode(id, c.fabric)
+	for coordID, coord := range c.coordinators {
+		ctx, cancel := context.WithCancel(context.Background())
+		n.cancel[coordID] = cancel
+		c.running.Go(func() { n.keepSession(ctx, coord.ServeSession) })
+	}
+	return n
+}
+
+func newFakeNode(id checkpoint.NodeID, f *fabric) *fakeNode {
+	return &fakeNode{id: id, fabric: f, slots: 1, cancel: make(map[checkpoint.NodeID]context.CancelFunc), acked: make(map[checkpoint.ID]bool)}
+}
+
+// keepSession opens a session, and another one whenever it ends, until ctx is done.
+func (n *fakeNode) keepSession(ctx context.Context, serve func(context.Context, checkpoint.Hello, NodeSession) error) {
+	hello := checkpoint.Hello{
+		Node: checkpoint.NodeRef{ID: n.id, Incarnation: 1, Address: string(n.id)}, Slots: n.slots, Programs: []string{"test"},
+	}
+	for ctx.Err() == nil {
+		s := &fakeStream{node: n, out: make(chan checkpoint.FromNode, 1000), gone: make(chan struct{})}
+		var beating sync.WaitGroup
+		beating.Go(s.heartbeat)
+		serve(ctx, hello, s)
+		close(s.gone)
+		beating.Wait()
+		n.mu.Lock()
+		if n.leader == s {
+			n.leader = nil
+		}
+		n.mu.Unlock()
+		time.Sleep(50 * time.Millisecond) // virtual time
+	}
+}
+
+func (s *fakeStream) heartbeat() {
+	for {
+		select {
+		case <-s.gone:
+			return
+		case <-time.After(500 * time.Millisecond):
+			s.out <- checkpoint.Heartbeat{}
+		}
+	}
+}
+
+// disconnect ends the session to one coordinator, or to all of them, for good.
+func (n *fakeNode) disconnect(coordinator checkpoint.NodeID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for id, cancel := range n.cancel {
+		if coordinator == "" || id == coordinator {
+			cancel()
+		}
+	}
+}
+
+func (n *fakeNode) receive(s *fakeStream, m checkpoint.ToNode) {
+	if trigger, ok := m.(checkpoint.Trigger); ok {
+		n.fabric.barrier(trigger)
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch m := m.(type) {
+	case checkpoint.Leading:
+		n.leader = s
+		s.out <- n.reportLocked(m.Term)
+	case checkpoint.PlanJob:
+		s.out <- checkpoint.JobPlanned{Request: m.Request, Topology: testTopology()}
+	case checkpoint.Deploy:
+		n.deployed = &m
+		n.deploys++
+		for _, r := range n.statusLocked() {
+			s.out <- checkpoint.StatusChange{Job: m.Job, Attempt: m.Attempt, Report: r}
+		}
+	case checkpoint.NotifyComplete:
+		n.notified = append(n.notified, m.Checkpoint)
+		n.acks = nil
+	}
+}
+
+func (n *fakeNode) statusLocked() []checkpoint.SubtaskReport {
+	var reports []checkpoint.SubtaskReport
+	for _, ordinal := range n.deployed.Assignment.Ordinals(n.id) {
+		reports = append(reports, checkpoint.SubtaskReport{
+			Subtask: n.deployed.Topology.Subtasks()[ordinal], Status: checkpoint.SubtaskRunning,
+		})
+	}
+	return reports
+}
+
+func (n *fakeNode) reportLocked(term checkpoint.Term) checkpoint.Report {
+	r := checkpoint.Report{Term: term}
+	if n.deployed != nil {
+		r.Attempts = []checkpoint.AttemptReport{{
+			Job: n.deployed.Job, Attempt: n.deployed.Attempt, Subtasks: n.statusLocked(), Acks: n.acks,
+		}}
+	}
+	return r
+}
+
+// snapshot acks a checkpoint for all subtasks of the node, once. With hold the acks stay in the node until a new
+// leader asks for a report.
+func (n *fakeNode) snapshot(m checkpoint.Trigger, hold bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.deployed == nil || n.acked[m.Barrier.ID] {
+		return
+	}
+	n.acked[m.Barrier.ID] = true
+	for _, r := range n.statusLocked() {
+		a := ackOf(m.Attempt, m.Barrier.ID, r.Subtask)
+		a.Job = m.Job
+		n.acks = append(n.acks, a)
+	}
+	if !hold && n.leader != nil {
+		n.leader.out <- checkpoint.AckBatch{Acks: n.acks}
+	}
+}
