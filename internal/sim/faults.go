@@ -36,6 +36,7 @@ var faults = []Fault{
 	}},
 	{"partition", 4, func(w *World) { w.partition(func(int) bool { return w.chance(0.5) }) }},
 	{"leader cut off from the coordinators", 4, (*World).isolateLeader},
+	{"node cut off from the coordinators", 3, func(w *World) { w.isolateNode(pick(w, w.hosts)) }},
 	{"one-way cut", 2, func(w *World) {
 		from, to := w.rng.IntN(len(w.net.cut)), w.rng.IntN(len(w.net.cut))
 		w.net.cut[from][to] = true
@@ -139,6 +140,15 @@ func (w *World) partition(side func(endpoint int) bool) {
 // isolateLeader cuts the leader off from the other coordinators, but not from the nodes: they hear of two
 // leaders, one of them deposed.
 func (w *World) isolateLeader() { w.cutOff(w.leaderOrAny()) }
+
+// isolateNode cuts a node off from the coordinators, but not from the other nodes: its tasks go on beside those of
+// the attempt that replaces theirs.
+func (w *World) isolateNode(h *host) {
+	for _, c := range w.coordinators {
+		w.net.cut[h.self][c.self], w.net.cut[c.self][h.self] = true, true
+	}
+	w.after(w.between(time.Second, 4*time.Second), w.net.heal)
+}
 
 func (w *World) cutOff(from *coord) {
 	for _, c := range w.coordinators {

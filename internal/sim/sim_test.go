@@ -7,11 +7,8 @@ import (
 	"testing"
 )
 
-// firstSeed is where TestSeeds begins, and usualSeeds how many it takes when SEEDS does not say.
-const (
-	firstSeed  = 1
-	usualSeeds = 300
-)
+// firstSeed is where TestSeeds begins. How many it takes when SEEDS does not say is usualSeeds.
+const firstSeed = 1
 
 // TestSeeds lives through random worlds. SEEDS says how many; SEED runs that one alone.
 func TestSeeds(t *testing.T) {
