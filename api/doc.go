@@ -5,13 +5,20 @@
 // coordinator implements Service, transport carries it over gRPC, and the command line calls it.
 package api
 
-import "context"
+import (
+	"context"
+	"io"
+)
 
 // Service is the client API. Any coordinator answers: one that does not lead forwards to the leader.
 // Every method returns an *Error. Implementations are safe for concurrent use.
 //
 // A job is referred to by its ID (32 hexadecimal digits) or by its name; a name means the job of that
 // name that has not ended, else the one that ended last.
+//
+// Reads are linearizable: the leader answers them, after it has made sure that it still leads. A context from
+// WithStale asks the addressed coordinator for what it knows itself instead, which may be old: that works without a
+// leader.
 type Service interface {
 	// Status describes the cluster. It succeeds without a leader too, and says then why there is none.
 	Status(ctx context.Context) (Status, error)
@@ -21,18 +28,48 @@ type Service interface {
 	SubmitJob(ctx context.Context, req SubmitJobRequest) (Job, error)
 	ListJobs(ctx context.Context) ([]Job, error)
 	ShowJob(ctx context.Context, job string) (JobDetail, error)
+	// SetJob changes configuration keys of a job that has not ended, and returns it as it is then.
+	SetJob(ctx context.Context, job string, config map[string]string) (JobDetail, error)
 	// CancelJob asks the job to end and returns at once; ShowJob tells when it has.
 	CancelJob(ctx context.Context, job string) (Job, error)
 
-	// ListCheckpoints lists pending and recent checkpoints, newest first.
+	// ListCheckpoints lists pending and recent checkpoints and savepoints, newest first.
 	ListCheckpoints(ctx context.Context, job string) ([]Checkpoint, error)
 	ShowCheckpoint(ctx context.Context, job string, id uint64) (CheckpointDetail, error)
+	// CheckpointStatistics counts and sums up a job's checkpoints.
+	CheckpointStatistics(ctx context.Context, job string) (CheckpointStatistics, error)
 	// TriggerCheckpoint begins a checkpoint and waits until it has an outcome.
 	TriggerCheckpoint(ctx context.Context, job string) (Checkpoint, error)
 
-	// RaftPeers lists the voters as Raft's configuration names them.
+	// TriggerSavepoint takes a savepoint and waits until it has an outcome, and, when the job is to stop with it,
+	// until the job has ended.
+	TriggerSavepoint(ctx context.Context, job string, stop Stop) (Savepoint, error)
+	// ListSavepoints lists the savepoints of one job, or of all when job is empty, newest first.
+	ListSavepoints(ctx context.Context, job string) ([]Savepoint, error)
+	// DisposeSavepoint gives up a savepoint; its state is deleted afterwards.
+	DisposeSavepoint(ctx context.Context, job string, id uint64) error
+
+	// RaftPeers lists the members of Raft's configuration.
 	RaftPeers(ctx context.Context) ([]Voter, error)
+	// RemovePeer takes a coordinator out of Raft's configuration.
+	RemovePeer(ctx context.Context, id string) error
 	// TransferLeadership hands leadership to the named coordinator, or to any when target is empty, and
 	// returns the new leader.
 	TransferLeadership(ctx context.Context, target string) (Leader, error)
+	// SaveSnapshot writes a snapshot of the replicated state, in the form that RestoreSnapshot reads.
+	SaveSnapshot(ctx context.Context, w io.Writer) (SnapshotInfo, error)
+	// RestoreSnapshot replaces the replicated state of the whole cluster by a snapshot. Nothing changes when it
+	// cannot be read to its end.
+	RestoreSnapshot(ctx context.Context, r io.Reader) (SnapshotInfo, error)
+}
+
+type staleKey struct{}
+
+// WithStale returns a context in which reads are answered by the addressed coordinator from what it knows itself.
+func WithStale(ctx context.Context) context.Context { return context.WithValue(ctx, staleKey{}, true) }
+
+// Stale reports whether ctx is from WithStale.
+func Stale(ctx context.Context) bool {
+	stale, _ := ctx.Value(staleKey{}).(bool)
+	return stale
 }

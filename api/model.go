@@ -10,13 +10,15 @@ type Leader struct {
 	Address string `json:"address,omitempty"`
 }
 
-// Voter is a coordinator replica that votes.
+// Voter is a coordinator replica in Raft's configuration.
 type Voter struct {
 	ID      string `json:"id"`
 	Address string `json:"address"`
 	// State is "leader", "follower", "failed" (a follower that the leader has not reached for a while), or
 	// "unknown" when there is no leader to tell.
 	State string `json:"state"`
+	// Voter is false for a member that does not vote (yet): it has joined and is catching up.
+	Voter bool `json:"voter"`
 	// LastContactMillis is the time since the leader last heard of the voter: 0 for the leader itself, -1
 	// when never.
 	LastContactMillis int64 `json:"last_contact_ms"`
@@ -42,25 +44,28 @@ type Status struct {
 	Problems []string     `json:"problems"`
 	Nodes    []Node       `json:"nodes"`
 	Jobs     []JobSummary `json:"jobs"`
+	// Stale says that the answer is what one coordinator knew, not what the cluster agrees on.
+	Stale bool `json:"stale"`
 }
 
 // JobSummary is a job's line in Status.
 type JobSummary struct {
-	ID          string            `json:"id"`
-	Name        string            `json:"name"`
-	State       string            `json:"state"`
-	Attempt     uint32            `json:"attempt"`
-	Restarts    int               `json:"restarts"`
-	Checkpoints CheckpointSummary `json:"checkpoints"`
+	ID          string         `json:"id"`
+	Name        string         `json:"name"`
+	State       string         `json:"state"`
+	Attempt     uint32         `json:"attempt"`
+	Restarts    int            `json:"restarts"`
+	Checkpoints JobCheckpoints `json:"checkpoints"`
 }
 
-// CheckpointSummary counts a job's checkpoints.
-type CheckpointSummary struct {
+// JobCheckpoints counts a job's checkpoints, in its line in Status.
+type JobCheckpoints struct {
 	LastCompletedID uint64 `json:"last_completed_id"`
 	LastCompletedAt int64  `json:"last_completed_at"`
 	InProgress      int    `json:"in_progress"`
 	Completed       uint64 `json:"completed"`
 	Failed          uint64 `json:"failed"`
+	Restored        uint64 `json:"restored"`
 }
 
 // Member is a process that gossip knows.
@@ -71,15 +76,6 @@ type Member struct {
 	Gossip  string `json:"gossip"`
 	State   string `json:"state"` // "alive", "failed" or "left"
 	Version string `json:"version"`
-}
-
-// SubmitJobRequest names a program that the nodes know, and how to run it.
-type SubmitJobRequest struct {
-	Program string
-	Name    string // defaults to Program
-	Params  map[string]string
-	// Config holds the keys that differ from the defaults, for example "checkpointing.interval": "500ms".
-	Config map[string]string
 }
 
 // Job is a job's line in a listing.
@@ -98,6 +94,7 @@ type JobDetail struct {
 	Params       map[string]string `json:"params"`
 	Config       map[string]string `json:"config"`
 	RestoredFrom uint64            `json:"restored_from"`
+	Source       *Source           `json:"source"` // nil for a fresh start
 	Vertices     []Vertex          `json:"vertices"`
 	Subtasks     []Subtask         `json:"subtasks"`
 }
@@ -115,41 +112,4 @@ type Subtask struct {
 	ID     string `json:"id"` // vertex[index]
 	Node   string `json:"node"`
 	Status string `json:"status"`
-}
-
-// Checkpoint is a checkpoint's line in a listing.
-type Checkpoint struct {
-	ID                      uint64 `json:"id"`
-	Status                  string `json:"status"` // "in_progress", "completed" or "failed"
-	Kind                    string `json:"kind"`
-	Attempt                 uint32 `json:"attempt"`
-	BeganTerm               uint64 `json:"began_term"` // of the leader that began it
-	EndedTerm               uint64 `json:"ended_term"` // of the leader that decided its outcome, 0 while in progress
-	TriggerTimestamp        int64  `json:"trigger_timestamp"`
-	EndToEndDurationMillis  int64  `json:"end_to_end_duration_ms"`
-	StateSize               int64  `json:"state_size"`
-	NumSubtasks             int    `json:"num_subtasks"`
-	NumAcknowledgedSubtasks int    `json:"num_acknowledged_subtasks"`
-	FailureMessage          string `json:"failure_message"`
-}
-
-// CheckpointDetail is everything about one checkpoint. Subtasks is filled while the checkpoint is
-// pending and, as long as the leader that completed it leads, afterwards.
-type CheckpointDetail struct {
-	Checkpoint
-	Retained bool                `json:"retained"`
-	Manifest string              `json:"manifest"` // chunk ID; empty unless completed
-	Subtasks []SubtaskCheckpoint `json:"subtasks"`
-}
-
-// SubtaskCheckpoint is one subtask's part in a checkpoint.
-type SubtaskCheckpoint struct {
-	ID               string `json:"id"`
-	Node             string `json:"node"`
-	Acknowledged     bool   `json:"acknowledged"`
-	StateSize        int64  `json:"state_size"`
-	StartDelayMillis int64  `json:"start_delay_ms"`
-	AlignmentMillis  int64  `json:"alignment_ms"`
-	SyncMillis       int64  `json:"sync_ms"`
-	AsyncMillis      int64  `json:"async_ms"`
 }

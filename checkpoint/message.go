@@ -40,8 +40,10 @@ type Deploy struct {
 	Topology   Topology // what the node's own build of the graph must equal
 	Assignment Assignment
 	Mode       Mode
-	Restore    ID             // the checkpoint the state comes from, 0 for a fresh start
-	States     []SubtaskState // of this node's subtasks only; empty for a fresh start
+	// AfterTasksFinish makes a subtask at the end of its input wait for the checkpoint that covers its output.
+	AfterTasksFinish bool
+	Restore          ID             // the checkpoint the state comes from, 0 for a fresh start
+	States           []SubtaskState // of this node's subtasks only; empty for a fresh start
 }
 
 // CancelAttempt makes a node stop all it runs of the job up to and including Attempt and forget it.
@@ -78,6 +80,22 @@ type NotifyAborted struct {
 	LatestCompleted ID // 0 for none
 }
 
+// MarkChunks opens a sweep of the node's chunks. The node answers with ChunksMarked, and notes for every chunk that
+// it is asked to keep from now on that this came after the mark.
+type MarkChunks struct {
+	Term  Term
+	Sweep uint64 // numbers the leader's sweeps
+}
+
+// DeleteChunks makes a node delete chunks that no checkpoint names. It refuses those that it was asked to keep, or
+// to keep again, after the mark: a checkpoint that the leader did not know of when it drew up the list may name them
+// (I5). The node answers with ChunksDeleted.
+type DeleteChunks struct {
+	Term   Term
+	Sweep  uint64 // of the mark; of a mark that the node does not remember it deletes nothing
+	Chunks []ChunkID
+}
+
 func (m Leading) LeaderTerm() Term        { return m.Term }
 func (m PlanJob) LeaderTerm() Term        { return m.Term }
 func (m Deploy) LeaderTerm() Term         { return m.Term }
@@ -85,6 +103,8 @@ func (m CancelAttempt) LeaderTerm() Term  { return m.Term }
 func (m Trigger) LeaderTerm() Term        { return m.Term }
 func (m NotifyComplete) LeaderTerm() Term { return m.Term }
 func (m NotifyAborted) LeaderTerm() Term  { return m.Term }
+func (m MarkChunks) LeaderTerm() Term     { return m.Term }
+func (m DeleteChunks) LeaderTerm() Term   { return m.Term }
 
 func (Leading) toNode()        {}
 func (PlanJob) toNode()        {}
@@ -93,6 +113,8 @@ func (CancelAttempt) toNode()  {}
 func (Trigger) toNode()        {}
 func (NotifyComplete) toNode() {}
 func (NotifyAborted) toNode()  {}
+func (MarkChunks) toNode()     {}
+func (DeleteChunks) toNode()   {}
 
 func (m Leading) String() string { return fmt.Sprintf("leading(term %d, %s)", m.Term, m.Leader) }
 func (m PlanJob) String() string { return fmt.Sprintf("plan(%s, request %d)", m.Program, m.Request) }
@@ -110,6 +132,11 @@ func (m NotifyComplete) String() string {
 }
 func (m NotifyAborted) String() string {
 	return fmt.Sprintf("notify-aborted(job %s, attempt %d, checkpoint %d)", m.Job, m.Attempt, m.Checkpoint)
+}
+
+func (m MarkChunks) String() string { return fmt.Sprintf("mark-chunks(sweep %d)", m.Sweep) }
+func (m DeleteChunks) String() string {
+	return fmt.Sprintf("delete-chunks(sweep %d, %d chunks)", m.Sweep, len(m.Chunks))
 }
 
 // FromNode is a message from a node to the leader.
@@ -215,14 +242,6 @@ type StatusChange struct {
 	Report  SubtaskReport
 }
 
-// AckTimings are the phases of one subtask's part in a checkpoint.
-type AckTimings struct {
-	StartDelayMillis int64 // from the trigger's timestamp to the first barrier
-	AlignmentMillis  int64 // from the first barrier to the last
-	SyncMillis       int64 // of the capture, with processing stopped
-	AsyncMillis      int64 // of serializing, storing and replicating
-}
-
 // Ack says that a subtask's snapshot is durable on as many replicas as the store's policy says (I9).
 // The node keeps it until it hears the checkpoint's outcome, and re-sends it to a new leader.
 type Ack struct {
@@ -230,7 +249,7 @@ type Ack struct {
 	Attempt    Attempt
 	Checkpoint ID
 	State      SubtaskState
-	Timings    AckTimings
+	Metrics    Metrics
 }
 
 // AckBatch carries the acks of several subtasks of one node.
@@ -245,13 +264,48 @@ type Decline struct {
 	Checkpoint ID
 	Subtask    SubtaskID
 	Reason     Reason
+	Phase      Phase // in which the subtask gave up, 0 when it had not begun
 	Message    string
 }
 
-func (Hello) fromNode()        {}
-func (Heartbeat) fromNode()    {}
-func (JobPlanned) fromNode()   {}
-func (Report) fromNode()       {}
-func (StatusChange) fromNode() {}
-func (AckBatch) fromNode()     {}
-func (Decline) fromNode()      {}
+// Progress says how far subtasks have come with a pending checkpoint that they have not acknowledged. A node sends
+// it for checkpoints that take long, and for those subtasks whose phase has changed since it last did; it is soft
+// state that nothing but people depend on.
+type Progress struct {
+	Job        JobID
+	Attempt    Attempt
+	Checkpoint ID
+	Subtasks   []SubtaskProgress
+}
+
+// SubtaskProgress is how far one subtask has come.
+type SubtaskProgress struct {
+	Subtask SubtaskID
+	Phase   Phase
+	// Metrics of the phases that are over.
+	Metrics Metrics
+}
+
+// ChunksMarked answers MarkChunks.
+type ChunksMarked struct {
+	Sweep uint64
+}
+
+// ChunksDeleted answers DeleteChunks.
+type ChunksDeleted struct {
+	Sweep   uint64
+	Deleted int    // chunks that are gone now
+	Refused int    // chunks that were asked for again since the mark
+	Error   string // empty on success; then all that was not refused is gone
+}
+
+func (Hello) fromNode()         {}
+func (Heartbeat) fromNode()     {}
+func (JobPlanned) fromNode()    {}
+func (Report) fromNode()        {}
+func (StatusChange) fromNode()  {}
+func (AckBatch) fromNode()      {}
+func (Decline) fromNode()       {}
+func (Progress) fromNode()      {}
+func (ChunksMarked) fromNode()  {}
+func (ChunksDeleted) fromNode() {}

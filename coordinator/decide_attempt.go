@@ -38,79 +38,6 @@ func (d *decision) delayed(j *fsm.Job) bool {
 	return left > 0 && left <= j.Restart.Delay
 }
 
-// restorePoint returns the checkpoint that the next attempt starts from, nil for a fresh start.
-func restorePoint(j *fsm.Job) *fsm.Completed { return latestCompleted(j) }
-
-// restoredFrom returns the log entry that the current attempt was started from, nil for a fresh start.
-func restoredFrom(j *fsm.Job) *fsm.Completed {
-	for i := range j.Completed {
-		if j.Completed[i].ID == j.RestoredFrom {
-			return &j.Completed[i]
-		}
-	}
-	return nil
-}
-
-// prepareRestore reports whether the manifest of c is at hand (a fresh start needs none), and asks for it
-// where it is not.
-func (d *decision) prepareRestore(j *fsm.Job, c *fsm.Completed) bool {
-	if c == nil {
-		return true
-	}
-	r := &d.view.jobs[j.ID].restore
-	switch {
-	case r.id == c.ID && r.manifest != nil:
-		return true
-	case r.id == c.ID && r.loading:
-		return false
-	case r.id == c.ID && r.err != "" && d.now.Sub(r.failedAt) < d.view.Timing.LoadRetry:
-		return false
-	}
-	d.do(LoadManifest{Job: j.ID, Checkpoint: c.ID, Manifest: c.Manifest})
-	return false
-}
-
-// deploy sends their share of the current attempt to the assigned nodes that do not have it.
-func (d *decision) deploy(j *fsm.Job) {
-	var missing []checkpoint.NodeRef
-	for _, ref := range j.Assignment.Nodes {
-		n := d.view.nodes[ref.ID]
-		if d.view.assigneeState(ref, d.now) == nodeAlive && !n.holds[attemptKey{j.ID, j.Attempt}] {
-			missing = append(missing, ref)
-		}
-	}
-	if len(missing) == 0 || !d.prepareRestore(j, restoredFrom(j)) {
-		return
-	}
-	for _, ref := range missing {
-		d.send(ref.ID, checkpoint.Deploy{
-			Term: d.view.Term, Job: j.ID, Attempt: j.Attempt, Program: j.Program, Params: j.Params,
-			Topology: j.Topology, Assignment: j.Assignment, Mode: j.Config.Mode,
-			Restore: j.RestoredFrom, States: d.statesFor(j, ref.ID),
-		})
-	}
-}
-
-// statesFor returns the restored state of a node's subtasks. The parallelism is that of the manifest: a
-// job is restored in the shape in which it was submitted.
-func (d *decision) statesFor(j *fsm.Job, id checkpoint.NodeID) []checkpoint.SubtaskState {
-	if j.RestoredFrom == 0 {
-		return nil
-	}
-	subtasks := j.Topology.Subtasks()
-	here := make(map[checkpoint.SubtaskID]bool)
-	for _, ordinal := range j.Assignment.Ordinals(id) {
-		here[subtasks[ordinal]] = true
-	}
-	var states []checkpoint.SubtaskState
-	for _, s := range d.view.jobs[j.ID].restore.manifest.Subtasks {
-		if here[s.Subtask] {
-			states = append(states, s)
-		}
-	}
-	return states
-}
-
 // endAttempt ends the current attempt when it has finished or cannot go on, and reports whether it did.
 func (d *decision) endAttempt(j *fsm.Job) bool {
 	if d.allFinished(j) {
@@ -136,7 +63,7 @@ func (d *decision) failAttempt(j *fsm.Job, cause string) {
 	restart, ok := nextRestart(j, d.at)
 	if !ok {
 		d.failJob(j, fmt.Sprintf("%s (attempt %d; the restart strategy allows %d restarts)",
-			cause, j.Attempt, j.Config.RestartMaxAttempts))
+			cause, j.Attempt, j.Config.Restart.MaxAttempts))
 		return
 	}
 	d.do(Propose{fsm.FailAttempt{
@@ -229,21 +156,4 @@ func (d *decision) tooManyFailedCheckpoints(j *fsm.Job) string {
 	}
 	return fmt.Sprintf("%d consecutive checkpoints failed, tolerable are %d; the last: %s",
 		j.ConsecutiveFailures, j.Config.TolerableFailures, last)
-}
-
-// nextRestart is the exponential-delay strategy: each failure in a row multiplies the delay, a long
-// enough run without one resets it. It reports false when no restart is left.
-func nextRestart(j *fsm.Job, at checkpoint.Timestamp) (fsm.Restart, bool) {
-	c, r := j.Config, j.Restart
-	if c.RestartMaxAttempts > 0 && r.Count >= c.RestartMaxAttempts {
-		return fsm.Restart{}, false
-	}
-	ranFor := int64(at - j.AttemptStartedAt)
-	delay := c.RestartInitial.Milliseconds()
-	if r.Delay > 0 && ranFor < c.RestartResetAfter.Milliseconds() {
-		delay = min(int64(float64(r.Delay)*c.RestartMultiplier), c.RestartMax.Milliseconds())
-	}
-	return fsm.Restart{
-		Count: r.Count + 1, Delay: delay, NextAt: at + checkpoint.Timestamp(delay), LastFailureAt: at,
-	}, true
 }

@@ -197,7 +197,7 @@ func TestRestartDelayGrowsAndIsReset(t *testing.T) {
 	if delays[0] != 1000 || delays[1] != 1500 || delays[2] != 2250 || delays[11] != 60_000 {
 		t.Fatalf("delays %v", delays)
 	}
-	r, _ := nextRestart(j, checkpoint.Timestamp(j.Config.RestartResetAfter.Milliseconds()))
+	r, _ := nextRestart(j, checkpoint.Timestamp(j.Config.Restart.ResetBackoffThreshold.Milliseconds()))
 	if r.Delay != 1000 || r.Count != 13 {
 		t.Fatalf("after a long run: %+v", r)
 	}
@@ -205,7 +205,7 @@ func TestRestartDelayGrowsAndIsReset(t *testing.T) {
 
 func TestU5_RestartsAreBoundedWhenToldSo(t *testing.T) {
 	c := testConfig()
-	c.RestartMaxAttempts = 1
+	c.Restart.MaxAttempts = 1
 	w := running(t, c)
 	w.fail(sub("count", 0), checkpoint.Failure{Message: "boom"})
 	w.run()

@@ -35,7 +35,7 @@ func (d *decision) pending(j *fsm.Job, s *jobView, f fsm.Pending) {
 	case p != nil && !p.manifest.ID.IsZero():
 		d.do(Propose{fsm.CompleteCheckpoint{
 			Job: j.ID, Attempt: f.Attempt, Checkpoint: f.ID, Manifest: p.manifest,
-			StateSize: p.content.StateSize(), NumSubtasks: len(p.acks), Term: d.view.Term, At: d.at,
+			Sizes: fsm.Sizes{State: p.content.StateSize()}, NumSubtasks: len(p.acks), Term: d.view.Term, At: d.at,
 		}})
 	case d.now.Sub(time.UnixMilli(int64(f.TriggeredAt))) > j.Config.Timeout:
 		d.abort(j, f, p, checkpoint.ReasonExpired, fmt.Sprintf("not acknowledged within %s by %s",

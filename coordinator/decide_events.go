@@ -182,7 +182,7 @@ func (v *View) OnDecline(id checkpoint.NodeID, d checkpoint.Decline) bool {
 		return false
 	}
 	s := v.job(j)
-	if d.Reason == checkpoint.ReasonTaskFinished && s.subtasks[ordinal].status == checkpoint.SubtaskFinished {
+	if d.Reason == checkpoint.ReasonTaskClosing && s.subtasks[ordinal].status == checkpoint.SubtaskFinished {
 		return false
 	}
 	p := s.pendingOf(d.Checkpoint)

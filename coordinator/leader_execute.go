@@ -162,7 +162,7 @@ func (l *leader) logCommand(c fsm.Command, r fsm.Result) {
 	case fsm.BeginCheckpoint:
 		l.log.Debug("checkpoint begun", "job", c.Job, "checkpoint", r.Checkpoint)
 	case fsm.CompleteCheckpoint:
-		l.log.Debug("checkpoint completed", "job", c.Job, "checkpoint", c.Checkpoint, "bytes", c.StateSize)
+		l.log.Debug("checkpoint completed", "job", c.Job, "checkpoint", c.Checkpoint, "bytes", c.Sizes.State)
 	case fsm.AbortCheckpoint:
 		l.log.Warn("checkpoint failed", "job", c.Job, "checkpoint", c.Checkpoint, "reason", c.Reason, "cause", c.Message)
 	}

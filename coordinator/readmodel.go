@@ -51,7 +51,7 @@ func fillStatus(status *api.Status, v *View, replicas int, now time.Time) {
 func jobSummary(j *fsm.Job) api.JobSummary {
 	s := api.JobSummary{
 		ID: j.ID.String(), Name: j.Name, State: j.Status.String(), Attempt: uint32(j.Attempt), Restarts: j.Restart.Count,
-		Checkpoints: api.CheckpointSummary{
+		Checkpoints: api.JobCheckpoints{
 			InProgress: len(j.Pending), Completed: j.Counters.Completed, Failed: j.Counters.Failed,
 		},
 	}
@@ -176,7 +176,7 @@ func outcomeModel(o fsm.Outcome) api.Checkpoint {
 		ID: uint64(o.ID), Status: "completed", Kind: o.Kind.String(), Attempt: uint32(o.Attempt),
 		BeganTerm: uint64(o.BeganTerm), EndedTerm: uint64(o.Term),
 		TriggerTimestamp: int64(o.TriggeredAt), EndToEndDurationMillis: int64(o.EndedAt - o.TriggeredAt),
-		StateSize: o.StateSize, NumSubtasks: o.NumSubtasks, NumAcknowledgedSubtasks: o.NumAcknowledged,
+		StateSize: o.Sizes.State, NumSubtasks: o.NumSubtasks, NumAcknowledgedSubtasks: o.NumAcknowledged,
 	}
 	if o.Status == fsm.OutcomeFailed {
 		c.Status, c.FailureMessage = "failed", o.Reason.String()+": "+o.Message
@@ -224,8 +224,8 @@ func subtaskModels(j *fsm.Job, s *jobView, p *pendingView) []api.SubtaskCheckpoi
 		}
 		if ack := p.acks[ordinal]; ack != nil {
 			m.StateSize = ack.State.Size()
-			m.StartDelayMillis, m.AlignmentMillis = ack.Timings.StartDelayMillis, ack.Timings.AlignmentMillis
-			m.SyncMillis, m.AsyncMillis = ack.Timings.SyncMillis, ack.Timings.AsyncMillis
+			m.StartDelayMillis, m.AlignmentMillis = ack.Metrics.StartDelayMillis, ack.Metrics.AlignmentMillis
+			m.SyncMillis, m.AsyncMillis = ack.Metrics.SyncMillis, ack.Metrics.AsyncMillis
 		}
 		list = append(list, m)
 	}

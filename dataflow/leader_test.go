@@ -102,7 +102,7 @@ func (l *leader) handle(e any) (goesOn bool) {
 		}
 	case checkpoint.Decline:
 		l.counts.declined++
-		if e.Reason == checkpoint.ReasonTaskFinished {
+		if e.Reason == checkpoint.ReasonTaskClosing {
 			return true
 		}
 		l.abort(e.Checkpoint)

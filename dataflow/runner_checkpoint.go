@@ -65,7 +65,7 @@ func (r *runner) snapshot(b checkpoint.Barrier) error {
 		return r.chain.blame(fmt.Errorf("checkpoint %d: %w", b.ID, err))
 	}
 	s.captured = r.task.clock()
-	s.timings = checkpoint.AckTimings{
+	s.metrics = checkpoint.Metrics{
 		StartDelayMillis: max(0, begun.UnixMilli()-int64(b.Timestamp)),
 		AlignmentMillis:  millisBetween(begun, aligned),
 		SyncMillis:       millisBetween(aligned, s.captured),

@@ -14,7 +14,7 @@ import (
 type snapshot struct {
 	barrier   checkpoint.Barrier
 	endOfData bool
-	timings   checkpoint.AckTimings
+	metrics   checkpoint.Metrics
 	captured  time.Time // when the synchronous part was over
 	parts     []part
 }

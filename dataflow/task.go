@@ -197,7 +197,7 @@ func (t *Task) declineEnded(id checkpoint.ID) {
 		Reason: checkpoint.ReasonTaskFailure, Message: "the task has ended",
 	}
 	if t.finished.Load() {
-		d.Reason, d.Message = checkpoint.ReasonTaskFinished, "the task has finished"
+		d.Reason, d.Message = checkpoint.ReasonTaskClosing, "the task has finished"
 	}
 	t.deps.OnDecline(d)
 }

@@ -37,7 +37,7 @@ func TestEndOfInput(t *testing.T) {
 		t.Errorf("final state %+v", r.Final)
 	}
 	a.tasks[readTask].Trigger(barrier(3))
-	if d := await(t, a, func(checkpoint.Decline) bool { return true }); d.Reason != checkpoint.ReasonTaskFinished || d.Checkpoint != 3 {
+	if d := await(t, a, func(checkpoint.Decline) bool { return true }); d.Reason != checkpoint.ReasonTaskClosing || d.Checkpoint != 3 {
 		t.Errorf("a trigger after the end: %+v", d)
 	}
 	a.tasks[writeTask].Trigger(barrier(3))

@@ -47,7 +47,7 @@ func (u *uploads) start(ctx context.Context, s *snapshot) {
 func (u *uploads) run(ctx context.Context, s *snapshot) {
 	t, id := u.task, s.barrier.ID
 	state, err := u.store(ctx, s)
-	s.timings.AsyncMillis = t.clock().Sub(s.captured).Milliseconds()
+	s.metrics.AsyncMillis = t.clock().Sub(s.captured).Milliseconds()
 	if !u.finished(ctx, state, id, err) {
 		return // nobody waits for it any more
 	}
@@ -58,7 +58,7 @@ func (u *uploads) run(ctx context.Context, s *snapshot) {
 		})
 		return
 	}
-	t.deps.OnAck(checkpoint.Ack{Job: t.spec.Job, Attempt: t.spec.Attempt, Checkpoint: id, State: state, Timings: s.timings})
+	t.deps.OnAck(checkpoint.Ack{Job: t.spec.Job, Attempt: t.spec.Attempt, Checkpoint: id, State: state, Metrics: s.metrics})
 }
 
 // store uploads the snapshot. A panic in a user's codec fails the task: the checkpoint must not look like

@@ -133,21 +133,24 @@ func configToPB(c checkpoint.Config) *fsmpb.Config {
 		Interval: int64(c.Interval), MinPause: int64(c.MinPause), Timeout: int64(c.Timeout),
 		MaxConcurrent: int64(c.MaxConcurrent), TolerableFailures: int64(c.TolerableFailures), Mode: uint32(c.Mode),
 		Retain: int64(c.Retain), RetainOnCancel: c.RetainOnCancel,
-		RestartInitial: int64(c.RestartInitial), RestartMax: int64(c.RestartMax),
-		RestartMultiplier: c.RestartMultiplier, RestartResetAfter: int64(c.RestartResetAfter),
-		RestartMaxAttempts: int64(c.RestartMaxAttempts),
+		RestartInitial: int64(c.Restart.InitialBackoff), RestartMax: int64(c.Restart.MaxBackoff),
+		RestartMultiplier: c.Restart.BackoffMultiplier, RestartResetAfter: int64(c.Restart.ResetBackoffThreshold),
+		RestartMaxAttempts: int64(c.Restart.MaxAttempts),
 	}
 }
 
 func (d *decoding) config(pb *fsmpb.Config) checkpoint.Config {
+	c := checkpoint.DefaultConfig()
+	restart := c.Restart
+	restart.InitialBackoff, restart.MaxBackoff = time.Duration(pb.GetRestartInitial()), time.Duration(pb.GetRestartMax())
+	restart.BackoffMultiplier, restart.ResetBackoffThreshold = pb.GetRestartMultiplier(), time.Duration(pb.GetRestartResetAfter())
+	restart.MaxAttempts = int(pb.GetRestartMaxAttempts())
 	return checkpoint.Config{
 		Interval: time.Duration(pb.GetInterval()), MinPause: time.Duration(pb.GetMinPause()),
 		Timeout: time.Duration(pb.GetTimeout()), MaxConcurrent: int(pb.GetMaxConcurrent()),
 		TolerableFailures: int(pb.GetTolerableFailures()), Mode: checkpoint.Mode(d.enum(pb.GetMode())),
 		Retain: int(pb.GetRetain()), RetainOnCancel: pb.GetRetainOnCancel(),
-		RestartInitial: time.Duration(pb.GetRestartInitial()), RestartMax: time.Duration(pb.GetRestartMax()),
-		RestartMultiplier: pb.GetRestartMultiplier(), RestartResetAfter: time.Duration(pb.GetRestartResetAfter()),
-		RestartMaxAttempts: int(pb.GetRestartMaxAttempts()),
+		Alignment: c.Alignment, AlignmentTimeout: c.AlignmentTimeout, AfterTasksFinish: true, Restart: restart,
 	}
 }
 

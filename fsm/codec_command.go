@@ -173,7 +173,7 @@ func (d *decoding) beginCheckpoint(pb *fsmpb.BeginCheckpoint) BeginCheckpoint {
 func completeToPB(c CompleteCheckpoint) *fsmpb.CompleteCheckpoint {
 	return &fsmpb.CompleteCheckpoint{
 		Job: c.Job[:], Attempt: uint32(c.Attempt), Checkpoint: uint64(c.Checkpoint),
-		Manifest: checkpoint.ChunkRefToPB(c.Manifest), StateSize: c.StateSize, NumSubtasks: int64(c.NumSubtasks),
+		Manifest: checkpoint.ChunkRefToPB(c.Manifest), StateSize: c.Sizes.State, NumSubtasks: int64(c.NumSubtasks),
 		Term: uint64(c.Term), At: int64(c.At),
 	}
 }
@@ -181,7 +181,7 @@ func completeToPB(c CompleteCheckpoint) *fsmpb.CompleteCheckpoint {
 func (d *decoding) complete(pb *fsmpb.CompleteCheckpoint) CompleteCheckpoint {
 	return CompleteCheckpoint{
 		Job: d.job(pb.GetJob()), Attempt: checkpoint.Attempt(pb.GetAttempt()), Checkpoint: checkpoint.ID(pb.GetCheckpoint()),
-		Manifest: d.chunk(pb.GetManifest()), StateSize: pb.GetStateSize(), NumSubtasks: int(pb.GetNumSubtasks()),
+		Manifest: d.chunk(pb.GetManifest()), Sizes: Sizes{State: pb.GetStateSize()}, NumSubtasks: int(pb.GetNumSubtasks()),
 		Term: checkpoint.Term(pb.GetTerm()), At: checkpoint.Timestamp(pb.GetAt()),
 	}
 }

@@ -136,7 +136,7 @@ func (d *decoding) completed(pb *fsmpb.Completed) Completed {
 func outcomeToPB(o Outcome) *fsmpb.Outcome {
 	return &fsmpb.Outcome{
 		Id: uint64(o.ID), Attempt: uint32(o.Attempt), Kind: uint32(o.Kind), Status: uint32(o.Status),
-		TriggeredAt: int64(o.TriggeredAt), EndedAt: int64(o.EndedAt), StateSize: o.StateSize,
+		TriggeredAt: int64(o.TriggeredAt), EndedAt: int64(o.EndedAt), StateSize: o.Sizes.State,
 		NumSubtasks: int64(o.NumSubtasks), NumAcknowledged: int64(o.NumAcknowledged), Reason: uint32(o.Reason),
 		Message: []byte(o.Message), Term: uint64(o.Term), BeganTerm: uint64(o.BeganTerm),
 	}
@@ -146,7 +146,7 @@ func (d *decoding) outcome(pb *fsmpb.Outcome) Outcome {
 	return Outcome{
 		ID: checkpoint.ID(pb.GetId()), Attempt: checkpoint.Attempt(pb.GetAttempt()), Kind: checkpoint.Kind(d.enum(pb.GetKind())),
 		Status: OutcomeStatus(d.enum(pb.GetStatus())), TriggeredAt: checkpoint.Timestamp(pb.GetTriggeredAt()),
-		EndedAt: checkpoint.Timestamp(pb.GetEndedAt()), StateSize: pb.GetStateSize(), NumSubtasks: int(pb.GetNumSubtasks()),
+		EndedAt: checkpoint.Timestamp(pb.GetEndedAt()), Sizes: Sizes{State: pb.GetStateSize()}, NumSubtasks: int(pb.GetNumSubtasks()),
 		NumAcknowledged: int(pb.GetNumAcknowledged()), Reason: checkpoint.Reason(d.enum(pb.GetReason())),
 		Message: string(pb.GetMessage()), Term: checkpoint.Term(pb.GetTerm()), BeganTerm: checkpoint.Term(pb.GetBeganTerm()),
 	}

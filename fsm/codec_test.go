@@ -24,8 +24,8 @@ func sampleCommands() []Command {
 	restart := Restart{Count: 2, Delay: 1500, NextAt: 1_700_000_002_000, LastFailureAt: 1_700_000_000_500}
 	config := checkpoint.Config{
 		Interval: 10 * time.Second, MinPause: time.Second, Timeout: 10 * time.Minute, MaxConcurrent: 2, TolerableFailures: 3,
-		Mode: checkpoint.AtLeastOnce, Retain: 5, RetainOnCancel: true, RestartInitial: time.Second, RestartMax: time.Minute,
-		RestartMultiplier: 1.5, RestartResetAfter: time.Hour, RestartMaxAttempts: 7,
+		Mode: checkpoint.AtLeastOnce, Retain: 5, RetainOnCancel: true, Alignment: checkpoint.AlignmentAdaptive, AlignmentTimeout: 10 * time.Second, AfterTasksFinish: true,
+		Restart: checkpoint.DefaultRestartConfig(),
 	}
 	return []Command{
 		SubmitJob{
@@ -38,7 +38,7 @@ func sampleCommands() []Command {
 		EndJob{Job: job, Status: JobFailed, Failure: "no such path", Term: 9, At: 1_700_000_000_004},
 		BeginCheckpoint{Job: job, Attempt: 4, Kind: checkpoint.KindSavepoint, Term: 9, At: 1_700_000_000_005},
 		CompleteCheckpoint{
-			Job: job, Attempt: 4, Checkpoint: 18, Manifest: manifest(18), StateSize: 1 << 40, NumSubtasks: 3, Term: 9, At: 1_700_000_000_006,
+			Job: job, Attempt: 4, Checkpoint: 18, Manifest: manifest(18), Sizes: Sizes{State: 1 << 40}, NumSubtasks: 3, Term: 9, At: 1_700_000_000_006,
 		},
 		AbortCheckpoint{
 			Job: job, Attempt: 4, Checkpoint: 19, Reason: checkpoint.ReasonExpired, Message: "count[1]", NumAcknowledged: 2,

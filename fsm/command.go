@@ -8,6 +8,11 @@ type Command interface{ command() }
 
 // SubmitJob adds a job. It is rejected with ErrJobExists when a job of that ID exists, and with
 // ErrNameTaken when a job of that name has not ended.
+//
+// With a Source that is claimed, the source leaves its owner's log or savepoints and becomes the first entry of the
+// new job's log. That is rejected with ErrWrongStatus when it is a checkpoint of a job that has not ended, and with
+// ErrInUse when another job still depends on it. A source whose job is known but which that job neither retains nor
+// holds as a savepoint is rejected with ErrUnknownCheckpoint; one of a job that is not known here (imported) is not.
 type SubmitJob struct {
 	Job      checkpoint.JobID
 	Name     string
@@ -15,12 +20,22 @@ type SubmitJob struct {
 	Params   map[string]string
 	Topology checkpoint.Topology
 	Config   checkpoint.Config
+	Source   Source
 	At       checkpoint.Timestamp
 }
 
+// ConfigureJob changes the configuration of a job that has not ended. Config is the whole of it; it must be valid
+// (ErrInvalid) and differ from the present one only where Config.Mutable allows (ErrInvalid). Log entries beyond a
+// lower Config.Retain move to the discard list; Result.Subsumed names them.
+type ConfigureJob struct {
+	Job    checkpoint.JobID
+	Config checkpoint.Config
+	At     checkpoint.Timestamp
+}
+
 // StartAttempt assigns the next attempt of a job that is created or restarting. Attempt must be the
-// current one plus 1 (ErrStaleAttempt otherwise), RestoreFrom must be in the completed log or 0
-// (ErrUnknownCheckpoint otherwise).
+// current one plus 1 (ErrStaleAttempt otherwise). RestoreFrom must be in the completed log, or the job's Source while
+// that log is empty, or 0 (ErrUnknownCheckpoint otherwise).
 type StartAttempt struct {
 	Job         checkpoint.JobID
 	Attempt     checkpoint.Attempt
@@ -67,6 +82,8 @@ type BeginCheckpoint struct {
 	Job     checkpoint.JobID
 	Attempt checkpoint.Attempt
 	Kind    checkpoint.Kind
+	Stop    checkpoint.Stop // savepoints only
+	Manual  bool            // a user asked for it
 	Term    checkpoint.Term
 	At      checkpoint.Timestamp
 }
@@ -74,14 +91,15 @@ type BeginCheckpoint struct {
 // CompleteCheckpoint decides a pending checkpoint as completed (I2: rejected with ErrNotPending when it
 // has an outcome or never began). In the same step every older pending checkpoint is aborted as subsumed,
 // and log entries beyond Config.Retain move to the discard list. A savepoint that completes does neither, and
-// does not enter the log; one that is pending is not subsumed.
+// enters Savepoints instead of the log; one that is pending is not subsumed.
 type CompleteCheckpoint struct {
 	Job         checkpoint.JobID
 	Attempt     checkpoint.Attempt
 	Checkpoint  checkpoint.ID
 	Manifest    checkpoint.ChunkRef
-	StateSize   int64
+	Sizes       Sizes
 	NumSubtasks int
+	Detail      Detail
 	Term        checkpoint.Term
 	At          checkpoint.Timestamp
 }
@@ -94,6 +112,8 @@ type AbortCheckpoint struct {
 	Reason          checkpoint.Reason
 	Message         string
 	NumAcknowledged int
+	Sizes           Sizes // of what was acknowledged
+	Detail          Detail
 	Term            checkpoint.Term
 	At              checkpoint.Timestamp
 }
@@ -105,7 +125,18 @@ type FinishDiscards struct {
 	Checkpoints []checkpoint.ID
 }
 
+// DisposeSavepoint gives up a savepoint: it moves to the discard list. It is rejected with ErrUnknownCheckpoint when
+// the job has no such savepoint, and with ErrInUse while a job that was submitted from it has not completed a
+// checkpoint of its own. The job may have ended.
+type DisposeSavepoint struct {
+	Job       checkpoint.JobID
+	Savepoint checkpoint.ID
+	At        checkpoint.Timestamp
+}
+
 func (SubmitJob) command()          {}
+func (ConfigureJob) command()       {}
+func (DisposeSavepoint) command()   {}
 func (StartAttempt) command()       {}
 func (FailAttempt) command()        {}
 func (CancelJob) command()          {}

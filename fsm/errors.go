@@ -23,6 +23,8 @@ var (
 	ErrStaleAttempt = errors.New("stale attempt")
 	// ErrUnknownCheckpoint says that the checkpoint is not in the completed-checkpoint log.
 	ErrUnknownCheckpoint = errors.New("unknown checkpoint")
+	// ErrInUse says that a job depends on the checkpoint or savepoint.
+	ErrInUse = errors.New("in use")
 	// ErrNotPending says that the checkpoint never began or has its outcome already (I2).
 	ErrNotPending = errors.New("checkpoint is not pending")
 )

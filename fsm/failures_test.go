@@ -23,7 +23,7 @@ func TestF1_OnlyFailuresThatCountExceedTheTolerance(t *testing.T) {
 	s.running(1, tolerate(2))
 	s.failed(1, checkpoint.ReasonDeclined)
 	s.failed(1, checkpoint.ReasonDeclined)
-	s.failed(1, checkpoint.ReasonTaskFinished)
+	s.failed(1, checkpoint.ReasonTaskClosing)
 	s.wantFailures(1, 2, "declined, declined, ignored")
 	s.failed(1, checkpoint.ReasonDeclined)
 	s.wantFailures(1, 3, "declined once more")
@@ -109,7 +109,7 @@ func TestF3_TheSameIDIsCountedOnce(t *testing.T) {
 func TestWhichFailuresCount(t *testing.T) {
 	counts := map[checkpoint.Reason]int{
 		checkpoint.ReasonDeclined: 1, checkpoint.ReasonExpired: 1, checkpoint.ReasonFinalizeFailure: 1,
-		checkpoint.ReasonSubsumed: 0, checkpoint.ReasonTaskFailure: 0, checkpoint.ReasonTaskFinished: 0,
+		checkpoint.ReasonSubsumed: 0, checkpoint.ReasonTaskFailure: 0, checkpoint.ReasonTaskClosing: 0,
 		checkpoint.ReasonCoordinatorShutdown: 0,
 	}
 	for reason, want := range counts {

@@ -108,7 +108,7 @@ func (s *script) begin(n byte, kind checkpoint.Kind) checkpoint.ID {
 
 func (s *script) complete(n byte, id checkpoint.ID) CompleteCheckpoint {
 	return CompleteCheckpoint{
-		Job: jobID(n), Attempt: s.job(n).Attempt, Checkpoint: id, Manifest: manifest(id), StateSize: 4096,
+		Job: jobID(n), Attempt: s.job(n).Attempt, Checkpoint: id, Manifest: manifest(id), Sizes: Sizes{State: 4096},
 		NumSubtasks: 3, Term: 3, At: s.at,
 	}
 }

@@ -55,7 +55,7 @@ func commandOf(t *rapid.T, s *State, at checkpoint.Timestamp) Command {
 		kind := rapid.SampledFrom([]checkpoint.Kind{1, 1, 1, 2, 3}).Draw(t, "kind")
 		return BeginCheckpoint{Job: id, Attempt: attempt, Kind: kind, Term: term, At: at}
 	case "complete":
-		return CompleteCheckpoint{Job: id, Attempt: attempt, Checkpoint: one, Manifest: manifest(one), StateSize: 1, NumSubtasks: 3, Term: term, At: at}
+		return CompleteCheckpoint{Job: id, Attempt: attempt, Checkpoint: one, Manifest: manifest(one), Sizes: Sizes{State: 1}, NumSubtasks: 3, Term: term, At: at}
 	case "abort":
 		reason := checkpoint.Reason(rapid.ByteRange(0, 7).Draw(t, "reason"))
 		return AbortCheckpoint{Job: id, Attempt: attempt, Checkpoint: one, Reason: reason, Message: "m", Term: term, At: at}

@@ -75,27 +75,55 @@ type Job struct {
 	Attempt          checkpoint.Attempt // the current or, while restarting, the last attempt; 0 before the first
 	Assignment       checkpoint.Assignment
 	AttemptStartedAt checkpoint.Timestamp
-	// RestoredFrom is the checkpoint that the current attempt started from, 0 for none.
+	// Source is what the job was submitted to start from; its Manifest is zero for a fresh start.
+	Source Source
+	// RestoredFrom is the checkpoint that the current attempt started from, 0 for none: one of Completed, or
+	// Source.Checkpoint while the job has completed none of its own.
 	RestoredFrom checkpoint.ID
 	Restart      Restart
 
+	// FirstID is where the counter started: 0, or the checkpoint that the job was submitted from (L1).
+	FirstID checkpoint.ID
 	// LastID is the checkpoint ID counter: the last ID handed out. It only grows (I1).
 	LastID checkpoint.ID
 	// Pending holds the checkpoints that have begun and have no outcome, ascending by ID. All of them
 	// belong to the current attempt.
 	Pending []Pending
 	// Completed is the completed-checkpoint log, ascending by ID, at most Config.Retain entries while the
-	// job runs.
+	// job runs. A claimed savepoint or checkpoint of another job is its first entry until it is subsumed.
 	Completed []Completed
-	// Discards holds the completed checkpoints that left the log and whose chunks nobody has deleted yet,
-	// in the order in which they left it.
+	// Savepoints holds the completed savepoints that nobody has disposed of, ascending by ID. They belong to the
+	// user: nothing that happens to the job removes one.
+	Savepoints []Completed
+	// Discards holds the completed checkpoints that left the log, and the savepoints that were disposed of, whose
+	// chunks nobody has deleted yet, in the order in which they left.
 	Discards []Discard
-	Counters Counters
+	// LastSuccess is the largest ID that completed, checkpoint or savepoint, 0 for none.
+	LastSuccess checkpoint.ID
+	Counters    Counters
+	Summary     Summary
 	// ConsecutiveFailures counts failed checkpoints since the last success, by Reason.Counts.
 	ConsecutiveFailures int
 	// History holds the last MaxHistory checkpoints with an outcome, in the order of their outcomes.
 	History []Outcome
 }
+
+// Source is a completed checkpoint or savepoint that a job is submitted from.
+type Source struct {
+	Job        checkpoint.JobID // that took it; it may be unknown here
+	Checkpoint checkpoint.ID
+	Kind       checkpoint.Kind
+	Manifest   checkpoint.ChunkRef
+	// Claim makes the new job its owner: it enters the new job's log and is discarded when it is subsumed.
+	// Otherwise it stays whose it is; it may not be discarded before the new job has completed a checkpoint of
+	// its own, and that one is Full.
+	Claim bool
+	// AllowNonRestoredState lets state go unused whose operator the new graph does not have.
+	AllowNonRestoredState bool
+}
+
+// IsZero reports whether there is nothing to start from.
+func (s Source) IsZero() bool { return s.Manifest.ID.IsZero() }
 
 // MaxHistory bounds Job.History.
 const MaxHistory = 100
@@ -104,8 +132,11 @@ const MaxHistory = 100
 type Restart struct {
 	Count         int                  // restarts so far
 	Delay         int64                // the last delay in milliseconds, 0 before the first failure
+	SinceReset    int                  // exponential delay: restarts since the delay was last reset
 	NextAt        checkpoint.Timestamp // while restarting: when the next attempt may start
 	LastFailureAt checkpoint.Timestamp
+	// Failures are the times of the failures that failure rate still counts, ascending.
+	Failures []checkpoint.Timestamp
 }
 
 // Pending is a checkpoint that has begun.
@@ -115,9 +146,12 @@ type Pending struct {
 	Kind        checkpoint.Kind
 	TriggeredAt checkpoint.Timestamp
 	BeganTerm   checkpoint.Term // of the leader that began it
+	Stop        checkpoint.Stop // of a savepoint that the job ends with
+	Full        bool            // shares no chunk with an earlier checkpoint
+	Manual      bool            // a user asked for it
 }
 
-// Completed is an entry of the completed-checkpoint log.
+// Completed is an entry of the completed-checkpoint log, or a savepoint.
 type Completed struct {
 	ID          checkpoint.ID
 	Attempt     checkpoint.Attempt
@@ -127,6 +161,7 @@ type Completed struct {
 	Manifest    checkpoint.ChunkRef
 	StateSize   int64
 	NumSubtasks int
+	Stop        checkpoint.Stop
 }
 
 // Discard is a completed checkpoint whose chunks are no longer needed by the log.
@@ -160,11 +195,33 @@ type Outcome struct {
 	Status          OutcomeStatus
 	TriggeredAt     checkpoint.Timestamp
 	EndedAt         checkpoint.Timestamp
-	StateSize       int64
+	Stop            checkpoint.Stop
+	Sizes           Sizes
 	NumSubtasks     int
 	NumAcknowledged int
 	Reason          checkpoint.Reason // when failed
 	Message         string            // when failed: subtask, node, phase, cause
-	Term            checkpoint.Term   // of the leader that proposed the outcome
-	BeganTerm       checkpoint.Term   // of the leader that began the checkpoint
+	// Detail is the per-subtask breakdown.
+	Detail    Detail
+	Term      checkpoint.Term // of the leader that proposed the outcome
+	BeganTerm checkpoint.Term // of the leader that began the checkpoint
 }
+
+// Sizes are what a checkpoint measured, summed over its subtasks; AlignmentMillis is that of the slowest.
+type Sizes struct {
+	State           int64 // bytes that the checkpoint names
+	Checkpointed    int64 // bytes newly stored for it
+	AlignmentMillis int64
+	Processed       int64 // bytes of records processed during alignment
+	Persisted       int64 // bytes of records in flight that it holds
+}
+
+// Detail is where the per-subtask breakdown of a checkpoint is: inline, as checkpoint.EncodeDetail writes it, when
+// it is at most MaxInlineDetail bytes; else a chunk of the state store; or nowhere.
+type Detail struct {
+	Inline []byte
+	Chunk  checkpoint.ChunkRef
+}
+
+// MaxInlineDetail bounds Detail.Inline, so that a checkpoint's entries in the log stay small whatever the parallelism.
+const MaxInlineDetail = 1024

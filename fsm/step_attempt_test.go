@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 
@@ -79,7 +80,7 @@ func TestFailAttempt(t *testing.T) {
 	if !slices.Equal(result.Aborted, []checkpoint.ID{first, second}) || len(j.Pending) != 0 {
 		t.Errorf("aborted %v, pending %v", result.Aborted, j.Pending)
 	}
-	if j.Status != JobRestarting || j.Failure != c.Cause || j.Restart != c.Restart || j.Attempt != 1 {
+	if j.Status != JobRestarting || j.Failure != c.Cause || !reflect.DeepEqual(j.Restart, c.Restart) || j.Attempt != 1 {
 		t.Errorf("job %+v", j)
 	}
 	for _, o := range j.History {

@@ -38,9 +38,9 @@ func (s *State) pending(job checkpoint.JobID, attempt checkpoint.Attempt, id che
 }
 
 func (s *State) completeCheckpoint(c CompleteCheckpoint) (Result, error) {
-	if c.Manifest.ID.IsZero() || c.Manifest.Size < 0 || c.StateSize < 0 || c.NumSubtasks < 0 {
+	if c.Manifest.ID.IsZero() || c.Manifest.Size < 0 || c.Sizes.State < 0 || c.NumSubtasks < 0 {
 		return Result{}, fmt.Errorf("%w: job %s: checkpoint %d: manifest %s of %d bytes, state of %d bytes, %d subtasks",
-			ErrInvalid, c.Job, c.Checkpoint, c.Manifest.ID, c.Manifest.Size, c.StateSize, c.NumSubtasks)
+			ErrInvalid, c.Job, c.Checkpoint, c.Manifest.ID, c.Manifest.Size, c.Sizes.State, c.NumSubtasks)
 	}
 	j, p, err := s.pending(c.Job, c.Attempt, c.Checkpoint)
 	if err != nil {
@@ -54,12 +54,12 @@ func (s *State) completeCheckpoint(c CompleteCheckpoint) (Result, error) {
 		j.ConsecutiveFailures = 0
 	}
 	o := p.outcome(OutcomeCompleted, c.Term, c.At)
-	o.StateSize, o.NumSubtasks, o.NumAcknowledged = c.StateSize, c.NumSubtasks, c.NumSubtasks
+	o.Sizes, o.NumSubtasks, o.NumAcknowledged = c.Sizes, c.NumSubtasks, c.NumSubtasks
 	j.decide(o)
 	if p.Kind == checkpoint.KindCheckpoint {
 		result.Subsumed = j.retain(Completed{
 			ID: p.ID, Attempt: p.Attempt, Kind: p.Kind, TriggeredAt: p.TriggeredAt, CompletedAt: c.At,
-			Manifest: c.Manifest, StateSize: c.StateSize, NumSubtasks: c.NumSubtasks,
+			Manifest: c.Manifest, StateSize: c.Sizes.State, NumSubtasks: c.NumSubtasks,
 		})
 	}
 	s.put(j)

@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 
@@ -59,9 +60,9 @@ func TestCompleteCheckpoint(t *testing.T) {
 	}
 	wantOutcome := Outcome{
 		ID: id, Attempt: 1, Kind: checkpoint.KindCheckpoint, Status: OutcomeCompleted, TriggeredAt: began,
-		EndedAt: c.At, StateSize: 4096, NumSubtasks: 3, NumAcknowledged: 3, Term: 3, BeganTerm: 2,
+		EndedAt: c.At, Sizes: Sizes{State: 4096}, NumSubtasks: 3, NumAcknowledged: 3, Term: 3, BeganTerm: 2,
 	}
-	if len(j.History) != 1 || j.History[0] != wantOutcome {
+	if len(j.History) != 1 || !reflect.DeepEqual(j.History[0], wantOutcome) {
 		t.Errorf("history %+v, want %+v", j.History, wantOutcome)
 	}
 	if len(j.Pending) != 0 || j.Counters != (Counters{Completed: 1}) {
@@ -75,7 +76,7 @@ func TestCompleteCheckpointRejections(t *testing.T) {
 	id := s.begin(1, checkpoint.KindCheckpoint)
 	for _, change := range []func(*CompleteCheckpoint){
 		func(c *CompleteCheckpoint) { c.Manifest.ID = checkpoint.ChunkID{} },
-		func(c *CompleteCheckpoint) { c.StateSize = -1 },
+		func(c *CompleteCheckpoint) { c.Sizes.State = -1 },
 		func(c *CompleteCheckpoint) { c.NumSubtasks = -1 },
 	} {
 		c := s.complete(1, id)
@@ -104,7 +105,7 @@ func TestAbortCheckpoint(t *testing.T) {
 		NumSubtasks: 3, NumAcknowledged: 2, Reason: checkpoint.ReasonExpired, Message: c.Message, Term: 3, BeganTerm: 2,
 	}
 	j := s.job(1)
-	if len(j.History) != 1 || j.History[0] != want {
+	if len(j.History) != 1 || !reflect.DeepEqual(j.History[0], want) {
 		t.Errorf("history %+v, want %+v", j.History, want)
 	}
 	if _, ok := j.LatestCompleted(); ok || len(j.Pending) != 0 || j.Counters != (Counters{Failed: 1}) {

@@ -29,7 +29,7 @@ func jobSummaryFromPB(pb *transportpb.JobSummary) api.JobSummary {
 	c := pb.GetCheckpoints()
 	return api.JobSummary{
 		ID: pb.GetId(), Name: pb.GetName(), State: pb.GetState(), Attempt: pb.GetAttempt(), Restarts: int(pb.GetRestarts()),
-		Checkpoints: api.CheckpointSummary{
+		Checkpoints: api.JobCheckpoints{
 			LastCompletedID: c.GetLastCompletedId(), LastCompletedAt: c.GetLastCompletedAt(),
 			InProgress: int(c.GetInProgress()), Completed: c.GetCompleted(), Failed: c.GetFailed(),
 		},

@@ -186,7 +186,7 @@ func drawReport(t *rapid.T) checkpoint.SubtaskReport {
 func drawAck(t *rapid.T) checkpoint.Ack {
 	return checkpoint.Ack{
 		Job: drawJob(t), Attempt: drawAttempt(t), Checkpoint: drawID(t), State: drawState(t),
-		Timings: rapid.Make[checkpoint.AckTimings]().Draw(t, "timings"),
+		Metrics: rapid.Make[checkpoint.Metrics]().Draw(t, "metrics"),
 	}
 }
 

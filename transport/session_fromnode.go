@@ -84,8 +84,8 @@ func ackToPB(a checkpoint.Ack) *transportpb.Ack {
 		Job: a.Job[:], Attempt: uint32(a.Attempt), Checkpoint: uint64(a.Checkpoint),
 		State: checkpoint.SubtaskStateToPB(a.State),
 		Timings: &transportpb.AckTimings{
-			StartDelayMillis: a.Timings.StartDelayMillis, AlignmentMillis: a.Timings.AlignmentMillis,
-			SyncMillis: a.Timings.SyncMillis, AsyncMillis: a.Timings.AsyncMillis,
+			StartDelayMillis: a.Metrics.StartDelayMillis, AlignmentMillis: a.Metrics.AlignmentMillis,
+			SyncMillis: a.Metrics.SyncMillis, AsyncMillis: a.Metrics.AsyncMillis,
 		},
 	}
 }
@@ -172,7 +172,7 @@ func (d *decoder) ack(pb *transportpb.Ack) checkpoint.Ack {
 	return checkpoint.Ack{
 		Job: d.job(pb.GetJob()), Attempt: checkpoint.Attempt(pb.GetAttempt()), Checkpoint: checkpoint.ID(pb.GetCheckpoint()),
 		State: d.state(pb.GetState()),
-		Timings: checkpoint.AckTimings{
+		Metrics: checkpoint.Metrics{
 			StartDelayMillis: t.GetStartDelayMillis(), AlignmentMillis: t.GetAlignmentMillis(),
 			SyncMillis: t.GetSyncMillis(), AsyncMillis: t.GetAsyncMillis(),
 		},

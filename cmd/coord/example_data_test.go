@@ -68,7 +68,7 @@ func exampleJob() api.JobDetail {
 		Job: api.Job{
 			JobSummary: api.JobSummary{
 				ID: exampleJobID, Name: "wordcount", State: "RUNNING", Attempt: 2, Restarts: 1,
-				Checkpoints: api.CheckpointSummary{
+				Checkpoints: api.JobCheckpoints{
 					LastCompletedID: 41, LastCompletedAt: ago(900 * time.Millisecond), InProgress: 1, Completed: 39, Failed: 2,
 				},
 			},

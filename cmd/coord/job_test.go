@@ -25,10 +25,10 @@ func TestSubmitSendsWhatWasTyped(t *testing.T) {
 			},
 		},
 		{
-			"wc --interval 500ms --set restart.max_attempts=1",
+			"wc --interval 500ms --set restart.exponential_delay.max_attempts=1",
 			api.SubmitJobRequest{
 				Program: "wc", Params: map[string]string{},
-				Config: map[string]string{"checkpointing.interval": "500ms", "restart.max_attempts": "1"},
+				Config: map[string]string{"checkpointing.interval": "500ms", "restart.exponential_delay.max_attempts": "1"},
 			},
 		},
 		{

@@ -81,7 +81,7 @@ func writeJobSummaries(w io.Writer, now time.Time, jobs []api.JobSummary) error 
 }
 
 // lastCompleted names the last completed checkpoint and says when it completed.
-func lastCompleted(now time.Time, c api.CheckpointSummary) string {
+func lastCompleted(now time.Time, c api.JobCheckpoints) string {
 	if c.LastCompletedID == 0 {
 		return "none"
 	}

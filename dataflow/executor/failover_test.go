@@ -66,7 +66,7 @@ func TestTriggerThatCannotBeObeyedIsDeclined(t *testing.T) {
 			}
 			reasons[d.Subtask] = d.Reason
 		}
-		if len(got) != 2 || reasons[read0] != checkpoint.ReasonTaskFinished || reasons[elsewhere] != checkpoint.ReasonDeclined {
+		if len(got) != 2 || reasons[read0] != checkpoint.ReasonTaskClosing || reasons[elsewhere] != checkpoint.ReasonDeclined {
 			t.Errorf("declined %d times, %v", len(got), reasons)
 		}
 	})

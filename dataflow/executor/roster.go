@@ -62,7 +62,7 @@ func (r *roster) refusal(s checkpoint.SubtaskID) (reason checkpoint.Reason, mess
 	case !known:
 		return checkpoint.ReasonDeclined, fmt.Sprintf("%s is not on this node", s), true
 	case report.Status == checkpoint.SubtaskFinished:
-		return checkpoint.ReasonTaskFinished, fmt.Sprintf("%s has finished", s), true
+		return checkpoint.ReasonTaskClosing, fmt.Sprintf("%s has finished", s), true
 	case ended(report.Status):
 		return checkpoint.ReasonTaskFailure, fmt.Sprintf("%s is %s", s, report.Status), true
 	}

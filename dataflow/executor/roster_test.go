@@ -54,7 +54,7 @@ func TestRosterRefusals(t *testing.T) {
 	r.update(status(2, checkpoint.SubtaskFailed))
 	r.update(status(3, checkpoint.SubtaskFinishing))
 	for index, want := range map[int]checkpoint.Reason{
-		0: 0, 1: checkpoint.ReasonTaskFinished, 2: checkpoint.ReasonTaskFailure, 3: 0, 9: checkpoint.ReasonDeclined,
+		0: 0, 1: checkpoint.ReasonTaskClosing, 2: checkpoint.ReasonTaskFailure, 3: 0, 9: checkpoint.ReasonDeclined,
 	} {
 		reason, message, refused := r.refusal(sub(index))
 		if reason != want || refused != (want != 0) || refused != (message != "") {

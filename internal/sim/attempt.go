@@ -140,7 +140,7 @@ func (a *attempt) trigger(m checkpoint.Trigger) {
 		case t == nil:
 			a.n.w.violate(harness, "%s was triggered on %s, where it is not", s, a.n.ref.ID)
 		case t.last.Status == checkpoint.SubtaskFinished:
-			t.decline(m.Barrier.ID, checkpoint.ReasonTaskFinished)
+			t.decline(m.Barrier.ID, checkpoint.ReasonTaskClosing)
 		case t.ended() || a.ending:
 			t.decline(m.Barrier.ID, checkpoint.ReasonTaskFailure)
 		case !a.started:

@@ -67,7 +67,7 @@ func randomJob(rng *rand.Rand, between func(low, high time.Duration) time.Durati
 	c.MaxConcurrent = 1 + rng.IntN(3)
 	c.TolerableFailures = []int{0, 3, 1000}[rng.IntN(3)]
 	c.Retain = 1 + rng.IntN(3)
-	c.RestartInitial, c.RestartMax = 50*time.Millisecond, 400*time.Millisecond
+	c.Restart.InitialBackoff, c.Restart.MaxBackoff = 50*time.Millisecond, 400*time.Millisecond
 	job := Job{Topology: Topologies[rng.IntN(len(Topologies))], Config: c, SubmitAt: between(0, faulty/4)}
 	if rng.IntN(3) > 0 {
 		job.Limit = between(200*time.Millisecond, 4*time.Second)

@@ -14,7 +14,7 @@ import (
 func quiet() Config {
 	c := checkpoint.DefaultConfig()
 	c.Interval, c.Timeout = 300*time.Millisecond, 20*time.Second
-	c.RestartInitial = 100 * time.Millisecond
+	c.Restart.InitialBackoff = 100 * time.Millisecond
 	return Config{
 		Seed: 1, Coordinators: 3, Slots: []int{1, 1, 1}, Timing: timing(), OrphanTimeout: time.Minute,
 		Jobs: []Job{{Topology: Topologies[2], Config: c}},

@@ -70,7 +70,7 @@ func TestI6_ZombiesAreRefused(t *testing.T) {
 func zombies(t *testing.T, seed uint64, m Mutation) *Failure {
 	cfg := quiet()
 	cfg.Seed, cfg.Mutation = seed, m
-	cfg.Jobs[0].Config.RestartInitial = 10 * time.Millisecond
+	cfg.Jobs[0].Config.Restart.InitialBackoff = 10 * time.Millisecond
 	s := newScript(t, cfg)
 	s.await("a checkpoint", func() bool { return s.job() != nil && s.job().Counters.Completed > 0 })
 	zombie := s.hostOf(s.job().Assignment.Node(0).ID)
