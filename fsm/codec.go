@@ -5,7 +5,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -31,7 +30,10 @@ func checkVersion(what string, version, current int) error {
 
 // decoding converts protobuf values to ours. It remembers the first value that is out of range, so that a
 // conversion is one expression and the error is looked at once, at its end.
-type decoding struct{ err error }
+type decoding struct {
+	version int // of the bytes: commands and snapshots changed what they share in the same version
+	err     error
+}
 
 func (d *decoding) fail(format string, args ...any) {
 	if d.err == nil {
@@ -128,32 +130,6 @@ func (d *decoding) topology(pb *fsmpb.Topology) checkpoint.Topology {
 	}
 }
 
-func configToPB(c checkpoint.Config) *fsmpb.Config {
-	return &fsmpb.Config{
-		Interval: int64(c.Interval), MinPause: int64(c.MinPause), Timeout: int64(c.Timeout),
-		MaxConcurrent: int64(c.MaxConcurrent), TolerableFailures: int64(c.TolerableFailures), Mode: uint32(c.Mode),
-		Retain: int64(c.Retain), RetainOnCancel: c.RetainOnCancel,
-		RestartInitial: int64(c.Restart.InitialBackoff), RestartMax: int64(c.Restart.MaxBackoff),
-		RestartMultiplier: c.Restart.BackoffMultiplier, RestartResetAfter: int64(c.Restart.ResetBackoffThreshold),
-		RestartMaxAttempts: int64(c.Restart.MaxAttempts),
-	}
-}
-
-func (d *decoding) config(pb *fsmpb.Config) checkpoint.Config {
-	c := checkpoint.DefaultConfig()
-	restart := c.Restart
-	restart.InitialBackoff, restart.MaxBackoff = time.Duration(pb.GetRestartInitial()), time.Duration(pb.GetRestartMax())
-	restart.BackoffMultiplier, restart.ResetBackoffThreshold = pb.GetRestartMultiplier(), time.Duration(pb.GetRestartResetAfter())
-	restart.MaxAttempts = int(pb.GetRestartMaxAttempts())
-	return checkpoint.Config{
-		Interval: time.Duration(pb.GetInterval()), MinPause: time.Duration(pb.GetMinPause()),
-		Timeout: time.Duration(pb.GetTimeout()), MaxConcurrent: int(pb.GetMaxConcurrent()),
-		TolerableFailures: int(pb.GetTolerableFailures()), Mode: checkpoint.Mode(d.enum(pb.GetMode())),
-		Retain: int(pb.GetRetain()), RetainOnCancel: pb.GetRetainOnCancel(),
-		Alignment: c.Alignment, AlignmentTimeout: c.AlignmentTimeout, AfterTasksFinish: true, Restart: restart,
-	}
-}
-
 func assignmentToPB(a checkpoint.Assignment) *fsmpb.Assignment {
 	return &fsmpb.Assignment{
 		Nodes: each(a.Nodes, func(n checkpoint.NodeRef) *fsmpb.NodeRef {
@@ -175,15 +151,55 @@ func (d *decoding) assignment(pb *fsmpb.Assignment) checkpoint.Assignment {
 	}
 }
 
-func restartToPB(r Restart) *fsmpb.Restart {
-	return &fsmpb.Restart{
-		Count: int64(r.Count), Delay: r.Delay, NextAt: int64(r.NextAt), LastFailureAt: int64(r.LastFailureAt),
+func sizesToPB(z Sizes) *fsmpb.Sizes {
+	return &fsmpb.Sizes{
+		Checkpointed: z.Checkpointed, AlignmentMillis: z.AlignmentMillis, Processed: z.Processed, Persisted: z.Persisted,
 	}
 }
 
-func (d *decoding) restart(pb *fsmpb.Restart) Restart {
-	return Restart{
-		Count: int(pb.GetCount()), Delay: pb.GetDelay(), NextAt: checkpoint.Timestamp(pb.GetNextAt()),
-		LastFailureAt: checkpoint.Timestamp(pb.GetLastFailureAt()),
+func sizesFromPB(state int64, pb *fsmpb.Sizes) Sizes {
+	return Sizes{
+		State: state, Checkpointed: pb.GetCheckpointed(), AlignmentMillis: pb.GetAlignmentMillis(),
+		Processed: pb.GetProcessed(), Persisted: pb.GetPersisted(),
+	}
+}
+
+func detailToPB(x Detail) *fsmpb.Detail {
+	pb := &fsmpb.Detail{Inline: x.Inline}
+	if x.Chunk != (checkpoint.ChunkRef{}) {
+		pb.Chunk = checkpoint.ChunkRefToPB(x.Chunk)
+	}
+	return pb
+}
+
+func (d *decoding) detail(pb *fsmpb.Detail) Detail {
+	var x Detail
+	if len(pb.GetInline()) > 0 {
+		x.Inline = pb.GetInline()
+	}
+	if pb.GetChunk() != nil {
+		x.Chunk = d.chunk(pb.GetChunk())
+	}
+	return x
+}
+
+// sourceToPB returns nil for a fresh start.
+func sourceToPB(c Source) *fsmpb.Source {
+	if c == (Source{}) {
+		return nil
+	}
+	return &fsmpb.Source{
+		Job: c.Job[:], Checkpoint: uint64(c.Checkpoint), Kind: uint32(c.Kind), Manifest: checkpoint.ChunkRefToPB(c.Manifest),
+		Claim: c.Claim, AllowNonRestoredState: c.AllowNonRestoredState,
+	}
+}
+
+func (d *decoding) source(pb *fsmpb.Source) Source {
+	if pb == nil {
+		return Source{}
+	}
+	return Source{
+		Job: d.job(pb.GetJob()), Checkpoint: checkpoint.ID(pb.GetCheckpoint()), Kind: checkpoint.Kind(d.enum(pb.GetKind())),
+		Manifest: d.chunk(pb.GetManifest()), Claim: pb.GetClaim(), AllowNonRestoredState: pb.GetAllowNonRestoredState(),
 	}
 }

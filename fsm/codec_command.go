@@ -12,9 +12,12 @@ import (
 // commandVersion is the format of commands that this build writes: the first byte of an entry, before the
 // protobuf message. It rises whenever an older build would misunderstand a command, be it its form or what
 // Step does with it.
-const commandVersion = 1
+//
+// Version 2 added sources, savepoints that are kept, sizes, details, and the whole of the configuration.
+const commandVersion = 2
 
-// EncodeCommand returns the persisted form of c, to be proposed to Raft. Equal commands give equal bytes.
+// EncodeCommand returns the persisted form of c, to be proposed to Raft. Equal commands give equal bytes; failure texts
+// are cut as Step would cut them.
 // The error says that the type of c is none of this package's commands.
 func EncodeCommand(c Command) ([]byte, error) {
 	pb, err := commandToPB(c)
@@ -41,7 +44,7 @@ func DecodeCommand(b []byte) (Command, error) {
 	if err := proto.Unmarshal(b[1:], &pb); err != nil {
 		return nil, fmt.Errorf("command: %w: %w", ErrCorrupt, err)
 	}
-	var d decoding
+	d := decoding{version: int(b[0])}
 	c := d.command(&pb)
 	if d.err != nil {
 		return nil, fmt.Errorf("command %T: %w", pb.GetCommand(), d.err)
@@ -54,6 +57,10 @@ func commandToPB(c Command) (*fsmpb.Command, error) {
 	switch c := c.(type) {
 	case SubmitJob:
 		pb.Command = &fsmpb.Command_SubmitJob{SubmitJob: submitJobToPB(c)}
+	case ConfigureJob:
+		pb.Command = &fsmpb.Command_ConfigureJob{ConfigureJob: &fsmpb.ConfigureJob{
+			Job: c.Job[:], Config: configToPB(c.Config), At: int64(c.At),
+		}}
 	case StartAttempt:
 		pb.Command = &fsmpb.Command_StartAttempt{StartAttempt: startAttemptToPB(c)}
 	case FailAttempt:
@@ -64,11 +71,12 @@ func commandToPB(c Command) (*fsmpb.Command, error) {
 		}}
 	case EndJob:
 		pb.Command = &fsmpb.Command_EndJob{EndJob: &fsmpb.EndJob{
-			Job: c.Job[:], Status: uint32(c.Status), Failure: []byte(c.Failure), Term: uint64(c.Term), At: int64(c.At),
+			Job: c.Job[:], Status: uint32(c.Status), Failure: []byte(clip(c.Failure)), Term: uint64(c.Term), At: int64(c.At),
 		}}
 	case BeginCheckpoint:
 		pb.Command = &fsmpb.Command_BeginCheckpoint{BeginCheckpoint: &fsmpb.BeginCheckpoint{
 			Job: c.Job[:], Attempt: uint32(c.Attempt), Kind: uint32(c.Kind), Term: uint64(c.Term), At: int64(c.At),
+			Stop: uint32(c.Stop), Manual: c.Manual,
 		}}
 	case CompleteCheckpoint:
 		pb.Command = &fsmpb.Command_CompleteCheckpoint{CompleteCheckpoint: completeToPB(c)}
@@ -77,6 +85,10 @@ func commandToPB(c Command) (*fsmpb.Command, error) {
 	case FinishDiscards:
 		pb.Command = &fsmpb.Command_FinishDiscards{FinishDiscards: &fsmpb.FinishDiscards{
 			Job: c.Job[:], Checkpoints: each(c.Checkpoints, func(id checkpoint.ID) uint64 { return uint64(id) }),
+		}}
+	case DisposeSavepoint:
+		pb.Command = &fsmpb.Command_DisposeSavepoint{DisposeSavepoint: &fsmpb.DisposeSavepoint{
+			Job: c.Job[:], Savepoint: uint64(c.Savepoint), At: int64(c.At),
 		}}
 	default:
 		return nil, fmt.Errorf("%w: unknown type %T", ErrInvalid, c)
@@ -88,6 +100,9 @@ func (d *decoding) command(pb *fsmpb.Command) Command {
 	switch pb := pb.GetCommand().(type) {
 	case *fsmpb.Command_SubmitJob:
 		return d.submitJob(pb.SubmitJob)
+	case *fsmpb.Command_ConfigureJob:
+		c := pb.ConfigureJob
+		return ConfigureJob{Job: d.job(c.GetJob()), Config: d.config(c.GetConfig()), At: checkpoint.Timestamp(c.GetAt())}
 	case *fsmpb.Command_StartAttempt:
 		return d.startAttempt(pb.StartAttempt)
 	case *fsmpb.Command_FailAttempt:
@@ -108,6 +123,11 @@ func (d *decoding) command(pb *fsmpb.Command) Command {
 		return FinishDiscards{
 			Job: d.job(c.GetJob()), Checkpoints: each(c.GetCheckpoints(), func(id uint64) checkpoint.ID { return checkpoint.ID(id) }),
 		}
+	case *fsmpb.Command_DisposeSavepoint:
+		c := pb.DisposeSavepoint
+		return DisposeSavepoint{
+			Job: d.job(c.GetJob()), Savepoint: checkpoint.ID(c.GetSavepoint()), At: checkpoint.Timestamp(c.GetAt()),
+		}
 	}
 	d.fail("it has no known content")
 	return nil
@@ -116,7 +136,7 @@ func (d *decoding) command(pb *fsmpb.Command) Command {
 func submitJobToPB(c SubmitJob) *fsmpb.SubmitJob {
 	return &fsmpb.SubmitJob{
 		Job: c.Job[:], Name: []byte(c.Name), Program: []byte(c.Program), Params: paramsToPB(c.Params),
-		Topology: topologyToPB(c.Topology), Config: configToPB(c.Config), At: int64(c.At),
+		Topology: topologyToPB(c.Topology), Config: configToPB(c.Config), Source: sourceToPB(c.Source), At: int64(c.At),
 	}
 }
 
@@ -124,7 +144,7 @@ func (d *decoding) submitJob(pb *fsmpb.SubmitJob) SubmitJob {
 	return SubmitJob{
 		Job: d.job(pb.GetJob()), Name: string(pb.GetName()), Program: string(pb.GetProgram()),
 		Params: d.params(pb.GetParams()), Topology: d.topology(pb.GetTopology()), Config: d.config(pb.GetConfig()),
-		At: checkpoint.Timestamp(pb.GetAt()),
+		Source: d.source(pb.GetSource()), At: checkpoint.Timestamp(pb.GetAt()),
 	}
 }
 
@@ -144,7 +164,7 @@ func (d *decoding) startAttempt(pb *fsmpb.StartAttempt) StartAttempt {
 
 func failAttemptToPB(c FailAttempt) *fsmpb.FailAttempt {
 	return &fsmpb.FailAttempt{
-		Job: c.Job[:], Attempt: uint32(c.Attempt), Cause: []byte(c.Cause), Restart: restartToPB(c.Restart),
+		Job: c.Job[:], Attempt: uint32(c.Attempt), Cause: []byte(clip(c.Cause)), Restart: restartToPB(c.Restart),
 		Term: uint64(c.Term), At: int64(c.At),
 	}
 }
@@ -166,6 +186,7 @@ func (d *decoding) endJob(pb *fsmpb.EndJob) EndJob {
 func (d *decoding) beginCheckpoint(pb *fsmpb.BeginCheckpoint) BeginCheckpoint {
 	return BeginCheckpoint{
 		Job: d.job(pb.GetJob()), Attempt: checkpoint.Attempt(pb.GetAttempt()), Kind: checkpoint.Kind(d.enum(pb.GetKind())),
+		Stop: checkpoint.Stop(d.enum(pb.GetStop())), Manual: pb.GetManual(),
 		Term: checkpoint.Term(pb.GetTerm()), At: checkpoint.Timestamp(pb.GetAt()),
 	}
 }
@@ -174,14 +195,15 @@ func completeToPB(c CompleteCheckpoint) *fsmpb.CompleteCheckpoint {
 	return &fsmpb.CompleteCheckpoint{
 		Job: c.Job[:], Attempt: uint32(c.Attempt), Checkpoint: uint64(c.Checkpoint),
 		Manifest: checkpoint.ChunkRefToPB(c.Manifest), StateSize: c.Sizes.State, NumSubtasks: int64(c.NumSubtasks),
-		Term: uint64(c.Term), At: int64(c.At),
+		Sizes: sizesToPB(c.Sizes), Detail: detailToPB(c.Detail), Term: uint64(c.Term), At: int64(c.At),
 	}
 }
 
 func (d *decoding) complete(pb *fsmpb.CompleteCheckpoint) CompleteCheckpoint {
 	return CompleteCheckpoint{
 		Job: d.job(pb.GetJob()), Attempt: checkpoint.Attempt(pb.GetAttempt()), Checkpoint: checkpoint.ID(pb.GetCheckpoint()),
-		Manifest: d.chunk(pb.GetManifest()), Sizes: Sizes{State: pb.GetStateSize()}, NumSubtasks: int(pb.GetNumSubtasks()),
+		Manifest: d.chunk(pb.GetManifest()), Sizes: sizesFromPB(pb.GetStateSize(), pb.GetSizes()),
+		NumSubtasks: int(pb.GetNumSubtasks()), Detail: d.detail(pb.GetDetail()),
 		Term: checkpoint.Term(pb.GetTerm()), At: checkpoint.Timestamp(pb.GetAt()),
 	}
 }
@@ -189,7 +211,8 @@ func (d *decoding) complete(pb *fsmpb.CompleteCheckpoint) CompleteCheckpoint {
 func abortToPB(c AbortCheckpoint) *fsmpb.AbortCheckpoint {
 	return &fsmpb.AbortCheckpoint{
 		Job: c.Job[:], Attempt: uint32(c.Attempt), Checkpoint: uint64(c.Checkpoint), Reason: uint32(c.Reason),
-		Message: []byte(c.Message), NumAcknowledged: int64(c.NumAcknowledged), Term: uint64(c.Term), At: int64(c.At),
+		Message: []byte(clip(c.Message)), NumAcknowledged: int64(c.NumAcknowledged), Term: uint64(c.Term), At: int64(c.At),
+		StateSize: c.Sizes.State, Sizes: sizesToPB(c.Sizes), Detail: detailToPB(c.Detail),
 	}
 }
 
@@ -197,7 +220,7 @@ func (d *decoding) abort(pb *fsmpb.AbortCheckpoint) AbortCheckpoint {
 	return AbortCheckpoint{
 		Job: d.job(pb.GetJob()), Attempt: checkpoint.Attempt(pb.GetAttempt()), Checkpoint: checkpoint.ID(pb.GetCheckpoint()),
 		Reason: checkpoint.Reason(d.enum(pb.GetReason())), Message: string(pb.GetMessage()),
-		NumAcknowledged: int(pb.GetNumAcknowledged()), Term: checkpoint.Term(pb.GetTerm()),
-		At: checkpoint.Timestamp(pb.GetAt()),
+		NumAcknowledged: int(pb.GetNumAcknowledged()), Sizes: sizesFromPB(pb.GetStateSize(), pb.GetSizes()),
+		Detail: d.detail(pb.GetDetail()), Term: checkpoint.Term(pb.GetTerm()), At: checkpoint.Timestamp(pb.GetAt()),
 	}
 }

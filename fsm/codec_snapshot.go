@@ -11,10 +11,11 @@ import (
 )
 
 // A snapshot starts with four bytes of magic and two of version (big-endian), so that a foreign or newer
-// file is refused with a clear error instead of being half understood.
+// file is refused with a clear error instead of being half understood. Version 2 added sources, savepoints, summaries,
+// sizes, details, and the whole of the configuration.
 const (
 	snapshotMagic   = "CRNF"
-	snapshotVersion = 1
+	snapshotVersion = 2
 	snapshotHeader  = len(snapshotMagic) + 2
 )
 
@@ -46,7 +47,7 @@ func DecodeSnapshot(b []byte) (*State, error) {
 	}
 	s := NewState()
 	s.LastIndex = pb.GetLastIndex()
-	var d decoding
+	d := decoding{version: int(version)}
 	for _, pbj := range pb.GetJobs() {
 		j := d.jobState(pbj)
 		if s.Jobs[j.ID] != nil {
@@ -78,11 +79,13 @@ func jobToPB(j *Job) *fsmpb.Job {
 			Completed: j.Counters.Completed, Failed: j.Counters.Failed, Restored: j.Counters.Restored,
 		},
 		ConsecutiveFailures: int64(j.ConsecutiveFailures), History: each(j.History, outcomeToPB),
+		Source: sourceToPB(j.Source), FirstId: uint64(j.FirstID), Savepoints: each(j.Savepoints, completedToPB),
+		LastSuccess: uint64(j.LastSuccess), Summary: summaryToPB(j.Summary),
 	}
 }
 
 func (d *decoding) jobState(pb *fsmpb.Job) *Job {
-	return &Job{
+	j := &Job{
 		ID: d.job(pb.GetId()), Name: string(pb.GetName()), Program: string(pb.GetProgram()),
 		Params: d.params(pb.GetParams()), Topology: d.topology(pb.GetTopology()), Config: d.config(pb.GetConfig()),
 		SubmittedAt: checkpoint.Timestamp(pb.GetSubmittedAt()), Status: JobStatus(d.enum(pb.GetStatus())),
@@ -100,54 +103,23 @@ func (d *decoding) jobState(pb *fsmpb.Job) *Job {
 			Restored: pb.GetCounters().GetRestored(),
 		},
 		ConsecutiveFailures: int(pb.GetConsecutiveFailures()), History: each(pb.GetHistory(), d.outcome),
+		Source: d.source(pb.GetSource()), FirstID: checkpoint.ID(pb.GetFirstId()), Savepoints: each(pb.GetSavepoints(), d.completed),
+		LastSuccess: checkpoint.ID(pb.GetLastSuccess()), Summary: d.summary(pb.GetSummary()),
 	}
+	if d.version < 2 {
+		j.LastSuccess = j.successOf1()
+	}
+	return j
 }
 
-func pendingToPB(p Pending) *fsmpb.Pending {
-	return &fsmpb.Pending{
-		Id: uint64(p.ID), Attempt: uint32(p.Attempt), Kind: uint32(p.Kind), TriggeredAt: int64(p.TriggeredAt),
-		BeganTerm: uint64(p.BeganTerm),
+// successOf1 returns what version 1 did not store: the last success, as far as the log and the history tell.
+func (j *Job) successOf1() checkpoint.ID {
+	latest, _ := j.LatestCompleted()
+	last := latest.ID
+	for _, o := range j.History {
+		if o.Status == OutcomeCompleted {
+			last = max(last, o.ID)
+		}
 	}
-}
-
-func (d *decoding) pending(pb *fsmpb.Pending) Pending {
-	return Pending{
-		ID: checkpoint.ID(pb.GetId()), Attempt: checkpoint.Attempt(pb.GetAttempt()), Kind: checkpoint.Kind(d.enum(pb.GetKind())),
-		TriggeredAt: checkpoint.Timestamp(pb.GetTriggeredAt()), BeganTerm: checkpoint.Term(pb.GetBeganTerm()),
-	}
-}
-
-func completedToPB(c Completed) *fsmpb.Completed {
-	return &fsmpb.Completed{
-		Id: uint64(c.ID), Attempt: uint32(c.Attempt), Kind: uint32(c.Kind), TriggeredAt: int64(c.TriggeredAt),
-		CompletedAt: int64(c.CompletedAt), Manifest: checkpoint.ChunkRefToPB(c.Manifest), StateSize: c.StateSize,
-		NumSubtasks: int64(c.NumSubtasks),
-	}
-}
-
-func (d *decoding) completed(pb *fsmpb.Completed) Completed {
-	return Completed{
-		ID: checkpoint.ID(pb.GetId()), Attempt: checkpoint.Attempt(pb.GetAttempt()), Kind: checkpoint.Kind(d.enum(pb.GetKind())),
-		TriggeredAt: checkpoint.Timestamp(pb.GetTriggeredAt()), CompletedAt: checkpoint.Timestamp(pb.GetCompletedAt()),
-		Manifest: d.chunk(pb.GetManifest()), StateSize: pb.GetStateSize(), NumSubtasks: int(pb.GetNumSubtasks()),
-	}
-}
-
-func outcomeToPB(o Outcome) *fsmpb.Outcome {
-	return &fsmpb.Outcome{
-		Id: uint64(o.ID), Attempt: uint32(o.Attempt), Kind: uint32(o.Kind), Status: uint32(o.Status),
-		TriggeredAt: int64(o.TriggeredAt), EndedAt: int64(o.EndedAt), StateSize: o.Sizes.State,
-		NumSubtasks: int64(o.NumSubtasks), NumAcknowledged: int64(o.NumAcknowledged), Reason: uint32(o.Reason),
-		Message: []byte(o.Message), Term: uint64(o.Term), BeganTerm: uint64(o.BeganTerm),
-	}
-}
-
-func (d *decoding) outcome(pb *fsmpb.Outcome) Outcome {
-	return Outcome{
-		ID: checkpoint.ID(pb.GetId()), Attempt: checkpoint.Attempt(pb.GetAttempt()), Kind: checkpoint.Kind(d.enum(pb.GetKind())),
-		Status: OutcomeStatus(d.enum(pb.GetStatus())), TriggeredAt: checkpoint.Timestamp(pb.GetTriggeredAt()),
-		EndedAt: checkpoint.Timestamp(pb.GetEndedAt()), Sizes: Sizes{State: pb.GetStateSize()}, NumSubtasks: int(pb.GetNumSubtasks()),
-		NumAcknowledged: int(pb.GetNumAcknowledged()), Reason: checkpoint.Reason(d.enum(pb.GetReason())),
-		Message: string(pb.GetMessage()), Term: checkpoint.Term(pb.GetTerm()), BeganTerm: checkpoint.Term(pb.GetBeganTerm()),
-	}
+	return last
 }

@@ -67,7 +67,8 @@ type CancelJob struct {
 // EndJob moves a job to a terminal status: finished (from running), failed (from any status that is not
 // terminal) or canceled (from cancelling). Pending checkpoints are aborted. When the job is canceled and
 // its configuration does not retain, its completed checkpoints move to the discard list; a finished job
-// discards them too, a failed one keeps them (Flink's rules).
+// discards them too, a failed one keeps them (Flink's rules). Its savepoints stay, and so does a source that it did
+// not claim.
 type EndJob struct {
 	Job     checkpoint.JobID
 	Status  JobStatus
@@ -77,7 +78,9 @@ type EndJob struct {
 }
 
 // BeginCheckpoint allocates the next ID and creates the pending checkpoint in one step. Attempt must be
-// the current one and the job running. Result.Checkpoint is the new ID.
+// the current one and the job running. It is rejected with ErrWrongStatus when it would stop a job that another
+// pending savepoint is to stop. How many are pending is for the leader to bound: what users ask for may exceed
+// Config.MaxConcurrent. Result.Checkpoint is the new ID.
 type BeginCheckpoint struct {
 	Job     checkpoint.JobID
 	Attempt checkpoint.Attempt
@@ -119,7 +122,7 @@ type AbortCheckpoint struct {
 }
 
 // FinishDiscards removes entries from a job's discard list, after their chunks were deleted. What is not on
-// the list is ignored, so that it can be repeated.
+// the list is ignored, so that it can be repeated; what a job depends on stays (Holds.Discardable).
 type FinishDiscards struct {
 	Job         checkpoint.JobID
 	Checkpoints []checkpoint.ID
@@ -149,6 +152,6 @@ func (FinishDiscards) command()     {}
 // Result is what a command answers when it is applied.
 type Result struct {
 	Checkpoint checkpoint.ID   // BeginCheckpoint: the new ID
-	Subsumed   []checkpoint.ID // CompleteCheckpoint: completed checkpoints that left the log
+	Subsumed   []checkpoint.ID // CompleteCheckpoint, ConfigureJob: completed checkpoints that left the log
 	Aborted    []checkpoint.ID // pending checkpoints that this command aborted
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/raft"
@@ -18,6 +19,7 @@ type Machine struct {
 	mu struct {
 		sync.Mutex
 		state   *State
+		sorted  []*Job        // what Jobs answers; nil when it has to be made anew
 		changed chan struct{} // never sent on; closed and replaced when state changes
 	}
 }
@@ -80,6 +82,7 @@ func (m *Machine) Restore(r io.ReadCloser) error {
 }
 
 func (m *Machine) notifyLocked() {
+	m.mu.sorted = nil
 	close(m.mu.changed)
 	m.mu.changed = make(chan struct{})
 }
@@ -99,11 +102,15 @@ func (m *Machine) LastIndex() uint64 {
 	return m.mu.state.LastIndex
 }
 
-// Jobs returns all jobs in the order of their submission, as of one moment. The slice is the caller's.
+// Jobs returns all jobs in the order of their submission, as of one moment. The slice is shared: nobody changes it.
+// It is made once per change of the state, for the leader asks at every event.
 func (m *Machine) Jobs() []*Job {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.mu.state.SortedJobs()
+	if m.mu.sorted == nil {
+		m.mu.sorted = slices.Clip(m.mu.state.SortedJobs())
+	}
+	return m.mu.sorted
 }
 
 // Job returns the job of that ID, nil when there is none.

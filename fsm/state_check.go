@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"cmp"
 	"fmt"
 
 	"cairn/checkpoint"
@@ -37,31 +38,81 @@ func (j *Job) check() error {
 			return fmt.Errorf("attempt %d: %w", j.Attempt, err)
 		}
 	}
-	for _, check := range []func(*Job) error{(*Job).checkLog, (*Job).checkPending, (*Job).checkOutcomes, (*Job).checkCounters} {
-		if err := check(j); err != nil {
-			return err
-		}
+	return cmp.Or(j.checkSource(), j.checkNamed(), j.checkPending(), j.checkOutcomes(), j.checkCounters(), j.checkSummary())
+}
+
+// checkSource demands that the counter started where the source says.
+func (j *Job) checkSource() error {
+	if err := j.Source.validate(j.ID); err != nil {
+		return err
+	}
+	if j.FirstID != j.Source.Checkpoint || j.LastID < j.FirstID {
+		return fmt.Errorf("IDs from %d to %d, its source is checkpoint %d", j.FirstID, j.LastID, j.Source.Checkpoint)
 	}
 	return nil
 }
 
+// checkNamed looks at all that the job names: each checkpoint is in one place only.
+func (j *Job) checkNamed() error {
+	place := make(map[checkpoint.ID]string)
+	put := func(where string, id checkpoint.ID) error {
+		if other, twice := place[id]; twice || id == 0 || id > j.LastID {
+			return fmt.Errorf("checkpoint %d is in the %s and before that %q; the last ID is %d", id, where, other, j.LastID)
+		}
+		place[id] = where
+		return nil
+	}
+	for _, p := range j.Pending {
+		if err := put("pending ones", p.ID); err != nil {
+			return err
+		}
+	}
+	for _, c := range j.Completed {
+		if err := put("completed log", c.ID); err != nil {
+			return err
+		}
+	}
+	for _, c := range j.Savepoints {
+		if err := put("savepoints", c.ID); err != nil {
+			return err
+		}
+	}
+	for _, d := range j.Discards {
+		if err := put("discard list", d.ID); err != nil {
+			return err
+		}
+	}
+	return cmp.Or(j.checkLog(), j.checkSavepoints())
+}
+
 func (j *Job) checkLog() error {
 	last := checkpoint.ID(0)
-	inLog := make(map[checkpoint.ID]bool, len(j.Completed))
-	for _, c := range j.Completed {
-		if c.ID <= last || c.ID > j.LastID || c.Kind != checkpoint.KindCheckpoint {
-			return fmt.Errorf("completed log: %s %d after %d, last ID %d", c.Kind, c.ID, last, j.LastID)
+	for i, c := range j.Completed {
+		claimed := i == 0 && j.Source.Claim && c.ID == j.FirstID
+		if c.ID <= last || c.ID <= j.FirstID && !claimed || c.Kind != checkpoint.KindCheckpoint && !claimed {
+			return fmt.Errorf("completed log: %s %d after %d, first ID %d", c.Kind, c.ID, last, j.FirstID)
 		}
-		last, inLog[c.ID] = c.ID, true
+		last = c.ID
 	}
 	if len(j.Completed) > max(j.Config.Retain, 0) {
 		return fmt.Errorf("completed log: %d entries, %d are retained", len(j.Completed), j.Config.Retain)
 	}
-	for _, d := range j.Discards {
-		if inLog[d.ID] {
-			return fmt.Errorf("checkpoint %d is both retained and to be discarded, or to be discarded twice", d.ID)
+	if last > j.FirstID && last > j.LastSuccess || j.LastSuccess > j.LastID {
+		return fmt.Errorf("last success %d, but checkpoint %d completed; the last ID is %d", j.LastSuccess, last, j.LastID)
+	}
+	return nil
+}
+
+func (j *Job) checkSavepoints() error {
+	last := j.FirstID
+	for _, c := range j.Savepoints {
+		if c.ID <= last || c.Kind != checkpoint.KindSavepoint {
+			return fmt.Errorf("savepoints: %s %d after %d", c.Kind, c.ID, last)
 		}
-		inLog[d.ID] = true
+		last = c.ID
+	}
+	if last > j.FirstID && last > j.LastSuccess {
+		return fmt.Errorf("last success %d, but savepoint %d completed", j.LastSuccess, last)
 	}
 	return nil
 }
@@ -70,18 +121,20 @@ func (j *Job) checkPending() error {
 	if len(j.Pending) > 0 && j.Status != JobRunning {
 		return fmt.Errorf("it is %s and has %d pending checkpoints", j.Status, len(j.Pending))
 	}
-	last := checkpoint.ID(0)
+	last, stops := checkpoint.ID(0), false
 	latest, _ := j.LatestCompleted()
 	for _, p := range j.Pending {
 		switch {
-		case p.ID <= last || p.ID > j.LastID:
-			return fmt.Errorf("pending checkpoint %d after %d, last ID %d", p.ID, last, j.LastID)
+		case p.ID <= last || p.ID <= j.FirstID:
+			return fmt.Errorf("pending checkpoint %d after %d, first ID %d", p.ID, last, j.FirstID)
 		case p.Attempt != j.Attempt:
 			return fmt.Errorf("pending checkpoint %d of attempt %d, current is %d", p.ID, p.Attempt, j.Attempt)
 		case p.Kind != checkpoint.KindSavepoint && (p.Kind != checkpoint.KindCheckpoint || p.ID <= latest.ID):
 			return fmt.Errorf("pending %s %d behind completed checkpoint %d", p.Kind, p.ID, latest.ID)
+		case p.Stop > checkpoint.StopDrain || p.Stop != checkpoint.StopNone && (p.Kind != checkpoint.KindSavepoint || stops):
+			return fmt.Errorf("pending %s %d stops the job (%s), as a single savepoint may", p.Kind, p.ID, p.Stop)
 		}
-		last = p.ID
+		last, stops = p.ID, stops || p.Stop != checkpoint.StopNone
 	}
 	return nil
 }
@@ -99,8 +152,11 @@ func (j *Job) checkOutcomes() error {
 		if o.Status != OutcomeCompleted && o.Status != OutcomeFailed {
 			return fmt.Errorf("checkpoint %d has the unknown outcome %d", o.ID, o.Status)
 		}
-		if seen[o.ID] || o.ID == 0 || o.ID > j.LastID {
-			return fmt.Errorf("checkpoint %d has an outcome while it is pending, twice, or past the last ID %d", o.ID, j.LastID)
+		if seen[o.ID] || o.ID <= j.FirstID || o.ID > j.LastID {
+			return fmt.Errorf("checkpoint %d has an outcome while it is pending, twice, or not between the IDs %d and %d", o.ID, j.FirstID, j.LastID)
+		}
+		if err := cmp.Or(o.Sizes.validate(), o.Detail.validate()); err != nil {
+			return fmt.Errorf("checkpoint %d: %w", o.ID, err)
 		}
 		seen[o.ID] = true
 	}
@@ -110,9 +166,25 @@ func (j *Job) checkOutcomes() error {
 // checkCounters demands that every ID that was handed out is accounted for exactly once (I1, I2).
 func (j *Job) checkCounters() error {
 	accounted := j.Counters.Completed + j.Counters.Failed + uint64(len(j.Pending))
-	if accounted != uint64(j.LastID) || j.ConsecutiveFailures < 0 || uint64(j.ConsecutiveFailures) > j.Counters.Failed {
-		return fmt.Errorf("last ID %d, but %d completed, %d failed (%d of them in a row) and %d pending",
-			j.LastID, j.Counters.Completed, j.Counters.Failed, j.ConsecutiveFailures, len(j.Pending))
+	if accounted != uint64(j.LastID-j.FirstID) || j.ConsecutiveFailures < 0 || uint64(j.ConsecutiveFailures) > j.Counters.Failed {
+		return fmt.Errorf("IDs from %d to %d, but %d completed, %d failed (%d of them in a row) and %d pending",
+			j.FirstID, j.LastID, j.Counters.Completed, j.Counters.Failed, j.ConsecutiveFailures, len(j.Pending))
+	}
+	return nil
+}
+
+// checkSummary demands that the distributions count the same checkpoints, none that has not completed.
+func (j *Job) checkSummary() error {
+	for _, d := range j.Summary.distributions() {
+		if err := d.check(); err != nil {
+			return fmt.Errorf("summary: %w", err)
+		}
+		if d.Count != j.Summary.Duration.Count || uint64(d.Count) > j.Counters.Completed {
+			return fmt.Errorf("summary of %d checkpoints, %d completed", d.Count, j.Counters.Completed)
+		}
+	}
+	if n := len(j.Restart.Failures); n > maxFailureTimes(j.Config.Restart) {
+		return fmt.Errorf("the times of %d failures", n)
 	}
 	return nil
 }

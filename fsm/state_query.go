@@ -74,17 +74,11 @@ func (j *Job) PendingByID(id checkpoint.ID) (Pending, bool) {
 	return j.Pending[i], true
 }
 
-// lastSuccess returns the largest ID that completed, checkpoint or savepoint, 0 for none. The log knows the
-// checkpoints; a savepoint is not in the log, but in the history while it is recent enough to matter.
-func (j *Job) lastSuccess() checkpoint.ID {
-	var last checkpoint.ID
-	if c, ok := j.LatestCompleted(); ok {
-		last = c.ID
+// SavepointByID returns the savepoint of that ID.
+func (j *Job) SavepointByID(id checkpoint.ID) (Completed, bool) {
+	i := slices.IndexFunc(j.Savepoints, func(c Completed) bool { return c.ID == id })
+	if i < 0 {
+		return Completed{}, false
 	}
-	for _, o := range j.History {
-		if o.Status == OutcomeCompleted {
-			last = max(last, o.ID)
-		}
-	}
-	return last
+	return j.Savepoints[i], true
 }

@@ -26,6 +26,8 @@ func (s *State) Step(index uint64, c Command) (Result, error) {
 	switch c := c.(type) {
 	case SubmitJob:
 		return Result{}, s.submitJob(c)
+	case ConfigureJob:
+		return s.configureJob(c)
 	case StartAttempt:
 		return Result{}, s.startAttempt(c)
 	case FailAttempt:
@@ -42,6 +44,8 @@ func (s *State) Step(index uint64, c Command) (Result, error) {
 		return s.abortCheckpoint(c)
 	case FinishDiscards:
 		return Result{}, s.finishDiscards(c)
+	case DisposeSavepoint:
+		return Result{}, s.disposeSavepoint(c)
 	}
 	panic(fmt.Sprintf("fsm: index %d: unknown command type %T", index, c))
 }

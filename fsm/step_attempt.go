@@ -17,7 +17,7 @@ func (s *State) startAttempt(c StartAttempt) error {
 		return fmt.Errorf("%w: job %s is %s: no attempt is due", ErrWrongStatus, c.Job, j.Status)
 	case c.Attempt != j.Attempt+1:
 		return fmt.Errorf("%w: job %s: attempt %d, the next is %d", ErrStaleAttempt, c.Job, c.Attempt, j.Attempt+1)
-	case c.RestoreFrom != 0 && !j.retains(c.RestoreFrom):
+	case !j.mayRestoreFrom(c.RestoreFrom):
 		return fmt.Errorf("%w: job %s: attempt %d from checkpoint %d", ErrUnknownCheckpoint, c.Job, c.Attempt, c.RestoreFrom)
 	}
 	if err := checkAssignment(c.Assignment, j.Topology); err != nil {
@@ -32,8 +32,15 @@ func (s *State) startAttempt(c StartAttempt) error {
 	return nil
 }
 
-// retains reports whether the completed-checkpoint log holds the checkpoint.
-func (j *Job) retains(id checkpoint.ID) bool {
+// mayRestoreFrom reports whether an attempt may start from the checkpoint, 0 for none: from what the log holds, or
+// from what the job was submitted from while the log is empty.
+func (j *Job) mayRestoreFrom(id checkpoint.ID) bool {
+	if id == 0 {
+		return true
+	}
+	if len(j.Completed) == 0 {
+		return !j.Source.IsZero() && id == j.Source.Checkpoint
+	}
 	return slices.ContainsFunc(j.Completed, func(c Completed) bool { return c.ID == id })
 }
 
@@ -60,7 +67,7 @@ func (s *State) failAttempt(c FailAttempt) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	j.Status, j.Failure, j.Restart = JobRestarting, clip(c.Cause), c.Restart
+	j.Status, j.Failure, j.Restart = JobRestarting, clip(c.Cause), c.Restart.bounded(j.Config.Restart)
 	aborted := j.abortAll(checkpoint.ReasonTaskFailure, j.Failure, c.Term, c.At)
 	if j.ConsecutiveFailures > j.Config.TolerableFailures {
 		// The failures have had their effect. Counted on, they would end the next attempt before it has
@@ -70,3 +77,15 @@ func (s *State) failAttempt(c FailAttempt) (Result, error) {
 	s.put(j)
 	return Result{Aborted: aborted}, nil
 }
+
+// bounded returns r without the oldest failures that the strategy no longer needs to tell whether there were too many.
+func (r Restart) bounded(c checkpoint.RestartConfig) Restart {
+	beyond := len(r.Failures) - maxFailureTimes(c)
+	if beyond > 0 {
+		r.Failures = r.Failures[beyond:]
+	}
+	return r
+}
+
+// maxFailureTimes bounds Restart.Failures.
+func maxFailureTimes(c checkpoint.RestartConfig) int { return max(c.MaxFailures, 0) + 1 }

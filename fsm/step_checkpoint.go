@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -8,19 +9,46 @@ import (
 )
 
 func (s *State) beginCheckpoint(c BeginCheckpoint) (Result, error) {
-	if c.Kind != checkpoint.KindCheckpoint && c.Kind != checkpoint.KindSavepoint {
-		return Result{}, fmt.Errorf("%w: job %s: beginning a checkpoint of %s", ErrInvalid, c.Job, c.Kind)
+	if err := c.validate(); err != nil {
+		return Result{}, fmt.Errorf("%w: job %s: %w", ErrInvalid, c.Job, err)
 	}
 	j, err := s.running(c.Job, c.Attempt)
 	if err != nil {
 		return Result{}, err
 	}
+	if stopping, ok := j.pendingStop(); ok && c.Stop != checkpoint.StopNone {
+		return Result{}, fmt.Errorf("%w: job %s: it is about to stop with savepoint %d (%s)",
+			ErrWrongStatus, c.Job, stopping.ID, stopping.Stop)
+	}
 	j.LastID++ // the only place that hands out an ID: it is burnt whatever becomes of it (I1)
 	j.Pending = appended(j.Pending, Pending{
 		ID: j.LastID, Attempt: j.Attempt, Kind: c.Kind, TriggeredAt: c.At, BeganTerm: c.Term,
+		Stop: c.Stop, Full: j.NeedsSource(), Manual: c.Manual,
 	})
 	s.put(j)
 	return Result{Checkpoint: j.LastID}, nil
+}
+
+func (c BeginCheckpoint) validate() error {
+	switch {
+	case c.Kind != checkpoint.KindCheckpoint && c.Kind != checkpoint.KindSavepoint:
+		return fmt.Errorf("beginning a checkpoint of %s", c.Kind)
+	case c.Stop > checkpoint.StopDrain:
+		return fmt.Errorf("beginning a savepoint with %s", c.Stop)
+	case c.Stop != checkpoint.StopNone && c.Kind != checkpoint.KindSavepoint:
+		return fmt.Errorf("a %s does not stop the job (%s): only a savepoint does", c.Kind, c.Stop)
+	}
+	return nil
+}
+
+// pendingStop returns the pending savepoint that the job is to end with.
+func (j *Job) pendingStop() (Pending, bool) {
+	for _, p := range j.Pending {
+		if p.Stop != checkpoint.StopNone {
+			return p, true
+		}
+	}
+	return Pending{}, false
 }
 
 // pending returns the draft of a job and its pending checkpoint, which the caller is about to decide. That
@@ -38,9 +66,8 @@ func (s *State) pending(job checkpoint.JobID, attempt checkpoint.Attempt, id che
 }
 
 func (s *State) completeCheckpoint(c CompleteCheckpoint) (Result, error) {
-	if c.Manifest.ID.IsZero() || c.Manifest.Size < 0 || c.Sizes.State < 0 || c.NumSubtasks < 0 {
-		return Result{}, fmt.Errorf("%w: job %s: checkpoint %d: manifest %s of %d bytes, state of %d bytes, %d subtasks",
-			ErrInvalid, c.Job, c.Checkpoint, c.Manifest.ID, c.Manifest.Size, c.Sizes.State, c.NumSubtasks)
+	if err := c.validate(); err != nil {
+		return Result{}, fmt.Errorf("%w: job %s: completing checkpoint %d: %w", ErrInvalid, c.Job, c.Checkpoint, err)
 	}
 	j, p, err := s.pending(c.Job, c.Attempt, c.Checkpoint)
 	if err != nil {
@@ -50,20 +77,54 @@ func (s *State) completeCheckpoint(c CompleteCheckpoint) (Result, error) {
 	if p.Kind == checkpoint.KindCheckpoint {
 		result.Aborted = j.subsumePending(p.ID, c.Term, c.At)
 	}
-	if p.ID > j.lastSuccess() {
-		j.ConsecutiveFailures = 0
-	}
 	o := p.outcome(OutcomeCompleted, c.Term, c.At)
-	o.Sizes, o.NumSubtasks, o.NumAcknowledged = c.Sizes, c.NumSubtasks, c.NumSubtasks
+	o.Sizes, o.NumSubtasks, o.NumAcknowledged, o.Detail = c.Sizes, c.NumSubtasks, c.NumSubtasks, c.Detail
 	j.decide(o)
-	if p.Kind == checkpoint.KindCheckpoint {
-		result.Subsumed = j.retain(Completed{
-			ID: p.ID, Attempt: p.Attempt, Kind: p.Kind, TriggeredAt: p.TriggeredAt, CompletedAt: c.At,
-			Manifest: c.Manifest, StateSize: c.Sizes.State, NumSubtasks: c.NumSubtasks,
-		})
+	entry := Completed{
+		ID: p.ID, Attempt: p.Attempt, Kind: p.Kind, TriggeredAt: p.TriggeredAt, CompletedAt: c.At,
+		Manifest: c.Manifest, StateSize: c.Sizes.State, NumSubtasks: c.NumSubtasks, Stop: p.Stop,
+	}
+	if p.Kind == checkpoint.KindSavepoint {
+		j.keepSavepoint(entry)
+	} else {
+		j.Completed = appended(j.Completed, entry)
+		result.Subsumed = j.trimLog()
 	}
 	s.put(j)
 	return result, nil
+}
+
+func (c CompleteCheckpoint) validate() error {
+	if c.Manifest.ID.IsZero() || c.Manifest.Size < 0 || c.NumSubtasks < 0 {
+		return fmt.Errorf("manifest %s of %d bytes, %d subtasks", c.Manifest.ID, c.Manifest.Size, c.NumSubtasks)
+	}
+	return cmp.Or(c.Sizes.validate(), c.Detail.validate())
+}
+
+func (z Sizes) validate() error {
+	if min(z.State, z.Checkpointed, z.AlignmentMillis, z.Processed, z.Persisted) < 0 {
+		return fmt.Errorf("sizes %+v: none may be negative", z)
+	}
+	return nil
+}
+
+// validate keeps what is large out of the log and of the state.
+func (d Detail) validate() error {
+	switch {
+	case len(d.Inline) > MaxInlineDetail:
+		return fmt.Errorf("an inline detail of %d bytes, at most %d are allowed: it belongs in a chunk", len(d.Inline), MaxInlineDetail)
+	case len(d.Inline) > 0 && d.Chunk != checkpoint.ChunkRef{}:
+		return fmt.Errorf("a detail of %d bytes both inline and in chunk %s", len(d.Inline), d.Chunk.ID)
+	case d.Chunk.Size < 0 || d.Chunk.ID.IsZero() && d.Chunk.Size != 0:
+		return fmt.Errorf("a detail of %d bytes in chunk %s", d.Chunk.Size, d.Chunk.ID)
+	}
+	return nil
+}
+
+// keepSavepoint adds a savepoint in the order of IDs, in which they need not complete.
+func (j *Job) keepSavepoint(c Completed) {
+	at, _ := slices.BinarySearchFunc(j.Savepoints, c.ID, func(e Completed, id checkpoint.ID) int { return cmp.Compare(e.ID, id) })
+	j.Savepoints = slices.Insert(slices.Clip(j.Savepoints), at, c)
 }
 
 // subsumePending aborts the pending checkpoints that are older than one that is completing. Savepoints
@@ -74,37 +135,9 @@ func (j *Job) subsumePending(by checkpoint.ID, term checkpoint.Term, at checkpoi
 		checkpoint.ReasonSubsumed, message, term, at)
 }
 
-// retain adds a checkpoint to the log and moves those beyond Config.Retain to the discard list. It returns
-// the IDs of the latter.
-func (j *Job) retain(c Completed) []checkpoint.ID {
-	j.Completed = appended(j.Completed, c)
-	beyond := len(j.Completed) - j.Config.Retain
-	if beyond <= 0 {
-		return nil
-	}
-	left := j.Completed[:beyond]
-	j.Completed = j.Completed[beyond:]
-	j.discard(left...)
-	ids := make([]checkpoint.ID, len(left))
-	for i := range left {
-		ids[i] = left[i].ID
-	}
-	return ids
-}
-
-// discard puts checkpoints that have left the log on the discard list. Their chunks are deleted later, and
-// FinishDiscards says when that is done: a leader that dies in between leaves the list to the next one.
-func (j *Job) discard(left ...Completed) {
-	j.Discards = appended(j.Discards)
-	for _, c := range left {
-		j.Discards = append(j.Discards, Discard{ID: c.ID, Manifest: c.Manifest})
-	}
-}
-
 func (s *State) abortCheckpoint(c AbortCheckpoint) (Result, error) {
-	if c.Reason == 0 || c.NumAcknowledged < 0 {
-		return Result{}, fmt.Errorf("%w: job %s: aborting checkpoint %d: %s, %d acknowledged",
-			ErrInvalid, c.Job, c.Checkpoint, c.Reason, c.NumAcknowledged)
+	if err := c.validate(); err != nil {
+		return Result{}, fmt.Errorf("%w: job %s: aborting checkpoint %d: %w", ErrInvalid, c.Job, c.Checkpoint, err)
 	}
 	j, p, err := s.pending(c.Job, c.Attempt, c.Checkpoint)
 	if err != nil {
@@ -112,75 +145,15 @@ func (s *State) abortCheckpoint(c AbortCheckpoint) (Result, error) {
 	}
 	o := p.outcome(OutcomeFailed, c.Term, c.At)
 	o.Reason, o.Message, o.NumAcknowledged = c.Reason, clip(c.Message), c.NumAcknowledged
-	o.NumSubtasks = j.Topology.NumSubtasks()
+	o.NumSubtasks, o.Sizes, o.Detail = j.Topology.NumSubtasks(), c.Sizes, c.Detail
 	j.decide(o)
 	s.put(j)
 	return Result{Aborted: []checkpoint.ID{p.ID}}, nil
 }
 
-// abortAll decides every pending checkpoint as failed, because of something that ends them all.
-func (j *Job) abortAll(r checkpoint.Reason, message string, term checkpoint.Term, at checkpoint.Timestamp) []checkpoint.ID {
-	return j.abort(func(Pending) bool { return true }, r, message, term, at)
-}
-
-func (j *Job) abort(which func(Pending) bool, r checkpoint.Reason, message string, term checkpoint.Term, at checkpoint.Timestamp) []checkpoint.ID {
-	var aborted []checkpoint.ID
-	for _, p := range j.Pending {
-		if !which(p) {
-			continue
-		}
-		o := p.outcome(OutcomeFailed, term, at)
-		o.Reason, o.Message, o.NumSubtasks = r, message, j.Topology.NumSubtasks()
-		j.decide(o)
-		aborted = append(aborted, p.ID)
+func (c AbortCheckpoint) validate() error {
+	if c.Reason == 0 || c.NumAcknowledged < 0 {
+		return fmt.Errorf("%s, %d acknowledged", c.Reason, c.NumAcknowledged)
 	}
-	return aborted
-}
-
-func (p Pending) outcome(s OutcomeStatus, term checkpoint.Term, at checkpoint.Timestamp) Outcome {
-	return Outcome{
-		ID: p.ID, Attempt: p.Attempt, Kind: p.Kind, Status: s, TriggeredAt: p.TriggeredAt, EndedAt: at,
-		Term: term, BeganTerm: p.BeganTerm,
-	}
-}
-
-// decide is where a checkpoint gets its one outcome (I2): it is no longer pending, it is counted, and it
-// enters the history.
-func (j *Job) decide(o Outcome) {
-	if o.Status == OutcomeCompleted {
-		j.Counters.Completed++
-	} else {
-		j.Counters.Failed++
-		if j.countsAsFailure(o) {
-			j.ConsecutiveFailures++
-		}
-	}
-	j.Pending = without(j.Pending, func(p Pending) bool { return p.ID == o.ID })
-	j.History = appended(j.History, o)
-	if beyond := len(j.History) - MaxHistory; beyond > 0 {
-		j.History = j.History[beyond:]
-	}
-}
-
-// countsAsFailure is the rule of Flink's CheckpointFailureManager. A failure that is older than a success
-// says nothing about the present. Nor does a savepoint that the coordinator gave up, for a restart would not
-// help it; one that a task declined counts like a checkpoint.
-func (j *Job) countsAsFailure(o Outcome) bool {
-	if o.Kind == checkpoint.KindSavepoint && o.Reason != checkpoint.ReasonDeclined {
-		return false
-	}
-	return o.Reason.Counts() && o.ID > j.lastSuccess()
-}
-
-// finishDiscards ignores what is not on the list (any more): the command is repeated when its outcome was
-// unknown.
-func (s *State) finishDiscards(c FinishDiscards) error {
-	j, err := s.draft(c.Job)
-	if err != nil {
-		return err
-	}
-	j.Discards = without(j.Discards, func(d Discard) bool { return slices.Contains(c.Checkpoints, d.ID) })
-	s.put(j)
-	s.forgetEnded()
-	return nil
+	return cmp.Or(c.Sizes.validate(), c.Detail.validate())
 }

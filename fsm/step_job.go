@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,10 +22,19 @@ func (s *State) submitJob(c SubmitJob) error {
 	if j := s.JobByName(c.Name); j != nil && !j.Status.Terminal() {
 		return fmt.Errorf("%w: job %s named %q is %s", ErrNameTaken, j.ID, j.Name, j.Status)
 	}
-	s.put(&Job{
+	j := &Job{
 		ID: c.Job, Name: c.Name, Program: c.Program, Params: c.Params, Topology: c.Topology, Config: c.Config,
-		SubmittedAt: c.At, Status: JobCreated,
-	})
+		Source: c.Source, SubmittedAt: c.At, Status: JobCreated,
+	}
+	owner, err := s.take(j)
+	if err != nil {
+		return fmt.Errorf("job %q: %w", c.Name, err)
+	}
+	s.put(j)
+	if owner != nil {
+		s.put(owner)
+		s.forgetEnded() // it may have been all that the owner was remembered for
+	}
 	return nil
 }
 
@@ -40,7 +50,24 @@ func (c SubmitJob) validate() error {
 	if err := c.Topology.Validate(); err != nil {
 		return err
 	}
-	return c.Config.Validate()
+	return cmp.Or(c.Config.Validate(), c.Source.validate(c.Job))
+}
+
+func (s *State) configureJob(c ConfigureJob) (Result, error) {
+	j, err := s.living(c.Job)
+	if err != nil {
+		return Result{}, err
+	}
+	if err := c.Config.Validate(); err != nil {
+		return Result{}, fmt.Errorf("%w: job %s: %w", ErrInvalid, c.Job, err)
+	}
+	if err := j.Config.Mutable(c.Config); err != nil {
+		return Result{}, fmt.Errorf("%w: job %s: %w", ErrInvalid, c.Job, err)
+	}
+	j.Config = c.Config
+	subsumed := j.trimLog()
+	s.put(j)
+	return Result{Subsumed: subsumed}, nil
 }
 
 // cancelJob accepts a job that is being cancelled already, so that a client whose call was cut off can
@@ -115,7 +142,7 @@ func (s *State) forgetEnded() {
 	}
 	slices.SortFunc(ended, endedAfter)
 	for _, j := range ended[MaxEndedJobs:] {
-		if len(j.Completed) == 0 && len(j.Discards) == 0 {
+		if len(j.Completed) == 0 && len(j.Savepoints) == 0 && len(j.Discards) == 0 {
 			delete(s.Jobs, j.ID)
 		}
 	}

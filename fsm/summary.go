@@ -1,6 +1,7 @@
 package fsm
 
-// Summary sums up the completed checkpoints of a job since its submission (Flink's CompletedCheckpointStatsSummary).
+// Summary sums up the completed checkpoints of a job since its submission, savepoints included (Flink's
+// CompletedCheckpointStatsSummary). Its distributions count the same checkpoints.
 type Summary struct {
 	Duration     Distribution // end to end, milliseconds
 	StateSize    Distribution // bytes
@@ -10,16 +11,19 @@ type Summary struct {
 	Persisted    Distribution // bytes in flight that the checkpoint holds
 }
 
-// Distribution counts values that are not negative. Minimum, maximum and average are exact; a quantile is exact up to
-// 127 and within 1% above, by counting in buckets (an HDR histogram of two significant digits). It is immutable:
-// with returns a new one.
-type Distribution struct {
-	Count, Sum, Min, Max int64
-	Buckets              []Bucket // ascending by Index; only those with a count
+// with returns the summary with one more completed checkpoint in it.
+func (s Summary) with(o Outcome) Summary {
+	return Summary{
+		Duration:     s.Duration.with(int64(o.EndedAt - o.TriggeredAt)),
+		StateSize:    s.StateSize.with(o.Sizes.State),
+		Checkpointed: s.Checkpointed.with(o.Sizes.Checkpointed),
+		Alignment:    s.Alignment.with(o.Sizes.AlignmentMillis),
+		Processed:    s.Processed.with(o.Sizes.Processed),
+		Persisted:    s.Persisted.with(o.Sizes.Persisted),
+	}
 }
 
-// Bucket counts the values that fall between two bounds.
-type Bucket struct {
-	Index uint16
-	Count uint64
+// distributions names the parts, for whoever treats them alike.
+func (s *Summary) distributions() []*Distribution {
+	return []*Distribution{&s.Duration, &s.StateSize, &s.Checkpointed, &s.Alignment, &s.Processed, &s.Persisted}
 }

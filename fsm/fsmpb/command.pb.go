@@ -37,6 +37,8 @@ type Command struct {
 	//	*Command_CompleteCheckpoint
 	//	*Command_AbortCheckpoint
 	//	*Command_FinishDiscards
+	//	*Command_ConfigureJob
+	//	*Command_DisposeSavepoint
 	Command       isCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -160,6 +162,24 @@ func (x *Command) GetFinishDiscards() *FinishDiscards {
 	return nil
 }
 
+func (x *Command) GetConfigureJob() *ConfigureJob {
+	if x != nil {
+		if x, ok := x.Command.(*Command_ConfigureJob); ok {
+			return x.ConfigureJob
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetDisposeSavepoint() *DisposeSavepoint {
+	if x != nil {
+		if x, ok := x.Command.(*Command_DisposeSavepoint); ok {
+			return x.DisposeSavepoint
+		}
+	}
+	return nil
+}
+
 type isCommand_Command interface {
 	isCommand_Command()
 }
@@ -200,6 +220,14 @@ type Command_FinishDiscards struct {
 	FinishDiscards *FinishDiscards `protobuf:"bytes,9,opt,name=finish_discards,json=finishDiscards,proto3,oneof"`
 }
 
+type Command_ConfigureJob struct {
+	ConfigureJob *ConfigureJob `protobuf:"bytes,10,opt,name=configure_job,json=configureJob,proto3,oneof"` // this and the next since version 2
+}
+
+type Command_DisposeSavepoint struct {
+	DisposeSavepoint *DisposeSavepoint `protobuf:"bytes,11,opt,name=dispose_savepoint,json=disposeSavepoint,proto3,oneof"`
+}
+
 func (*Command_SubmitJob) isCommand_Command() {}
 
 func (*Command_StartAttempt) isCommand_Command() {}
@@ -218,6 +246,10 @@ func (*Command_AbortCheckpoint) isCommand_Command() {}
 
 func (*Command_FinishDiscards) isCommand_Command() {}
 
+func (*Command_ConfigureJob) isCommand_Command() {}
+
+func (*Command_DisposeSavepoint) isCommand_Command() {}
+
 type SubmitJob struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"` // 16 bytes, here and below
@@ -227,6 +259,7 @@ type SubmitJob struct {
 	Topology      *Topology              `protobuf:"bytes,5,opt,name=topology,proto3" json:"topology,omitempty"`
 	Config        *Config                `protobuf:"bytes,6,opt,name=config,proto3" json:"config,omitempty"`
 	At            int64                  `protobuf:"varint,7,opt,name=at,proto3" json:"at,omitempty"`
+	Source        *Source                `protobuf:"bytes,8,opt,name=source,proto3" json:"source,omitempty"` // since version 2; absent for a fresh start
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -310,6 +343,73 @@ func (x *SubmitJob) GetAt() int64 {
 	return 0
 }
 
+func (x *SubmitJob) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+type ConfigureJob struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Config        *Config                `protobuf:"bytes,2,opt,name=config,proto3" json:"config,omitempty"`
+	At            int64                  `protobuf:"varint,3,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfigureJob) Reset() {
+	*x = ConfigureJob{}
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfigureJob) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfigureJob) ProtoMessage() {}
+
+func (x *ConfigureJob) ProtoReflect() protoreflect.Message {
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfigureJob.ProtoReflect.Descriptor instead.
+func (*ConfigureJob) Descriptor() ([]byte, []int) {
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ConfigureJob) GetJob() []byte {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *ConfigureJob) GetConfig() *Config {
+	if x != nil {
+		return x.Config
+	}
+	return nil
+}
+
+func (x *ConfigureJob) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
 type StartAttempt struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -323,7 +423,7 @@ type StartAttempt struct {
 
 func (x *StartAttempt) Reset() {
 	*x = StartAttempt{}
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[2]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -335,7 +435,7 @@ func (x *StartAttempt) String() string {
 func (*StartAttempt) ProtoMessage() {}
 
 func (x *StartAttempt) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[2]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -348,7 +448,7 @@ func (x *StartAttempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartAttempt.ProtoReflect.Descriptor instead.
 func (*StartAttempt) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{2}
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *StartAttempt) GetJob() []byte {
@@ -400,7 +500,7 @@ type FailAttempt struct {
 
 func (x *FailAttempt) Reset() {
 	*x = FailAttempt{}
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[3]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -412,7 +512,7 @@ func (x *FailAttempt) String() string {
 func (*FailAttempt) ProtoMessage() {}
 
 func (x *FailAttempt) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[3]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -425,7 +525,7 @@ func (x *FailAttempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailAttempt.ProtoReflect.Descriptor instead.
 func (*FailAttempt) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{3}
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *FailAttempt) GetJob() []byte {
@@ -481,7 +581,7 @@ type CancelJob struct {
 
 func (x *CancelJob) Reset() {
 	*x = CancelJob{}
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[4]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -493,7 +593,7 @@ func (x *CancelJob) String() string {
 func (*CancelJob) ProtoMessage() {}
 
 func (x *CancelJob) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[4]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -506,7 +606,7 @@ func (x *CancelJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJob.ProtoReflect.Descriptor instead.
 func (*CancelJob) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{4}
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CancelJob) GetJob() []byte {
@@ -543,7 +643,7 @@ type EndJob struct {
 
 func (x *EndJob) Reset() {
 	*x = EndJob{}
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[5]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -555,7 +655,7 @@ func (x *EndJob) String() string {
 func (*EndJob) ProtoMessage() {}
 
 func (x *EndJob) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[5]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -568,7 +668,7 @@ func (x *EndJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndJob.ProtoReflect.Descriptor instead.
 func (*EndJob) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{5}
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *EndJob) GetJob() []byte {
@@ -613,13 +713,15 @@ type BeginCheckpoint struct {
 	Kind          uint32                 `protobuf:"varint,3,opt,name=kind,proto3" json:"kind,omitempty"`
 	Term          uint64                 `protobuf:"varint,4,opt,name=term,proto3" json:"term,omitempty"`
 	At            int64                  `protobuf:"varint,5,opt,name=at,proto3" json:"at,omitempty"`
+	Stop          uint32                 `protobuf:"varint,6,opt,name=stop,proto3" json:"stop,omitempty"` // since version 2, as what follows
+	Manual        bool                   `protobuf:"varint,7,opt,name=manual,proto3" json:"manual,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *BeginCheckpoint) Reset() {
 	*x = BeginCheckpoint{}
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[6]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -631,7 +733,7 @@ func (x *BeginCheckpoint) String() string {
 func (*BeginCheckpoint) ProtoMessage() {}
 
 func (x *BeginCheckpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[6]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -644,7 +746,7 @@ func (x *BeginCheckpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BeginCheckpoint.ProtoReflect.Descriptor instead.
 func (*BeginCheckpoint) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{6}
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *BeginCheckpoint) GetJob() []byte {
@@ -682,6 +784,20 @@ func (x *BeginCheckpoint) GetAt() int64 {
 	return 0
 }
 
+func (x *BeginCheckpoint) GetStop() uint32 {
+	if x != nil {
+		return x.Stop
+	}
+	return 0
+}
+
+func (x *BeginCheckpoint) GetManual() bool {
+	if x != nil {
+		return x.Manual
+	}
+	return false
+}
+
 type CompleteCheckpoint struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -692,13 +808,15 @@ type CompleteCheckpoint struct {
 	NumSubtasks   int64                  `protobuf:"varint,6,opt,name=num_subtasks,json=numSubtasks,proto3" json:"num_subtasks,omitempty"`
 	Term          uint64                 `protobuf:"varint,7,opt,name=term,proto3" json:"term,omitempty"`
 	At            int64                  `protobuf:"varint,8,opt,name=at,proto3" json:"at,omitempty"`
+	Sizes         *Sizes                 `protobuf:"bytes,9,opt,name=sizes,proto3" json:"sizes,omitempty"` // since version 2, as what follows
+	Detail        *Detail                `protobuf:"bytes,10,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CompleteCheckpoint) Reset() {
 	*x = CompleteCheckpoint{}
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[7]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -710,7 +828,7 @@ func (x *CompleteCheckpoint) String() string {
 func (*CompleteCheckpoint) ProtoMessage() {}
 
 func (x *CompleteCheckpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[7]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -723,7 +841,7 @@ func (x *CompleteCheckpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteCheckpoint.ProtoReflect.Descriptor instead.
 func (*CompleteCheckpoint) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{7}
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CompleteCheckpoint) GetJob() []byte {
@@ -782,6 +900,20 @@ func (x *CompleteCheckpoint) GetAt() int64 {
 	return 0
 }
 
+func (x *CompleteCheckpoint) GetSizes() *Sizes {
+	if x != nil {
+		return x.Sizes
+	}
+	return nil
+}
+
+func (x *CompleteCheckpoint) GetDetail() *Detail {
+	if x != nil {
+		return x.Detail
+	}
+	return nil
+}
+
 type AbortCheckpoint struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Job             []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -792,13 +924,16 @@ type AbortCheckpoint struct {
 	NumAcknowledged int64                  `protobuf:"varint,6,opt,name=num_acknowledged,json=numAcknowledged,proto3" json:"num_acknowledged,omitempty"`
 	Term            uint64                 `protobuf:"varint,7,opt,name=term,proto3" json:"term,omitempty"`
 	At              int64                  `protobuf:"varint,8,opt,name=at,proto3" json:"at,omitempty"`
+	Sizes           *Sizes                 `protobuf:"bytes,9,opt,name=sizes,proto3" json:"sizes,omitempty"` // since version 2, as what follows
+	Detail          *Detail                `protobuf:"bytes,10,opt,name=detail,proto3" json:"detail,omitempty"`
+	StateSize       int64                  `protobuf:"varint,11,opt,name=state_size,json=stateSize,proto3" json:"state_size,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
 
 func (x *AbortCheckpoint) Reset() {
 	*x = AbortCheckpoint{}
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[8]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -810,7 +945,7 @@ func (x *AbortCheckpoint) String() string {
 func (*AbortCheckpoint) ProtoMessage() {}
 
 func (x *AbortCheckpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[8]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -823,7 +958,7 @@ func (x *AbortCheckpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortCheckpoint.ProtoReflect.Descriptor instead.
 func (*AbortCheckpoint) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{8}
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AbortCheckpoint) GetJob() []byte {
@@ -882,6 +1017,27 @@ func (x *AbortCheckpoint) GetAt() int64 {
 	return 0
 }
 
+func (x *AbortCheckpoint) GetSizes() *Sizes {
+	if x != nil {
+		return x.Sizes
+	}
+	return nil
+}
+
+func (x *AbortCheckpoint) GetDetail() *Detail {
+	if x != nil {
+		return x.Detail
+	}
+	return nil
+}
+
+func (x *AbortCheckpoint) GetStateSize() int64 {
+	if x != nil {
+		return x.StateSize
+	}
+	return 0
+}
+
 type FinishDiscards struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -892,7 +1048,7 @@ type FinishDiscards struct {
 
 func (x *FinishDiscards) Reset() {
 	*x = FinishDiscards{}
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[9]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -904,7 +1060,7 @@ func (x *FinishDiscards) String() string {
 func (*FinishDiscards) ProtoMessage() {}
 
 func (x *FinishDiscards) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[9]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -917,7 +1073,7 @@ func (x *FinishDiscards) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishDiscards.ProtoReflect.Descriptor instead.
 func (*FinishDiscards) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{9}
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *FinishDiscards) GetJob() []byte {
@@ -934,11 +1090,71 @@ func (x *FinishDiscards) GetCheckpoints() []uint64 {
 	return nil
 }
 
+type DisposeSavepoint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Savepoint     uint64                 `protobuf:"varint,2,opt,name=savepoint,proto3" json:"savepoint,omitempty"`
+	At            int64                  `protobuf:"varint,3,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisposeSavepoint) Reset() {
+	*x = DisposeSavepoint{}
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisposeSavepoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisposeSavepoint) ProtoMessage() {}
+
+func (x *DisposeSavepoint) ProtoReflect() protoreflect.Message {
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisposeSavepoint.ProtoReflect.Descriptor instead.
+func (*DisposeSavepoint) Descriptor() ([]byte, []int) {
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *DisposeSavepoint) GetJob() []byte {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *DisposeSavepoint) GetSavepoint() uint64 {
+	if x != nil {
+		return x.Savepoint
+	}
+	return 0
+}
+
+func (x *DisposeSavepoint) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
 var File_fsm_fsmpb_command_proto protoreflect.FileDescriptor
 
 const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"\n" +
-	"\x17fsm/fsmpb/command.proto\x12\fcairn.fsm.v1\x1a#checkpoint/checkpointpb/state.proto\x1a\x13fsm/fsmpb/job.proto\"\xf2\x04\n" +
+	"\x17fsm/fsmpb/command.proto\x12\fcairn.fsm.v1\x1a#checkpoint/checkpointpb/state.proto\x1a\x13fsm/fsmpb/job.proto\"\x84\x06\n" +
 	"\aCommand\x128\n" +
 	"\n" +
 	"submit_job\x18\x01 \x01(\v2\x17.cairn.fsm.v1.SubmitJobH\x00R\tsubmitJob\x12A\n" +
@@ -950,8 +1166,11 @@ const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"\x10begin_checkpoint\x18\x06 \x01(\v2\x1d.cairn.fsm.v1.BeginCheckpointH\x00R\x0fbeginCheckpoint\x12S\n" +
 	"\x13complete_checkpoint\x18\a \x01(\v2 .cairn.fsm.v1.CompleteCheckpointH\x00R\x12completeCheckpoint\x12J\n" +
 	"\x10abort_checkpoint\x18\b \x01(\v2\x1d.cairn.fsm.v1.AbortCheckpointH\x00R\x0fabortCheckpoint\x12G\n" +
-	"\x0ffinish_discards\x18\t \x01(\v2\x1c.cairn.fsm.v1.FinishDiscardsH\x00R\x0efinishDiscardsB\t\n" +
-	"\acommand\"\xea\x01\n" +
+	"\x0ffinish_discards\x18\t \x01(\v2\x1c.cairn.fsm.v1.FinishDiscardsH\x00R\x0efinishDiscards\x12A\n" +
+	"\rconfigure_job\x18\n" +
+	" \x01(\v2\x1a.cairn.fsm.v1.ConfigureJobH\x00R\fconfigureJob\x12M\n" +
+	"\x11dispose_savepoint\x18\v \x01(\v2\x1e.cairn.fsm.v1.DisposeSavepointH\x00R\x10disposeSavepointB\t\n" +
+	"\acommand\"\x98\x02\n" +
 	"\tSubmitJob\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\fR\x04name\x12\x18\n" +
@@ -959,7 +1178,12 @@ const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"\x06params\x18\x04 \x03(\v2\x13.cairn.fsm.v1.ParamR\x06params\x122\n" +
 	"\btopology\x18\x05 \x01(\v2\x16.cairn.fsm.v1.TopologyR\btopology\x12,\n" +
 	"\x06config\x18\x06 \x01(\v2\x14.cairn.fsm.v1.ConfigR\x06config\x12\x0e\n" +
-	"\x02at\x18\a \x01(\x03R\x02at\"\xa7\x01\n" +
+	"\x02at\x18\a \x01(\x03R\x02at\x12,\n" +
+	"\x06source\x18\b \x01(\v2\x14.cairn.fsm.v1.SourceR\x06source\"^\n" +
+	"\fConfigureJob\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\fR\x03job\x12,\n" +
+	"\x06config\x18\x02 \x01(\v2\x14.cairn.fsm.v1.ConfigR\x06config\x12\x0e\n" +
+	"\x02at\x18\x03 \x01(\x03R\x02at\"\xa7\x01\n" +
 	"\fStartAttempt\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x128\n" +
@@ -984,13 +1208,15 @@ const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"\x06status\x18\x02 \x01(\rR\x06status\x12\x18\n" +
 	"\afailure\x18\x03 \x01(\fR\afailure\x12\x12\n" +
 	"\x04term\x18\x04 \x01(\x04R\x04term\x12\x0e\n" +
-	"\x02at\x18\x05 \x01(\x03R\x02at\"u\n" +
+	"\x02at\x18\x05 \x01(\x03R\x02at\"\xa1\x01\n" +
 	"\x0fBeginCheckpoint\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\rR\x04kind\x12\x12\n" +
 	"\x04term\x18\x04 \x01(\x04R\x04term\x12\x0e\n" +
-	"\x02at\x18\x05 \x01(\x03R\x02at\"\x81\x02\n" +
+	"\x02at\x18\x05 \x01(\x03R\x02at\x12\x12\n" +
+	"\x04stop\x18\x06 \x01(\rR\x04stop\x12\x16\n" +
+	"\x06manual\x18\a \x01(\bR\x06manual\"\xda\x02\n" +
 	"\x12CompleteCheckpoint\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x1e\n" +
@@ -1002,7 +1228,10 @@ const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"state_size\x18\x05 \x01(\x03R\tstateSize\x12!\n" +
 	"\fnum_subtasks\x18\x06 \x01(\x03R\vnumSubtasks\x12\x12\n" +
 	"\x04term\x18\a \x01(\x04R\x04term\x12\x0e\n" +
-	"\x02at\x18\b \x01(\x03R\x02at\"\xde\x01\n" +
+	"\x02at\x18\b \x01(\x03R\x02at\x12)\n" +
+	"\x05sizes\x18\t \x01(\v2\x13.cairn.fsm.v1.SizesR\x05sizes\x12,\n" +
+	"\x06detail\x18\n" +
+	" \x01(\v2\x14.cairn.fsm.v1.DetailR\x06detail\"\xd6\x02\n" +
 	"\x0fAbortCheckpoint\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x1e\n" +
@@ -1013,10 +1242,19 @@ const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"\amessage\x18\x05 \x01(\fR\amessage\x12)\n" +
 	"\x10num_acknowledged\x18\x06 \x01(\x03R\x0fnumAcknowledged\x12\x12\n" +
 	"\x04term\x18\a \x01(\x04R\x04term\x12\x0e\n" +
-	"\x02at\x18\b \x01(\x03R\x02at\"D\n" +
+	"\x02at\x18\b \x01(\x03R\x02at\x12)\n" +
+	"\x05sizes\x18\t \x01(\v2\x13.cairn.fsm.v1.SizesR\x05sizes\x12,\n" +
+	"\x06detail\x18\n" +
+	" \x01(\v2\x14.cairn.fsm.v1.DetailR\x06detail\x12\x1d\n" +
+	"\n" +
+	"state_size\x18\v \x01(\x03R\tstateSize\"D\n" +
 	"\x0eFinishDiscards\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12 \n" +
-	"\vcheckpoints\x18\x02 \x03(\x04R\vcheckpointsB\x11Z\x0fcairn/fsm/fsmpbb\x06proto3"
+	"\vcheckpoints\x18\x02 \x03(\x04R\vcheckpoints\"R\n" +
+	"\x10DisposeSavepoint\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\fR\x03job\x12\x1c\n" +
+	"\tsavepoint\x18\x02 \x01(\x04R\tsavepoint\x12\x0e\n" +
+	"\x02at\x18\x03 \x01(\x03R\x02atB\x11Z\x0fcairn/fsm/fsmpbb\x06proto3"
 
 var (
 	file_fsm_fsmpb_command_proto_rawDescOnce sync.Once
@@ -1030,46 +1268,59 @@ func file_fsm_fsmpb_command_proto_rawDescGZIP() []byte {
 	return file_fsm_fsmpb_command_proto_rawDescData
 }
 
-var file_fsm_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_fsm_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_fsm_fsmpb_command_proto_goTypes = []any{
 	(*Command)(nil),               // 0: cairn.fsm.v1.Command
 	(*SubmitJob)(nil),             // 1: cairn.fsm.v1.SubmitJob
-	(*StartAttempt)(nil),          // 2: cairn.fsm.v1.StartAttempt
-	(*FailAttempt)(nil),           // 3: cairn.fsm.v1.FailAttempt
-	(*CancelJob)(nil),             // 4: cairn.fsm.v1.CancelJob
-	(*EndJob)(nil),                // 5: cairn.fsm.v1.EndJob
-	(*BeginCheckpoint)(nil),       // 6: cairn.fsm.v1.BeginCheckpoint
-	(*CompleteCheckpoint)(nil),    // 7: cairn.fsm.v1.CompleteCheckpoint
-	(*AbortCheckpoint)(nil),       // 8: cairn.fsm.v1.AbortCheckpoint
-	(*FinishDiscards)(nil),        // 9: cairn.fsm.v1.FinishDiscards
-	(*Param)(nil),                 // 10: cairn.fsm.v1.Param
-	(*Topology)(nil),              // 11: cairn.fsm.v1.Topology
-	(*Config)(nil),                // 12: cairn.fsm.v1.Config
-	(*Assignment)(nil),            // 13: cairn.fsm.v1.Assignment
-	(*Restart)(nil),               // 14: cairn.fsm.v1.Restart
-	(*checkpointpb.ChunkRef)(nil), // 15: cairn.checkpoint.v1.ChunkRef
+	(*ConfigureJob)(nil),          // 2: cairn.fsm.v1.ConfigureJob
+	(*StartAttempt)(nil),          // 3: cairn.fsm.v1.StartAttempt
+	(*FailAttempt)(nil),           // 4: cairn.fsm.v1.FailAttempt
+	(*CancelJob)(nil),             // 5: cairn.fsm.v1.CancelJob
+	(*EndJob)(nil),                // 6: cairn.fsm.v1.EndJob
+	(*BeginCheckpoint)(nil),       // 7: cairn.fsm.v1.BeginCheckpoint
+	(*CompleteCheckpoint)(nil),    // 8: cairn.fsm.v1.CompleteCheckpoint
+	(*AbortCheckpoint)(nil),       // 9: cairn.fsm.v1.AbortCheckpoint
+	(*FinishDiscards)(nil),        // 10: cairn.fsm.v1.FinishDiscards
+	(*DisposeSavepoint)(nil),      // 11: cairn.fsm.v1.DisposeSavepoint
+	(*Param)(nil),                 // 12: cairn.fsm.v1.Param
+	(*Topology)(nil),              // 13: cairn.fsm.v1.Topology
+	(*Config)(nil),                // 14: cairn.fsm.v1.Config
+	(*Source)(nil),                // 15: cairn.fsm.v1.Source
+	(*Assignment)(nil),            // 16: cairn.fsm.v1.Assignment
+	(*Restart)(nil),               // 17: cairn.fsm.v1.Restart
+	(*checkpointpb.ChunkRef)(nil), // 18: cairn.checkpoint.v1.ChunkRef
+	(*Sizes)(nil),                 // 19: cairn.fsm.v1.Sizes
+	(*Detail)(nil),                // 20: cairn.fsm.v1.Detail
 }
 var file_fsm_fsmpb_command_proto_depIdxs = []int32{
 	1,  // 0: cairn.fsm.v1.Command.submit_job:type_name -> cairn.fsm.v1.SubmitJob
-	2,  // 1: cairn.fsm.v1.Command.start_attempt:type_name -> cairn.fsm.v1.StartAttempt
-	3,  // 2: cairn.fsm.v1.Command.fail_attempt:type_name -> cairn.fsm.v1.FailAttempt
-	4,  // 3: cairn.fsm.v1.Command.cancel_job:type_name -> cairn.fsm.v1.CancelJob
-	5,  // 4: cairn.fsm.v1.Command.end_job:type_name -> cairn.fsm.v1.EndJob
-	6,  // 5: cairn.fsm.v1.Command.begin_checkpoint:type_name -> cairn.fsm.v1.BeginCheckpoint
-	7,  // 6: cairn.fsm.v1.Command.complete_checkpoint:type_name -> cairn.fsm.v1.CompleteCheckpoint
-	8,  // 7: cairn.fsm.v1.Command.abort_checkpoint:type_name -> cairn.fsm.v1.AbortCheckpoint
-	9,  // 8: cairn.fsm.v1.Command.finish_discards:type_name -> cairn.fsm.v1.FinishDiscards
-	10, // 9: cairn.fsm.v1.SubmitJob.params:type_name -> cairn.fsm.v1.Param
-	11, // 10: cairn.fsm.v1.SubmitJob.topology:type_name -> cairn.fsm.v1.Topology
-	12, // 11: cairn.fsm.v1.SubmitJob.config:type_name -> cairn.fsm.v1.Config
-	13, // 12: cairn.fsm.v1.StartAttempt.assignment:type_name -> cairn.fsm.v1.Assignment
-	14, // 13: cairn.fsm.v1.FailAttempt.restart:type_name -> cairn.fsm.v1.Restart
-	15, // 14: cairn.fsm.v1.CompleteCheckpoint.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	3,  // 1: cairn.fsm.v1.Command.start_attempt:type_name -> cairn.fsm.v1.StartAttempt
+	4,  // 2: cairn.fsm.v1.Command.fail_attempt:type_name -> cairn.fsm.v1.FailAttempt
+	5,  // 3: cairn.fsm.v1.Command.cancel_job:type_name -> cairn.fsm.v1.CancelJob
+	6,  // 4: cairn.fsm.v1.Command.end_job:type_name -> cairn.fsm.v1.EndJob
+	7,  // 5: cairn.fsm.v1.Command.begin_checkpoint:type_name -> cairn.fsm.v1.BeginCheckpoint
+	8,  // 6: cairn.fsm.v1.Command.complete_checkpoint:type_name -> cairn.fsm.v1.CompleteCheckpoint
+	9,  // 7: cairn.fsm.v1.Command.abort_checkpoint:type_name -> cairn.fsm.v1.AbortCheckpoint
+	10, // 8: cairn.fsm.v1.Command.finish_discards:type_name -> cairn.fsm.v1.FinishDiscards
+	2,  // 9: cairn.fsm.v1.Command.configure_job:type_name -> cairn.fsm.v1.ConfigureJob
+	11, // 10: cairn.fsm.v1.Command.dispose_savepoint:type_name -> cairn.fsm.v1.DisposeSavepoint
+	12, // 11: cairn.fsm.v1.SubmitJob.params:type_name -> cairn.fsm.v1.Param
+	13, // 12: cairn.fsm.v1.SubmitJob.topology:type_name -> cairn.fsm.v1.Topology
+	14, // 13: cairn.fsm.v1.SubmitJob.config:type_name -> cairn.fsm.v1.Config
+	15, // 14: cairn.fsm.v1.SubmitJob.source:type_name -> cairn.fsm.v1.Source
+	14, // 15: cairn.fsm.v1.ConfigureJob.config:type_name -> cairn.fsm.v1.Config
+	16, // 16: cairn.fsm.v1.StartAttempt.assignment:type_name -> cairn.fsm.v1.Assignment
+	17, // 17: cairn.fsm.v1.FailAttempt.restart:type_name -> cairn.fsm.v1.Restart
+	18, // 18: cairn.fsm.v1.CompleteCheckpoint.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	19, // 19: cairn.fsm.v1.CompleteCheckpoint.sizes:type_name -> cairn.fsm.v1.Sizes
+	20, // 20: cairn.fsm.v1.CompleteCheckpoint.detail:type_name -> cairn.fsm.v1.Detail
+	19, // 21: cairn.fsm.v1.AbortCheckpoint.sizes:type_name -> cairn.fsm.v1.Sizes
+	20, // 22: cairn.fsm.v1.AbortCheckpoint.detail:type_name -> cairn.fsm.v1.Detail
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_fsm_fsmpb_command_proto_init() }
@@ -1088,6 +1339,8 @@ func file_fsm_fsmpb_command_proto_init() {
 		(*Command_CompleteCheckpoint)(nil),
 		(*Command_AbortCheckpoint)(nil),
 		(*Command_FinishDiscards)(nil),
+		(*Command_ConfigureJob)(nil),
+		(*Command_DisposeSavepoint)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1095,7 +1348,7 @@ func file_fsm_fsmpb_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fsm_fsmpb_command_proto_rawDesc), len(file_fsm_fsmpb_command_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

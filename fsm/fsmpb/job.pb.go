@@ -15,6 +15,7 @@
 package fsmpb
 
 import (
+	checkpointpb "cairn/checkpoint/checkpointpb"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -269,24 +270,33 @@ func (x *Topology) GetEdges() []*Edge {
 	return nil
 }
 
-// Durations are in nanoseconds.
+// Durations are in nanoseconds. What has no value before version 2 was as the default configuration has it.
 type Config struct {
-	state              protoimpl.MessageState `protogen:"open.v1"`
-	Interval           int64                  `protobuf:"varint,1,opt,name=interval,proto3" json:"interval,omitempty"`
-	MinPause           int64                  `protobuf:"varint,2,opt,name=min_pause,json=minPause,proto3" json:"min_pause,omitempty"`
-	Timeout            int64                  `protobuf:"varint,3,opt,name=timeout,proto3" json:"timeout,omitempty"`
-	MaxConcurrent      int64                  `protobuf:"varint,4,opt,name=max_concurrent,json=maxConcurrent,proto3" json:"max_concurrent,omitempty"`
-	TolerableFailures  int64                  `protobuf:"varint,5,opt,name=tolerable_failures,json=tolerableFailures,proto3" json:"tolerable_failures,omitempty"`
-	Mode               uint32                 `protobuf:"varint,6,opt,name=mode,proto3" json:"mode,omitempty"`
-	Retain             int64                  `protobuf:"varint,7,opt,name=retain,proto3" json:"retain,omitempty"`
-	RetainOnCancel     bool                   `protobuf:"varint,8,opt,name=retain_on_cancel,json=retainOnCancel,proto3" json:"retain_on_cancel,omitempty"`
-	RestartInitial     int64                  `protobuf:"varint,9,opt,name=restart_initial,json=restartInitial,proto3" json:"restart_initial,omitempty"`
-	RestartMax         int64                  `protobuf:"varint,10,opt,name=restart_max,json=restartMax,proto3" json:"restart_max,omitempty"`
-	RestartMultiplier  float64                `protobuf:"fixed64,11,opt,name=restart_multiplier,json=restartMultiplier,proto3" json:"restart_multiplier,omitempty"`
-	RestartResetAfter  int64                  `protobuf:"varint,12,opt,name=restart_reset_after,json=restartResetAfter,proto3" json:"restart_reset_after,omitempty"`
-	RestartMaxAttempts int64                  `protobuf:"varint,13,opt,name=restart_max_attempts,json=restartMaxAttempts,proto3" json:"restart_max_attempts,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	state                  protoimpl.MessageState `protogen:"open.v1"`
+	Interval               int64                  `protobuf:"varint,1,opt,name=interval,proto3" json:"interval,omitempty"`
+	MinPause               int64                  `protobuf:"varint,2,opt,name=min_pause,json=minPause,proto3" json:"min_pause,omitempty"`
+	Timeout                int64                  `protobuf:"varint,3,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	MaxConcurrent          int64                  `protobuf:"varint,4,opt,name=max_concurrent,json=maxConcurrent,proto3" json:"max_concurrent,omitempty"`
+	TolerableFailures      int64                  `protobuf:"varint,5,opt,name=tolerable_failures,json=tolerableFailures,proto3" json:"tolerable_failures,omitempty"`
+	Mode                   uint32                 `protobuf:"varint,6,opt,name=mode,proto3" json:"mode,omitempty"`
+	Retain                 int64                  `protobuf:"varint,7,opt,name=retain,proto3" json:"retain,omitempty"`
+	RetainOnCancel         bool                   `protobuf:"varint,8,opt,name=retain_on_cancel,json=retainOnCancel,proto3" json:"retain_on_cancel,omitempty"`
+	RestartInitial         int64                  `protobuf:"varint,9,opt,name=restart_initial,json=restartInitial,proto3" json:"restart_initial,omitempty"`
+	RestartMax             int64                  `protobuf:"varint,10,opt,name=restart_max,json=restartMax,proto3" json:"restart_max,omitempty"`
+	RestartMultiplier      float64                `protobuf:"fixed64,11,opt,name=restart_multiplier,json=restartMultiplier,proto3" json:"restart_multiplier,omitempty"`
+	RestartResetAfter      int64                  `protobuf:"varint,12,opt,name=restart_reset_after,json=restartResetAfter,proto3" json:"restart_reset_after,omitempty"`
+	RestartMaxAttempts     int64                  `protobuf:"varint,13,opt,name=restart_max_attempts,json=restartMaxAttempts,proto3" json:"restart_max_attempts,omitempty"`
+	Alignment              uint32                 `protobuf:"varint,14,opt,name=alignment,proto3" json:"alignment,omitempty"` // since version 2, as what follows
+	AlignmentTimeout       int64                  `protobuf:"varint,15,opt,name=alignment_timeout,json=alignmentTimeout,proto3" json:"alignment_timeout,omitempty"`
+	AfterTasksFinish       bool                   `protobuf:"varint,16,opt,name=after_tasks_finish,json=afterTasksFinish,proto3" json:"after_tasks_finish,omitempty"`
+	RestartStrategy        uint32                 `protobuf:"varint,17,opt,name=restart_strategy,json=restartStrategy,proto3" json:"restart_strategy,omitempty"`
+	RestartJitter          float64                `protobuf:"fixed64,18,opt,name=restart_jitter,json=restartJitter,proto3" json:"restart_jitter,omitempty"`
+	RestartAttempts        int64                  `protobuf:"varint,19,opt,name=restart_attempts,json=restartAttempts,proto3" json:"restart_attempts,omitempty"`
+	RestartDelay           int64                  `protobuf:"varint,20,opt,name=restart_delay,json=restartDelay,proto3" json:"restart_delay,omitempty"`
+	RestartMaxFailures     int64                  `protobuf:"varint,21,opt,name=restart_max_failures,json=restartMaxFailures,proto3" json:"restart_max_failures,omitempty"`
+	RestartFailureInterval int64                  `protobuf:"varint,22,opt,name=restart_failure_interval,json=restartFailureInterval,proto3" json:"restart_failure_interval,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
 }
 
 func (x *Config) Reset() {
@@ -410,6 +420,69 @@ func (x *Config) GetRestartMaxAttempts() int64 {
 	return 0
 }
 
+func (x *Config) GetAlignment() uint32 {
+	if x != nil {
+		return x.Alignment
+	}
+	return 0
+}
+
+func (x *Config) GetAlignmentTimeout() int64 {
+	if x != nil {
+		return x.AlignmentTimeout
+	}
+	return 0
+}
+
+func (x *Config) GetAfterTasksFinish() bool {
+	if x != nil {
+		return x.AfterTasksFinish
+	}
+	return false
+}
+
+func (x *Config) GetRestartStrategy() uint32 {
+	if x != nil {
+		return x.RestartStrategy
+	}
+	return 0
+}
+
+func (x *Config) GetRestartJitter() float64 {
+	if x != nil {
+		return x.RestartJitter
+	}
+	return 0
+}
+
+func (x *Config) GetRestartAttempts() int64 {
+	if x != nil {
+		return x.RestartAttempts
+	}
+	return 0
+}
+
+func (x *Config) GetRestartDelay() int64 {
+	if x != nil {
+		return x.RestartDelay
+	}
+	return 0
+}
+
+func (x *Config) GetRestartMaxFailures() int64 {
+	if x != nil {
+		return x.RestartMaxFailures
+	}
+	return 0
+}
+
+func (x *Config) GetRestartFailureInterval() int64 {
+	if x != nil {
+		return x.RestartFailureInterval
+	}
+	return 0
+}
+
 type NodeRef struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -528,6 +601,8 @@ type Restart struct {
 	Delay         int64                  `protobuf:"varint,2,opt,name=delay,proto3" json:"delay,omitempty"` // milliseconds
 	NextAt        int64                  `protobuf:"varint,3,opt,name=next_at,json=nextAt,proto3" json:"next_at,omitempty"`
 	LastFailureAt int64                  `protobuf:"varint,4,opt,name=last_failure_at,json=lastFailureAt,proto3" json:"last_failure_at,omitempty"`
+	SinceReset    int64                  `protobuf:"varint,5,opt,name=since_reset,json=sinceReset,proto3" json:"since_reset,omitempty"` // since version 2, as what follows
+	Failures      []int64                `protobuf:"varint,6,rep,packed,name=failures,proto3" json:"failures,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -590,11 +665,230 @@ func (x *Restart) GetLastFailureAt() int64 {
 	return 0
 }
 
+func (x *Restart) GetSinceReset() int64 {
+	if x != nil {
+		return x.SinceReset
+	}
+	return 0
+}
+
+func (x *Restart) GetFailures() []int64 {
+	if x != nil {
+		return x.Failures
+	}
+	return nil
+}
+
+type Source struct {
+	state                 protoimpl.MessageState `protogen:"open.v1"`
+	Job                   []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"` // 16 bytes
+	Checkpoint            uint64                 `protobuf:"varint,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Kind                  uint32                 `protobuf:"varint,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	Manifest              *checkpointpb.ChunkRef `protobuf:"bytes,4,opt,name=manifest,proto3" json:"manifest,omitempty"`
+	Claim                 bool                   `protobuf:"varint,5,opt,name=claim,proto3" json:"claim,omitempty"`
+	AllowNonRestoredState bool                   `protobuf:"varint,6,opt,name=allow_non_restored_state,json=allowNonRestoredState,proto3" json:"allow_non_restored_state,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
+}
+
+func (x *Source) Reset() {
+	*x = Source{}
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Source) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Source) ProtoMessage() {}
+
+func (x *Source) ProtoReflect() protoreflect.Message {
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Source.ProtoReflect.Descriptor instead.
+func (*Source) Descriptor() ([]byte, []int) {
+	return file_fsm_fsmpb_job_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Source) GetJob() []byte {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *Source) GetCheckpoint() uint64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *Source) GetKind() uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *Source) GetManifest() *checkpointpb.ChunkRef {
+	if x != nil {
+		return x.Manifest
+	}
+	return nil
+}
+
+func (x *Source) GetClaim() bool {
+	if x != nil {
+		return x.Claim
+	}
+	return false
+}
+
+func (x *Source) GetAllowNonRestoredState() bool {
+	if x != nil {
+		return x.AllowNonRestoredState
+	}
+	return false
+}
+
+// What a checkpoint measured beside its state size, which has had a field of its own since version 1.
+type Sizes struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Checkpointed    int64                  `protobuf:"varint,1,opt,name=checkpointed,proto3" json:"checkpointed,omitempty"`
+	AlignmentMillis int64                  `protobuf:"varint,2,opt,name=alignment_millis,json=alignmentMillis,proto3" json:"alignment_millis,omitempty"`
+	Processed       int64                  `protobuf:"varint,3,opt,name=processed,proto3" json:"processed,omitempty"`
+	Persisted       int64                  `protobuf:"varint,4,opt,name=persisted,proto3" json:"persisted,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Sizes) Reset() {
+	*x = Sizes{}
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Sizes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Sizes) ProtoMessage() {}
+
+func (x *Sizes) ProtoReflect() protoreflect.Message {
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Sizes.ProtoReflect.Descriptor instead.
+func (*Sizes) Descriptor() ([]byte, []int) {
+	return file_fsm_fsmpb_job_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Sizes) GetCheckpointed() int64 {
+	if x != nil {
+		return x.Checkpointed
+	}
+	return 0
+}
+
+func (x *Sizes) GetAlignmentMillis() int64 {
+	if x != nil {
+		return x.AlignmentMillis
+	}
+	return 0
+}
+
+func (x *Sizes) GetProcessed() int64 {
+	if x != nil {
+		return x.Processed
+	}
+	return 0
+}
+
+func (x *Sizes) GetPersisted() int64 {
+	if x != nil {
+		return x.Persisted
+	}
+	return 0
+}
+
+type Detail struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Inline        []byte                 `protobuf:"bytes,1,opt,name=inline,proto3" json:"inline,omitempty"`
+	Chunk         *checkpointpb.ChunkRef `protobuf:"bytes,2,opt,name=chunk,proto3" json:"chunk,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Detail) Reset() {
+	*x = Detail{}
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Detail) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Detail) ProtoMessage() {}
+
+func (x *Detail) ProtoReflect() protoreflect.Message {
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Detail.ProtoReflect.Descriptor instead.
+func (*Detail) Descriptor() ([]byte, []int) {
+	return file_fsm_fsmpb_job_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Detail) GetInline() []byte {
+	if x != nil {
+		return x.Inline
+	}
+	return nil
+}
+
+func (x *Detail) GetChunk() *checkpointpb.ChunkRef {
+	if x != nil {
+		return x.Chunk
+	}
+	return nil
+}
+
 var File_fsm_fsmpb_job_proto protoreflect.FileDescriptor
 
 const file_fsm_fsmpb_job_proto_rawDesc = "" +
 	"\n" +
-	"\x13fsm/fsmpb/job.proto\x12\fcairn.fsm.v1\"/\n" +
+	"\x13fsm/fsmpb/job.proto\x12\fcairn.fsm.v1\x1a#checkpoint/checkpointpb/state.proto\"/\n" +
 	"\x05Param\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value\"\x95\x01\n" +
@@ -610,7 +904,7 @@ const file_fsm_fsmpb_job_proto_rawDesc = "" +
 	"\fpartitioning\x18\x03 \x01(\rR\fpartitioning\"f\n" +
 	"\bTopology\x120\n" +
 	"\bvertices\x18\x01 \x03(\v2\x14.cairn.fsm.v1.VertexR\bvertices\x12(\n" +
-	"\x05edges\x18\x02 \x03(\v2\x12.cairn.fsm.v1.EdgeR\x05edges\"\xe2\x03\n" +
+	"\x05edges\x18\x02 \x03(\v2\x12.cairn.fsm.v1.EdgeR\x05edges\"\xe9\x06\n" +
 	"\x06Config\x12\x1a\n" +
 	"\binterval\x18\x01 \x01(\x03R\binterval\x12\x1b\n" +
 	"\tmin_pause\x18\x02 \x01(\x03R\bminPause\x12\x18\n" +
@@ -626,7 +920,16 @@ const file_fsm_fsmpb_job_proto_rawDesc = "" +
 	"restartMax\x12-\n" +
 	"\x12restart_multiplier\x18\v \x01(\x01R\x11restartMultiplier\x12.\n" +
 	"\x13restart_reset_after\x18\f \x01(\x03R\x11restartResetAfter\x120\n" +
-	"\x14restart_max_attempts\x18\r \x01(\x03R\x12restartMaxAttempts\"U\n" +
+	"\x14restart_max_attempts\x18\r \x01(\x03R\x12restartMaxAttempts\x12\x1c\n" +
+	"\talignment\x18\x0e \x01(\rR\talignment\x12+\n" +
+	"\x11alignment_timeout\x18\x0f \x01(\x03R\x10alignmentTimeout\x12,\n" +
+	"\x12after_tasks_finish\x18\x10 \x01(\bR\x10afterTasksFinish\x12)\n" +
+	"\x10restart_strategy\x18\x11 \x01(\rR\x0frestartStrategy\x12%\n" +
+	"\x0erestart_jitter\x18\x12 \x01(\x01R\rrestartJitter\x12)\n" +
+	"\x10restart_attempts\x18\x13 \x01(\x03R\x0frestartAttempts\x12#\n" +
+	"\rrestart_delay\x18\x14 \x01(\x03R\frestartDelay\x120\n" +
+	"\x14restart_max_failures\x18\x15 \x01(\x03R\x12restartMaxFailures\x128\n" +
+	"\x18restart_failure_interval\x18\x16 \x01(\x03R\x16restartFailureInterval\"U\n" +
 	"\aNodeRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x06R\vincarnation\x12\x18\n" +
@@ -634,12 +937,32 @@ const file_fsm_fsmpb_job_proto_rawDesc = "" +
 	"\n" +
 	"Assignment\x12+\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x15.cairn.fsm.v1.NodeRefR\x05nodes\x12\x17\n" +
-	"\anode_of\x18\x02 \x03(\x03R\x06nodeOf\"v\n" +
+	"\anode_of\x18\x02 \x03(\x03R\x06nodeOf\"\xb3\x01\n" +
 	"\aRestart\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x03R\x05count\x12\x14\n" +
 	"\x05delay\x18\x02 \x01(\x03R\x05delay\x12\x17\n" +
 	"\anext_at\x18\x03 \x01(\x03R\x06nextAt\x12&\n" +
-	"\x0flast_failure_at\x18\x04 \x01(\x03R\rlastFailureAtB\x11Z\x0fcairn/fsm/fsmpbb\x06proto3"
+	"\x0flast_failure_at\x18\x04 \x01(\x03R\rlastFailureAt\x12\x1f\n" +
+	"\vsince_reset\x18\x05 \x01(\x03R\n" +
+	"sinceReset\x12\x1a\n" +
+	"\bfailures\x18\x06 \x03(\x03R\bfailures\"\xd8\x01\n" +
+	"\x06Source\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\fR\x03job\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\x04R\n" +
+	"checkpoint\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\rR\x04kind\x129\n" +
+	"\bmanifest\x18\x04 \x01(\v2\x1d.cairn.checkpoint.v1.ChunkRefR\bmanifest\x12\x14\n" +
+	"\x05claim\x18\x05 \x01(\bR\x05claim\x127\n" +
+	"\x18allow_non_restored_state\x18\x06 \x01(\bR\x15allowNonRestoredState\"\x92\x01\n" +
+	"\x05Sizes\x12\"\n" +
+	"\fcheckpointed\x18\x01 \x01(\x03R\fcheckpointed\x12)\n" +
+	"\x10alignment_millis\x18\x02 \x01(\x03R\x0falignmentMillis\x12\x1c\n" +
+	"\tprocessed\x18\x03 \x01(\x03R\tprocessed\x12\x1c\n" +
+	"\tpersisted\x18\x04 \x01(\x03R\tpersisted\"U\n" +
+	"\x06Detail\x12\x16\n" +
+	"\x06inline\x18\x01 \x01(\fR\x06inline\x123\n" +
+	"\x05chunk\x18\x02 \x01(\v2\x1d.cairn.checkpoint.v1.ChunkRefR\x05chunkB\x11Z\x0fcairn/fsm/fsmpbb\x06proto3"
 
 var (
 	file_fsm_fsmpb_job_proto_rawDescOnce sync.Once
@@ -653,26 +976,32 @@ func file_fsm_fsmpb_job_proto_rawDescGZIP() []byte {
 	return file_fsm_fsmpb_job_proto_rawDescData
 }
 
-var file_fsm_fsmpb_job_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_fsm_fsmpb_job_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_fsm_fsmpb_job_proto_goTypes = []any{
-	(*Param)(nil),      // 0: cairn.fsm.v1.Param
-	(*Vertex)(nil),     // 1: cairn.fsm.v1.Vertex
-	(*Edge)(nil),       // 2: cairn.fsm.v1.Edge
-	(*Topology)(nil),   // 3: cairn.fsm.v1.Topology
-	(*Config)(nil),     // 4: cairn.fsm.v1.Config
-	(*NodeRef)(nil),    // 5: cairn.fsm.v1.NodeRef
-	(*Assignment)(nil), // 6: cairn.fsm.v1.Assignment
-	(*Restart)(nil),    // 7: cairn.fsm.v1.Restart
+	(*Param)(nil),                 // 0: cairn.fsm.v1.Param
+	(*Vertex)(nil),                // 1: cairn.fsm.v1.Vertex
+	(*Edge)(nil),                  // 2: cairn.fsm.v1.Edge
+	(*Topology)(nil),              // 3: cairn.fsm.v1.Topology
+	(*Config)(nil),                // 4: cairn.fsm.v1.Config
+	(*NodeRef)(nil),               // 5: cairn.fsm.v1.NodeRef
+	(*Assignment)(nil),            // 6: cairn.fsm.v1.Assignment
+	(*Restart)(nil),               // 7: cairn.fsm.v1.Restart
+	(*Source)(nil),                // 8: cairn.fsm.v1.Source
+	(*Sizes)(nil),                 // 9: cairn.fsm.v1.Sizes
+	(*Detail)(nil),                // 10: cairn.fsm.v1.Detail
+	(*checkpointpb.ChunkRef)(nil), // 11: cairn.checkpoint.v1.ChunkRef
 }
 var file_fsm_fsmpb_job_proto_depIdxs = []int32{
-	1, // 0: cairn.fsm.v1.Topology.vertices:type_name -> cairn.fsm.v1.Vertex
-	2, // 1: cairn.fsm.v1.Topology.edges:type_name -> cairn.fsm.v1.Edge
-	5, // 2: cairn.fsm.v1.Assignment.nodes:type_name -> cairn.fsm.v1.NodeRef
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	1,  // 0: cairn.fsm.v1.Topology.vertices:type_name -> cairn.fsm.v1.Vertex
+	2,  // 1: cairn.fsm.v1.Topology.edges:type_name -> cairn.fsm.v1.Edge
+	5,  // 2: cairn.fsm.v1.Assignment.nodes:type_name -> cairn.fsm.v1.NodeRef
+	11, // 3: cairn.fsm.v1.Source.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	11, // 4: cairn.fsm.v1.Detail.chunk:type_name -> cairn.checkpoint.v1.ChunkRef
+	5,  // [5:5] is the sub-list for method output_type
+	5,  // [5:5] is the sub-list for method input_type
+	5,  // [5:5] is the sub-list for extension type_name
+	5,  // [5:5] is the sub-list for extension extendee
+	0,  // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_fsm_fsmpb_job_proto_init() }
@@ -686,7 +1015,7 @@ func file_fsm_fsmpb_job_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fsm_fsmpb_job_proto_rawDesc), len(file_fsm_fsmpb_job_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

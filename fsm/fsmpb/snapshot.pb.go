@@ -100,6 +100,11 @@ type Job struct {
 	Counters            *Counters              `protobuf:"bytes,20,opt,name=counters,proto3" json:"counters,omitempty"`
 	ConsecutiveFailures int64                  `protobuf:"varint,21,opt,name=consecutive_failures,json=consecutiveFailures,proto3" json:"consecutive_failures,omitempty"`
 	History             []*Outcome             `protobuf:"bytes,22,rep,name=history,proto3" json:"history,omitempty"`
+	Source              *Source                `protobuf:"bytes,23,opt,name=source,proto3" json:"source,omitempty"` // since version 2, as what follows; absent for a fresh start
+	FirstId             uint64                 `protobuf:"varint,24,opt,name=first_id,json=firstId,proto3" json:"first_id,omitempty"`
+	Savepoints          []*Completed           `protobuf:"bytes,25,rep,name=savepoints,proto3" json:"savepoints,omitempty"`
+	LastSuccess         uint64                 `protobuf:"varint,26,opt,name=last_success,json=lastSuccess,proto3" json:"last_success,omitempty"`
+	Summary             *Summary               `protobuf:"bytes,27,opt,name=summary,proto3" json:"summary,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -288,6 +293,41 @@ func (x *Job) GetHistory() []*Outcome {
 	return nil
 }
 
+func (x *Job) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+func (x *Job) GetFirstId() uint64 {
+	if x != nil {
+		return x.FirstId
+	}
+	return 0
+}
+
+func (x *Job) GetSavepoints() []*Completed {
+	if x != nil {
+		return x.Savepoints
+	}
+	return nil
+}
+
+func (x *Job) GetLastSuccess() uint64 {
+	if x != nil {
+		return x.LastSuccess
+	}
+	return 0
+}
+
+func (x *Job) GetSummary() *Summary {
+	if x != nil {
+		return x.Summary
+	}
+	return nil
+}
+
 type Pending struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -295,6 +335,9 @@ type Pending struct {
 	Kind          uint32                 `protobuf:"varint,3,opt,name=kind,proto3" json:"kind,omitempty"`
 	TriggeredAt   int64                  `protobuf:"varint,4,opt,name=triggered_at,json=triggeredAt,proto3" json:"triggered_at,omitempty"`
 	BeganTerm     uint64                 `protobuf:"varint,5,opt,name=began_term,json=beganTerm,proto3" json:"began_term,omitempty"`
+	Stop          uint32                 `protobuf:"varint,6,opt,name=stop,proto3" json:"stop,omitempty"` // since version 2, as what follows
+	Full          bool                   `protobuf:"varint,7,opt,name=full,proto3" json:"full,omitempty"`
+	Manual        bool                   `protobuf:"varint,8,opt,name=manual,proto3" json:"manual,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -364,6 +407,27 @@ func (x *Pending) GetBeganTerm() uint64 {
 	return 0
 }
 
+func (x *Pending) GetStop() uint32 {
+	if x != nil {
+		return x.Stop
+	}
+	return 0
+}
+
+func (x *Pending) GetFull() bool {
+	if x != nil {
+		return x.Full
+	}
+	return false
+}
+
+func (x *Pending) GetManual() bool {
+	if x != nil {
+		return x.Manual
+	}
+	return false
+}
+
 type Completed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -374,6 +438,7 @@ type Completed struct {
 	Manifest      *checkpointpb.ChunkRef `protobuf:"bytes,6,opt,name=manifest,proto3" json:"manifest,omitempty"`
 	StateSize     int64                  `protobuf:"varint,7,opt,name=state_size,json=stateSize,proto3" json:"state_size,omitempty"`
 	NumSubtasks   int64                  `protobuf:"varint,8,opt,name=num_subtasks,json=numSubtasks,proto3" json:"num_subtasks,omitempty"`
+	Stop          uint32                 `protobuf:"varint,9,opt,name=stop,proto3" json:"stop,omitempty"` // since version 2
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -460,6 +525,13 @@ func (x *Completed) GetStateSize() int64 {
 func (x *Completed) GetNumSubtasks() int64 {
 	if x != nil {
 		return x.NumSubtasks
+	}
+	return 0
+}
+
+func (x *Completed) GetStop() uint32 {
+	if x != nil {
+		return x.Stop
 	}
 	return 0
 }
@@ -591,6 +663,9 @@ type Outcome struct {
 	Message         []byte                 `protobuf:"bytes,11,opt,name=message,proto3" json:"message,omitempty"`
 	Term            uint64                 `protobuf:"varint,12,opt,name=term,proto3" json:"term,omitempty"`
 	BeganTerm       uint64                 `protobuf:"varint,13,opt,name=began_term,json=beganTerm,proto3" json:"began_term,omitempty"`
+	Stop            uint32                 `protobuf:"varint,14,opt,name=stop,proto3" json:"stop,omitempty"` // since version 2, as what follows
+	Sizes           *Sizes                 `protobuf:"bytes,15,opt,name=sizes,proto3" json:"sizes,omitempty"`
+	Detail          *Detail                `protobuf:"bytes,16,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -716,6 +791,195 @@ func (x *Outcome) GetBeganTerm() uint64 {
 	return 0
 }
 
+func (x *Outcome) GetStop() uint32 {
+	if x != nil {
+		return x.Stop
+	}
+	return 0
+}
+
+func (x *Outcome) GetSizes() *Sizes {
+	if x != nil {
+		return x.Sizes
+	}
+	return nil
+}
+
+func (x *Outcome) GetDetail() *Detail {
+	if x != nil {
+		return x.Detail
+	}
+	return nil
+}
+
+type Summary struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Duration      *Distribution          `protobuf:"bytes,1,opt,name=duration,proto3" json:"duration,omitempty"`
+	StateSize     *Distribution          `protobuf:"bytes,2,opt,name=state_size,json=stateSize,proto3" json:"state_size,omitempty"`
+	Checkpointed  *Distribution          `protobuf:"bytes,3,opt,name=checkpointed,proto3" json:"checkpointed,omitempty"`
+	Alignment     *Distribution          `protobuf:"bytes,4,opt,name=alignment,proto3" json:"alignment,omitempty"`
+	Processed     *Distribution          `protobuf:"bytes,5,opt,name=processed,proto3" json:"processed,omitempty"`
+	Persisted     *Distribution          `protobuf:"bytes,6,opt,name=persisted,proto3" json:"persisted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Summary) Reset() {
+	*x = Summary{}
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Summary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Summary) ProtoMessage() {}
+
+func (x *Summary) ProtoReflect() protoreflect.Message {
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Summary.ProtoReflect.Descriptor instead.
+func (*Summary) Descriptor() ([]byte, []int) {
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Summary) GetDuration() *Distribution {
+	if x != nil {
+		return x.Duration
+	}
+	return nil
+}
+
+func (x *Summary) GetStateSize() *Distribution {
+	if x != nil {
+		return x.StateSize
+	}
+	return nil
+}
+
+func (x *Summary) GetCheckpointed() *Distribution {
+	if x != nil {
+		return x.Checkpointed
+	}
+	return nil
+}
+
+func (x *Summary) GetAlignment() *Distribution {
+	if x != nil {
+		return x.Alignment
+	}
+	return nil
+}
+
+func (x *Summary) GetProcessed() *Distribution {
+	if x != nil {
+		return x.Processed
+	}
+	return nil
+}
+
+func (x *Summary) GetPersisted() *Distribution {
+	if x != nil {
+		return x.Persisted
+	}
+	return nil
+}
+
+type Distribution struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Count         int64                  `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	Sum           int64                  `protobuf:"varint,2,opt,name=sum,proto3" json:"sum,omitempty"`
+	Min           int64                  `protobuf:"varint,3,opt,name=min,proto3" json:"min,omitempty"`
+	Max           int64                  `protobuf:"varint,4,opt,name=max,proto3" json:"max,omitempty"`
+	Bucket        []uint32               `protobuf:"varint,5,rep,packed,name=bucket,proto3" json:"bucket,omitempty"`                              // index of each bucket with a count, ascending
+	BucketCount   []uint64               `protobuf:"varint,6,rep,packed,name=bucket_count,json=bucketCount,proto3" json:"bucket_count,omitempty"` // as many as buckets
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Distribution) Reset() {
+	*x = Distribution{}
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Distribution) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Distribution) ProtoMessage() {}
+
+func (x *Distribution) ProtoReflect() protoreflect.Message {
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Distribution.ProtoReflect.Descriptor instead.
+func (*Distribution) Descriptor() ([]byte, []int) {
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Distribution) GetCount() int64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *Distribution) GetSum() int64 {
+	if x != nil {
+		return x.Sum
+	}
+	return 0
+}
+
+func (x *Distribution) GetMin() int64 {
+	if x != nil {
+		return x.Min
+	}
+	return 0
+}
+
+func (x *Distribution) GetMax() int64 {
+	if x != nil {
+		return x.Max
+	}
+	return 0
+}
+
+func (x *Distribution) GetBucket() []uint32 {
+	if x != nil {
+		return x.Bucket
+	}
+	return nil
+}
+
+func (x *Distribution) GetBucketCount() []uint64 {
+	if x != nil {
+		return x.BucketCount
+	}
+	return nil
+}
+
 var File_fsm_fsmpb_snapshot_proto protoreflect.FileDescriptor
 
 const file_fsm_fsmpb_snapshot_proto_rawDesc = "" +
@@ -724,7 +988,7 @@ const file_fsm_fsmpb_snapshot_proto_rawDesc = "" +
 	"\bSnapshot\x12\x1d\n" +
 	"\n" +
 	"last_index\x18\x01 \x01(\x04R\tlastIndex\x12%\n" +
-	"\x04jobs\x18\x02 \x03(\v2\x11.cairn.fsm.v1.JobR\x04jobs\"\xe6\x06\n" +
+	"\x04jobs\x18\x02 \x03(\v2\x11.cairn.fsm.v1.JobR\x04jobs\"\xbc\b\n" +
 	"\x03Job\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\fR\x04name\x12\x18\n" +
@@ -750,14 +1014,24 @@ const file_fsm_fsmpb_snapshot_proto_rawDesc = "" +
 	"\bdiscards\x18\x13 \x03(\v2\x15.cairn.fsm.v1.DiscardR\bdiscards\x122\n" +
 	"\bcounters\x18\x14 \x01(\v2\x16.cairn.fsm.v1.CountersR\bcounters\x121\n" +
 	"\x14consecutive_failures\x18\x15 \x01(\x03R\x13consecutiveFailures\x12/\n" +
-	"\ahistory\x18\x16 \x03(\v2\x15.cairn.fsm.v1.OutcomeR\ahistory\"\x89\x01\n" +
+	"\ahistory\x18\x16 \x03(\v2\x15.cairn.fsm.v1.OutcomeR\ahistory\x12,\n" +
+	"\x06source\x18\x17 \x01(\v2\x14.cairn.fsm.v1.SourceR\x06source\x12\x19\n" +
+	"\bfirst_id\x18\x18 \x01(\x04R\afirstId\x127\n" +
+	"\n" +
+	"savepoints\x18\x19 \x03(\v2\x17.cairn.fsm.v1.CompletedR\n" +
+	"savepoints\x12!\n" +
+	"\flast_success\x18\x1a \x01(\x04R\vlastSuccess\x12/\n" +
+	"\asummary\x18\x1b \x01(\v2\x15.cairn.fsm.v1.SummaryR\asummary\"\xc9\x01\n" +
 	"\aPending\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\rR\x04kind\x12!\n" +
 	"\ftriggered_at\x18\x04 \x01(\x03R\vtriggeredAt\x12\x1d\n" +
 	"\n" +
-	"began_term\x18\x05 \x01(\x04R\tbeganTerm\"\x8c\x02\n" +
+	"began_term\x18\x05 \x01(\x04R\tbeganTerm\x12\x12\n" +
+	"\x04stop\x18\x06 \x01(\rR\x04stop\x12\x12\n" +
+	"\x04full\x18\a \x01(\bR\x04full\x12\x16\n" +
+	"\x06manual\x18\b \x01(\bR\x06manual\"\xa0\x02\n" +
 	"\tCompleted\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x12\n" +
@@ -767,14 +1041,15 @@ const file_fsm_fsmpb_snapshot_proto_rawDesc = "" +
 	"\bmanifest\x18\x06 \x01(\v2\x1d.cairn.checkpoint.v1.ChunkRefR\bmanifest\x12\x1d\n" +
 	"\n" +
 	"state_size\x18\a \x01(\x03R\tstateSize\x12!\n" +
-	"\fnum_subtasks\x18\b \x01(\x03R\vnumSubtasks\"T\n" +
+	"\fnum_subtasks\x18\b \x01(\x03R\vnumSubtasks\x12\x12\n" +
+	"\x04stop\x18\t \x01(\rR\x04stop\"T\n" +
 	"\aDiscard\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x129\n" +
 	"\bmanifest\x18\x02 \x01(\v2\x1d.cairn.checkpoint.v1.ChunkRefR\bmanifest\"\\\n" +
 	"\bCounters\x12\x1c\n" +
 	"\tcompleted\x18\x01 \x01(\x04R\tcompleted\x12\x16\n" +
 	"\x06failed\x18\x02 \x01(\x04R\x06failed\x12\x1a\n" +
-	"\brestored\x18\x03 \x01(\x04R\brestored\"\xef\x02\n" +
+	"\brestored\x18\x03 \x01(\x04R\brestored\"\xdc\x03\n" +
 	"\aOutcome\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x12\n" +
@@ -791,7 +1066,25 @@ const file_fsm_fsmpb_snapshot_proto_rawDesc = "" +
 	"\amessage\x18\v \x01(\fR\amessage\x12\x12\n" +
 	"\x04term\x18\f \x01(\x04R\x04term\x12\x1d\n" +
 	"\n" +
-	"began_term\x18\r \x01(\x04R\tbeganTermB\x11Z\x0fcairn/fsm/fsmpbb\x06proto3"
+	"began_term\x18\r \x01(\x04R\tbeganTerm\x12\x12\n" +
+	"\x04stop\x18\x0e \x01(\rR\x04stop\x12)\n" +
+	"\x05sizes\x18\x0f \x01(\v2\x13.cairn.fsm.v1.SizesR\x05sizes\x12,\n" +
+	"\x06detail\x18\x10 \x01(\v2\x14.cairn.fsm.v1.DetailR\x06detail\"\xea\x02\n" +
+	"\aSummary\x126\n" +
+	"\bduration\x18\x01 \x01(\v2\x1a.cairn.fsm.v1.DistributionR\bduration\x129\n" +
+	"\n" +
+	"state_size\x18\x02 \x01(\v2\x1a.cairn.fsm.v1.DistributionR\tstateSize\x12>\n" +
+	"\fcheckpointed\x18\x03 \x01(\v2\x1a.cairn.fsm.v1.DistributionR\fcheckpointed\x128\n" +
+	"\talignment\x18\x04 \x01(\v2\x1a.cairn.fsm.v1.DistributionR\talignment\x128\n" +
+	"\tprocessed\x18\x05 \x01(\v2\x1a.cairn.fsm.v1.DistributionR\tprocessed\x128\n" +
+	"\tpersisted\x18\x06 \x01(\v2\x1a.cairn.fsm.v1.DistributionR\tpersisted\"\x95\x01\n" +
+	"\fDistribution\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\x03R\x05count\x12\x10\n" +
+	"\x03sum\x18\x02 \x01(\x03R\x03sum\x12\x10\n" +
+	"\x03min\x18\x03 \x01(\x03R\x03min\x12\x10\n" +
+	"\x03max\x18\x04 \x01(\x03R\x03max\x12\x16\n" +
+	"\x06bucket\x18\x05 \x03(\rR\x06bucket\x12!\n" +
+	"\fbucket_count\x18\x06 \x03(\x04R\vbucketCountB\x11Z\x0fcairn/fsm/fsmpbb\x06proto3"
 
 var (
 	file_fsm_fsmpb_snapshot_proto_rawDescOnce sync.Once
@@ -805,7 +1098,7 @@ func file_fsm_fsmpb_snapshot_proto_rawDescGZIP() []byte {
 	return file_fsm_fsmpb_snapshot_proto_rawDescData
 }
 
-var file_fsm_fsmpb_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_fsm_fsmpb_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_fsm_fsmpb_snapshot_proto_goTypes = []any{
 	(*Snapshot)(nil),              // 0: cairn.fsm.v1.Snapshot
 	(*Job)(nil),                   // 1: cairn.fsm.v1.Job
@@ -814,32 +1107,48 @@ var file_fsm_fsmpb_snapshot_proto_goTypes = []any{
 	(*Discard)(nil),               // 4: cairn.fsm.v1.Discard
 	(*Counters)(nil),              // 5: cairn.fsm.v1.Counters
 	(*Outcome)(nil),               // 6: cairn.fsm.v1.Outcome
-	(*Param)(nil),                 // 7: cairn.fsm.v1.Param
-	(*Topology)(nil),              // 8: cairn.fsm.v1.Topology
-	(*Config)(nil),                // 9: cairn.fsm.v1.Config
-	(*Assignment)(nil),            // 10: cairn.fsm.v1.Assignment
-	(*Restart)(nil),               // 11: cairn.fsm.v1.Restart
-	(*checkpointpb.ChunkRef)(nil), // 12: cairn.checkpoint.v1.ChunkRef
+	(*Summary)(nil),               // 7: cairn.fsm.v1.Summary
+	(*Distribution)(nil),          // 8: cairn.fsm.v1.Distribution
+	(*Param)(nil),                 // 9: cairn.fsm.v1.Param
+	(*Topology)(nil),              // 10: cairn.fsm.v1.Topology
+	(*Config)(nil),                // 11: cairn.fsm.v1.Config
+	(*Assignment)(nil),            // 12: cairn.fsm.v1.Assignment
+	(*Restart)(nil),               // 13: cairn.fsm.v1.Restart
+	(*Source)(nil),                // 14: cairn.fsm.v1.Source
+	(*checkpointpb.ChunkRef)(nil), // 15: cairn.checkpoint.v1.ChunkRef
+	(*Sizes)(nil),                 // 16: cairn.fsm.v1.Sizes
+	(*Detail)(nil),                // 17: cairn.fsm.v1.Detail
 }
 var file_fsm_fsmpb_snapshot_proto_depIdxs = []int32{
 	1,  // 0: cairn.fsm.v1.Snapshot.jobs:type_name -> cairn.fsm.v1.Job
-	7,  // 1: cairn.fsm.v1.Job.params:type_name -> cairn.fsm.v1.Param
-	8,  // 2: cairn.fsm.v1.Job.topology:type_name -> cairn.fsm.v1.Topology
-	9,  // 3: cairn.fsm.v1.Job.config:type_name -> cairn.fsm.v1.Config
-	10, // 4: cairn.fsm.v1.Job.assignment:type_name -> cairn.fsm.v1.Assignment
-	11, // 5: cairn.fsm.v1.Job.restart:type_name -> cairn.fsm.v1.Restart
+	9,  // 1: cairn.fsm.v1.Job.params:type_name -> cairn.fsm.v1.Param
+	10, // 2: cairn.fsm.v1.Job.topology:type_name -> cairn.fsm.v1.Topology
+	11, // 3: cairn.fsm.v1.Job.config:type_name -> cairn.fsm.v1.Config
+	12, // 4: cairn.fsm.v1.Job.assignment:type_name -> cairn.fsm.v1.Assignment
+	13, // 5: cairn.fsm.v1.Job.restart:type_name -> cairn.fsm.v1.Restart
 	2,  // 6: cairn.fsm.v1.Job.pending:type_name -> cairn.fsm.v1.Pending
 	3,  // 7: cairn.fsm.v1.Job.completed:type_name -> cairn.fsm.v1.Completed
 	4,  // 8: cairn.fsm.v1.Job.discards:type_name -> cairn.fsm.v1.Discard
 	5,  // 9: cairn.fsm.v1.Job.counters:type_name -> cairn.fsm.v1.Counters
 	6,  // 10: cairn.fsm.v1.Job.history:type_name -> cairn.fsm.v1.Outcome
-	12, // 11: cairn.fsm.v1.Completed.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
-	12, // 12: cairn.fsm.v1.Discard.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	14, // 11: cairn.fsm.v1.Job.source:type_name -> cairn.fsm.v1.Source
+	3,  // 12: cairn.fsm.v1.Job.savepoints:type_name -> cairn.fsm.v1.Completed
+	7,  // 13: cairn.fsm.v1.Job.summary:type_name -> cairn.fsm.v1.Summary
+	15, // 14: cairn.fsm.v1.Completed.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	15, // 15: cairn.fsm.v1.Discard.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	16, // 16: cairn.fsm.v1.Outcome.sizes:type_name -> cairn.fsm.v1.Sizes
+	17, // 17: cairn.fsm.v1.Outcome.detail:type_name -> cairn.fsm.v1.Detail
+	8,  // 18: cairn.fsm.v1.Summary.duration:type_name -> cairn.fsm.v1.Distribution
+	8,  // 19: cairn.fsm.v1.Summary.state_size:type_name -> cairn.fsm.v1.Distribution
+	8,  // 20: cairn.fsm.v1.Summary.checkpointed:type_name -> cairn.fsm.v1.Distribution
+	8,  // 21: cairn.fsm.v1.Summary.alignment:type_name -> cairn.fsm.v1.Distribution
+	8,  // 22: cairn.fsm.v1.Summary.processed:type_name -> cairn.fsm.v1.Distribution
+	8,  // 23: cairn.fsm.v1.Summary.persisted:type_name -> cairn.fsm.v1.Distribution
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_fsm_fsmpb_snapshot_proto_init() }
@@ -854,7 +1163,7 @@ func file_fsm_fsmpb_snapshot_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fsm_fsmpb_snapshot_proto_rawDesc), len(file_fsm_fsmpb_snapshot_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
