@@ -16,6 +16,14 @@ func TestMemoryConforms(t *testing.T) {
 	storetest.Run(t, func(*testing.T) statestore.Store { return statestore.NewMemory() })
 }
 
+func TestSweptConforms(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) statestore.Store {
+		s := statestore.NewSwept(openLocal(t, t.TempDir()))
+		s.Mark(1)
+		return s
+	})
+}
+
 func TestReplicatedConforms(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) statestore.Store {
 		peers := livePeers{}

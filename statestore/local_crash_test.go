@@ -5,10 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
+
+	"cairn/checkpoint"
 )
 
 const crashDir = "/data/node/store"
@@ -44,7 +48,7 @@ func crashScript(t *testing.T, fsys *crashFS) (acked [][]byte, err error) {
 			if _, err := s.Put(t.Context(), doomed); err != nil {
 				return acked, err
 			}
-			if err := s.Delete(t.Context(), RefOf(doomed).ID); err != nil {
+			if _, _, err := s.Delete(t.Context(), []checkpoint.ChunkID{RefOf(doomed).ID}, keepNone); err != nil {
 				return acked, err
 			}
 		}
@@ -53,6 +57,58 @@ func crashScript(t *testing.T, fsys *crashFS) (acked [][]byte, err error) {
 		}
 	}
 	return acked, nil
+}
+
+func keepNone(checkpoint.ChunkID) bool { return false }
+
+// A deletion that was reported as done is not undone by a power failure: the leader forgets what it has deleted.
+func TestDeletionSurvivesPowerLoss(t *testing.T) {
+	fsys := newCrashFS()
+	s := mustOpenCrashFS(t, fsys)
+	var doomed []checkpoint.ChunkID
+	for _, data := range crashChunks {
+		ref, err := s.Put(t.Context(), data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doomed = append(doomed, ref.ID)
+	}
+	if deleted, refused, err := s.Delete(t.Context(), doomed, keepNone); deleted != len(doomed) || refused != 0 || err != nil {
+		t.Fatalf("Delete: %d, %d, %v", deleted, refused, err)
+	}
+	for seed := range uint64(8) {
+		after := mustOpenCrashFS(t, fsys.afterPowerLoss(seed))
+		for ref, err := range after.List(t.Context()) {
+			t.Fatalf("seed %d: chunk %s came back, %v", seed, ref.ID, err)
+		}
+	}
+}
+
+// One file that cannot be removed does not save the others, and the error names it.
+func TestDeleteGoesOnBehindAFailure(t *testing.T) {
+	fsys := newCrashFS()
+	s := mustOpenCrashFS(t, fsys)
+	stuck, err := s.Put(t.Context(), crashChunks[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	free, err := s.Put(t.Context(), crashChunks[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	fsys.fault = func(op, path string) error {
+		if op == "remove" && path == s.chunk(stuck.ID) {
+			return syscall.EIO
+		}
+		return nil
+	}
+	deleted, refused, err := s.Delete(t.Context(), []checkpoint.ChunkID{stuck.ID, free.ID}, keepNone)
+	if deleted != 1 || refused != 0 || !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), stuck.ID.String()) {
+		t.Fatalf("Delete: %d, %d, %v", deleted, refused, err)
+	}
+	if has, err := s.Has(t.Context(), free); has || err != nil {
+		t.Fatalf("the other chunk: %v, %v", has, err)
+	}
 }
 
 // mustOpenCrashFS opens the store that a crash left behind.

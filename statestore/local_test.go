@@ -68,12 +68,13 @@ func TestClosed(t *testing.T) {
 	_, putErr := s.Put(t.Context(), []byte("more"))
 	_, getErr := s.Get(t.Context(), ref)
 	_, hasErr := s.Has(t.Context(), ref)
+	_, _, deleteErr := s.Delete(t.Context(), []checkpoint.ChunkID{ref.ID}, func(checkpoint.ChunkID) bool { return false })
 	var listErr error
 	for _, err := range s.List(t.Context()) {
 		listErr = err
 	}
 	for call, err := range map[string]error{
-		"Put": putErr, "Get": getErr, "Has": hasErr, "List": listErr, "Delete": s.Delete(t.Context(), ref.ID),
+		"Put": putErr, "Get": getErr, "Has": hasErr, "List": listErr, "Delete": deleteErr,
 	} {
 		if !errors.Is(err, statestore.ErrClosed) {
 			t.Errorf("%s on a closed store: %v", call, err)

@@ -116,19 +116,3 @@ func (l *Local) ensureSynced(n byte) error {
 	}
 	return l.syncShard(n)
 }
-
-// Delete implements Inventory.
-func (l *Local) Delete(ctx context.Context, id checkpoint.ChunkID) error {
-	if err := l.begin(); err != nil {
-		return err
-	}
-	defer l.running.Done()
-	if err := l.locks.lock(ctx, id); err != nil {
-		return err
-	}
-	defer l.locks.unlock(id)
-	if err := l.fs.Remove(l.chunk(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return l.failed("delete chunk "+id.String(), err)
-	}
-	return nil
-}

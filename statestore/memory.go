@@ -52,13 +52,11 @@ func (m *Memory) writeVerified(ctx context.Context, ref checkpoint.ChunkRef, dat
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if m.lookup(ref.ID) != nil {
-		return nil
-	}
-	own := append(make([]byte, 0, max(1, len(data))), data...) // not nil, however short
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.chunks[ref.ID] = own
+	if m.chunks[ref.ID] == nil {
+		m.chunks[ref.ID] = append(make([]byte, 0, max(1, len(data))), data...) // not nil, however short
+	}
 	return nil
 }
 
@@ -121,12 +119,27 @@ func (m *Memory) refs() []checkpoint.ChunkRef {
 }
 
 // Delete implements Inventory.
-func (m *Memory) Delete(ctx context.Context, id checkpoint.ChunkID) error {
-	if err := ctx.Err(); err != nil {
-		return err
+func (m *Memory) Delete(ctx context.Context, ids []checkpoint.ChunkID, keep func(checkpoint.ChunkID) bool) (deleted, refused int, err error) {
+	for _, id := range ids {
+		if err := ctx.Err(); err != nil {
+			return deleted, refused, err
+		}
+		if m.deleteOne(id, keep) {
+			deleted++
+		} else {
+			refused++
+		}
 	}
+	return deleted, refused, ctx.Err()
+}
+
+// deleteOne asks keep under the lock under which a Put finds or stores the chunk.
+func (m *Memory) deleteOne(id checkpoint.ChunkID, keep func(checkpoint.ChunkID) bool) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if keep(id) {
+		return false
+	}
 	delete(m.chunks, id)
-	return nil
+	return true
 }

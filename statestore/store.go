@@ -24,6 +24,8 @@ var (
 	ErrInUse = errors.New("state store is in use")
 	// ErrNoNodes says that no task node is live, so there is nowhere to keep a chunk.
 	ErrNoNodes = errors.New("no live task node to store on")
+	// ErrNoMark says that a sweep's chunks were not deleted, because its mark is not the one in force.
+	ErrNoMark = errors.New("the mark of the sweep is not in force")
 	// ErrUnavailable says that no good copy of a chunk could be had from any node that was asked.
 	ErrUnavailable = errors.New("no good copy of the chunk")
 )
@@ -50,9 +52,12 @@ type Inventory interface {
 	// List yields the chunks of the store in ascending order of their IDs. A chunk that is stored or deleted
 	// meanwhile may or may not be among them. After an error it yields that, with a zero reference, and ends.
 	List(ctx context.Context) iter.Seq2[checkpoint.ChunkRef, error]
-	// Delete removes a chunk. Deleting one that is not there is not an error, so that an interrupted sweep
-	// can be repeated; a power failure may bring a deleted chunk back.
-	Delete(ctx context.Context, id checkpoint.ChunkID) error
+	// Delete removes the chunks that keep does not want kept, and goes on behind one that it cannot remove.
+	// deleted counts the chunks that are gone now, also those that were not there, so that an interrupted sweep
+	// can be repeated; refused counts those that keep wanted. When err is nil the deletion is durable. keep is
+	// called with the chunk's lock held: a Put of the chunk either ended before, or starts from nothing after
+	// it is deleted. keep must not call the store.
+	Delete(ctx context.Context, ids []checkpoint.ChunkID, keep func(checkpoint.ChunkID) bool) (deleted, refused int, err error)
 }
 
 // trustingStore is a store that takes data whose hash the caller has just computed or verified, so that

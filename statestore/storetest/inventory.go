@@ -93,26 +93,38 @@ func testListEndsEarly(t *testing.T, s inventory) {
 	}
 }
 
+func keepNone(checkpoint.ChunkID) bool { return false }
+
+func wantDeleted(t *testing.T, s inventory, ids []checkpoint.ChunkID, keep func(checkpoint.ChunkID) bool, wantDeleted, wantRefused int) {
+	t.Helper()
+	deleted, refused, err := s.Delete(t.Context(), ids, keep)
+	if err != nil || deleted != wantDeleted || refused != wantRefused {
+		t.Fatalf("Delete of %d chunks: %d deleted, %d refused, %v; want %d and %d", len(ids), deleted, refused, err, wantDeleted, wantRefused)
+	}
+}
+
 func testDelete(t *testing.T, s inventory) {
-	data, other := Chunk(1, 100), Chunk(2, 100)
-	ref, kept := mustPut(t, s, data), mustPut(t, s, other)
+	data, other, spared := Chunk(1, 100), Chunk(2, 100), Chunk(3, 100)
+	ref, otherRef, sparedRef := mustPut(t, s, data), mustPut(t, s, other), mustPut(t, s, spared)
+	ids := []checkpoint.ChunkID{ref.ID, sparedRef.ID}
 	for range 2 { // again, as an interrupted sweep would
-		if err := s.Delete(t.Context(), ref.ID); err != nil {
-			t.Fatalf("Delete: %v", err)
-		}
+		wantDeleted(t, s, ids, func(id checkpoint.ChunkID) bool { return id == sparedRef.ID }, 1, 1)
 		wantAbsent(t, s, ref)
 	}
-	wantContent(t, s, kept, other)
-	if got := list(t, s); !slices.Equal(got, []checkpoint.ChunkRef{kept}) {
+	wantContent(t, s, otherRef, other)
+	wantContent(t, s, sparedRef, spared)
+	wantDeleted(t, s, ids, keepNone, 2, 0)
+	if got := list(t, s); !slices.Equal(got, []checkpoint.ChunkRef{otherRef}) {
 		t.Fatalf("List after Delete: %v", got)
 	}
 	mustPut(t, s, data)
 	wantContent(t, s, ref, data)
+	wantDeleted(t, s, nil, keepNone, 0, 0)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := s.Delete(ctx, ref.ID); !errors.Is(err, context.Canceled) {
-		t.Fatalf("Delete with a cancelled context: %v", err)
+	if deleted, refused, err := s.Delete(ctx, ids, keepNone); !errors.Is(err, context.Canceled) || deleted+refused > 0 {
+		t.Fatalf("Delete with a cancelled context: %d, %d, %v", deleted, refused, err)
 	}
 	wantHas(t, s, ref, true)
 }
@@ -131,9 +143,7 @@ func testModel(t *testing.T, s inventory, seed uint64) {
 			mustPut(t, s, data)
 			stored[ref.ID] = true
 		case 1:
-			if err := s.Delete(t.Context(), ref.ID); err != nil {
-				t.Fatalf("Delete: %v", err)
-			}
+			wantDeleted(t, s, []checkpoint.ChunkID{ref.ID}, keepNone, 1, 0)
 			delete(stored, ref.ID)
 		case 2:
 			if stored[ref.ID] {
