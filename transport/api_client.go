@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 // ClientOptions are the settings of a Client. The zero value is fit for use.
 type ClientOptions struct {
 	// Timeout bounds each call as a whole, over all addresses, when its context has no deadline. It does not
-	// apply to TriggerCheckpoint, which waits for an outcome. Default: 5 s.
+	// apply to what takes its time: checkpoints, savepoints and snapshots. Default: 5 s.
 	Timeout time.Duration
 	// Dialer shares connections with others; the Client does not close it. Default: one of the Client's own.
 	Dialer *Dialer
@@ -30,8 +31,8 @@ type ClientOptions struct {
 // Client is the client API of a cluster, asked over the network. It tries the addresses in their order: any
 // coordinator answers, so it moves on to the next where one is not reached, or says that it is unavailable.
 //
-// A call that may have had an effect is not repeated elsewhere when that could make the effect twice: then
-// SubmitJob and TransferLeadership return api.Unavailable, and say that the outcome is unknown.
+// A call that may have had an effect is not repeated elsewhere when that could make the effect twice, as it could for
+// SubmitJob: then it returns api.Unavailable, and says that the outcome is unknown.
 type Client struct {
 	addresses []string
 	options   ClientOptions
@@ -62,8 +63,13 @@ func (c *Client) Close() error {
 
 // method describes one method of api.Service to call.
 type method[P proto.Message, R any] struct {
-	name   string
+	manner
 	invoke func(transportpb.CoordinatorServiceClient, context.Context, P, ...grpc.CallOption) (R, error)
+}
+
+// manner is how a method is called.
+type manner struct {
+	name string
 	// once says that the call must not be made twice when its outcome is unknown.
 	once bool
 	// patient says that the call waits for something that takes its time.
@@ -76,7 +82,24 @@ func call[P proto.Message, R, T any](ctx context.Context, c *Client, m method[P,
 	if err := checkRequest(m.name, request); err != nil {
 		return none, err
 	}
-	if _, bounded := ctx.Deadline(); !bounded && !m.patient {
+	var response R
+	err := c.ask(ctx, m.manner, func(ctx context.Context, to transportpb.CoordinatorServiceClient, o grpc.CallOption) (err error) {
+		response, err = m.invoke(to, ctx, request, o)
+		return err
+	})
+	if err != nil {
+		return none, err
+	}
+	return fromPB(response), nil
+}
+
+// exchange is what a call does at one coordinator. It passes the option on to gRPC. An *api.Error that it returns is
+// final.
+type exchange func(context.Context, transportpb.CoordinatorServiceClient, grpc.CallOption) error
+
+// ask makes an exchange with one coordinator after the other until one has answered for good.
+func (c *Client) ask(ctx context.Context, how manner, with exchange) error {
+	if _, bounded := ctx.Deadline(); !bounded && !how.patient {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.options.Timeout)
 		defer cancel()
@@ -84,27 +107,28 @@ func call[P proto.Message, R, T any](ctx context.Context, c *Client, m method[P,
 	if c.options.Forwarding {
 		ctx = metadata.AppendToOutgoingContext(ctx, forwardedKey, "1")
 	}
-	failed := failures{method: m.name, once: m.once, forwarding: c.options.Forwarding}
+	ctx = outgoingStale(ctx)
+	failed := failures{method: how.name, once: how.once, forwarding: c.options.Forwarding}
 	for i, address := range c.addresses {
 		target, err := c.dialer.conn(address, laneControl)
 		if err != nil {
-			return none, api.Errorf(api.Unavailable, "%s: %s", m.name, err)
+			return api.Errorf(api.Unavailable, "%s: %s", how.name, err)
 		}
 		var reached peer.Peer
 		attempt, cancel := ctx, func() {}
-		if !m.once && !m.patient && i < len(c.addresses)-1 {
+		if !how.once && !how.patient && i < len(c.addresses)-1 {
 			attempt, cancel = share(ctx)
 		}
-		response, err := m.invoke(transportpb.NewCoordinatorServiceClient(target), attempt, request, grpc.Peer(&reached))
+		err = with(attempt, transportpb.NewCoordinatorServiceClient(target), grpc.Peer(&reached))
 		cancel()
 		if err == nil {
-			return fromPB(response), nil
+			return nil
 		}
 		if final := failed.add(target, reached.Addr != nil, err); final || ctx.Err() != nil {
 			break
 		}
 	}
-	return none, failed.err()
+	return failed.err()
 }
 
 // share gives one address half of the time that is left, so that one which hangs leaves time for the others.
@@ -143,6 +167,9 @@ type failures struct {
 
 // add notes why the call failed at target, and reports whether that is final.
 func (f *failures) add(target *conn, reached bool, err error) bool {
+	if errors.As(err, &f.answer) {
+		return true // of this side's
+	}
 	if answer := apiFromStatus(err); answer != nil {
 		f.answer = answer
 		return answer.Code != api.Unavailable || f.once

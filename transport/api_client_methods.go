@@ -12,13 +12,13 @@ type rpcs = pb.CoordinatorServiceClient
 
 // Status implements api.Service.
 func (c *Client) Status(ctx context.Context) (api.Status, error) {
-	m := method[*pb.StatusRequest, *pb.StatusResponse]{name: "status", invoke: rpcs.Status}
+	m := method[*pb.StatusRequest, *pb.StatusResponse]{manner{name: "status"}, rpcs.Status}
 	return call(ctx, c, m, &pb.StatusRequest{}, statusFromPB)
 }
 
 // Members implements api.Service.
 func (c *Client) Members(ctx context.Context) ([]api.Member, error) {
-	m := method[*pb.MembersRequest, *pb.MembersResponse]{name: "members", invoke: rpcs.Members}
+	m := method[*pb.MembersRequest, *pb.MembersResponse]{manner{name: "members"}, rpcs.Members}
 	return call(ctx, c, m, &pb.MembersRequest{}, func(r *pb.MembersResponse) []api.Member {
 		return list(r.GetMembers(), memberFromPB)
 	})
@@ -26,13 +26,13 @@ func (c *Client) Members(ctx context.Context) ([]api.Member, error) {
 
 // SubmitJob implements api.Service.
 func (c *Client) SubmitJob(ctx context.Context, req api.SubmitJobRequest) (api.Job, error) {
-	m := method[*pb.SubmitJobRequest, *pb.JobInfo]{name: "submit job", invoke: rpcs.SubmitJob, once: true}
+	m := method[*pb.SubmitJobRequest, *pb.JobInfo]{manner{name: "submit job", once: true}, rpcs.SubmitJob}
 	return call(ctx, c, m, submitToPB(req), jobFromPB)
 }
 
 // ListJobs implements api.Service.
 func (c *Client) ListJobs(ctx context.Context) ([]api.Job, error) {
-	m := method[*pb.ListJobsRequest, *pb.ListJobsResponse]{name: "list jobs", invoke: rpcs.ListJobs}
+	m := method[*pb.ListJobsRequest, *pb.ListJobsResponse]{manner{name: "list jobs"}, rpcs.ListJobs}
 	return call(ctx, c, m, &pb.ListJobsRequest{}, func(r *pb.ListJobsResponse) []api.Job {
 		return list(r.GetJobs(), jobFromPB)
 	})
@@ -40,19 +40,25 @@ func (c *Client) ListJobs(ctx context.Context) ([]api.Job, error) {
 
 // ShowJob implements api.Service.
 func (c *Client) ShowJob(ctx context.Context, job string) (api.JobDetail, error) {
-	m := method[*pb.JobRequest, *pb.JobDetail]{name: "show job", invoke: rpcs.ShowJob}
+	m := method[*pb.JobRequest, *pb.JobDetail]{manner{name: "show job"}, rpcs.ShowJob}
 	return call(ctx, c, m, &pb.JobRequest{Job: job}, jobDetailFromPB)
+}
+
+// SetJob implements api.Service.
+func (c *Client) SetJob(ctx context.Context, job string, config map[string]string) (api.JobDetail, error) {
+	m := method[*pb.SetJobRequest, *pb.JobDetail]{manner{name: "set job"}, rpcs.SetJob}
+	return call(ctx, c, m, &pb.SetJobRequest{Job: job, Config: config}, jobDetailFromPB)
 }
 
 // CancelJob implements api.Service.
 func (c *Client) CancelJob(ctx context.Context, job string) (api.Job, error) {
-	m := method[*pb.JobRequest, *pb.JobInfo]{name: "cancel job", invoke: rpcs.CancelJob}
+	m := method[*pb.JobRequest, *pb.JobInfo]{manner{name: "cancel job"}, rpcs.CancelJob}
 	return call(ctx, c, m, &pb.JobRequest{Job: job}, jobFromPB)
 }
 
 // ListCheckpoints implements api.Service.
 func (c *Client) ListCheckpoints(ctx context.Context, job string) ([]api.Checkpoint, error) {
-	m := method[*pb.JobRequest, *pb.ListCheckpointsResponse]{name: "list checkpoints", invoke: rpcs.ListCheckpoints}
+	m := method[*pb.JobRequest, *pb.ListCheckpointsResponse]{manner{name: "list checkpoints"}, rpcs.ListCheckpoints}
 	return call(ctx, c, m, &pb.JobRequest{Job: job}, func(r *pb.ListCheckpointsResponse) []api.Checkpoint {
 		return list(r.GetCheckpoints(), checkpointFromPB)
 	})
@@ -60,29 +66,70 @@ func (c *Client) ListCheckpoints(ctx context.Context, job string) ([]api.Checkpo
 
 // ShowCheckpoint implements api.Service.
 func (c *Client) ShowCheckpoint(ctx context.Context, job string, id uint64) (api.CheckpointDetail, error) {
-	m := method[*pb.ShowCheckpointRequest, *pb.CheckpointDetail]{name: "show checkpoint", invoke: rpcs.ShowCheckpoint}
+	m := method[*pb.ShowCheckpointRequest, *pb.CheckpointDetail]{manner{name: "show checkpoint"}, rpcs.ShowCheckpoint}
 	return call(ctx, c, m, &pb.ShowCheckpointRequest{Job: job, Id: id}, checkpointDetailFromPB)
 }
 
 // TriggerCheckpoint implements api.Service. It is bounded by ctx alone. When the coordinator is lost meanwhile,
 // the next one is asked: that may trigger a second checkpoint, which does no harm.
 func (c *Client) TriggerCheckpoint(ctx context.Context, job string) (api.Checkpoint, error) {
-	m := method[*pb.JobRequest, *pb.CheckpointInfo]{name: "trigger checkpoint", invoke: rpcs.TriggerCheckpoint, patient: true}
+	m := method[*pb.JobRequest, *pb.CheckpointInfo]{manner{name: "trigger checkpoint", patient: true}, rpcs.TriggerCheckpoint}
 	return call(ctx, c, m, &pb.JobRequest{Job: job}, checkpointFromPB)
 }
 
+// CheckpointStatistics implements api.Service.
+func (c *Client) CheckpointStatistics(ctx context.Context, job string) (api.CheckpointStatistics, error) {
+	m := method[*pb.JobRequest, *pb.CheckpointStatisticsResponse]{
+		manner{name: "checkpoint statistics"}, rpcs.CheckpointStatistics,
+	}
+	return call(ctx, c, m, &pb.JobRequest{Job: job}, statisticsFromPB)
+}
+
+// TriggerSavepoint implements api.Service. It is bounded by ctx alone.
+func (c *Client) TriggerSavepoint(ctx context.Context, job string, stop api.Stop) (api.Savepoint, error) {
+	m := method[*pb.TriggerSavepointRequest, *pb.SavepointInfo]{
+		manner{name: "trigger savepoint", once: true, patient: true}, rpcs.TriggerSavepoint,
+	}
+	return call(ctx, c, m, &pb.TriggerSavepointRequest{Job: job, Stop: string(stop)}, savepointFromPB)
+}
+
+// ListSavepoints implements api.Service.
+func (c *Client) ListSavepoints(ctx context.Context, job string) ([]api.Savepoint, error) {
+	m := method[*pb.JobRequest, *pb.ListSavepointsResponse]{manner{name: "list savepoints"}, rpcs.ListSavepoints}
+	return call(ctx, c, m, &pb.JobRequest{Job: job}, func(r *pb.ListSavepointsResponse) []api.Savepoint {
+		return list(r.GetSavepoints(), savepointFromPB)
+	})
+}
+
+// DisposeSavepoint implements api.Service.
+func (c *Client) DisposeSavepoint(ctx context.Context, job string, id uint64) error {
+	m := method[*pb.DisposeSavepointRequest, *pb.DisposeSavepointResponse]{
+		manner{name: "dispose savepoint", once: true}, rpcs.DisposeSavepoint,
+	}
+	_, err := call(ctx, c, m, &pb.DisposeSavepointRequest{Job: job, Id: id}, nothing[*pb.DisposeSavepointResponse])
+	return err
+}
+
+// nothing takes a response that says nothing.
+func nothing[R any](R) struct{} { return struct{}{} }
+
 // RaftPeers implements api.Service.
 func (c *Client) RaftPeers(ctx context.Context) ([]api.Voter, error) {
-	m := method[*pb.RaftPeersRequest, *pb.RaftPeersResponse]{name: "raft peers", invoke: rpcs.RaftPeers}
+	m := method[*pb.RaftPeersRequest, *pb.RaftPeersResponse]{manner{name: "raft peers"}, rpcs.RaftPeers}
 	return call(ctx, c, m, &pb.RaftPeersRequest{}, func(r *pb.RaftPeersResponse) []api.Voter {
 		return list(r.GetVoters(), voterFromPB)
 	})
 }
 
+// RemovePeer implements api.Service.
+func (c *Client) RemovePeer(ctx context.Context, id string) error {
+	m := method[*pb.RemovePeerRequest, *pb.RemovePeerResponse]{manner{name: "remove peer", once: true}, rpcs.RemovePeer}
+	_, err := call(ctx, c, m, &pb.RemovePeerRequest{Id: id}, nothing[*pb.RemovePeerResponse])
+	return err
+}
+
 // TransferLeadership implements api.Service.
 func (c *Client) TransferLeadership(ctx context.Context, target string) (api.Leader, error) {
-	m := method[*pb.TransferLeadershipRequest, *pb.LeaderInfo]{
-		name: "transfer leadership", invoke: rpcs.TransferLeadership, once: true,
-	}
+	m := method[*pb.TransferLeadershipRequest, *pb.LeaderInfo]{manner{name: "transfer leadership", once: true}, rpcs.TransferLeadership}
 	return call(ctx, c, m, &pb.TransferLeadershipRequest{Target: target}, leaderFromPB)
 }

@@ -17,6 +17,23 @@ func list[P, T any](from []P, f func(P) T) []T {
 	return to
 }
 
+// optional maps a value that may not be there.
+func optional[P, T any](from *P, f func(*P) T) *T {
+	if from == nil {
+		return nil
+	}
+	to := f(from)
+	return &to
+}
+
+// optionalToPB is optional in the other direction.
+func optionalToPB[T, P any](from *T, f func(T) *P) *P {
+	if from == nil {
+		return nil
+	}
+	return f(*from)
+}
+
 func orEmpty(m map[string]string) map[string]string {
 	if m == nil {
 		return map[string]string{}
@@ -29,6 +46,7 @@ func statusToPB(s api.Status) *transportpb.StatusResponse {
 		Leader: leaderToPB(s.Leader), Voters: list(s.Voters, voterToPB),
 		FailureTolerance: int64(s.FailureTolerance), Healthy: s.Healthy,
 		Problems: list(s.Problems, text), Nodes: list(s.Nodes, nodeInfoToPB), Jobs: list(s.Jobs, jobSummaryToPB),
+		Stale: s.Stale,
 	}
 }
 
@@ -37,7 +55,7 @@ func statusFromPB(pb *transportpb.StatusResponse) api.Status {
 		Leader: leaderFromPB(pb.GetLeader()), Voters: list(pb.GetVoters(), voterFromPB),
 		FailureTolerance: int(pb.GetFailureTolerance()), Healthy: pb.GetHealthy(),
 		Problems: append([]string{}, pb.GetProblems()...), Nodes: list(pb.GetNodes(), nodeInfoFromPB),
-		Jobs: list(pb.GetJobs(), jobSummaryFromPB),
+		Jobs: list(pb.GetJobs(), jobSummaryFromPB), Stale: pb.GetStale(),
 	}
 }
 
@@ -50,12 +68,15 @@ func leaderFromPB(pb *transportpb.LeaderInfo) api.Leader {
 }
 
 func voterToPB(v api.Voter) *transportpb.VoterInfo {
-	return &transportpb.VoterInfo{Id: v.ID, Address: v.Address, State: v.State, LastContactMillis: v.LastContactMillis}
+	return &transportpb.VoterInfo{
+		Id: v.ID, Address: v.Address, State: v.State, Voter: v.Voter, LastContactMillis: v.LastContactMillis,
+	}
 }
 
 func voterFromPB(pb *transportpb.VoterInfo) api.Voter {
 	return api.Voter{
-		ID: pb.GetId(), Address: pb.GetAddress(), State: pb.GetState(), LastContactMillis: pb.GetLastContactMillis(),
+		ID: pb.GetId(), Address: pb.GetAddress(), State: pb.GetState(), Voter: pb.GetVoter(),
+		LastContactMillis: pb.GetLastContactMillis(),
 	}
 }
 
@@ -82,50 +103,5 @@ func memberFromPB(pb *transportpb.MemberInfo) api.Member {
 	return api.Member{
 		ID: pb.GetId(), Role: pb.GetRole(), Address: pb.GetAddress(), Gossip: pb.GetGossip(),
 		State: pb.GetState(), Version: pb.GetVersion(),
-	}
-}
-
-func checkpointToPB(c api.Checkpoint) *transportpb.CheckpointInfo {
-	return &transportpb.CheckpointInfo{
-		Id: c.ID, Status: c.Status, Kind: c.Kind, Attempt: c.Attempt, BeganTerm: c.BeganTerm, EndedTerm: c.EndedTerm,
-		TriggerTimestamp: c.TriggerTimestamp, EndToEndDurationMillis: c.EndToEndDurationMillis, StateSize: c.StateSize,
-		NumSubtasks: int64(c.NumSubtasks), NumAcknowledgedSubtasks: int64(c.NumAcknowledgedSubtasks),
-		FailureMessage: text(c.FailureMessage),
-	}
-}
-
-func checkpointFromPB(pb *transportpb.CheckpointInfo) api.Checkpoint {
-	return api.Checkpoint{
-		ID: pb.GetId(), Status: pb.GetStatus(), Kind: pb.GetKind(), Attempt: pb.GetAttempt(),
-		BeganTerm: pb.GetBeganTerm(), EndedTerm: pb.GetEndedTerm(), TriggerTimestamp: pb.GetTriggerTimestamp(),
-		EndToEndDurationMillis: pb.GetEndToEndDurationMillis(), StateSize: pb.GetStateSize(),
-		NumSubtasks: int(pb.GetNumSubtasks()), NumAcknowledgedSubtasks: int(pb.GetNumAcknowledgedSubtasks()),
-		FailureMessage: pb.GetFailureMessage(),
-	}
-}
-
-func checkpointDetailToPB(c api.CheckpointDetail) *transportpb.CheckpointDetail {
-	return &transportpb.CheckpointDetail{
-		Checkpoint: checkpointToPB(c.Checkpoint), Retained: c.Retained, Manifest: c.Manifest,
-		Subtasks: list(c.Subtasks, func(s api.SubtaskCheckpoint) *transportpb.SubtaskCheckpointInfo {
-			return &transportpb.SubtaskCheckpointInfo{
-				Id: s.ID, Node: s.Node, Acknowledged: s.Acknowledged, StateSize: s.StateSize,
-				StartDelayMillis: s.StartDelayMillis, AlignmentMillis: s.AlignmentMillis,
-				SyncMillis: s.SyncMillis, AsyncMillis: s.AsyncMillis,
-			}
-		}),
-	}
-}
-
-func checkpointDetailFromPB(pb *transportpb.CheckpointDetail) api.CheckpointDetail {
-	return api.CheckpointDetail{
-		Checkpoint: checkpointFromPB(pb.GetCheckpoint()), Retained: pb.GetRetained(), Manifest: pb.GetManifest(),
-		Subtasks: list(pb.GetSubtasks(), func(s *transportpb.SubtaskCheckpointInfo) api.SubtaskCheckpoint {
-			return api.SubtaskCheckpoint{
-				ID: s.GetId(), Node: s.GetNode(), Acknowledged: s.GetAcknowledged(), StateSize: s.GetStateSize(),
-				StartDelayMillis: s.GetStartDelayMillis(), AlignmentMillis: s.GetAlignmentMillis(),
-				SyncMillis: s.GetSyncMillis(), AsyncMillis: s.GetAsyncMillis(),
-			}
-		}),
 	}
 }

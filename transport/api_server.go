@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
 	"cairn/api"
@@ -17,6 +18,24 @@ const forwardedKey = "cairn-forwarded"
 func Forwarded(ctx context.Context) bool {
 	md, _ := metadata.FromIncomingContext(ctx)
 	return len(md.Get(forwardedKey)) > 0
+}
+
+// staleKey marks, in a call's metadata, that the caller is content with what the addressed coordinator knows itself.
+const staleKey = "cairn-stale"
+
+// outgoingStale and incomingStale carry api.WithStale over the network. Every read is a unary call.
+func outgoingStale(ctx context.Context) context.Context {
+	if !api.Stale(ctx) {
+		return ctx
+	}
+	return metadata.AppendToOutgoingContext(ctx, staleKey, "1")
+}
+
+func incomingStale(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	if md, _ := metadata.FromIncomingContext(ctx); len(md.Get(staleKey)) > 0 {
+		ctx = api.WithStale(ctx)
+	}
+	return handle(ctx, request)
 }
 
 // apiServer answers CoordinatorService.
@@ -62,6 +81,11 @@ func (s *apiServer) ShowJob(ctx context.Context, r *transportpb.JobRequest) (*tr
 	return respond(v, err, jobDetailToPB)
 }
 
+func (s *apiServer) SetJob(ctx context.Context, r *transportpb.SetJobRequest) (*transportpb.JobDetail, error) {
+	v, err := s.service.SetJob(ctx, r.GetJob(), orEmpty(r.GetConfig()))
+	return respond(v, err, jobDetailToPB)
+}
+
 func (s *apiServer) CancelJob(ctx context.Context, r *transportpb.JobRequest) (*transportpb.JobInfo, error) {
 	v, err := s.service.CancelJob(ctx, r.GetJob())
 	return respond(v, err, jobToPB)
@@ -82,6 +106,33 @@ func (s *apiServer) ShowCheckpoint(ctx context.Context, r *transportpb.ShowCheck
 func (s *apiServer) TriggerCheckpoint(ctx context.Context, r *transportpb.JobRequest) (*transportpb.CheckpointInfo, error) {
 	v, err := s.service.TriggerCheckpoint(ctx, r.GetJob())
 	return respond(v, err, checkpointToPB)
+}
+
+func (s *apiServer) CheckpointStatistics(ctx context.Context, r *transportpb.JobRequest) (*transportpb.CheckpointStatisticsResponse, error) {
+	v, err := s.service.CheckpointStatistics(ctx, r.GetJob())
+	return respond(v, err, statisticsToPB)
+}
+
+func (s *apiServer) TriggerSavepoint(ctx context.Context, r *transportpb.TriggerSavepointRequest) (*transportpb.SavepointInfo, error) {
+	v, err := s.service.TriggerSavepoint(ctx, r.GetJob(), api.Stop(r.GetStop()))
+	return respond(v, err, savepointToPB)
+}
+
+func (s *apiServer) ListSavepoints(ctx context.Context, r *transportpb.JobRequest) (*transportpb.ListSavepointsResponse, error) {
+	v, err := s.service.ListSavepoints(ctx, r.GetJob())
+	return respond(v, err, func(all []api.Savepoint) *transportpb.ListSavepointsResponse {
+		return &transportpb.ListSavepointsResponse{Savepoints: list(all, savepointToPB)}
+	})
+}
+
+func (s *apiServer) DisposeSavepoint(ctx context.Context, r *transportpb.DisposeSavepointRequest) (*transportpb.DisposeSavepointResponse, error) {
+	err := s.service.DisposeSavepoint(ctx, r.GetJob(), r.GetId())
+	return &transportpb.DisposeSavepointResponse{}, apiToStatus(err)
+}
+
+func (s *apiServer) RemovePeer(ctx context.Context, r *transportpb.RemovePeerRequest) (*transportpb.RemovePeerResponse, error) {
+	err := s.service.RemovePeer(ctx, r.GetId())
+	return &transportpb.RemovePeerResponse{}, apiToStatus(err)
 }
 
 func (s *apiServer) RaftPeers(ctx context.Context, _ *transportpb.RaftPeersRequest) (*transportpb.RaftPeersResponse, error) {

@@ -16,6 +16,8 @@ const (
 
 	// chunkPiece is the size of the pieces that a chunk travels in.
 	chunkPiece = 512 << 10
+	// snapshotPiece is the size of the pieces that a snapshot of the replicated state travels in.
+	snapshotPiece = 512 << 10
 	// maxHeaderList bounds the headers of a call in bytes.
 	maxHeaderList = 32 << 10
 	// maxErrorText bounds the text of an error that is sent, in bytes. It travels in the headers twice, once

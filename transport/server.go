@@ -61,6 +61,7 @@ func NewServer(o ServerOptions) *Server {
 	s.base, s.cancel = context.WithCancelCause(context.Background())
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newCodec()),
+		grpc.UnaryInterceptor(incomingStale),
 		grpc.MaxRecvMsgSize(MaxMessageSize),
 		grpc.MaxSendMsgSize(MaxMessageSize),
 		grpc.MaxHeaderListSize(maxHeaderList),

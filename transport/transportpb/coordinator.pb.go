@@ -69,6 +69,7 @@ type StatusResponse struct {
 	Problems         []string               `protobuf:"bytes,5,rep,name=problems,proto3" json:"problems,omitempty"`
 	Nodes            []*NodeInfo            `protobuf:"bytes,6,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	Jobs             []*JobSummary          `protobuf:"bytes,7,rep,name=jobs,proto3" json:"jobs,omitempty"`
+	Stale            bool                   `protobuf:"varint,8,opt,name=stale,proto3" json:"stale,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -152,6 +153,13 @@ func (x *StatusResponse) GetJobs() []*JobSummary {
 	return nil
 }
 
+func (x *StatusResponse) GetStale() bool {
+	if x != nil {
+		return x.Stale
+	}
+	return false
+}
+
 type LeaderInfo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -218,6 +226,7 @@ type VoterInfo struct {
 	Address           string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
 	State             string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	LastContactMillis int64                  `protobuf:"varint,4,opt,name=last_contact_millis,json=lastContactMillis,proto3" json:"last_contact_millis,omitempty"`
+	Voter             bool                   `protobuf:"varint,5,opt,name=voter,proto3" json:"voter,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -278,6 +287,13 @@ func (x *VoterInfo) GetLastContactMillis() int64 {
 		return x.LastContactMillis
 	}
 	return 0
+}
+
+func (x *VoterInfo) GetVoter() bool {
+	if x != nil {
+		return x.Voter
+	}
+	return false
 }
 
 type NodeInfo struct {
@@ -363,7 +379,7 @@ type JobSummary struct {
 	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	Attempt       uint32                 `protobuf:"varint,4,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	Restarts      int64                  `protobuf:"varint,5,opt,name=restarts,proto3" json:"restarts,omitempty"`
-	Checkpoints   *CheckpointSummary     `protobuf:"bytes,6,opt,name=checkpoints,proto3" json:"checkpoints,omitempty"`
+	Checkpoints   *JobCheckpoints        `protobuf:"bytes,6,opt,name=checkpoints,proto3" json:"checkpoints,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -433,38 +449,39 @@ func (x *JobSummary) GetRestarts() int64 {
 	return 0
 }
 
-func (x *JobSummary) GetCheckpoints() *CheckpointSummary {
+func (x *JobSummary) GetCheckpoints() *JobCheckpoints {
 	if x != nil {
 		return x.Checkpoints
 	}
 	return nil
 }
 
-type CheckpointSummary struct {
+type JobCheckpoints struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	LastCompletedId uint64                 `protobuf:"varint,1,opt,name=last_completed_id,json=lastCompletedId,proto3" json:"last_completed_id,omitempty"`
 	LastCompletedAt int64                  `protobuf:"varint,2,opt,name=last_completed_at,json=lastCompletedAt,proto3" json:"last_completed_at,omitempty"`
 	InProgress      int64                  `protobuf:"varint,3,opt,name=in_progress,json=inProgress,proto3" json:"in_progress,omitempty"`
 	Completed       uint64                 `protobuf:"varint,4,opt,name=completed,proto3" json:"completed,omitempty"`
 	Failed          uint64                 `protobuf:"varint,5,opt,name=failed,proto3" json:"failed,omitempty"`
+	Restored        uint64                 `protobuf:"varint,6,opt,name=restored,proto3" json:"restored,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
 
-func (x *CheckpointSummary) Reset() {
-	*x = CheckpointSummary{}
+func (x *JobCheckpoints) Reset() {
+	*x = JobCheckpoints{}
 	mi := &file_transport_transportpb_coordinator_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *CheckpointSummary) String() string {
+func (x *JobCheckpoints) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*CheckpointSummary) ProtoMessage() {}
+func (*JobCheckpoints) ProtoMessage() {}
 
-func (x *CheckpointSummary) ProtoReflect() protoreflect.Message {
+func (x *JobCheckpoints) ProtoReflect() protoreflect.Message {
 	mi := &file_transport_transportpb_coordinator_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -476,42 +493,49 @@ func (x *CheckpointSummary) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use CheckpointSummary.ProtoReflect.Descriptor instead.
-func (*CheckpointSummary) Descriptor() ([]byte, []int) {
+// Deprecated: Use JobCheckpoints.ProtoReflect.Descriptor instead.
+func (*JobCheckpoints) Descriptor() ([]byte, []int) {
 	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{6}
 }
 
-func (x *CheckpointSummary) GetLastCompletedId() uint64 {
+func (x *JobCheckpoints) GetLastCompletedId() uint64 {
 	if x != nil {
 		return x.LastCompletedId
 	}
 	return 0
 }
 
-func (x *CheckpointSummary) GetLastCompletedAt() int64 {
+func (x *JobCheckpoints) GetLastCompletedAt() int64 {
 	if x != nil {
 		return x.LastCompletedAt
 	}
 	return 0
 }
 
-func (x *CheckpointSummary) GetInProgress() int64 {
+func (x *JobCheckpoints) GetInProgress() int64 {
 	if x != nil {
 		return x.InProgress
 	}
 	return 0
 }
 
-func (x *CheckpointSummary) GetCompleted() uint64 {
+func (x *JobCheckpoints) GetCompleted() uint64 {
 	if x != nil {
 		return x.Completed
 	}
 	return 0
 }
 
-func (x *CheckpointSummary) GetFailed() uint64 {
+func (x *JobCheckpoints) GetFailed() uint64 {
 	if x != nil {
 		return x.Failed
+	}
+	return 0
+}
+
+func (x *JobCheckpoints) GetRestored() uint64 {
+	if x != nil {
+		return x.Restored
 	}
 	return 0
 }
@@ -686,6 +710,7 @@ type SubmitJobRequest struct {
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	Params        map[string]string      `protobuf:"bytes,3,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Config        map[string]string      `protobuf:"bytes,4,rep,name=config,proto3" json:"config,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Source        *Source                `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"` // absent for a fresh start
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -748,6 +773,105 @@ func (x *SubmitJobRequest) GetConfig() map[string]string {
 	return nil
 }
 
+func (x *SubmitJobRequest) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
+type Source struct {
+	state                 protoimpl.MessageState `protogen:"open.v1"`
+	Job                   string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Checkpoint            uint64                 `protobuf:"varint,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Kind                  string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	Manifest              string                 `protobuf:"bytes,4,opt,name=manifest,proto3" json:"manifest,omitempty"`
+	ManifestSize          int64                  `protobuf:"varint,5,opt,name=manifest_size,json=manifestSize,proto3" json:"manifest_size,omitempty"`
+	Claim                 bool                   `protobuf:"varint,6,opt,name=claim,proto3" json:"claim,omitempty"`
+	AllowNonRestoredState bool                   `protobuf:"varint,7,opt,name=allow_non_restored_state,json=allowNonRestoredState,proto3" json:"allow_non_restored_state,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
+}
+
+func (x *Source) Reset() {
+	*x = Source{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Source) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Source) ProtoMessage() {}
+
+func (x *Source) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Source.ProtoReflect.Descriptor instead.
+func (*Source) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Source) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *Source) GetCheckpoint() uint64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *Source) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Source) GetManifest() string {
+	if x != nil {
+		return x.Manifest
+	}
+	return ""
+}
+
+func (x *Source) GetManifestSize() int64 {
+	if x != nil {
+		return x.ManifestSize
+	}
+	return 0
+}
+
+func (x *Source) GetClaim() bool {
+	if x != nil {
+		return x.Claim
+	}
+	return false
+}
+
+func (x *Source) GetAllowNonRestoredState() bool {
+	if x != nil {
+		return x.AllowNonRestoredState
+	}
+	return false
+}
+
 type JobRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -757,7 +881,7 @@ type JobRequest struct {
 
 func (x *JobRequest) Reset() {
 	*x = JobRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[11]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -769,7 +893,7 @@ func (x *JobRequest) String() string {
 func (*JobRequest) ProtoMessage() {}
 
 func (x *JobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[11]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -782,7 +906,7 @@ func (x *JobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobRequest.ProtoReflect.Descriptor instead.
 func (*JobRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{11}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *JobRequest) GetJob() string {
@@ -790,6 +914,58 @@ func (x *JobRequest) GetJob() string {
 		return x.Job
 	}
 	return ""
+}
+
+type SetJobRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Config        map[string]string      `protobuf:"bytes,2,rep,name=config,proto3" json:"config,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetJobRequest) Reset() {
+	*x = SetJobRequest{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetJobRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetJobRequest) ProtoMessage() {}
+
+func (x *SetJobRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetJobRequest.ProtoReflect.Descriptor instead.
+func (*SetJobRequest) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SetJobRequest) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *SetJobRequest) GetConfig() map[string]string {
+	if x != nil {
+		return x.Config
+	}
+	return nil
 }
 
 type ListJobsRequest struct {
@@ -800,7 +976,7 @@ type ListJobsRequest struct {
 
 func (x *ListJobsRequest) Reset() {
 	*x = ListJobsRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[12]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -812,7 +988,7 @@ func (x *ListJobsRequest) String() string {
 func (*ListJobsRequest) ProtoMessage() {}
 
 func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[12]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -825,7 +1001,7 @@ func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsRequest.ProtoReflect.Descriptor instead.
 func (*ListJobsRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{12}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{14}
 }
 
 type ListJobsResponse struct {
@@ -837,7 +1013,7 @@ type ListJobsResponse struct {
 
 func (x *ListJobsResponse) Reset() {
 	*x = ListJobsResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[13]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -849,7 +1025,7 @@ func (x *ListJobsResponse) String() string {
 func (*ListJobsResponse) ProtoMessage() {}
 
 func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[13]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -862,7 +1038,7 @@ func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsResponse.ProtoReflect.Descriptor instead.
 func (*ListJobsResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{13}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListJobsResponse) GetJobs() []*JobInfo {
@@ -885,7 +1061,7 @@ type JobInfo struct {
 
 func (x *JobInfo) Reset() {
 	*x = JobInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[14]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -897,7 +1073,7 @@ func (x *JobInfo) String() string {
 func (*JobInfo) ProtoMessage() {}
 
 func (x *JobInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[14]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -910,7 +1086,7 @@ func (x *JobInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobInfo.ProtoReflect.Descriptor instead.
 func (*JobInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{14}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *JobInfo) GetSummary() *JobSummary {
@@ -956,13 +1132,14 @@ type JobDetail struct {
 	RestoredFrom  uint64                 `protobuf:"varint,4,opt,name=restored_from,json=restoredFrom,proto3" json:"restored_from,omitempty"`
 	Vertices      []*VertexInfo          `protobuf:"bytes,5,rep,name=vertices,proto3" json:"vertices,omitempty"`
 	Subtasks      []*SubtaskInfo         `protobuf:"bytes,6,rep,name=subtasks,proto3" json:"subtasks,omitempty"`
+	Source        *Source                `protobuf:"bytes,7,opt,name=source,proto3" json:"source,omitempty"` // absent for a fresh start
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *JobDetail) Reset() {
 	*x = JobDetail{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[15]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -974,7 +1151,7 @@ func (x *JobDetail) String() string {
 func (*JobDetail) ProtoMessage() {}
 
 func (x *JobDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[15]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -987,7 +1164,7 @@ func (x *JobDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobDetail.ProtoReflect.Descriptor instead.
 func (*JobDetail) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{15}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *JobDetail) GetJob() *JobInfo {
@@ -1032,6 +1209,13 @@ func (x *JobDetail) GetSubtasks() []*SubtaskInfo {
 	return nil
 }
 
+func (x *JobDetail) GetSource() *Source {
+	if x != nil {
+		return x.Source
+	}
+	return nil
+}
+
 type VertexInfo struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Id             string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1044,7 +1228,7 @@ type VertexInfo struct {
 
 func (x *VertexInfo) Reset() {
 	*x = VertexInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[16]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1056,7 +1240,7 @@ func (x *VertexInfo) String() string {
 func (*VertexInfo) ProtoMessage() {}
 
 func (x *VertexInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[16]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1069,7 +1253,7 @@ func (x *VertexInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VertexInfo.ProtoReflect.Descriptor instead.
 func (*VertexInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{16}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *VertexInfo) GetId() string {
@@ -1111,7 +1295,7 @@ type SubtaskInfo struct {
 
 func (x *SubtaskInfo) Reset() {
 	*x = SubtaskInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[17]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1123,7 +1307,7 @@ func (x *SubtaskInfo) String() string {
 func (*SubtaskInfo) ProtoMessage() {}
 
 func (x *SubtaskInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[17]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1136,7 +1320,7 @@ func (x *SubtaskInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskInfo.ProtoReflect.Descriptor instead.
 func (*SubtaskInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{17}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SubtaskInfo) GetId() string {
@@ -1169,7 +1353,7 @@ type ListCheckpointsResponse struct {
 
 func (x *ListCheckpointsResponse) Reset() {
 	*x = ListCheckpointsResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[18]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1181,7 +1365,7 @@ func (x *ListCheckpointsResponse) String() string {
 func (*ListCheckpointsResponse) ProtoMessage() {}
 
 func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[18]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1194,7 +1378,7 @@ func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckpointsResponse.ProtoReflect.Descriptor instead.
 func (*ListCheckpointsResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{18}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListCheckpointsResponse) GetCheckpoints() []*CheckpointInfo {
@@ -1218,13 +1402,19 @@ type CheckpointInfo struct {
 	NumSubtasks             int64                  `protobuf:"varint,10,opt,name=num_subtasks,json=numSubtasks,proto3" json:"num_subtasks,omitempty"`
 	NumAcknowledgedSubtasks int64                  `protobuf:"varint,11,opt,name=num_acknowledged_subtasks,json=numAcknowledgedSubtasks,proto3" json:"num_acknowledged_subtasks,omitempty"`
 	FailureMessage          string                 `protobuf:"bytes,12,opt,name=failure_message,json=failureMessage,proto3" json:"failure_message,omitempty"`
+	FailureReason           string                 `protobuf:"bytes,13,opt,name=failure_reason,json=failureReason,proto3" json:"failure_reason,omitempty"`
+	Stop                    string                 `protobuf:"bytes,14,opt,name=stop,proto3" json:"stop,omitempty"`
+	CheckpointedSize        int64                  `protobuf:"varint,15,opt,name=checkpointed_size,json=checkpointedSize,proto3" json:"checkpointed_size,omitempty"`
+	AlignmentMillis         int64                  `protobuf:"varint,16,opt,name=alignment_millis,json=alignmentMillis,proto3" json:"alignment_millis,omitempty"`
+	ProcessedData           int64                  `protobuf:"varint,17,opt,name=processed_data,json=processedData,proto3" json:"processed_data,omitempty"`
+	PersistedData           int64                  `protobuf:"varint,18,opt,name=persisted_data,json=persistedData,proto3" json:"persisted_data,omitempty"`
 	unknownFields           protoimpl.UnknownFields
 	sizeCache               protoimpl.SizeCache
 }
 
 func (x *CheckpointInfo) Reset() {
 	*x = CheckpointInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[19]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1236,7 +1426,7 @@ func (x *CheckpointInfo) String() string {
 func (*CheckpointInfo) ProtoMessage() {}
 
 func (x *CheckpointInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[19]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1249,7 +1439,7 @@ func (x *CheckpointInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointInfo.ProtoReflect.Descriptor instead.
 func (*CheckpointInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{19}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CheckpointInfo) GetId() uint64 {
@@ -1336,6 +1526,48 @@ func (x *CheckpointInfo) GetFailureMessage() string {
 	return ""
 }
 
+func (x *CheckpointInfo) GetFailureReason() string {
+	if x != nil {
+		return x.FailureReason
+	}
+	return ""
+}
+
+func (x *CheckpointInfo) GetStop() string {
+	if x != nil {
+		return x.Stop
+	}
+	return ""
+}
+
+func (x *CheckpointInfo) GetCheckpointedSize() int64 {
+	if x != nil {
+		return x.CheckpointedSize
+	}
+	return 0
+}
+
+func (x *CheckpointInfo) GetAlignmentMillis() int64 {
+	if x != nil {
+		return x.AlignmentMillis
+	}
+	return 0
+}
+
+func (x *CheckpointInfo) GetProcessedData() int64 {
+	if x != nil {
+		return x.ProcessedData
+	}
+	return 0
+}
+
+func (x *CheckpointInfo) GetPersistedData() int64 {
+	if x != nil {
+		return x.PersistedData
+	}
+	return 0
+}
+
 type ShowCheckpointRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -1346,7 +1578,7 @@ type ShowCheckpointRequest struct {
 
 func (x *ShowCheckpointRequest) Reset() {
 	*x = ShowCheckpointRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[20]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1358,7 +1590,7 @@ func (x *ShowCheckpointRequest) String() string {
 func (*ShowCheckpointRequest) ProtoMessage() {}
 
 func (x *ShowCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[20]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1371,7 +1603,7 @@ func (x *ShowCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*ShowCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{20}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ShowCheckpointRequest) GetJob() string {
@@ -1394,13 +1626,17 @@ type CheckpointDetail struct {
 	Retained      bool                     `protobuf:"varint,2,opt,name=retained,proto3" json:"retained,omitempty"`
 	Manifest      string                   `protobuf:"bytes,3,opt,name=manifest,proto3" json:"manifest,omitempty"`
 	Subtasks      []*SubtaskCheckpointInfo `protobuf:"bytes,4,rep,name=subtasks,proto3" json:"subtasks,omitempty"`
+	ManifestSize  int64                    `protobuf:"varint,5,opt,name=manifest_size,json=manifestSize,proto3" json:"manifest_size,omitempty"`
+	Tasks         []*TaskCheckpointInfo    `protobuf:"bytes,6,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	Slowest       *SlowestSubtask          `protobuf:"bytes,7,opt,name=slowest,proto3" json:"slowest,omitempty"` // absent when unknown
+	DetailMissing string                   `protobuf:"bytes,8,opt,name=detail_missing,json=detailMissing,proto3" json:"detail_missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CheckpointDetail) Reset() {
 	*x = CheckpointDetail{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[21]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1412,7 +1648,7 @@ func (x *CheckpointDetail) String() string {
 func (*CheckpointDetail) ProtoMessage() {}
 
 func (x *CheckpointDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[21]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1425,7 +1661,7 @@ func (x *CheckpointDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointDetail.ProtoReflect.Descriptor instead.
 func (*CheckpointDetail) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{21}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CheckpointDetail) GetCheckpoint() *CheckpointInfo {
@@ -1456,6 +1692,34 @@ func (x *CheckpointDetail) GetSubtasks() []*SubtaskCheckpointInfo {
 	return nil
 }
 
+func (x *CheckpointDetail) GetManifestSize() int64 {
+	if x != nil {
+		return x.ManifestSize
+	}
+	return 0
+}
+
+func (x *CheckpointDetail) GetTasks() []*TaskCheckpointInfo {
+	if x != nil {
+		return x.Tasks
+	}
+	return nil
+}
+
+func (x *CheckpointDetail) GetSlowest() *SlowestSubtask {
+	if x != nil {
+		return x.Slowest
+	}
+	return nil
+}
+
+func (x *CheckpointDetail) GetDetailMissing() string {
+	if x != nil {
+		return x.DetailMissing
+	}
+	return ""
+}
+
 type SubtaskCheckpointInfo struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Id               string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1466,13 +1730,20 @@ type SubtaskCheckpointInfo struct {
 	AlignmentMillis  int64                  `protobuf:"varint,6,opt,name=alignment_millis,json=alignmentMillis,proto3" json:"alignment_millis,omitempty"`
 	SyncMillis       int64                  `protobuf:"varint,7,opt,name=sync_millis,json=syncMillis,proto3" json:"sync_millis,omitempty"`
 	AsyncMillis      int64                  `protobuf:"varint,8,opt,name=async_millis,json=asyncMillis,proto3" json:"async_millis,omitempty"`
+	Finished         bool                   `protobuf:"varint,9,opt,name=finished,proto3" json:"finished,omitempty"`
+	Phase            string                 `protobuf:"bytes,10,opt,name=phase,proto3" json:"phase,omitempty"`
+	AckTimestamp     int64                  `protobuf:"varint,11,opt,name=ack_timestamp,json=ackTimestamp,proto3" json:"ack_timestamp,omitempty"`
+	CheckpointedSize int64                  `protobuf:"varint,12,opt,name=checkpointed_size,json=checkpointedSize,proto3" json:"checkpointed_size,omitempty"`
+	UploadMillis     int64                  `protobuf:"varint,13,opt,name=upload_millis,json=uploadMillis,proto3" json:"upload_millis,omitempty"`
+	ProcessedData    int64                  `protobuf:"varint,14,opt,name=processed_data,json=processedData,proto3" json:"processed_data,omitempty"`
+	PersistedData    int64                  `protobuf:"varint,15,opt,name=persisted_data,json=persistedData,proto3" json:"persisted_data,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
 
 func (x *SubtaskCheckpointInfo) Reset() {
 	*x = SubtaskCheckpointInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[22]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1484,7 +1755,7 @@ func (x *SubtaskCheckpointInfo) String() string {
 func (*SubtaskCheckpointInfo) ProtoMessage() {}
 
 func (x *SubtaskCheckpointInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[22]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1497,7 +1768,7 @@ func (x *SubtaskCheckpointInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskCheckpointInfo.ProtoReflect.Descriptor instead.
 func (*SubtaskCheckpointInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{22}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SubtaskCheckpointInfo) GetId() string {
@@ -1556,6 +1827,927 @@ func (x *SubtaskCheckpointInfo) GetAsyncMillis() int64 {
 	return 0
 }
 
+func (x *SubtaskCheckpointInfo) GetFinished() bool {
+	if x != nil {
+		return x.Finished
+	}
+	return false
+}
+
+func (x *SubtaskCheckpointInfo) GetPhase() string {
+	if x != nil {
+		return x.Phase
+	}
+	return ""
+}
+
+func (x *SubtaskCheckpointInfo) GetAckTimestamp() int64 {
+	if x != nil {
+		return x.AckTimestamp
+	}
+	return 0
+}
+
+func (x *SubtaskCheckpointInfo) GetCheckpointedSize() int64 {
+	if x != nil {
+		return x.CheckpointedSize
+	}
+	return 0
+}
+
+func (x *SubtaskCheckpointInfo) GetUploadMillis() int64 {
+	if x != nil {
+		return x.UploadMillis
+	}
+	return 0
+}
+
+func (x *SubtaskCheckpointInfo) GetProcessedData() int64 {
+	if x != nil {
+		return x.ProcessedData
+	}
+	return 0
+}
+
+func (x *SubtaskCheckpointInfo) GetPersistedData() int64 {
+	if x != nil {
+		return x.PersistedData
+	}
+	return 0
+}
+
+type TaskCheckpointInfo struct {
+	state                   protoimpl.MessageState `protogen:"open.v1"`
+	Vertex                  string                 `protobuf:"bytes,1,opt,name=vertex,proto3" json:"vertex,omitempty"`
+	NumSubtasks             int64                  `protobuf:"varint,2,opt,name=num_subtasks,json=numSubtasks,proto3" json:"num_subtasks,omitempty"`
+	NumAcknowledgedSubtasks int64                  `protobuf:"varint,3,opt,name=num_acknowledged_subtasks,json=numAcknowledgedSubtasks,proto3" json:"num_acknowledged_subtasks,omitempty"`
+	LatestAckTimestamp      int64                  `protobuf:"varint,4,opt,name=latest_ack_timestamp,json=latestAckTimestamp,proto3" json:"latest_ack_timestamp,omitempty"`
+	EndToEndDurationMillis  int64                  `protobuf:"varint,5,opt,name=end_to_end_duration_millis,json=endToEndDurationMillis,proto3" json:"end_to_end_duration_millis,omitempty"`
+	StateSize               int64                  `protobuf:"varint,6,opt,name=state_size,json=stateSize,proto3" json:"state_size,omitempty"`
+	CheckpointedSize        int64                  `protobuf:"varint,7,opt,name=checkpointed_size,json=checkpointedSize,proto3" json:"checkpointed_size,omitempty"`
+	ProcessedData           int64                  `protobuf:"varint,8,opt,name=processed_data,json=processedData,proto3" json:"processed_data,omitempty"`
+	PersistedData           int64                  `protobuf:"varint,9,opt,name=persisted_data,json=persistedData,proto3" json:"persisted_data,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
+}
+
+func (x *TaskCheckpointInfo) Reset() {
+	*x = TaskCheckpointInfo{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskCheckpointInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskCheckpointInfo) ProtoMessage() {}
+
+func (x *TaskCheckpointInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskCheckpointInfo.ProtoReflect.Descriptor instead.
+func (*TaskCheckpointInfo) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *TaskCheckpointInfo) GetVertex() string {
+	if x != nil {
+		return x.Vertex
+	}
+	return ""
+}
+
+func (x *TaskCheckpointInfo) GetNumSubtasks() int64 {
+	if x != nil {
+		return x.NumSubtasks
+	}
+	return 0
+}
+
+func (x *TaskCheckpointInfo) GetNumAcknowledgedSubtasks() int64 {
+	if x != nil {
+		return x.NumAcknowledgedSubtasks
+	}
+	return 0
+}
+
+func (x *TaskCheckpointInfo) GetLatestAckTimestamp() int64 {
+	if x != nil {
+		return x.LatestAckTimestamp
+	}
+	return 0
+}
+
+func (x *TaskCheckpointInfo) GetEndToEndDurationMillis() int64 {
+	if x != nil {
+		return x.EndToEndDurationMillis
+	}
+	return 0
+}
+
+func (x *TaskCheckpointInfo) GetStateSize() int64 {
+	if x != nil {
+		return x.StateSize
+	}
+	return 0
+}
+
+func (x *TaskCheckpointInfo) GetCheckpointedSize() int64 {
+	if x != nil {
+		return x.CheckpointedSize
+	}
+	return 0
+}
+
+func (x *TaskCheckpointInfo) GetProcessedData() int64 {
+	if x != nil {
+		return x.ProcessedData
+	}
+	return 0
+}
+
+func (x *TaskCheckpointInfo) GetPersistedData() int64 {
+	if x != nil {
+		return x.PersistedData
+	}
+	return 0
+}
+
+type SlowestSubtask struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	Phase         string                 `protobuf:"bytes,3,opt,name=phase,proto3" json:"phase,omitempty"`
+	Millis        int64                  `protobuf:"varint,4,opt,name=millis,proto3" json:"millis,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SlowestSubtask) Reset() {
+	*x = SlowestSubtask{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SlowestSubtask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SlowestSubtask) ProtoMessage() {}
+
+func (x *SlowestSubtask) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SlowestSubtask.ProtoReflect.Descriptor instead.
+func (*SlowestSubtask) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *SlowestSubtask) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SlowestSubtask) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *SlowestSubtask) GetPhase() string {
+	if x != nil {
+		return x.Phase
+	}
+	return ""
+}
+
+func (x *SlowestSubtask) GetMillis() int64 {
+	if x != nil {
+		return x.Millis
+	}
+	return 0
+}
+
+type CheckpointStatisticsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Counts        *CheckpointCounts      `protobuf:"bytes,1,opt,name=counts,proto3" json:"counts,omitempty"`
+	Summary       *CheckpointSummary     `protobuf:"bytes,2,opt,name=summary,proto3" json:"summary,omitempty"`
+	Latest        *LatestCheckpoints     `protobuf:"bytes,3,opt,name=latest,proto3" json:"latest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointStatisticsResponse) Reset() {
+	*x = CheckpointStatisticsResponse{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointStatisticsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointStatisticsResponse) ProtoMessage() {}
+
+func (x *CheckpointStatisticsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointStatisticsResponse.ProtoReflect.Descriptor instead.
+func (*CheckpointStatisticsResponse) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *CheckpointStatisticsResponse) GetCounts() *CheckpointCounts {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *CheckpointStatisticsResponse) GetSummary() *CheckpointSummary {
+	if x != nil {
+		return x.Summary
+	}
+	return nil
+}
+
+func (x *CheckpointStatisticsResponse) GetLatest() *LatestCheckpoints {
+	if x != nil {
+		return x.Latest
+	}
+	return nil
+}
+
+type CheckpointCounts struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Restored      uint64                 `protobuf:"varint,1,opt,name=restored,proto3" json:"restored,omitempty"`
+	Total         uint64                 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
+	InProgress    int64                  `protobuf:"varint,3,opt,name=in_progress,json=inProgress,proto3" json:"in_progress,omitempty"`
+	Completed     uint64                 `protobuf:"varint,4,opt,name=completed,proto3" json:"completed,omitempty"`
+	Failed        uint64                 `protobuf:"varint,5,opt,name=failed,proto3" json:"failed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointCounts) Reset() {
+	*x = CheckpointCounts{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointCounts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointCounts) ProtoMessage() {}
+
+func (x *CheckpointCounts) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointCounts.ProtoReflect.Descriptor instead.
+func (*CheckpointCounts) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *CheckpointCounts) GetRestored() uint64 {
+	if x != nil {
+		return x.Restored
+	}
+	return 0
+}
+
+func (x *CheckpointCounts) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *CheckpointCounts) GetInProgress() int64 {
+	if x != nil {
+		return x.InProgress
+	}
+	return 0
+}
+
+func (x *CheckpointCounts) GetCompleted() uint64 {
+	if x != nil {
+		return x.Completed
+	}
+	return 0
+}
+
+func (x *CheckpointCounts) GetFailed() uint64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+type CheckpointSummary struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	EndToEndDuration *Distribution          `protobuf:"bytes,1,opt,name=end_to_end_duration,json=endToEndDuration,proto3" json:"end_to_end_duration,omitempty"`
+	StateSize        *Distribution          `protobuf:"bytes,2,opt,name=state_size,json=stateSize,proto3" json:"state_size,omitempty"`
+	CheckpointedSize *Distribution          `protobuf:"bytes,3,opt,name=checkpointed_size,json=checkpointedSize,proto3" json:"checkpointed_size,omitempty"`
+	Alignment        *Distribution          `protobuf:"bytes,4,opt,name=alignment,proto3" json:"alignment,omitempty"`
+	ProcessedData    *Distribution          `protobuf:"bytes,5,opt,name=processed_data,json=processedData,proto3" json:"processed_data,omitempty"`
+	PersistedData    *Distribution          `protobuf:"bytes,6,opt,name=persisted_data,json=persistedData,proto3" json:"persisted_data,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *CheckpointSummary) Reset() {
+	*x = CheckpointSummary{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointSummary) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointSummary) ProtoMessage() {}
+
+func (x *CheckpointSummary) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointSummary.ProtoReflect.Descriptor instead.
+func (*CheckpointSummary) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *CheckpointSummary) GetEndToEndDuration() *Distribution {
+	if x != nil {
+		return x.EndToEndDuration
+	}
+	return nil
+}
+
+func (x *CheckpointSummary) GetStateSize() *Distribution {
+	if x != nil {
+		return x.StateSize
+	}
+	return nil
+}
+
+func (x *CheckpointSummary) GetCheckpointedSize() *Distribution {
+	if x != nil {
+		return x.CheckpointedSize
+	}
+	return nil
+}
+
+func (x *CheckpointSummary) GetAlignment() *Distribution {
+	if x != nil {
+		return x.Alignment
+	}
+	return nil
+}
+
+func (x *CheckpointSummary) GetProcessedData() *Distribution {
+	if x != nil {
+		return x.ProcessedData
+	}
+	return nil
+}
+
+func (x *CheckpointSummary) GetPersistedData() *Distribution {
+	if x != nil {
+		return x.PersistedData
+	}
+	return nil
+}
+
+type Distribution struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Min           int64                  `protobuf:"varint,1,opt,name=min,proto3" json:"min,omitempty"`
+	Max           int64                  `protobuf:"varint,2,opt,name=max,proto3" json:"max,omitempty"`
+	Avg           int64                  `protobuf:"varint,3,opt,name=avg,proto3" json:"avg,omitempty"`
+	P50           int64                  `protobuf:"varint,4,opt,name=p50,proto3" json:"p50,omitempty"`
+	P90           int64                  `protobuf:"varint,5,opt,name=p90,proto3" json:"p90,omitempty"`
+	P95           int64                  `protobuf:"varint,6,opt,name=p95,proto3" json:"p95,omitempty"`
+	P99           int64                  `protobuf:"varint,7,opt,name=p99,proto3" json:"p99,omitempty"`
+	P999          int64                  `protobuf:"varint,8,opt,name=p999,proto3" json:"p999,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Distribution) Reset() {
+	*x = Distribution{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Distribution) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Distribution) ProtoMessage() {}
+
+func (x *Distribution) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Distribution.ProtoReflect.Descriptor instead.
+func (*Distribution) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *Distribution) GetMin() int64 {
+	if x != nil {
+		return x.Min
+	}
+	return 0
+}
+
+func (x *Distribution) GetMax() int64 {
+	if x != nil {
+		return x.Max
+	}
+	return 0
+}
+
+func (x *Distribution) GetAvg() int64 {
+	if x != nil {
+		return x.Avg
+	}
+	return 0
+}
+
+func (x *Distribution) GetP50() int64 {
+	if x != nil {
+		return x.P50
+	}
+	return 0
+}
+
+func (x *Distribution) GetP90() int64 {
+	if x != nil {
+		return x.P90
+	}
+	return 0
+}
+
+func (x *Distribution) GetP95() int64 {
+	if x != nil {
+		return x.P95
+	}
+	return 0
+}
+
+func (x *Distribution) GetP99() int64 {
+	if x != nil {
+		return x.P99
+	}
+	return 0
+}
+
+func (x *Distribution) GetP999() int64 {
+	if x != nil {
+		return x.P999
+	}
+	return 0
+}
+
+type LatestCheckpoints struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Completed     *CheckpointInfo        `protobuf:"bytes,1,opt,name=completed,proto3" json:"completed,omitempty"` // each absent when there is none
+	Savepoint     *CheckpointInfo        `protobuf:"bytes,2,opt,name=savepoint,proto3" json:"savepoint,omitempty"`
+	Failed        *CheckpointInfo        `protobuf:"bytes,3,opt,name=failed,proto3" json:"failed,omitempty"`
+	Restored      uint64                 `protobuf:"varint,4,opt,name=restored,proto3" json:"restored,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LatestCheckpoints) Reset() {
+	*x = LatestCheckpoints{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LatestCheckpoints) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LatestCheckpoints) ProtoMessage() {}
+
+func (x *LatestCheckpoints) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LatestCheckpoints.ProtoReflect.Descriptor instead.
+func (*LatestCheckpoints) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *LatestCheckpoints) GetCompleted() *CheckpointInfo {
+	if x != nil {
+		return x.Completed
+	}
+	return nil
+}
+
+func (x *LatestCheckpoints) GetSavepoint() *CheckpointInfo {
+	if x != nil {
+		return x.Savepoint
+	}
+	return nil
+}
+
+func (x *LatestCheckpoints) GetFailed() *CheckpointInfo {
+	if x != nil {
+		return x.Failed
+	}
+	return nil
+}
+
+func (x *LatestCheckpoints) GetRestored() uint64 {
+	if x != nil {
+		return x.Restored
+	}
+	return 0
+}
+
+type TriggerSavepointRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Stop          string                 `protobuf:"bytes,2,opt,name=stop,proto3" json:"stop,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TriggerSavepointRequest) Reset() {
+	*x = TriggerSavepointRequest{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TriggerSavepointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TriggerSavepointRequest) ProtoMessage() {}
+
+func (x *TriggerSavepointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TriggerSavepointRequest.ProtoReflect.Descriptor instead.
+func (*TriggerSavepointRequest) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *TriggerSavepointRequest) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *TriggerSavepointRequest) GetStop() string {
+	if x != nil {
+		return x.Stop
+	}
+	return ""
+}
+
+type SavepointInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	JobName       string                 `protobuf:"bytes,2,opt,name=job_name,json=jobName,proto3" json:"job_name,omitempty"`
+	Id            uint64                 `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"`
+	Stop          string                 `protobuf:"bytes,4,opt,name=stop,proto3" json:"stop,omitempty"`
+	TriggeredAt   int64                  `protobuf:"varint,5,opt,name=triggered_at,json=triggeredAt,proto3" json:"triggered_at,omitempty"`
+	CompletedAt   int64                  `protobuf:"varint,6,opt,name=completed_at,json=completedAt,proto3" json:"completed_at,omitempty"`
+	StateSize     int64                  `protobuf:"varint,7,opt,name=state_size,json=stateSize,proto3" json:"state_size,omitempty"`
+	NumSubtasks   int64                  `protobuf:"varint,8,opt,name=num_subtasks,json=numSubtasks,proto3" json:"num_subtasks,omitempty"`
+	Manifest      string                 `protobuf:"bytes,9,opt,name=manifest,proto3" json:"manifest,omitempty"`
+	ManifestSize  int64                  `protobuf:"varint,10,opt,name=manifest_size,json=manifestSize,proto3" json:"manifest_size,omitempty"`
+	UsedBy        []string               `protobuf:"bytes,11,rep,name=used_by,json=usedBy,proto3" json:"used_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SavepointInfo) Reset() {
+	*x = SavepointInfo{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SavepointInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SavepointInfo) ProtoMessage() {}
+
+func (x *SavepointInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SavepointInfo.ProtoReflect.Descriptor instead.
+func (*SavepointInfo) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *SavepointInfo) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *SavepointInfo) GetJobName() string {
+	if x != nil {
+		return x.JobName
+	}
+	return ""
+}
+
+func (x *SavepointInfo) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *SavepointInfo) GetStop() string {
+	if x != nil {
+		return x.Stop
+	}
+	return ""
+}
+
+func (x *SavepointInfo) GetTriggeredAt() int64 {
+	if x != nil {
+		return x.TriggeredAt
+	}
+	return 0
+}
+
+func (x *SavepointInfo) GetCompletedAt() int64 {
+	if x != nil {
+		return x.CompletedAt
+	}
+	return 0
+}
+
+func (x *SavepointInfo) GetStateSize() int64 {
+	if x != nil {
+		return x.StateSize
+	}
+	return 0
+}
+
+func (x *SavepointInfo) GetNumSubtasks() int64 {
+	if x != nil {
+		return x.NumSubtasks
+	}
+	return 0
+}
+
+func (x *SavepointInfo) GetManifest() string {
+	if x != nil {
+		return x.Manifest
+	}
+	return ""
+}
+
+func (x *SavepointInfo) GetManifestSize() int64 {
+	if x != nil {
+		return x.ManifestSize
+	}
+	return 0
+}
+
+func (x *SavepointInfo) GetUsedBy() []string {
+	if x != nil {
+		return x.UsedBy
+	}
+	return nil
+}
+
+type ListSavepointsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Savepoints    []*SavepointInfo       `protobuf:"bytes,1,rep,name=savepoints,proto3" json:"savepoints,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSavepointsResponse) Reset() {
+	*x = ListSavepointsResponse{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSavepointsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSavepointsResponse) ProtoMessage() {}
+
+func (x *ListSavepointsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSavepointsResponse.ProtoReflect.Descriptor instead.
+func (*ListSavepointsResponse) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *ListSavepointsResponse) GetSavepoints() []*SavepointInfo {
+	if x != nil {
+		return x.Savepoints
+	}
+	return nil
+}
+
+type DisposeSavepointRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Id            uint64                 `protobuf:"varint,2,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisposeSavepointRequest) Reset() {
+	*x = DisposeSavepointRequest{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisposeSavepointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisposeSavepointRequest) ProtoMessage() {}
+
+func (x *DisposeSavepointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisposeSavepointRequest.ProtoReflect.Descriptor instead.
+func (*DisposeSavepointRequest) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *DisposeSavepointRequest) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *DisposeSavepointRequest) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+type DisposeSavepointResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DisposeSavepointResponse) Reset() {
+	*x = DisposeSavepointResponse{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DisposeSavepointResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DisposeSavepointResponse) ProtoMessage() {}
+
+func (x *DisposeSavepointResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DisposeSavepointResponse.ProtoReflect.Descriptor instead.
+func (*DisposeSavepointResponse) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{36}
+}
+
 type RaftPeersRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1564,7 +2756,7 @@ type RaftPeersRequest struct {
 
 func (x *RaftPeersRequest) Reset() {
 	*x = RaftPeersRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[23]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1576,7 +2768,7 @@ func (x *RaftPeersRequest) String() string {
 func (*RaftPeersRequest) ProtoMessage() {}
 
 func (x *RaftPeersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[23]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1589,7 +2781,7 @@ func (x *RaftPeersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftPeersRequest.ProtoReflect.Descriptor instead.
 func (*RaftPeersRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{23}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{37}
 }
 
 type RaftPeersResponse struct {
@@ -1601,7 +2793,7 @@ type RaftPeersResponse struct {
 
 func (x *RaftPeersResponse) Reset() {
 	*x = RaftPeersResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[24]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1613,7 +2805,7 @@ func (x *RaftPeersResponse) String() string {
 func (*RaftPeersResponse) ProtoMessage() {}
 
 func (x *RaftPeersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[24]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1626,7 +2818,7 @@ func (x *RaftPeersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftPeersResponse.ProtoReflect.Descriptor instead.
 func (*RaftPeersResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{24}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RaftPeersResponse) GetVoters() []*VoterInfo {
@@ -1634,6 +2826,86 @@ func (x *RaftPeersResponse) GetVoters() []*VoterInfo {
 		return x.Voters
 	}
 	return nil
+}
+
+type RemovePeerRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemovePeerRequest) Reset() {
+	*x = RemovePeerRequest{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemovePeerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemovePeerRequest) ProtoMessage() {}
+
+func (x *RemovePeerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemovePeerRequest.ProtoReflect.Descriptor instead.
+func (*RemovePeerRequest) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *RemovePeerRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type RemovePeerResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemovePeerResponse) Reset() {
+	*x = RemovePeerResponse{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemovePeerResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemovePeerResponse) ProtoMessage() {}
+
+func (x *RemovePeerResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemovePeerResponse.ProtoReflect.Descriptor instead.
+func (*RemovePeerResponse) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{40}
 }
 
 type TransferLeadershipRequest struct {
@@ -1645,7 +2917,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[25]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1657,7 +2929,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[25]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1670,7 +2942,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{25}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *TransferLeadershipRequest) GetTarget() string {
@@ -1680,12 +2952,201 @@ func (x *TransferLeadershipRequest) GetTarget() string {
 	return ""
 }
 
+type SaveSnapshotRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaveSnapshotRequest) Reset() {
+	*x = SaveSnapshotRequest{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaveSnapshotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaveSnapshotRequest) ProtoMessage() {}
+
+func (x *SaveSnapshotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaveSnapshotRequest.ProtoReflect.Descriptor instead.
+func (*SaveSnapshotRequest) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{42}
+}
+
+// SnapshotPiece is a part of a snapshot, or, behind the last one that a coordinator sends, its description.
+type SnapshotPiece struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Info          *SnapshotInfo          `protobuf:"bytes,1,opt,name=info,proto3" json:"info,omitempty"`
+	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotPiece) Reset() {
+	*x = SnapshotPiece{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotPiece) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotPiece) ProtoMessage() {}
+
+func (x *SnapshotPiece) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotPiece.ProtoReflect.Descriptor instead.
+func (*SnapshotPiece) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *SnapshotPiece) GetInfo() *SnapshotInfo {
+	if x != nil {
+		return x.Info
+	}
+	return nil
+}
+
+func (x *SnapshotPiece) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type SnapshotInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       int64                  `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	Index         uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	Term          uint64                 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
+	Size          int64                  `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`
+	Sha256        string                 `protobuf:"bytes,5,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	Jobs          int64                  `protobuf:"varint,6,opt,name=jobs,proto3" json:"jobs,omitempty"`
+	Checkpoints   int64                  `protobuf:"varint,7,opt,name=checkpoints,proto3" json:"checkpoints,omitempty"`
+	Savepoints    int64                  `protobuf:"varint,8,opt,name=savepoints,proto3" json:"savepoints,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotInfo) Reset() {
+	*x = SnapshotInfo{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotInfo) ProtoMessage() {}
+
+func (x *SnapshotInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotInfo.ProtoReflect.Descriptor instead.
+func (*SnapshotInfo) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *SnapshotInfo) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *SnapshotInfo) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *SnapshotInfo) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *SnapshotInfo) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *SnapshotInfo) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *SnapshotInfo) GetJobs() int64 {
+	if x != nil {
+		return x.Jobs
+	}
+	return 0
+}
+
+func (x *SnapshotInfo) GetCheckpoints() int64 {
+	if x != nil {
+		return x.Checkpoints
+	}
+	return 0
+}
+
+func (x *SnapshotInfo) GetSavepoints() int64 {
+	if x != nil {
+		return x.Savepoints
+	}
+	return 0
+}
+
 var File_transport_transportpb_coordinator_proto protoreflect.FileDescriptor
 
 const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\n" +
 	"'transport/transportpb/coordinator.proto\x12\x12cairn.transport.v1\"\x0f\n" +
-	"\rStatusRequest\"\xca\x02\n" +
+	"\rStatusRequest\"\xe0\x02\n" +
 	"\x0eStatusResponse\x126\n" +
 	"\x06leader\x18\x01 \x01(\v2\x1e.cairn.transport.v1.LeaderInfoR\x06leader\x125\n" +
 	"\x06voters\x18\x02 \x03(\v2\x1d.cairn.transport.v1.VoterInfoR\x06voters\x12+\n" +
@@ -1693,39 +3154,42 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\ahealthy\x18\x04 \x01(\bR\ahealthy\x12\x1a\n" +
 	"\bproblems\x18\x05 \x03(\tR\bproblems\x122\n" +
 	"\x05nodes\x18\x06 \x03(\v2\x1c.cairn.transport.v1.NodeInfoR\x05nodes\x122\n" +
-	"\x04jobs\x18\a \x03(\v2\x1e.cairn.transport.v1.JobSummaryR\x04jobs\"J\n" +
+	"\x04jobs\x18\a \x03(\v2\x1e.cairn.transport.v1.JobSummaryR\x04jobs\x12\x14\n" +
+	"\x05stale\x18\b \x01(\bR\x05stale\"J\n" +
 	"\n" +
 	"LeaderInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x18\n" +
-	"\aaddress\x18\x03 \x01(\tR\aaddress\"{\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\"\x91\x01\n" +
 	"\tVoterInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x12.\n" +
-	"\x13last_contact_millis\x18\x04 \x01(\x03R\x11lastContactMillis\"\x7f\n" +
+	"\x13last_contact_millis\x18\x04 \x01(\x03R\x11lastContactMillis\x12\x14\n" +
+	"\x05voter\x18\x05 \x01(\bR\x05voter\"\x7f\n" +
 	"\bNodeInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x12\x14\n" +
 	"\x05slots\x18\x04 \x01(\x03R\x05slots\x12\x1d\n" +
 	"\n" +
-	"used_slots\x18\x05 \x01(\x03R\tusedSlots\"\xc5\x01\n" +
+	"used_slots\x18\x05 \x01(\x03R\tusedSlots\"\xc2\x01\n" +
 	"\n" +
 	"JobSummary\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x12\x18\n" +
 	"\aattempt\x18\x04 \x01(\rR\aattempt\x12\x1a\n" +
-	"\brestarts\x18\x05 \x01(\x03R\brestarts\x12G\n" +
-	"\vcheckpoints\x18\x06 \x01(\v2%.cairn.transport.v1.CheckpointSummaryR\vcheckpoints\"\xc2\x01\n" +
-	"\x11CheckpointSummary\x12*\n" +
+	"\brestarts\x18\x05 \x01(\x03R\brestarts\x12D\n" +
+	"\vcheckpoints\x18\x06 \x01(\v2\".cairn.transport.v1.JobCheckpointsR\vcheckpoints\"\xdb\x01\n" +
+	"\x0eJobCheckpoints\x12*\n" +
 	"\x11last_completed_id\x18\x01 \x01(\x04R\x0flastCompletedId\x12*\n" +
 	"\x11last_completed_at\x18\x02 \x01(\x03R\x0flastCompletedAt\x12\x1f\n" +
 	"\vin_progress\x18\x03 \x01(\x03R\n" +
 	"inProgress\x12\x1c\n" +
 	"\tcompleted\x18\x04 \x01(\x04R\tcompleted\x12\x16\n" +
-	"\x06failed\x18\x05 \x01(\x04R\x06failed\"\x10\n" +
+	"\x06failed\x18\x05 \x01(\x04R\x06failed\x12\x1a\n" +
+	"\brestored\x18\x06 \x01(\x04R\brestored\"\x10\n" +
 	"\x0eMembersRequest\"K\n" +
 	"\x0fMembersResponse\x128\n" +
 	"\amembers\x18\x01 \x03(\v2\x1e.cairn.transport.v1.MemberInfoR\amembers\"\x92\x01\n" +
@@ -1736,21 +3200,38 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x16\n" +
 	"\x06gossip\x18\x04 \x01(\tR\x06gossip\x12\x14\n" +
 	"\x05state\x18\x05 \x01(\tR\x05state\x12\x18\n" +
-	"\aversion\x18\x06 \x01(\tR\aversion\"\xca\x02\n" +
+	"\aversion\x18\x06 \x01(\tR\aversion\"\xfe\x02\n" +
 	"\x10SubmitJobRequest\x12\x18\n" +
 	"\aprogram\x18\x01 \x01(\tR\aprogram\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12H\n" +
 	"\x06params\x18\x03 \x03(\v20.cairn.transport.v1.SubmitJobRequest.ParamsEntryR\x06params\x12H\n" +
-	"\x06config\x18\x04 \x03(\v20.cairn.transport.v1.SubmitJobRequest.ConfigEntryR\x06config\x1a9\n" +
+	"\x06config\x18\x04 \x03(\v20.cairn.transport.v1.SubmitJobRequest.ConfigEntryR\x06config\x122\n" +
+	"\x06source\x18\x05 \x01(\v2\x1a.cairn.transport.v1.SourceR\x06source\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
 	"\vConfigEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x1e\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xde\x01\n" +
+	"\x06Source\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\x04R\n" +
+	"checkpoint\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x1a\n" +
+	"\bmanifest\x18\x04 \x01(\tR\bmanifest\x12#\n" +
+	"\rmanifest_size\x18\x05 \x01(\x03R\fmanifestSize\x12\x14\n" +
+	"\x05claim\x18\x06 \x01(\bR\x05claim\x127\n" +
+	"\x18allow_non_restored_state\x18\a \x01(\bR\x15allowNonRestoredState\"\x1e\n" +
 	"\n" +
 	"JobRequest\x12\x10\n" +
-	"\x03job\x18\x01 \x01(\tR\x03job\"\x11\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\"\xa3\x01\n" +
+	"\rSetJobRequest\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12E\n" +
+	"\x06config\x18\x02 \x03(\v2-.cairn.transport.v1.SetJobRequest.ConfigEntryR\x06config\x1a9\n" +
+	"\vConfigEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x11\n" +
 	"\x0fListJobsRequest\"C\n" +
 	"\x10ListJobsResponse\x12/\n" +
 	"\x04jobs\x18\x01 \x03(\v2\x1b.cairn.transport.v1.JobInfoR\x04jobs\"\xb3\x01\n" +
@@ -1759,14 +3240,15 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\aprogram\x18\x02 \x01(\tR\aprogram\x12!\n" +
 	"\fsubmitted_at\x18\x03 \x01(\x03R\vsubmittedAt\x12\x19\n" +
 	"\bended_at\x18\x04 \x01(\x03R\aendedAt\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\"\xd4\x03\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x88\x04\n" +
 	"\tJobDetail\x12-\n" +
 	"\x03job\x18\x01 \x01(\v2\x1b.cairn.transport.v1.JobInfoR\x03job\x12A\n" +
 	"\x06params\x18\x02 \x03(\v2).cairn.transport.v1.JobDetail.ParamsEntryR\x06params\x12A\n" +
 	"\x06config\x18\x03 \x03(\v2).cairn.transport.v1.JobDetail.ConfigEntryR\x06config\x12#\n" +
 	"\rrestored_from\x18\x04 \x01(\x04R\frestoredFrom\x12:\n" +
 	"\bvertices\x18\x05 \x03(\v2\x1e.cairn.transport.v1.VertexInfoR\bvertices\x12;\n" +
-	"\bsubtasks\x18\x06 \x03(\v2\x1f.cairn.transport.v1.SubtaskInfoR\bsubtasks\x1a9\n" +
+	"\bsubtasks\x18\x06 \x03(\v2\x1f.cairn.transport.v1.SubtaskInfoR\bsubtasks\x122\n" +
+	"\x06source\x18\a \x01(\v2\x1a.cairn.transport.v1.SourceR\x06source\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
@@ -1784,7 +3266,7 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x16\n" +
 	"\x06status\x18\x03 \x01(\tR\x06status\"_\n" +
 	"\x17ListCheckpointsResponse\x12D\n" +
-	"\vcheckpoints\x18\x01 \x03(\v2\".cairn.transport.v1.CheckpointInfoR\vcheckpoints\"\xb4\x03\n" +
+	"\vcheckpoints\x18\x01 \x03(\v2\".cairn.transport.v1.CheckpointInfoR\vcheckpoints\"\x95\x05\n" +
 	"\x0eCheckpointInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x12\n" +
@@ -1801,17 +3283,27 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\fnum_subtasks\x18\n" +
 	" \x01(\x03R\vnumSubtasks\x12:\n" +
 	"\x19num_acknowledged_subtasks\x18\v \x01(\x03R\x17numAcknowledgedSubtasks\x12'\n" +
-	"\x0ffailure_message\x18\f \x01(\tR\x0efailureMessage\"9\n" +
+	"\x0ffailure_message\x18\f \x01(\tR\x0efailureMessage\x12%\n" +
+	"\x0efailure_reason\x18\r \x01(\tR\rfailureReason\x12\x12\n" +
+	"\x04stop\x18\x0e \x01(\tR\x04stop\x12+\n" +
+	"\x11checkpointed_size\x18\x0f \x01(\x03R\x10checkpointedSize\x12)\n" +
+	"\x10alignment_millis\x18\x10 \x01(\x03R\x0falignmentMillis\x12%\n" +
+	"\x0eprocessed_data\x18\x11 \x01(\x03R\rprocessedData\x12%\n" +
+	"\x0epersisted_data\x18\x12 \x01(\x03R\rpersistedData\"9\n" +
 	"\x15ShowCheckpointRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\x04R\x02id\"\xd5\x01\n" +
+	"\x02id\x18\x02 \x01(\x04R\x02id\"\x9d\x03\n" +
 	"\x10CheckpointDetail\x12B\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\v2\".cairn.transport.v1.CheckpointInfoR\n" +
 	"checkpoint\x12\x1a\n" +
 	"\bretained\x18\x02 \x01(\bR\bretained\x12\x1a\n" +
 	"\bmanifest\x18\x03 \x01(\tR\bmanifest\x12E\n" +
-	"\bsubtasks\x18\x04 \x03(\v2).cairn.transport.v1.SubtaskCheckpointInfoR\bsubtasks\"\x9b\x02\n" +
+	"\bsubtasks\x18\x04 \x03(\v2).cairn.transport.v1.SubtaskCheckpointInfoR\bsubtasks\x12#\n" +
+	"\rmanifest_size\x18\x05 \x01(\x03R\fmanifestSize\x12<\n" +
+	"\x05tasks\x18\x06 \x03(\v2&.cairn.transport.v1.TaskCheckpointInfoR\x05tasks\x12<\n" +
+	"\aslowest\x18\a \x01(\v2\".cairn.transport.v1.SlowestSubtaskR\aslowest\x12%\n" +
+	"\x0edetail_missing\x18\b \x01(\tR\rdetailMissing\"\x92\x04\n" +
 	"\x15SubtaskCheckpointInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\"\n" +
@@ -1822,24 +3314,133 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\x10alignment_millis\x18\x06 \x01(\x03R\x0falignmentMillis\x12\x1f\n" +
 	"\vsync_millis\x18\a \x01(\x03R\n" +
 	"syncMillis\x12!\n" +
-	"\fasync_millis\x18\b \x01(\x03R\vasyncMillis\"\x12\n" +
+	"\fasync_millis\x18\b \x01(\x03R\vasyncMillis\x12\x1a\n" +
+	"\bfinished\x18\t \x01(\bR\bfinished\x12\x14\n" +
+	"\x05phase\x18\n" +
+	" \x01(\tR\x05phase\x12#\n" +
+	"\rack_timestamp\x18\v \x01(\x03R\fackTimestamp\x12+\n" +
+	"\x11checkpointed_size\x18\f \x01(\x03R\x10checkpointedSize\x12#\n" +
+	"\rupload_millis\x18\r \x01(\x03R\fuploadMillis\x12%\n" +
+	"\x0eprocessed_data\x18\x0e \x01(\x03R\rprocessedData\x12%\n" +
+	"\x0epersisted_data\x18\x0f \x01(\x03R\rpersistedData\"\x93\x03\n" +
+	"\x12TaskCheckpointInfo\x12\x16\n" +
+	"\x06vertex\x18\x01 \x01(\tR\x06vertex\x12!\n" +
+	"\fnum_subtasks\x18\x02 \x01(\x03R\vnumSubtasks\x12:\n" +
+	"\x19num_acknowledged_subtasks\x18\x03 \x01(\x03R\x17numAcknowledgedSubtasks\x120\n" +
+	"\x14latest_ack_timestamp\x18\x04 \x01(\x03R\x12latestAckTimestamp\x12:\n" +
+	"\x1aend_to_end_duration_millis\x18\x05 \x01(\x03R\x16endToEndDurationMillis\x12\x1d\n" +
+	"\n" +
+	"state_size\x18\x06 \x01(\x03R\tstateSize\x12+\n" +
+	"\x11checkpointed_size\x18\a \x01(\x03R\x10checkpointedSize\x12%\n" +
+	"\x0eprocessed_data\x18\b \x01(\x03R\rprocessedData\x12%\n" +
+	"\x0epersisted_data\x18\t \x01(\x03R\rpersistedData\"b\n" +
+	"\x0eSlowestSubtask\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12\x14\n" +
+	"\x05phase\x18\x03 \x01(\tR\x05phase\x12\x16\n" +
+	"\x06millis\x18\x04 \x01(\x03R\x06millis\"\xdc\x01\n" +
+	"\x1cCheckpointStatisticsResponse\x12<\n" +
+	"\x06counts\x18\x01 \x01(\v2$.cairn.transport.v1.CheckpointCountsR\x06counts\x12?\n" +
+	"\asummary\x18\x02 \x01(\v2%.cairn.transport.v1.CheckpointSummaryR\asummary\x12=\n" +
+	"\x06latest\x18\x03 \x01(\v2%.cairn.transport.v1.LatestCheckpointsR\x06latest\"\x9b\x01\n" +
+	"\x10CheckpointCounts\x12\x1a\n" +
+	"\brestored\x18\x01 \x01(\x04R\brestored\x12\x14\n" +
+	"\x05total\x18\x02 \x01(\x04R\x05total\x12\x1f\n" +
+	"\vin_progress\x18\x03 \x01(\x03R\n" +
+	"inProgress\x12\x1c\n" +
+	"\tcompleted\x18\x04 \x01(\x04R\tcompleted\x12\x16\n" +
+	"\x06failed\x18\x05 \x01(\x04R\x06failed\"\xc6\x03\n" +
+	"\x11CheckpointSummary\x12O\n" +
+	"\x13end_to_end_duration\x18\x01 \x01(\v2 .cairn.transport.v1.DistributionR\x10endToEndDuration\x12?\n" +
+	"\n" +
+	"state_size\x18\x02 \x01(\v2 .cairn.transport.v1.DistributionR\tstateSize\x12M\n" +
+	"\x11checkpointed_size\x18\x03 \x01(\v2 .cairn.transport.v1.DistributionR\x10checkpointedSize\x12>\n" +
+	"\talignment\x18\x04 \x01(\v2 .cairn.transport.v1.DistributionR\talignment\x12G\n" +
+	"\x0eprocessed_data\x18\x05 \x01(\v2 .cairn.transport.v1.DistributionR\rprocessedData\x12G\n" +
+	"\x0epersisted_data\x18\x06 \x01(\v2 .cairn.transport.v1.DistributionR\rpersistedData\"\xa0\x01\n" +
+	"\fDistribution\x12\x10\n" +
+	"\x03min\x18\x01 \x01(\x03R\x03min\x12\x10\n" +
+	"\x03max\x18\x02 \x01(\x03R\x03max\x12\x10\n" +
+	"\x03avg\x18\x03 \x01(\x03R\x03avg\x12\x10\n" +
+	"\x03p50\x18\x04 \x01(\x03R\x03p50\x12\x10\n" +
+	"\x03p90\x18\x05 \x01(\x03R\x03p90\x12\x10\n" +
+	"\x03p95\x18\x06 \x01(\x03R\x03p95\x12\x10\n" +
+	"\x03p99\x18\a \x01(\x03R\x03p99\x12\x12\n" +
+	"\x04p999\x18\b \x01(\x03R\x04p999\"\xef\x01\n" +
+	"\x11LatestCheckpoints\x12@\n" +
+	"\tcompleted\x18\x01 \x01(\v2\".cairn.transport.v1.CheckpointInfoR\tcompleted\x12@\n" +
+	"\tsavepoint\x18\x02 \x01(\v2\".cairn.transport.v1.CheckpointInfoR\tsavepoint\x12:\n" +
+	"\x06failed\x18\x03 \x01(\v2\".cairn.transport.v1.CheckpointInfoR\x06failed\x12\x1a\n" +
+	"\brestored\x18\x04 \x01(\x04R\brestored\"?\n" +
+	"\x17TriggerSavepointRequest\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x12\n" +
+	"\x04stop\x18\x02 \x01(\tR\x04stop\"\xc2\x02\n" +
+	"\rSavepointInfo\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x19\n" +
+	"\bjob_name\x18\x02 \x01(\tR\ajobName\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\x04R\x02id\x12\x12\n" +
+	"\x04stop\x18\x04 \x01(\tR\x04stop\x12!\n" +
+	"\ftriggered_at\x18\x05 \x01(\x03R\vtriggeredAt\x12!\n" +
+	"\fcompleted_at\x18\x06 \x01(\x03R\vcompletedAt\x12\x1d\n" +
+	"\n" +
+	"state_size\x18\a \x01(\x03R\tstateSize\x12!\n" +
+	"\fnum_subtasks\x18\b \x01(\x03R\vnumSubtasks\x12\x1a\n" +
+	"\bmanifest\x18\t \x01(\tR\bmanifest\x12#\n" +
+	"\rmanifest_size\x18\n" +
+	" \x01(\x03R\fmanifestSize\x12\x17\n" +
+	"\aused_by\x18\v \x03(\tR\x06usedBy\"[\n" +
+	"\x16ListSavepointsResponse\x12A\n" +
+	"\n" +
+	"savepoints\x18\x01 \x03(\v2!.cairn.transport.v1.SavepointInfoR\n" +
+	"savepoints\";\n" +
+	"\x17DisposeSavepointRequest\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\x04R\x02id\"\x1a\n" +
+	"\x18DisposeSavepointResponse\"\x12\n" +
 	"\x10RaftPeersRequest\"J\n" +
 	"\x11RaftPeersResponse\x125\n" +
-	"\x06voters\x18\x01 \x03(\v2\x1d.cairn.transport.v1.VoterInfoR\x06voters\"3\n" +
+	"\x06voters\x18\x01 \x03(\v2\x1d.cairn.transport.v1.VoterInfoR\x06voters\"#\n" +
+	"\x11RemovePeerRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\x14\n" +
+	"\x12RemovePeerResponse\"3\n" +
 	"\x19TransferLeadershipRequest\x12\x16\n" +
-	"\x06target\x18\x01 \x01(\tR\x06target2\xcf\a\n" +
+	"\x06target\x18\x01 \x01(\tR\x06target\"\x15\n" +
+	"\x13SaveSnapshotRequest\"Y\n" +
+	"\rSnapshotPiece\x124\n" +
+	"\x04info\x18\x01 \x01(\v2 .cairn.transport.v1.SnapshotInfoR\x04info\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\xd4\x01\n" +
+	"\fSnapshotInfo\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x03R\aversion\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x12\n" +
+	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x12\n" +
+	"\x04size\x18\x04 \x01(\x03R\x04size\x12\x16\n" +
+	"\x06sha256\x18\x05 \x01(\tR\x06sha256\x12\x12\n" +
+	"\x04jobs\x18\x06 \x01(\x03R\x04jobs\x12 \n" +
+	"\vcheckpoints\x18\a \x01(\x03R\vcheckpoints\x12\x1e\n" +
+	"\n" +
+	"savepoints\x18\b \x01(\x03R\n" +
+	"savepoints2\xcb\r\n" +
 	"\x12CoordinatorService\x12O\n" +
 	"\x06Status\x12!.cairn.transport.v1.StatusRequest\x1a\".cairn.transport.v1.StatusResponse\x12R\n" +
 	"\aMembers\x12\".cairn.transport.v1.MembersRequest\x1a#.cairn.transport.v1.MembersResponse\x12N\n" +
 	"\tSubmitJob\x12$.cairn.transport.v1.SubmitJobRequest\x1a\x1b.cairn.transport.v1.JobInfo\x12U\n" +
 	"\bListJobs\x12#.cairn.transport.v1.ListJobsRequest\x1a$.cairn.transport.v1.ListJobsResponse\x12H\n" +
-	"\aShowJob\x12\x1e.cairn.transport.v1.JobRequest\x1a\x1d.cairn.transport.v1.JobDetail\x12H\n" +
+	"\aShowJob\x12\x1e.cairn.transport.v1.JobRequest\x1a\x1d.cairn.transport.v1.JobDetail\x12J\n" +
+	"\x06SetJob\x12!.cairn.transport.v1.SetJobRequest\x1a\x1d.cairn.transport.v1.JobDetail\x12H\n" +
 	"\tCancelJob\x12\x1e.cairn.transport.v1.JobRequest\x1a\x1b.cairn.transport.v1.JobInfo\x12^\n" +
 	"\x0fListCheckpoints\x12\x1e.cairn.transport.v1.JobRequest\x1a+.cairn.transport.v1.ListCheckpointsResponse\x12a\n" +
-	"\x0eShowCheckpoint\x12).cairn.transport.v1.ShowCheckpointRequest\x1a$.cairn.transport.v1.CheckpointDetail\x12W\n" +
-	"\x11TriggerCheckpoint\x12\x1e.cairn.transport.v1.JobRequest\x1a\".cairn.transport.v1.CheckpointInfo\x12X\n" +
-	"\tRaftPeers\x12$.cairn.transport.v1.RaftPeersRequest\x1a%.cairn.transport.v1.RaftPeersResponse\x12c\n" +
-	"\x12TransferLeadership\x12-.cairn.transport.v1.TransferLeadershipRequest\x1a\x1e.cairn.transport.v1.LeaderInfoB\x1dZ\x1bcairn/transport/transportpbb\x06proto3"
+	"\x0eShowCheckpoint\x12).cairn.transport.v1.ShowCheckpointRequest\x1a$.cairn.transport.v1.CheckpointDetail\x12h\n" +
+	"\x14CheckpointStatistics\x12\x1e.cairn.transport.v1.JobRequest\x1a0.cairn.transport.v1.CheckpointStatisticsResponse\x12W\n" +
+	"\x11TriggerCheckpoint\x12\x1e.cairn.transport.v1.JobRequest\x1a\".cairn.transport.v1.CheckpointInfo\x12b\n" +
+	"\x10TriggerSavepoint\x12+.cairn.transport.v1.TriggerSavepointRequest\x1a!.cairn.transport.v1.SavepointInfo\x12\\\n" +
+	"\x0eListSavepoints\x12\x1e.cairn.transport.v1.JobRequest\x1a*.cairn.transport.v1.ListSavepointsResponse\x12m\n" +
+	"\x10DisposeSavepoint\x12+.cairn.transport.v1.DisposeSavepointRequest\x1a,.cairn.transport.v1.DisposeSavepointResponse\x12X\n" +
+	"\tRaftPeers\x12$.cairn.transport.v1.RaftPeersRequest\x1a%.cairn.transport.v1.RaftPeersResponse\x12[\n" +
+	"\n" +
+	"RemovePeer\x12%.cairn.transport.v1.RemovePeerRequest\x1a&.cairn.transport.v1.RemovePeerResponse\x12c\n" +
+	"\x12TransferLeadership\x12-.cairn.transport.v1.TransferLeadershipRequest\x1a\x1e.cairn.transport.v1.LeaderInfo\x12\\\n" +
+	"\fSaveSnapshot\x12'.cairn.transport.v1.SaveSnapshotRequest\x1a!.cairn.transport.v1.SnapshotPiece0\x01\x12X\n" +
+	"\x0fRestoreSnapshot\x12!.cairn.transport.v1.SnapshotPiece\x1a .cairn.transport.v1.SnapshotInfo(\x01B\x1dZ\x1bcairn/transport/transportpbb\x06proto3"
 
 var (
 	file_transport_transportpb_coordinator_proto_rawDescOnce sync.Once
@@ -1853,86 +3454,141 @@ func file_transport_transportpb_coordinator_proto_rawDescGZIP() []byte {
 	return file_transport_transportpb_coordinator_proto_rawDescData
 }
 
-var file_transport_transportpb_coordinator_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_transport_transportpb_coordinator_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_transport_transportpb_coordinator_proto_goTypes = []any{
-	(*StatusRequest)(nil),             // 0: cairn.transport.v1.StatusRequest
-	(*StatusResponse)(nil),            // 1: cairn.transport.v1.StatusResponse
-	(*LeaderInfo)(nil),                // 2: cairn.transport.v1.LeaderInfo
-	(*VoterInfo)(nil),                 // 3: cairn.transport.v1.VoterInfo
-	(*NodeInfo)(nil),                  // 4: cairn.transport.v1.NodeInfo
-	(*JobSummary)(nil),                // 5: cairn.transport.v1.JobSummary
-	(*CheckpointSummary)(nil),         // 6: cairn.transport.v1.CheckpointSummary
-	(*MembersRequest)(nil),            // 7: cairn.transport.v1.MembersRequest
-	(*MembersResponse)(nil),           // 8: cairn.transport.v1.MembersResponse
-	(*MemberInfo)(nil),                // 9: cairn.transport.v1.MemberInfo
-	(*SubmitJobRequest)(nil),          // 10: cairn.transport.v1.SubmitJobRequest
-	(*JobRequest)(nil),                // 11: cairn.transport.v1.JobRequest
-	(*ListJobsRequest)(nil),           // 12: cairn.transport.v1.ListJobsRequest
-	(*ListJobsResponse)(nil),          // 13: cairn.transport.v1.ListJobsResponse
-	(*JobInfo)(nil),                   // 14: cairn.transport.v1.JobInfo
-	(*JobDetail)(nil),                 // 15: cairn.transport.v1.JobDetail
-	(*VertexInfo)(nil),                // 16: cairn.transport.v1.VertexInfo
-	(*SubtaskInfo)(nil),               // 17: cairn.transport.v1.SubtaskInfo
-	(*ListCheckpointsResponse)(nil),   // 18: cairn.transport.v1.ListCheckpointsResponse
-	(*CheckpointInfo)(nil),            // 19: cairn.transport.v1.CheckpointInfo
-	(*ShowCheckpointRequest)(nil),     // 20: cairn.transport.v1.ShowCheckpointRequest
-	(*CheckpointDetail)(nil),          // 21: cairn.transport.v1.CheckpointDetail
-	(*SubtaskCheckpointInfo)(nil),     // 22: cairn.transport.v1.SubtaskCheckpointInfo
-	(*RaftPeersRequest)(nil),          // 23: cairn.transport.v1.RaftPeersRequest
-	(*RaftPeersResponse)(nil),         // 24: cairn.transport.v1.RaftPeersResponse
-	(*TransferLeadershipRequest)(nil), // 25: cairn.transport.v1.TransferLeadershipRequest
-	nil,                               // 26: cairn.transport.v1.SubmitJobRequest.ParamsEntry
-	nil,                               // 27: cairn.transport.v1.SubmitJobRequest.ConfigEntry
-	nil,                               // 28: cairn.transport.v1.JobDetail.ParamsEntry
-	nil,                               // 29: cairn.transport.v1.JobDetail.ConfigEntry
+	(*StatusRequest)(nil),                // 0: cairn.transport.v1.StatusRequest
+	(*StatusResponse)(nil),               // 1: cairn.transport.v1.StatusResponse
+	(*LeaderInfo)(nil),                   // 2: cairn.transport.v1.LeaderInfo
+	(*VoterInfo)(nil),                    // 3: cairn.transport.v1.VoterInfo
+	(*NodeInfo)(nil),                     // 4: cairn.transport.v1.NodeInfo
+	(*JobSummary)(nil),                   // 5: cairn.transport.v1.JobSummary
+	(*JobCheckpoints)(nil),               // 6: cairn.transport.v1.JobCheckpoints
+	(*MembersRequest)(nil),               // 7: cairn.transport.v1.MembersRequest
+	(*MembersResponse)(nil),              // 8: cairn.transport.v1.MembersResponse
+	(*MemberInfo)(nil),                   // 9: cairn.transport.v1.MemberInfo
+	(*SubmitJobRequest)(nil),             // 10: cairn.transport.v1.SubmitJobRequest
+	(*Source)(nil),                       // 11: cairn.transport.v1.Source
+	(*JobRequest)(nil),                   // 12: cairn.transport.v1.JobRequest
+	(*SetJobRequest)(nil),                // 13: cairn.transport.v1.SetJobRequest
+	(*ListJobsRequest)(nil),              // 14: cairn.transport.v1.ListJobsRequest
+	(*ListJobsResponse)(nil),             // 15: cairn.transport.v1.ListJobsResponse
+	(*JobInfo)(nil),                      // 16: cairn.transport.v1.JobInfo
+	(*JobDetail)(nil),                    // 17: cairn.transport.v1.JobDetail
+	(*VertexInfo)(nil),                   // 18: cairn.transport.v1.VertexInfo
+	(*SubtaskInfo)(nil),                  // 19: cairn.transport.v1.SubtaskInfo
+	(*ListCheckpointsResponse)(nil),      // 20: cairn.transport.v1.ListCheckpointsResponse
+	(*CheckpointInfo)(nil),               // 21: cairn.transport.v1.CheckpointInfo
+	(*ShowCheckpointRequest)(nil),        // 22: cairn.transport.v1.ShowCheckpointRequest
+	(*CheckpointDetail)(nil),             // 23: cairn.transport.v1.CheckpointDetail
+	(*SubtaskCheckpointInfo)(nil),        // 24: cairn.transport.v1.SubtaskCheckpointInfo
+	(*TaskCheckpointInfo)(nil),           // 25: cairn.transport.v1.TaskCheckpointInfo
+	(*SlowestSubtask)(nil),               // 26: cairn.transport.v1.SlowestSubtask
+	(*CheckpointStatisticsResponse)(nil), // 27: cairn.transport.v1.CheckpointStatisticsResponse
+	(*CheckpointCounts)(nil),             // 28: cairn.transport.v1.CheckpointCounts
+	(*CheckpointSummary)(nil),            // 29: cairn.transport.v1.CheckpointSummary
+	(*Distribution)(nil),                 // 30: cairn.transport.v1.Distribution
+	(*LatestCheckpoints)(nil),            // 31: cairn.transport.v1.LatestCheckpoints
+	(*TriggerSavepointRequest)(nil),      // 32: cairn.transport.v1.TriggerSavepointRequest
+	(*SavepointInfo)(nil),                // 33: cairn.transport.v1.SavepointInfo
+	(*ListSavepointsResponse)(nil),       // 34: cairn.transport.v1.ListSavepointsResponse
+	(*DisposeSavepointRequest)(nil),      // 35: cairn.transport.v1.DisposeSavepointRequest
+	(*DisposeSavepointResponse)(nil),     // 36: cairn.transport.v1.DisposeSavepointResponse
+	(*RaftPeersRequest)(nil),             // 37: cairn.transport.v1.RaftPeersRequest
+	(*RaftPeersResponse)(nil),            // 38: cairn.transport.v1.RaftPeersResponse
+	(*RemovePeerRequest)(nil),            // 39: cairn.transport.v1.RemovePeerRequest
+	(*RemovePeerResponse)(nil),           // 40: cairn.transport.v1.RemovePeerResponse
+	(*TransferLeadershipRequest)(nil),    // 41: cairn.transport.v1.TransferLeadershipRequest
+	(*SaveSnapshotRequest)(nil),          // 42: cairn.transport.v1.SaveSnapshotRequest
+	(*SnapshotPiece)(nil),                // 43: cairn.transport.v1.SnapshotPiece
+	(*SnapshotInfo)(nil),                 // 44: cairn.transport.v1.SnapshotInfo
+	nil,                                  // 45: cairn.transport.v1.SubmitJobRequest.ParamsEntry
+	nil,                                  // 46: cairn.transport.v1.SubmitJobRequest.ConfigEntry
+	nil,                                  // 47: cairn.transport.v1.SetJobRequest.ConfigEntry
+	nil,                                  // 48: cairn.transport.v1.JobDetail.ParamsEntry
+	nil,                                  // 49: cairn.transport.v1.JobDetail.ConfigEntry
 }
 var file_transport_transportpb_coordinator_proto_depIdxs = []int32{
 	2,  // 0: cairn.transport.v1.StatusResponse.leader:type_name -> cairn.transport.v1.LeaderInfo
 	3,  // 1: cairn.transport.v1.StatusResponse.voters:type_name -> cairn.transport.v1.VoterInfo
 	4,  // 2: cairn.transport.v1.StatusResponse.nodes:type_name -> cairn.transport.v1.NodeInfo
 	5,  // 3: cairn.transport.v1.StatusResponse.jobs:type_name -> cairn.transport.v1.JobSummary
-	6,  // 4: cairn.transport.v1.JobSummary.checkpoints:type_name -> cairn.transport.v1.CheckpointSummary
+	6,  // 4: cairn.transport.v1.JobSummary.checkpoints:type_name -> cairn.transport.v1.JobCheckpoints
 	9,  // 5: cairn.transport.v1.MembersResponse.members:type_name -> cairn.transport.v1.MemberInfo
-	26, // 6: cairn.transport.v1.SubmitJobRequest.params:type_name -> cairn.transport.v1.SubmitJobRequest.ParamsEntry
-	27, // 7: cairn.transport.v1.SubmitJobRequest.config:type_name -> cairn.transport.v1.SubmitJobRequest.ConfigEntry
-	14, // 8: cairn.transport.v1.ListJobsResponse.jobs:type_name -> cairn.transport.v1.JobInfo
-	5,  // 9: cairn.transport.v1.JobInfo.summary:type_name -> cairn.transport.v1.JobSummary
-	14, // 10: cairn.transport.v1.JobDetail.job:type_name -> cairn.transport.v1.JobInfo
-	28, // 11: cairn.transport.v1.JobDetail.params:type_name -> cairn.transport.v1.JobDetail.ParamsEntry
-	29, // 12: cairn.transport.v1.JobDetail.config:type_name -> cairn.transport.v1.JobDetail.ConfigEntry
-	16, // 13: cairn.transport.v1.JobDetail.vertices:type_name -> cairn.transport.v1.VertexInfo
-	17, // 14: cairn.transport.v1.JobDetail.subtasks:type_name -> cairn.transport.v1.SubtaskInfo
-	19, // 15: cairn.transport.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.transport.v1.CheckpointInfo
-	19, // 16: cairn.transport.v1.CheckpointDetail.checkpoint:type_name -> cairn.transport.v1.CheckpointInfo
-	22, // 17: cairn.transport.v1.CheckpointDetail.subtasks:type_name -> cairn.transport.v1.SubtaskCheckpointInfo
-	3,  // 18: cairn.transport.v1.RaftPeersResponse.voters:type_name -> cairn.transport.v1.VoterInfo
-	0,  // 19: cairn.transport.v1.CoordinatorService.Status:input_type -> cairn.transport.v1.StatusRequest
-	7,  // 20: cairn.transport.v1.CoordinatorService.Members:input_type -> cairn.transport.v1.MembersRequest
-	10, // 21: cairn.transport.v1.CoordinatorService.SubmitJob:input_type -> cairn.transport.v1.SubmitJobRequest
-	12, // 22: cairn.transport.v1.CoordinatorService.ListJobs:input_type -> cairn.transport.v1.ListJobsRequest
-	11, // 23: cairn.transport.v1.CoordinatorService.ShowJob:input_type -> cairn.transport.v1.JobRequest
-	11, // 24: cairn.transport.v1.CoordinatorService.CancelJob:input_type -> cairn.transport.v1.JobRequest
-	11, // 25: cairn.transport.v1.CoordinatorService.ListCheckpoints:input_type -> cairn.transport.v1.JobRequest
-	20, // 26: cairn.transport.v1.CoordinatorService.ShowCheckpoint:input_type -> cairn.transport.v1.ShowCheckpointRequest
-	11, // 27: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:input_type -> cairn.transport.v1.JobRequest
-	23, // 28: cairn.transport.v1.CoordinatorService.RaftPeers:input_type -> cairn.transport.v1.RaftPeersRequest
-	25, // 29: cairn.transport.v1.CoordinatorService.TransferLeadership:input_type -> cairn.transport.v1.TransferLeadershipRequest
-	1,  // 30: cairn.transport.v1.CoordinatorService.Status:output_type -> cairn.transport.v1.StatusResponse
-	8,  // 31: cairn.transport.v1.CoordinatorService.Members:output_type -> cairn.transport.v1.MembersResponse
-	14, // 32: cairn.transport.v1.CoordinatorService.SubmitJob:output_type -> cairn.transport.v1.JobInfo
-	13, // 33: cairn.transport.v1.CoordinatorService.ListJobs:output_type -> cairn.transport.v1.ListJobsResponse
-	15, // 34: cairn.transport.v1.CoordinatorService.ShowJob:output_type -> cairn.transport.v1.JobDetail
-	14, // 35: cairn.transport.v1.CoordinatorService.CancelJob:output_type -> cairn.transport.v1.JobInfo
-	18, // 36: cairn.transport.v1.CoordinatorService.ListCheckpoints:output_type -> cairn.transport.v1.ListCheckpointsResponse
-	21, // 37: cairn.transport.v1.CoordinatorService.ShowCheckpoint:output_type -> cairn.transport.v1.CheckpointDetail
-	19, // 38: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:output_type -> cairn.transport.v1.CheckpointInfo
-	24, // 39: cairn.transport.v1.CoordinatorService.RaftPeers:output_type -> cairn.transport.v1.RaftPeersResponse
-	2,  // 40: cairn.transport.v1.CoordinatorService.TransferLeadership:output_type -> cairn.transport.v1.LeaderInfo
-	30, // [30:41] is the sub-list for method output_type
-	19, // [19:30] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	45, // 6: cairn.transport.v1.SubmitJobRequest.params:type_name -> cairn.transport.v1.SubmitJobRequest.ParamsEntry
+	46, // 7: cairn.transport.v1.SubmitJobRequest.config:type_name -> cairn.transport.v1.SubmitJobRequest.ConfigEntry
+	11, // 8: cairn.transport.v1.SubmitJobRequest.source:type_name -> cairn.transport.v1.Source
+	47, // 9: cairn.transport.v1.SetJobRequest.config:type_name -> cairn.transport.v1.SetJobRequest.ConfigEntry
+	16, // 10: cairn.transport.v1.ListJobsResponse.jobs:type_name -> cairn.transport.v1.JobInfo
+	5,  // 11: cairn.transport.v1.JobInfo.summary:type_name -> cairn.transport.v1.JobSummary
+	16, // 12: cairn.transport.v1.JobDetail.job:type_name -> cairn.transport.v1.JobInfo
+	48, // 13: cairn.transport.v1.JobDetail.params:type_name -> cairn.transport.v1.JobDetail.ParamsEntry
+	49, // 14: cairn.transport.v1.JobDetail.config:type_name -> cairn.transport.v1.JobDetail.ConfigEntry
+	18, // 15: cairn.transport.v1.JobDetail.vertices:type_name -> cairn.transport.v1.VertexInfo
+	19, // 16: cairn.transport.v1.JobDetail.subtasks:type_name -> cairn.transport.v1.SubtaskInfo
+	11, // 17: cairn.transport.v1.JobDetail.source:type_name -> cairn.transport.v1.Source
+	21, // 18: cairn.transport.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.transport.v1.CheckpointInfo
+	21, // 19: cairn.transport.v1.CheckpointDetail.checkpoint:type_name -> cairn.transport.v1.CheckpointInfo
+	24, // 20: cairn.transport.v1.CheckpointDetail.subtasks:type_name -> cairn.transport.v1.SubtaskCheckpointInfo
+	25, // 21: cairn.transport.v1.CheckpointDetail.tasks:type_name -> cairn.transport.v1.TaskCheckpointInfo
+	26, // 22: cairn.transport.v1.CheckpointDetail.slowest:type_name -> cairn.transport.v1.SlowestSubtask
+	28, // 23: cairn.transport.v1.CheckpointStatisticsResponse.counts:type_name -> cairn.transport.v1.CheckpointCounts
+	29, // 24: cairn.transport.v1.CheckpointStatisticsResponse.summary:type_name -> cairn.transport.v1.CheckpointSummary
+	31, // 25: cairn.transport.v1.CheckpointStatisticsResponse.latest:type_name -> cairn.transport.v1.LatestCheckpoints
+	30, // 26: cairn.transport.v1.CheckpointSummary.end_to_end_duration:type_name -> cairn.transport.v1.Distribution
+	30, // 27: cairn.transport.v1.CheckpointSummary.state_size:type_name -> cairn.transport.v1.Distribution
+	30, // 28: cairn.transport.v1.CheckpointSummary.checkpointed_size:type_name -> cairn.transport.v1.Distribution
+	30, // 29: cairn.transport.v1.CheckpointSummary.alignment:type_name -> cairn.transport.v1.Distribution
+	30, // 30: cairn.transport.v1.CheckpointSummary.processed_data:type_name -> cairn.transport.v1.Distribution
+	30, // 31: cairn.transport.v1.CheckpointSummary.persisted_data:type_name -> cairn.transport.v1.Distribution
+	21, // 32: cairn.transport.v1.LatestCheckpoints.completed:type_name -> cairn.transport.v1.CheckpointInfo
+	21, // 33: cairn.transport.v1.LatestCheckpoints.savepoint:type_name -> cairn.transport.v1.CheckpointInfo
+	21, // 34: cairn.transport.v1.LatestCheckpoints.failed:type_name -> cairn.transport.v1.CheckpointInfo
+	33, // 35: cairn.transport.v1.ListSavepointsResponse.savepoints:type_name -> cairn.transport.v1.SavepointInfo
+	3,  // 36: cairn.transport.v1.RaftPeersResponse.voters:type_name -> cairn.transport.v1.VoterInfo
+	44, // 37: cairn.transport.v1.SnapshotPiece.info:type_name -> cairn.transport.v1.SnapshotInfo
+	0,  // 38: cairn.transport.v1.CoordinatorService.Status:input_type -> cairn.transport.v1.StatusRequest
+	7,  // 39: cairn.transport.v1.CoordinatorService.Members:input_type -> cairn.transport.v1.MembersRequest
+	10, // 40: cairn.transport.v1.CoordinatorService.SubmitJob:input_type -> cairn.transport.v1.SubmitJobRequest
+	14, // 41: cairn.transport.v1.CoordinatorService.ListJobs:input_type -> cairn.transport.v1.ListJobsRequest
+	12, // 42: cairn.transport.v1.CoordinatorService.ShowJob:input_type -> cairn.transport.v1.JobRequest
+	13, // 43: cairn.transport.v1.CoordinatorService.SetJob:input_type -> cairn.transport.v1.SetJobRequest
+	12, // 44: cairn.transport.v1.CoordinatorService.CancelJob:input_type -> cairn.transport.v1.JobRequest
+	12, // 45: cairn.transport.v1.CoordinatorService.ListCheckpoints:input_type -> cairn.transport.v1.JobRequest
+	22, // 46: cairn.transport.v1.CoordinatorService.ShowCheckpoint:input_type -> cairn.transport.v1.ShowCheckpointRequest
+	12, // 47: cairn.transport.v1.CoordinatorService.CheckpointStatistics:input_type -> cairn.transport.v1.JobRequest
+	12, // 48: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:input_type -> cairn.transport.v1.JobRequest
+	32, // 49: cairn.transport.v1.CoordinatorService.TriggerSavepoint:input_type -> cairn.transport.v1.TriggerSavepointRequest
+	12, // 50: cairn.transport.v1.CoordinatorService.ListSavepoints:input_type -> cairn.transport.v1.JobRequest
+	35, // 51: cairn.transport.v1.CoordinatorService.DisposeSavepoint:input_type -> cairn.transport.v1.DisposeSavepointRequest
+	37, // 52: cairn.transport.v1.CoordinatorService.RaftPeers:input_type -> cairn.transport.v1.RaftPeersRequest
+	39, // 53: cairn.transport.v1.CoordinatorService.RemovePeer:input_type -> cairn.transport.v1.RemovePeerRequest
+	41, // 54: cairn.transport.v1.CoordinatorService.TransferLeadership:input_type -> cairn.transport.v1.TransferLeadershipRequest
+	42, // 55: cairn.transport.v1.CoordinatorService.SaveSnapshot:input_type -> cairn.transport.v1.SaveSnapshotRequest
+	43, // 56: cairn.transport.v1.CoordinatorService.RestoreSnapshot:input_type -> cairn.transport.v1.SnapshotPiece
+	1,  // 57: cairn.transport.v1.CoordinatorService.Status:output_type -> cairn.transport.v1.StatusResponse
+	8,  // 58: cairn.transport.v1.CoordinatorService.Members:output_type -> cairn.transport.v1.MembersResponse
+	16, // 59: cairn.transport.v1.CoordinatorService.SubmitJob:output_type -> cairn.transport.v1.JobInfo
+	15, // 60: cairn.transport.v1.CoordinatorService.ListJobs:output_type -> cairn.transport.v1.ListJobsResponse
+	17, // 61: cairn.transport.v1.CoordinatorService.ShowJob:output_type -> cairn.transport.v1.JobDetail
+	17, // 62: cairn.transport.v1.CoordinatorService.SetJob:output_type -> cairn.transport.v1.JobDetail
+	16, // 63: cairn.transport.v1.CoordinatorService.CancelJob:output_type -> cairn.transport.v1.JobInfo
+	20, // 64: cairn.transport.v1.CoordinatorService.ListCheckpoints:output_type -> cairn.transport.v1.ListCheckpointsResponse
+	23, // 65: cairn.transport.v1.CoordinatorService.ShowCheckpoint:output_type -> cairn.transport.v1.CheckpointDetail
+	27, // 66: cairn.transport.v1.CoordinatorService.CheckpointStatistics:output_type -> cairn.transport.v1.CheckpointStatisticsResponse
+	21, // 67: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:output_type -> cairn.transport.v1.CheckpointInfo
+	33, // 68: cairn.transport.v1.CoordinatorService.TriggerSavepoint:output_type -> cairn.transport.v1.SavepointInfo
+	34, // 69: cairn.transport.v1.CoordinatorService.ListSavepoints:output_type -> cairn.transport.v1.ListSavepointsResponse
+	36, // 70: cairn.transport.v1.CoordinatorService.DisposeSavepoint:output_type -> cairn.transport.v1.DisposeSavepointResponse
+	38, // 71: cairn.transport.v1.CoordinatorService.RaftPeers:output_type -> cairn.transport.v1.RaftPeersResponse
+	40, // 72: cairn.transport.v1.CoordinatorService.RemovePeer:output_type -> cairn.transport.v1.RemovePeerResponse
+	2,  // 73: cairn.transport.v1.CoordinatorService.TransferLeadership:output_type -> cairn.transport.v1.LeaderInfo
+	43, // 74: cairn.transport.v1.CoordinatorService.SaveSnapshot:output_type -> cairn.transport.v1.SnapshotPiece
+	44, // 75: cairn.transport.v1.CoordinatorService.RestoreSnapshot:output_type -> cairn.transport.v1.SnapshotInfo
+	57, // [57:76] is the sub-list for method output_type
+	38, // [38:57] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_transport_transportpb_coordinator_proto_init() }
@@ -1946,7 +3602,7 @@ func file_transport_transportpb_coordinator_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_transportpb_coordinator_proto_rawDesc), len(file_transport_transportpb_coordinator_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,17 +22,25 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	CoordinatorService_Status_FullMethodName             = "/cairn.transport.v1.CoordinatorService/Status"
-	CoordinatorService_Members_FullMethodName            = "/cairn.transport.v1.CoordinatorService/Members"
-	CoordinatorService_SubmitJob_FullMethodName          = "/cairn.transport.v1.CoordinatorService/SubmitJob"
-	CoordinatorService_ListJobs_FullMethodName           = "/cairn.transport.v1.CoordinatorService/ListJobs"
-	CoordinatorService_ShowJob_FullMethodName            = "/cairn.transport.v1.CoordinatorService/ShowJob"
-	CoordinatorService_CancelJob_FullMethodName          = "/cairn.transport.v1.CoordinatorService/CancelJob"
-	CoordinatorService_ListCheckpoints_FullMethodName    = "/cairn.transport.v1.CoordinatorService/ListCheckpoints"
-	CoordinatorService_ShowCheckpoint_FullMethodName     = "/cairn.transport.v1.CoordinatorService/ShowCheckpoint"
-	CoordinatorService_TriggerCheckpoint_FullMethodName  = "/cairn.transport.v1.CoordinatorService/TriggerCheckpoint"
-	CoordinatorService_RaftPeers_FullMethodName          = "/cairn.transport.v1.CoordinatorService/RaftPeers"
-	CoordinatorService_TransferLeadership_FullMethodName = "/cairn.transport.v1.CoordinatorService/TransferLeadership"
+	CoordinatorService_Status_FullMethodName               = "/cairn.transport.v1.CoordinatorService/Status"
+	CoordinatorService_Members_FullMethodName              = "/cairn.transport.v1.CoordinatorService/Members"
+	CoordinatorService_SubmitJob_FullMethodName            = "/cairn.transport.v1.CoordinatorService/SubmitJob"
+	CoordinatorService_ListJobs_FullMethodName             = "/cairn.transport.v1.CoordinatorService/ListJobs"
+	CoordinatorService_ShowJob_FullMethodName              = "/cairn.transport.v1.CoordinatorService/ShowJob"
+	CoordinatorService_SetJob_FullMethodName               = "/cairn.transport.v1.CoordinatorService/SetJob"
+	CoordinatorService_CancelJob_FullMethodName            = "/cairn.transport.v1.CoordinatorService/CancelJob"
+	CoordinatorService_ListCheckpoints_FullMethodName      = "/cairn.transport.v1.CoordinatorService/ListCheckpoints"
+	CoordinatorService_ShowCheckpoint_FullMethodName       = "/cairn.transport.v1.CoordinatorService/ShowCheckpoint"
+	CoordinatorService_CheckpointStatistics_FullMethodName = "/cairn.transport.v1.CoordinatorService/CheckpointStatistics"
+	CoordinatorService_TriggerCheckpoint_FullMethodName    = "/cairn.transport.v1.CoordinatorService/TriggerCheckpoint"
+	CoordinatorService_TriggerSavepoint_FullMethodName     = "/cairn.transport.v1.CoordinatorService/TriggerSavepoint"
+	CoordinatorService_ListSavepoints_FullMethodName       = "/cairn.transport.v1.CoordinatorService/ListSavepoints"
+	CoordinatorService_DisposeSavepoint_FullMethodName     = "/cairn.transport.v1.CoordinatorService/DisposeSavepoint"
+	CoordinatorService_RaftPeers_FullMethodName            = "/cairn.transport.v1.CoordinatorService/RaftPeers"
+	CoordinatorService_RemovePeer_FullMethodName           = "/cairn.transport.v1.CoordinatorService/RemovePeer"
+	CoordinatorService_TransferLeadership_FullMethodName   = "/cairn.transport.v1.CoordinatorService/TransferLeadership"
+	CoordinatorService_SaveSnapshot_FullMethodName         = "/cairn.transport.v1.CoordinatorService/SaveSnapshot"
+	CoordinatorService_RestoreSnapshot_FullMethodName      = "/cairn.transport.v1.CoordinatorService/RestoreSnapshot"
 )
 
 // CoordinatorServiceClient is the client API for CoordinatorService service.
@@ -44,12 +52,21 @@ type CoordinatorServiceClient interface {
 	SubmitJob(ctx context.Context, in *SubmitJobRequest, opts ...grpc.CallOption) (*JobInfo, error)
 	ListJobs(ctx context.Context, in *ListJobsRequest, opts ...grpc.CallOption) (*ListJobsResponse, error)
 	ShowJob(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*JobDetail, error)
+	SetJob(ctx context.Context, in *SetJobRequest, opts ...grpc.CallOption) (*JobDetail, error)
 	CancelJob(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*JobInfo, error)
 	ListCheckpoints(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*ListCheckpointsResponse, error)
 	ShowCheckpoint(ctx context.Context, in *ShowCheckpointRequest, opts ...grpc.CallOption) (*CheckpointDetail, error)
+	CheckpointStatistics(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*CheckpointStatisticsResponse, error)
 	TriggerCheckpoint(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*CheckpointInfo, error)
+	TriggerSavepoint(ctx context.Context, in *TriggerSavepointRequest, opts ...grpc.CallOption) (*SavepointInfo, error)
+	ListSavepoints(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*ListSavepointsResponse, error)
+	DisposeSavepoint(ctx context.Context, in *DisposeSavepointRequest, opts ...grpc.CallOption) (*DisposeSavepointResponse, error)
 	RaftPeers(ctx context.Context, in *RaftPeersRequest, opts ...grpc.CallOption) (*RaftPeersResponse, error)
+	RemovePeer(ctx context.Context, in *RemovePeerRequest, opts ...grpc.CallOption) (*RemovePeerResponse, error)
 	TransferLeadership(ctx context.Context, in *TransferLeadershipRequest, opts ...grpc.CallOption) (*LeaderInfo, error)
+	// The pieces of the snapshot, and at the end what it is.
+	SaveSnapshot(ctx context.Context, in *SaveSnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SnapshotPiece], error)
+	RestoreSnapshot(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[SnapshotPiece, SnapshotInfo], error)
 }
 
 type coordinatorServiceClient struct {
@@ -110,6 +127,16 @@ func (c *coordinatorServiceClient) ShowJob(ctx context.Context, in *JobRequest, 
 	return out, nil
 }
 
+func (c *coordinatorServiceClient) SetJob(ctx context.Context, in *SetJobRequest, opts ...grpc.CallOption) (*JobDetail, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(JobDetail)
+	err := c.cc.Invoke(ctx, CoordinatorService_SetJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *coordinatorServiceClient) CancelJob(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*JobInfo, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(JobInfo)
@@ -140,10 +167,50 @@ func (c *coordinatorServiceClient) ShowCheckpoint(ctx context.Context, in *ShowC
 	return out, nil
 }
 
+func (c *coordinatorServiceClient) CheckpointStatistics(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*CheckpointStatisticsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckpointStatisticsResponse)
+	err := c.cc.Invoke(ctx, CoordinatorService_CheckpointStatistics_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *coordinatorServiceClient) TriggerCheckpoint(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*CheckpointInfo, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CheckpointInfo)
 	err := c.cc.Invoke(ctx, CoordinatorService_TriggerCheckpoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) TriggerSavepoint(ctx context.Context, in *TriggerSavepointRequest, opts ...grpc.CallOption) (*SavepointInfo, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SavepointInfo)
+	err := c.cc.Invoke(ctx, CoordinatorService_TriggerSavepoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) ListSavepoints(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*ListSavepointsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSavepointsResponse)
+	err := c.cc.Invoke(ctx, CoordinatorService_ListSavepoints_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) DisposeSavepoint(ctx context.Context, in *DisposeSavepointRequest, opts ...grpc.CallOption) (*DisposeSavepointResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DisposeSavepointResponse)
+	err := c.cc.Invoke(ctx, CoordinatorService_DisposeSavepoint_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -160,6 +227,16 @@ func (c *coordinatorServiceClient) RaftPeers(ctx context.Context, in *RaftPeersR
 	return out, nil
 }
 
+func (c *coordinatorServiceClient) RemovePeer(ctx context.Context, in *RemovePeerRequest, opts ...grpc.CallOption) (*RemovePeerResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemovePeerResponse)
+	err := c.cc.Invoke(ctx, CoordinatorService_RemovePeer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *coordinatorServiceClient) TransferLeadership(ctx context.Context, in *TransferLeadershipRequest, opts ...grpc.CallOption) (*LeaderInfo, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(LeaderInfo)
@@ -170,6 +247,38 @@ func (c *coordinatorServiceClient) TransferLeadership(ctx context.Context, in *T
 	return out, nil
 }
 
+func (c *coordinatorServiceClient) SaveSnapshot(ctx context.Context, in *SaveSnapshotRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SnapshotPiece], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &CoordinatorService_ServiceDesc.Streams[0], CoordinatorService_SaveSnapshot_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[SaveSnapshotRequest, SnapshotPiece]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type CoordinatorService_SaveSnapshotClient = grpc.ServerStreamingClient[SnapshotPiece]
+
+func (c *coordinatorServiceClient) RestoreSnapshot(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[SnapshotPiece, SnapshotInfo], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &CoordinatorService_ServiceDesc.Streams[1], CoordinatorService_RestoreSnapshot_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[SnapshotPiece, SnapshotInfo]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type CoordinatorService_RestoreSnapshotClient = grpc.ClientStreamingClient[SnapshotPiece, SnapshotInfo]
+
 // CoordinatorServiceServer is the server API for CoordinatorService service.
 // All implementations must embed UnimplementedCoordinatorServiceServer
 // for forward compatibility.
@@ -179,12 +288,21 @@ type CoordinatorServiceServer interface {
 	SubmitJob(context.Context, *SubmitJobRequest) (*JobInfo, error)
 	ListJobs(context.Context, *ListJobsRequest) (*ListJobsResponse, error)
 	ShowJob(context.Context, *JobRequest) (*JobDetail, error)
+	SetJob(context.Context, *SetJobRequest) (*JobDetail, error)
 	CancelJob(context.Context, *JobRequest) (*JobInfo, error)
 	ListCheckpoints(context.Context, *JobRequest) (*ListCheckpointsResponse, error)
 	ShowCheckpoint(context.Context, *ShowCheckpointRequest) (*CheckpointDetail, error)
+	CheckpointStatistics(context.Context, *JobRequest) (*CheckpointStatisticsResponse, error)
 	TriggerCheckpoint(context.Context, *JobRequest) (*CheckpointInfo, error)
+	TriggerSavepoint(context.Context, *TriggerSavepointRequest) (*SavepointInfo, error)
+	ListSavepoints(context.Context, *JobRequest) (*ListSavepointsResponse, error)
+	DisposeSavepoint(context.Context, *DisposeSavepointRequest) (*DisposeSavepointResponse, error)
 	RaftPeers(context.Context, *RaftPeersRequest) (*RaftPeersResponse, error)
+	RemovePeer(context.Context, *RemovePeerRequest) (*RemovePeerResponse, error)
 	TransferLeadership(context.Context, *TransferLeadershipRequest) (*LeaderInfo, error)
+	// The pieces of the snapshot, and at the end what it is.
+	SaveSnapshot(*SaveSnapshotRequest, grpc.ServerStreamingServer[SnapshotPiece]) error
+	RestoreSnapshot(grpc.ClientStreamingServer[SnapshotPiece, SnapshotInfo]) error
 	mustEmbedUnimplementedCoordinatorServiceServer()
 }
 
@@ -210,6 +328,9 @@ func (UnimplementedCoordinatorServiceServer) ListJobs(context.Context, *ListJobs
 func (UnimplementedCoordinatorServiceServer) ShowJob(context.Context, *JobRequest) (*JobDetail, error) {
 	return nil, status.Error(codes.Unimplemented, "method ShowJob not implemented")
 }
+func (UnimplementedCoordinatorServiceServer) SetJob(context.Context, *SetJobRequest) (*JobDetail, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetJob not implemented")
+}
 func (UnimplementedCoordinatorServiceServer) CancelJob(context.Context, *JobRequest) (*JobInfo, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelJob not implemented")
 }
@@ -219,14 +340,35 @@ func (UnimplementedCoordinatorServiceServer) ListCheckpoints(context.Context, *J
 func (UnimplementedCoordinatorServiceServer) ShowCheckpoint(context.Context, *ShowCheckpointRequest) (*CheckpointDetail, error) {
 	return nil, status.Error(codes.Unimplemented, "method ShowCheckpoint not implemented")
 }
+func (UnimplementedCoordinatorServiceServer) CheckpointStatistics(context.Context, *JobRequest) (*CheckpointStatisticsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckpointStatistics not implemented")
+}
 func (UnimplementedCoordinatorServiceServer) TriggerCheckpoint(context.Context, *JobRequest) (*CheckpointInfo, error) {
 	return nil, status.Error(codes.Unimplemented, "method TriggerCheckpoint not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) TriggerSavepoint(context.Context, *TriggerSavepointRequest) (*SavepointInfo, error) {
+	return nil, status.Error(codes.Unimplemented, "method TriggerSavepoint not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) ListSavepoints(context.Context, *JobRequest) (*ListSavepointsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSavepoints not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) DisposeSavepoint(context.Context, *DisposeSavepointRequest) (*DisposeSavepointResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DisposeSavepoint not implemented")
 }
 func (UnimplementedCoordinatorServiceServer) RaftPeers(context.Context, *RaftPeersRequest) (*RaftPeersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RaftPeers not implemented")
 }
+func (UnimplementedCoordinatorServiceServer) RemovePeer(context.Context, *RemovePeerRequest) (*RemovePeerResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemovePeer not implemented")
+}
 func (UnimplementedCoordinatorServiceServer) TransferLeadership(context.Context, *TransferLeadershipRequest) (*LeaderInfo, error) {
 	return nil, status.Error(codes.Unimplemented, "method TransferLeadership not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) SaveSnapshot(*SaveSnapshotRequest, grpc.ServerStreamingServer[SnapshotPiece]) error {
+	return status.Error(codes.Unimplemented, "method SaveSnapshot not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) RestoreSnapshot(grpc.ClientStreamingServer[SnapshotPiece, SnapshotInfo]) error {
+	return status.Error(codes.Unimplemented, "method RestoreSnapshot not implemented")
 }
 func (UnimplementedCoordinatorServiceServer) mustEmbedUnimplementedCoordinatorServiceServer() {}
 func (UnimplementedCoordinatorServiceServer) testEmbeddedByValue()                            {}
@@ -339,6 +481,24 @@ func _CoordinatorService_ShowJob_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CoordinatorService_SetJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetJobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).SetJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_SetJob_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).SetJob(ctx, req.(*SetJobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _CoordinatorService_CancelJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(JobRequest)
 	if err := dec(in); err != nil {
@@ -393,6 +553,24 @@ func _CoordinatorService_ShowCheckpoint_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CoordinatorService_CheckpointStatistics_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(JobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).CheckpointStatistics(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_CheckpointStatistics_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).CheckpointStatistics(ctx, req.(*JobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _CoordinatorService_TriggerCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(JobRequest)
 	if err := dec(in); err != nil {
@@ -407,6 +585,60 @@ func _CoordinatorService_TriggerCheckpoint_Handler(srv interface{}, ctx context.
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(CoordinatorServiceServer).TriggerCheckpoint(ctx, req.(*JobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_TriggerSavepoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TriggerSavepointRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).TriggerSavepoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_TriggerSavepoint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).TriggerSavepoint(ctx, req.(*TriggerSavepointRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_ListSavepoints_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(JobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).ListSavepoints(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_ListSavepoints_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).ListSavepoints(ctx, req.(*JobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_DisposeSavepoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DisposeSavepointRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).DisposeSavepoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_DisposeSavepoint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).DisposeSavepoint(ctx, req.(*DisposeSavepointRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -429,6 +661,24 @@ func _CoordinatorService_RaftPeers_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CoordinatorService_RemovePeer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemovePeerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).RemovePeer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_RemovePeer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).RemovePeer(ctx, req.(*RemovePeerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _CoordinatorService_TransferLeadership_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(TransferLeadershipRequest)
 	if err := dec(in); err != nil {
@@ -446,6 +696,24 @@ func _CoordinatorService_TransferLeadership_Handler(srv interface{}, ctx context
 	}
 	return interceptor(ctx, in, info, handler)
 }
+
+func _CoordinatorService_SaveSnapshot_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(SaveSnapshotRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(CoordinatorServiceServer).SaveSnapshot(m, &grpc.GenericServerStream[SaveSnapshotRequest, SnapshotPiece]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type CoordinatorService_SaveSnapshotServer = grpc.ServerStreamingServer[SnapshotPiece]
+
+func _CoordinatorService_RestoreSnapshot_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(CoordinatorServiceServer).RestoreSnapshot(&grpc.GenericServerStream[SnapshotPiece, SnapshotInfo]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type CoordinatorService_RestoreSnapshotServer = grpc.ClientStreamingServer[SnapshotPiece, SnapshotInfo]
 
 // CoordinatorService_ServiceDesc is the grpc.ServiceDesc for CoordinatorService service.
 // It's only intended for direct use with grpc.RegisterService,
@@ -475,6 +743,10 @@ var CoordinatorService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _CoordinatorService_ShowJob_Handler,
 		},
 		{
+			MethodName: "SetJob",
+			Handler:    _CoordinatorService_SetJob_Handler,
+		},
+		{
 			MethodName: "CancelJob",
 			Handler:    _CoordinatorService_CancelJob_Handler,
 		},
@@ -487,18 +759,49 @@ var CoordinatorService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _CoordinatorService_ShowCheckpoint_Handler,
 		},
 		{
+			MethodName: "CheckpointStatistics",
+			Handler:    _CoordinatorService_CheckpointStatistics_Handler,
+		},
+		{
 			MethodName: "TriggerCheckpoint",
 			Handler:    _CoordinatorService_TriggerCheckpoint_Handler,
+		},
+		{
+			MethodName: "TriggerSavepoint",
+			Handler:    _CoordinatorService_TriggerSavepoint_Handler,
+		},
+		{
+			MethodName: "ListSavepoints",
+			Handler:    _CoordinatorService_ListSavepoints_Handler,
+		},
+		{
+			MethodName: "DisposeSavepoint",
+			Handler:    _CoordinatorService_DisposeSavepoint_Handler,
 		},
 		{
 			MethodName: "RaftPeers",
 			Handler:    _CoordinatorService_RaftPeers_Handler,
 		},
 		{
+			MethodName: "RemovePeer",
+			Handler:    _CoordinatorService_RemovePeer_Handler,
+		},
+		{
 			MethodName: "TransferLeadership",
 			Handler:    _CoordinatorService_TransferLeadership_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "SaveSnapshot",
+			Handler:       _CoordinatorService_SaveSnapshot_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "RestoreSnapshot",
+			Handler:       _CoordinatorService_RestoreSnapshot_Handler,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "transport/transportpb/coordinator.proto",
 }
