@@ -62,16 +62,23 @@ type Trigger struct {
 	Subtasks []SubtaskID
 }
 
-// NotifyComplete tells every subtask on the node that the checkpoint is committed.
+// NotifyComplete tells every subtask on the node that the checkpoint is committed: it and the older ones have their
+// outcome, and sinks publish what they cover. Older savepoints may still be pending.
+//
+// A savepoint settles no outcome but its own. Nothing is published for one that the job goes on after: a restart goes
+// back to the log, in which it is not, and would publish the same again. With one that the job ends with, Stop says so,
+// sinks publish, and every subtask finishes.
 type NotifyComplete struct {
 	Term       Term
 	Job        JobID
 	Attempt    Attempt
 	Checkpoint ID
-	Subsumed   ID // the newest checkpoint that this one subsumed, 0 for none
+	Kind       Kind
+	Stop       Stop // of a savepoint
+	Subsumed   ID   // the newest checkpoint that this one subsumed, 0 for none
 }
 
-// NotifyAborted tells every subtask on the node that the checkpoint has failed.
+// NotifyAborted tells every subtask on the node that the checkpoint has failed. It settles no outcome but that one.
 type NotifyAborted struct {
 	Term            Term
 	Job             JobID
@@ -128,7 +135,11 @@ func (m Trigger) String() string {
 	return fmt.Sprintf("trigger(job %s, attempt %d, %s, %v)", m.Job, m.Attempt, m.Barrier, m.Subtasks)
 }
 func (m NotifyComplete) String() string {
-	return fmt.Sprintf("notify-complete(job %s, attempt %d, checkpoint %d)", m.Job, m.Attempt, m.Checkpoint)
+	kind := KindCheckpoint
+	if m.Kind == KindSavepoint {
+		kind = m.Kind
+	}
+	return fmt.Sprintf("notify-complete(job %s, attempt %d, %s %d)", m.Job, m.Attempt, kind, m.Checkpoint)
 }
 func (m NotifyAborted) String() string {
 	return fmt.Sprintf("notify-aborted(job %s, attempt %d, checkpoint %d)", m.Job, m.Attempt, m.Checkpoint)
@@ -217,6 +228,9 @@ type SubtaskReport struct {
 	Status  SubtaskStatus
 	Failure Failure      // when failed
 	Final   SubtaskState // when finished: its state at its final checkpoint, for later manifests
+	// FinalCheckpoint is, when finished, the checkpoint whose completion it finished with: Final is its part in newer
+	// ones. It is 0 when it had finished before the attempt began.
+	FinalCheckpoint ID
 }
 
 // AttemptReport is what a node has of one attempt of a job: every subtask deployed on it, and every
