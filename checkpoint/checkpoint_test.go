@@ -3,12 +3,10 @@ package checkpoint
 import (
 	"errors"
 	"flag"
-	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 )
@@ -114,34 +112,6 @@ func TestOrdinalsFollowSubtasks(t *testing.T) {
 	}
 	if n := topology.SlotsNeeded(); n != 3 {
 		t.Errorf("needs %d slots, want 3: slots are shared", n)
-	}
-}
-
-func TestConfigKeys(t *testing.T) {
-	c, err := ParseConfig(map[string]string{"checkpointing.interval": "500ms", "checkpointing.mode": "at_least_once", "checkpointing.on_cancel": "retain"})
-	if err != nil || c.Interval != 500*time.Millisecond || c.Mode != AtLeastOnce || !c.RetainOnCancel {
-		t.Fatalf("%+v, %v", c, err)
-	}
-	again, err := ParseConfig(c.Values())
-	if err != nil || again != c {
-		t.Fatalf("values do not round-trip: %+v, %v", again, err)
-	}
-	for key, bad := range map[string][2]string{
-		"unknown":      {"checkpointing.intervall", "1s"},
-		"not a time":   {"checkpointing.timeout", "soon"},
-		"negative":     {"checkpointing.interval", "-1s"},
-		"not a word":   {"checkpointing.on_cancel", "keep"},
-		"below 1":      {"checkpointing.max_concurrent", "0"},
-		"not a mode":   {"checkpointing.mode", "twice"},
-		"pause larger": {"checkpointing.min_pause", "11s"},
-	} {
-		_, err := ParseConfig(map[string]string{bad[0]: bad[1]})
-		if err == nil || !strings.Contains(err.Error(), bad[0]) {
-			t.Errorf("%s: %s=%s gave %v, want an error that names the key", key, bad[0], bad[1], err)
-		}
-	}
-	if !maps.Equal(DefaultConfig().Values(), func() map[string]string { c, _ := ParseConfig(nil); return c.Values() }()) {
-		t.Error("no values do not give the defaults")
 	}
 }
 
