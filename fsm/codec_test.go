@@ -21,34 +21,50 @@ var update = flag.Bool("update", false, "rewrite the golden files of the current
 // sampleCommands has every field of every command set to something of its own.
 func sampleCommands() []Command {
 	job := jobID(1)
-	restart := Restart{Count: 2, Delay: 1500, NextAt: 1_700_000_002_000, LastFailureAt: 1_700_000_000_500}
+	chunk := checkpoint.ChunkRef{ID: checkpoint.ChunkID{0xde, 31: 1}, Size: 90_000}
+	restart := Restart{
+		Count: 2, Delay: 1500, NextAt: 1_700_000_002_000, LastFailureAt: 1_700_000_000_500, SinceReset: 1,
+		Failures: []checkpoint.Timestamp{1_699_999_999_000, 1_700_000_000_500},
+	}
 	config := checkpoint.Config{
 		Interval: 10 * time.Second, MinPause: time.Second, Timeout: 10 * time.Minute, MaxConcurrent: 2, TolerableFailures: 3,
-		Mode: checkpoint.AtLeastOnce, Retain: 5, RetainOnCancel: true, Alignment: checkpoint.AlignmentAdaptive, AlignmentTimeout: 10 * time.Second, AfterTasksFinish: true,
-		Restart: checkpoint.DefaultRestartConfig(),
+		Mode: checkpoint.AtLeastOnce, Alignment: checkpoint.AlignmentAligned, AlignmentTimeout: 7 * time.Second,
+		Retain: 5, RetainOnCancel: true, AfterTasksFinish: true,
+		Restart: checkpoint.RestartConfig{
+			Strategy: checkpoint.FailureRate, InitialBackoff: time.Second, MaxBackoff: time.Minute, BackoffMultiplier: 1.5,
+			ResetBackoffThreshold: time.Hour, JitterFactor: 0.25, MaxAttempts: 8, Attempts: 4, Delay: 3 * time.Second,
+			MaxFailures: 6, FailureInterval: 9 * time.Minute,
+		},
 	}
 	return []Command{
 		SubmitJob{
 			Job: job, Name: "wörd\xffcount", Program: "wordcount", Params: map[string]string{"input": "/data/\xfe", "b": "2", "": "empty"},
 			Topology: topology(), Config: config, At: 1_700_000_000_000,
+			Source: Source{Job: jobID(7), Checkpoint: 16, Kind: checkpoint.KindSavepoint, Manifest: manifest(16), Claim: true, AllowNonRestoredState: true},
 		},
+		ConfigureJob{Job: job, Config: config, At: 1_700_000_000_008},
 		StartAttempt{Job: job, Attempt: 4, Assignment: assignment(), RestoreFrom: 17, At: 1_700_000_000_001},
 		FailAttempt{Job: job, Attempt: 4, Cause: "node n2 was lost", Restart: restart, Term: 9, At: 1_700_000_000_002},
 		CancelJob{Job: job, Term: 9, At: 1_700_000_000_003},
 		EndJob{Job: job, Status: JobFailed, Failure: "no such path", Term: 9, At: 1_700_000_000_004},
-		BeginCheckpoint{Job: job, Attempt: 4, Kind: checkpoint.KindSavepoint, Term: 9, At: 1_700_000_000_005},
+		BeginCheckpoint{
+			Job: job, Attempt: 4, Kind: checkpoint.KindSavepoint, Stop: checkpoint.StopDrain, Manual: true, Term: 9, At: 1_700_000_000_005,
+		},
 		CompleteCheckpoint{
-			Job: job, Attempt: 4, Checkpoint: 18, Manifest: manifest(18), Sizes: Sizes{State: 1 << 40}, NumSubtasks: 3, Term: 9, At: 1_700_000_000_006,
+			Job: job, Attempt: 4, Checkpoint: 18, Manifest: manifest(18), NumSubtasks: 3, Term: 9, At: 1_700_000_000_006,
+			Sizes: Sizes{State: 1 << 40, Checkpointed: 1 << 30, AlignmentMillis: 12, Processed: 13, Persisted: 14}, Detail: Detail{Chunk: chunk},
 		},
 		AbortCheckpoint{
 			Job: job, Attempt: 4, Checkpoint: 19, Reason: checkpoint.ReasonExpired, Message: "count[1]", NumAcknowledged: 2,
 			Term: 9, At: 1_700_000_000_007,
+			Sizes: Sizes{State: 21, Checkpointed: 22, AlignmentMillis: 23, Processed: 24, Persisted: 25}, Detail: Detail{Inline: []byte("CRND")},
 		},
 		FinishDiscards{Job: job, Checkpoints: []checkpoint.ID{1, 300, 1 << 40}},
+		DisposeSavepoint{Job: job, Savepoint: 20, At: 1_700_000_000_009},
 	}
 }
 
-// sampleState is a state with a job in every stage of its life.
+// sampleState is a state with a job in every stage of its life, savepoints, and sources.
 func sampleState(t testing.TB) *State {
 	t.Helper()
 	s := newScript(t)
@@ -64,9 +80,24 @@ func sampleState(t testing.TB) *State {
 	s.completed(3, 1)
 	s.must(s.end(3, JobFinished))
 	s.running(4)
-	s.must(s.fail(4, "disk full"))
+	s.savepoint(4)
+	s.savepoint(4)
+	c := s.complete(4, s.begin(4, checkpoint.KindCheckpoint))
+	c.Sizes = Sizes{State: 1 << 33, Checkpointed: 1 << 20, AlignmentMillis: 300, Processed: 4, Persisted: 5}
+	c.Detail.Chunk = checkpoint.ChunkRef{ID: checkpoint.ChunkID{0xde, 31: 3}, Size: 90_000}
+	s.must(c)
+	f := s.fail(4, "disk full")
+	f.Restart.SinceReset, f.Restart.Failures = 1, []checkpoint.Timestamp{s.at - 5, s.at}
+	s.must(f)
 	s.running(5)
 	s.must(s.cancel(5))
+	s.runningFrom(6, 4, checkpoint.KindSavepoint, 1, false)
+	b := BeginCheckpoint{Job: jobID(6), Attempt: 1, Kind: checkpoint.KindSavepoint, Stop: checkpoint.StopSuspend, Manual: true, Term: 4, At: s.at}
+	s.must(b)
+	a := s.abort(6, s.begin(6, checkpoint.KindCheckpoint), checkpoint.ReasonAsyncException)
+	a.Detail.Inline = checkpoint.EncodeDetail(checkpoint.Detail{Subtasks: []checkpoint.SubtaskDetail{{Node: "n1", AckMillis: 5}}})
+	s.must(a)
+	s.runningFrom(7, 4, checkpoint.KindSavepoint, 2, true)
 	return s.state
 }
 
@@ -103,6 +134,7 @@ func TestSampleSetsEveryField(t *testing.T) {
 // commandList names every type of command once.
 type commandList struct {
 	SubmitJob
+	ConfigureJob
 	StartAttempt
 	FailAttempt
 	CancelJob
@@ -111,6 +143,7 @@ type commandList struct {
 	CompleteCheckpoint
 	AbortCheckpoint
 	FinishDiscards
+	DisposeSavepoint
 }
 
 func TestCommandGolden(t *testing.T) {
@@ -167,7 +200,7 @@ func TestEncodeCommandRefusesForeignTypes(t *testing.T) {
 }
 
 func TestDecodeCommandRefuses(t *testing.T) {
-	good, err := EncodeCommand(sampleCommands()[6])
+	good, err := EncodeCommand(sampleCommands()[7])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,11 +212,11 @@ func TestDecodeCommandRefuses(t *testing.T) {
 		{"nothing", nil, ErrCorrupt},
 		{"no content", []byte{1}, ErrCorrupt},
 		{"version 0", append([]byte{0}, good[1:]...), ErrCorrupt},
-		{"a newer version", append([]byte{2}, good[1:]...), ErrNewerVersion},
+		{"a newer version", append([]byte{commandVersion + 1}, good[1:]...), ErrNewerVersion},
 		{"a truncated one", good[:len(good)-3], ErrCorrupt},
 		{"an unknown command", []byte{1, 0xfa, 0x01, 0x00}, ErrCorrupt},
 		{"a short job ID", []byte{1, 0x22, 0x04, 0x0a, 0x02, 0x01, 0x02}, ErrCorrupt},
-		{"an enum beyond a byte", replaced(t, sampleCommands()[5], func(b []byte) []byte {
+		{"an enum beyond a byte", replaced(t, sampleCommands()[6], func(b []byte) []byte {
 			return bytes.Replace(b, []byte{0x18, 0x02}, []byte{0x18, 0x80, 0x02}, 1)
 		}), ErrCorrupt},
 		{"parameters out of order", replaced(t, sampleCommands()[0], func(b []byte) []byte {

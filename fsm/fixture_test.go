@@ -108,7 +108,7 @@ func (s *script) begin(n byte, kind checkpoint.Kind) checkpoint.ID {
 
 func (s *script) complete(n byte, id checkpoint.ID) CompleteCheckpoint {
 	return CompleteCheckpoint{
-		Job: jobID(n), Attempt: s.job(n).Attempt, Checkpoint: id, Manifest: manifest(id), Sizes: Sizes{State: 4096},
+		Job: jobID(n), Attempt: s.job(n).Attempt, Checkpoint: id, Manifest: manifestOf(jobID(n), id), Sizes: Sizes{State: 4096},
 		NumSubtasks: 3, Term: 3, At: s.at,
 	}
 }
@@ -120,6 +120,31 @@ func (s *script) abort(n byte, id checkpoint.ID, reason checkpoint.Reason) Abort
 	}
 }
 
+// savepoint begins and completes a savepoint and returns its ID.
+func (s *script) savepoint(n byte) checkpoint.ID {
+	s.t.Helper()
+	id := s.begin(n, checkpoint.KindSavepoint)
+	s.must(s.complete(n, id))
+	return id
+}
+
+// submitFrom submits job n from a checkpoint or savepoint of job owner.
+func (s *script) submitFrom(n, owner byte, kind checkpoint.Kind, id checkpoint.ID, claim bool) SubmitJob {
+	c := s.submit(n)
+	c.Source = Source{Job: jobID(owner), Checkpoint: id, Kind: kind, Manifest: manifestOf(jobID(owner), id), Claim: claim}
+	return c
+}
+
+// runningFrom submits job n so and starts its first attempt from there.
+func (s *script) runningFrom(n, owner byte, kind checkpoint.Kind, id checkpoint.ID, claim bool) {
+	s.t.Helper()
+	s.must(s.submitFrom(n, owner, kind, id, claim))
+	s.must(s.start(n, id))
+}
+
+// ended lets job n fail, so that it keeps its checkpoints.
+func (s *script) ended(n byte) { s.t.Helper(); s.must(s.end(n, JobFailed)) }
+
 // completed begins and completes n checkpoints in turn.
 func (s *script) completed(n byte, times int) {
 	s.t.Helper()
@@ -130,8 +155,11 @@ func (s *script) completed(n byte, times int) {
 
 func jobID(n byte) checkpoint.JobID { return checkpoint.JobID{0xca, 15: n} }
 
-func manifest(id checkpoint.ID) checkpoint.ChunkRef {
-	return checkpoint.ChunkRef{ID: checkpoint.ChunkID{0xfe, 30: byte(id >> 8), 31: byte(id)}, Size: 700}
+// manifest is that of a checkpoint of job 1.
+func manifest(id checkpoint.ID) checkpoint.ChunkRef { return manifestOf(jobID(1), id) }
+
+func manifestOf(job checkpoint.JobID, id checkpoint.ID) checkpoint.ChunkRef {
+	return checkpoint.ChunkRef{ID: checkpoint.ChunkID{0xfe, 29: job[15] - 1, 30: byte(id >> 8), 31: byte(id)}, Size: 700}
 }
 
 // topology has three subtasks: read[0], count[0] and count[1].
@@ -199,6 +227,10 @@ func completedIDs(j *Job) []checkpoint.ID {
 
 func pendingIDs(j *Job) []checkpoint.ID {
 	return each(j.Pending, func(p Pending) checkpoint.ID { return p.ID })
+}
+
+func savepointIDs(j *Job) []checkpoint.ID {
+	return each(j.Savepoints, func(c Completed) checkpoint.ID { return c.ID })
 }
 
 func discardIDs(j *Job) []checkpoint.ID {

@@ -158,21 +158,6 @@ func TestI6_TheOutcomeOfAnOldAttemptIsRefused(t *testing.T) {
 	}
 }
 
-func TestFinishDiscards(t *testing.T) {
-	s := newScript(t)
-	s.running(1, retain(1))
-	s.completed(1, 4)
-	finish := FinishDiscards{Job: jobID(1), Checkpoints: []checkpoint.ID{3, 1, 77}}
-	s.must(finish)
-	s.must(finish) // its outcome was unknown: it is proposed again
-	if got := discardIDs(s.job(1)); !slices.Equal(got, []checkpoint.ID{2}) {
-		t.Errorf("discards %v, want [2]", got)
-	}
-	if got := completedIDs(s.job(1)); !slices.Equal(got, []checkpoint.ID{4}) {
-		t.Errorf("log %v", got)
-	}
-}
-
 func TestHistoryIsBounded(t *testing.T) {
 	s := newScript(t)
 	s.running(1)
