@@ -18,6 +18,7 @@ func Decide(v *View, now time.Time) []Action {
 	for _, j := range v.Jobs {
 		d.job(j)
 	}
+	d.clean()
 	return d.actions
 }
 
@@ -88,30 +89,8 @@ func holdsSlots(j *fsm.Job) bool {
 	return j.Status == fsm.JobRunning || j.Status == fsm.JobCancelling && j.Attempt > 0
 }
 
-// keptDiscards bounds a running job's discard list. Nothing deletes the chunks of discarded checkpoints yet; the
-// sweep that will finds them by what no manifest names, so the list need not hold them all.
-const keptDiscards = 100
-
-// forgetDiscards shortens a discard list that has grown to twice its bound, so that it costs an entry of the log
-// only now and then.
-func (d *decision) forgetDiscards(j *fsm.Job) {
-	kept := keptDiscards
-	if j.Status.Terminal() {
-		kept = 0
-	}
-	if len(j.Discards) == 0 || len(j.Discards) < 2*kept {
-		return
-	}
-	var ids []checkpoint.ID
-	for _, discard := range j.Discards[:len(j.Discards)-kept] {
-		ids = append(ids, discard.ID)
-	}
-	d.do(Propose{fsm.FinishDiscards{Job: j.ID, Checkpoints: ids}})
-}
-
 // job decides for one job, by where it stands in its life.
 func (d *decision) job(j *fsm.Job) {
-	d.forgetDiscards(j)
 	switch j.Status {
 	case fsm.JobCreated, fsm.JobRestarting:
 		d.notify(j)

@@ -386,20 +386,6 @@ func TestFinalCheckpointDoesNotWaitForTheInterval(t *testing.T) {
 	}
 }
 
-func TestDiscardListStaysBounded(t *testing.T) {
-	c := testConfig()
-	c.Retain = 1
-	w := running(t, c)
-	for id := checkpoint.ID(1); id <= 3*keptDiscards; id++ {
-		w.tick()
-		w.ack(id)
-		if n := len(w.job().Discards); n >= 2*keptDiscards {
-			t.Fatalf("%d discards are kept", n)
-		}
-	}
-	w.wantCompleted(3 * keptDiscards)
-}
-
 func TestAbortTextStaysShort(t *testing.T) {
 	c := testConfig()
 	c.Timeout = time.Second

@@ -77,6 +77,7 @@ func (v *View) OnReport(id checkpoint.NodeID, report checkpoint.Report) {
 	n.holds = make(map[attemptKey]bool)
 	n.notified = make(map[checkpoint.JobID]checkpoint.ID)
 	v.forgetAsked(id)
+	v.sweepReported(id)
 	for _, a := range report.Attempts {
 		n.holds[attemptKey{a.Job, a.Attempt}] = true
 		for _, r := range a.Subtasks {
@@ -164,6 +165,7 @@ func (v *View) OnStatus(id checkpoint.NodeID, change checkpoint.StatusChange) {
 func (v *View) OnAck(id checkpoint.NodeID, ack checkpoint.Ack) bool {
 	j, ordinal := v.assigned(id, ack.Job, ack.Attempt, ack.State.Subtask)
 	if j == nil || !isPending(j, ack.Checkpoint) {
+		v.collectLate(ack)
 		return false
 	}
 	p := v.job(j).pendingOf(ack.Checkpoint)
@@ -215,6 +217,7 @@ func (v *View) OnManifestWritten(job checkpoint.JobID, id checkpoint.ID, ref che
 		return
 	}
 	p.manifest = ref
+	v.cleaning.named[ref.ID] = NamedChunks(*p.content)
 }
 
 // OnManifestLoading records that LoadManifest has begun, so that Decide does not ask for it again.
@@ -297,6 +300,8 @@ func (v *View) OnSent(id checkpoint.NodeID, m checkpoint.ToNode) {
 		s.aborted = slices.DeleteFunc(s.aborted, func(a abortNotice) bool { return a == abortNotice{id, m.Checkpoint} })
 	case checkpoint.Trigger:
 		v.markAsked(m)
+	case checkpoint.MarkChunks, checkpoint.DeleteChunks:
+		v.sweepSent(id)
 	}
 }
 

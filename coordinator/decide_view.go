@@ -20,6 +20,11 @@ type Timing struct {
 	GossipConfirm time.Duration
 	// LoadRetry is the pause before a manifest that could not be read is tried again.
 	LoadRetry time.Duration
+	// SweepPause is the time between two sweeps that delete old chunks, and SweepRetry the one behind a sweep that
+	// could not delete all that it should.
+	SweepPause, SweepRetry time.Duration
+	// SweepAnswer is how long a node may take to answer a message of a sweep before it drops out of it.
+	SweepAnswer time.Duration
 }
 
 // DefaultTiming returns the thresholds of a cluster on one network.
@@ -30,6 +35,9 @@ func DefaultTiming() Timing {
 		HeartbeatTimeout: 10 * time.Second,
 		GossipConfirm:    time.Second,
 		LoadRetry:        time.Second,
+		SweepPause:       time.Second,
+		SweepRetry:       10 * time.Second,
+		SweepAnswer:      30 * time.Second,
 	}
 }
 
@@ -45,6 +53,8 @@ type View struct {
 	byID  map[checkpoint.JobID]*fsm.Job
 	nodes map[checkpoint.NodeID]*nodeView
 	jobs  map[checkpoint.JobID]*jobView
+
+	cleaning cleaning
 }
 
 // NewView returns the view of a leader that has heard from nobody yet.
@@ -52,6 +62,7 @@ func NewView(term checkpoint.Term, since time.Time, timing Timing) *View {
 	return &View{
 		Term: term, Since: since, Timing: timing,
 		nodes: make(map[checkpoint.NodeID]*nodeView), jobs: make(map[checkpoint.JobID]*jobView),
+		cleaning: newCleaning(term, since, timing),
 	}
 }
 
@@ -163,6 +174,11 @@ type jobView struct {
 	// final is the last checkpoint that began when all subtasks had reached the end of their input, 0 for none.
 	final   checkpoint.ID
 	restore restoreView
+	// cleaning is how many of the job's discards the present sweep is deleting.
+	cleaning int
+	// garbage are chunks of checkpoints that failed and of acks that came too late. Retained, pending and restoring
+	// checkpoints may name the same chunks: whoever deletes looks first (C14).
+	garbage []checkpoint.ChunkRef
 }
 
 type abortNotice struct {
@@ -238,6 +254,7 @@ func (s *jobView) pendingOf(id checkpoint.ID) *pendingView {
 
 // SetJobs gives the view the replicated jobs of the moment and drops soft state that they contradict.
 func (v *View) SetJobs(jobs []*fsm.Job) {
+	v.collectGarbage(jobs)
 	v.Jobs = jobs
 	v.byID = make(map[checkpoint.JobID]*fsm.Job, len(jobs))
 	for _, j := range jobs {

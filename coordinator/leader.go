@@ -144,6 +144,10 @@ func (l *leader) handle(id checkpoint.NodeID, m checkpoint.FromNode) {
 		}
 	case checkpoint.JobPlanned:
 		l.planned(m)
+	case checkpoint.ChunksMarked:
+		l.view.OnChunksMarked(id, m)
+	case checkpoint.ChunksDeleted:
+		l.chunksDeleted(id, m)
 	case checkpoint.Heartbeat, checkpoint.Hello:
 	}
 }

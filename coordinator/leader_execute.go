@@ -86,6 +86,12 @@ func (l *leader) perform(ctx context.Context, a Action) {
 		l.writeManifest(ctx, a.Manifest)
 	case LoadManifest:
 		l.loadManifest(ctx, a)
+	case AdvanceSweep:
+		l.advanceSweep(a)
+	case PlanSweep:
+		l.planSweep(ctx)
+	case ConfirmLeadership:
+		l.confirmLeadership(ctx, a)
 	}
 }
 

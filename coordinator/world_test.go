@@ -26,6 +26,7 @@ type world struct {
 	commands  []fsm.Command
 	writeErr  error // what WriteManifest answers
 	holdWrite bool  // WriteManifest does not answer
+	sweeps    sweepWorld
 }
 
 var testJob = checkpoint.JobID{1}
@@ -84,8 +85,11 @@ func (w *world) execute(a Action) {
 	case Send:
 		w.sent = append(w.sent, a)
 		w.view.OnSent(a.Node, a.Message)
+		w.sweeps.answer(w, a)
 	case WriteManifest:
 		w.write(a)
+	case AdvanceSweep, PlanSweep, ConfirmLeadership:
+		w.sweeps.execute(w, a)
 	case LoadManifest:
 		w.view.OnManifestLoading(a)
 		m, found := w.manifests[a.Manifest.ID]

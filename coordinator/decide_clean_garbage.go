@@ -1,0 +1,95 @@
+package coordinator
+
+import (
+	"slices"
+
+	"cairn/checkpoint"
+	"cairn/fsm"
+)
+
+// Garbage is what was stored for nothing, as far as the leader sees it happen: the state acknowledged for checkpoints
+// that failed, acknowledgements that came too late, details of statistics that have been forgotten. The next sweep
+// deletes what of it nothing names. A new leader does not know what the old one had collected; those chunks, and the
+// uploads that nobody acknowledged, are found only by comparing the nodes' inventories with the manifests.
+
+// maxGarbage bounds what sweeps take on, at 8 MiB.
+const maxGarbage = 1 << 18
+
+// hasGarbage reports whether there is something for a sweep to look at.
+func (v *View) hasGarbage() bool {
+	if len(v.cleaning.garbage) > 0 {
+		return true
+	}
+	for _, s := range v.jobs {
+		if len(s.garbage) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// takeGarbage hands what was collected for the jobs over to the sweep that is being planned.
+func (v *View) takeGarbage() []checkpoint.ChunkID {
+	c := &v.cleaning
+	for _, j := range v.Jobs {
+		s := v.jobs[j.ID]
+		for _, ref := range s.garbage[:min(len(s.garbage), maxGarbage-len(c.garbage))] {
+			c.garbage = append(c.garbage, ref.ID)
+		}
+		s.garbage = nil
+	}
+	return slices.Clip(c.garbage)
+}
+
+// collectGarbage collects what the change from the jobs that the view has to others makes worthless.
+func (v *View) collectGarbage(jobs []*fsm.Job) {
+	for _, j := range jobs {
+		if old := v.byID[j.ID]; old != nil && old != j {
+			v.jobs[j.ID].collect(old, j)
+		}
+	}
+}
+
+// collect collects what the change of a job from old to new makes worthless.
+func (s *jobView) collect(old, new *fsm.Job) {
+	for id, p := range s.pending {
+		if !isPending(new, id) && !completed(new, id) {
+			for _, ack := range p.acks {
+				if ack != nil {
+					s.discardState(ack.State)
+				}
+			}
+			if !p.manifest.ID.IsZero() {
+				s.garbage = append(s.garbage, p.manifest)
+			}
+		}
+	}
+	kept := make(map[checkpoint.ChunkID]bool)
+	addAll(kept, appendDetails(nil, new))
+	for i := range old.History {
+		if chunk := old.History[i].Detail.Chunk; !chunk.ID.IsZero() && !kept[chunk.ID] {
+			s.garbage = append(s.garbage, chunk)
+		}
+	}
+}
+
+// collectLate collects the state of an ack that is not counted, because its checkpoint has an outcome or its attempt
+// has ended. That of a job which is not known here is left alone: it is not ours to judge.
+func (v *View) collectLate(ack checkpoint.Ack) {
+	if j := v.byID[ack.Job]; j != nil && !completed(j, ack.Checkpoint) {
+		v.job(j).discardState(ack.State)
+	}
+}
+
+func (s *jobView) discardState(state checkpoint.SubtaskState) {
+	for _, h := range state.Handles {
+		s.garbage = append(s.garbage, h.Chunks...)
+	}
+}
+
+// completed reports whether a checkpoint of j has completed, as far as the log, the savepoints and the history tell.
+func completed(j *fsm.Job, id checkpoint.ID) bool {
+	is := func(c fsm.Completed) bool { return c.ID == id }
+	return slices.ContainsFunc(j.Completed, is) || slices.ContainsFunc(j.Savepoints, is) ||
+		slices.ContainsFunc(j.History, func(o fsm.Outcome) bool { return o.ID == id && o.Status == fsm.OutcomeCompleted })
+}

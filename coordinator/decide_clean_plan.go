@@ -1,0 +1,227 @@
+package coordinator
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"cairn/checkpoint"
+	"cairn/fsm"
+)
+
+// SweepInput is what a sweep is planned from: the state of the jobs at one moment, in which every checkpoint that
+// began before the marks has its outcome. It is not changed afterwards.
+type SweepInput struct {
+	Sweep    uint64
+	Live     []checkpoint.ChunkRef // manifests that must stay, with all that they name
+	Named    []checkpoint.ChunkID  // chunks that must stay beside those
+	Discards []Discarded
+	Garbage  []checkpoint.ChunkID
+	// Known says which chunks a manifest names, where that need not be read.
+	Known map[checkpoint.ChunkID][]checkpoint.ChunkID
+}
+
+// SweepPlan is what a sweep deletes.
+type SweepPlan struct {
+	Sweep     uint64
+	Chunks    []checkpoint.ChunkID // ascending, without the manifests
+	Manifests []checkpoint.ChunkID // of the covered discards, ascending; deleted last
+	Covered   []Discarded          // of which nothing is left when all that is deleted
+	// Unreadable are discards whose manifest could not be read; ReadError says why the last of them could not.
+	Unreadable []Discarded
+	ReadError  error
+	// Loaded says which chunks the manifests name that were read.
+	Loaded map[checkpoint.ChunkID][]checkpoint.ChunkID
+	// Err says why there is no plan: a manifest that must stay could not be read, and so nothing may be deleted.
+	Err error
+}
+
+// Plan works out what to delete. load returns the chunks that a manifest names.
+func (in SweepInput) Plan(load func(checkpoint.ChunkRef) ([]checkpoint.ChunkID, error)) SweepPlan {
+	p := SweepPlan{Sweep: in.Sweep, Loaded: make(map[checkpoint.ChunkID][]checkpoint.ChunkID)}
+	read := func(manifest checkpoint.ChunkRef) ([]checkpoint.ChunkID, error) {
+		if chunks, known := in.Known[manifest.ID]; known {
+			return chunks, nil
+		}
+		chunks, err := load(manifest)
+		if err == nil {
+			p.Loaded[manifest.ID] = chunks
+		}
+		return chunks, err
+	}
+	live := make(map[checkpoint.ChunkID]bool)
+	addAll(live, in.Named)
+	for _, manifest := range in.Live {
+		chunks, err := read(manifest)
+		if err != nil {
+			p.Err = fmt.Errorf("reading manifest %s, which is in use: %w", manifest.ID, err)
+			return p
+		}
+		live[manifest.ID] = true
+		addAll(live, chunks)
+	}
+	condemned, manifests := make(map[checkpoint.ChunkID]bool), make(map[checkpoint.ChunkID]bool)
+	addAll(condemned, in.Garbage)
+	for _, d := range in.Discards {
+		chunks, err := read(d.Manifest)
+		if err != nil {
+			p.Unreadable, p.ReadError = append(p.Unreadable, d), err
+			continue
+		}
+		p.Covered = append(p.Covered, d)
+		manifests[d.Manifest.ID] = true
+		addAll(condemned, chunks)
+	}
+	p.Chunks = sortedWithout(condemned, live, manifests)
+	p.Manifests = sortedWithout(manifests, live, nil)
+	return p
+}
+
+func addAll(set map[checkpoint.ChunkID]bool, chunks []checkpoint.ChunkID) {
+	for _, id := range chunks {
+		set[id] = true
+	}
+}
+
+// sortedWithout returns the chunks of a set that are in neither of two others, ascending.
+func sortedWithout(set, other, another map[checkpoint.ChunkID]bool) []checkpoint.ChunkID {
+	var ids []checkpoint.ChunkID
+	for id := range set {
+		if !other[id] && !another[id] {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, func(a, b checkpoint.ChunkID) int { return slices.Compare(a[:], b[:]) })
+	return ids
+}
+
+// NamedChunks returns the chunks that a manifest names. A chunk that it names twice may be there twice.
+func NamedChunks(m checkpoint.Manifest) []checkpoint.ChunkID {
+	var ids []checkpoint.ChunkID
+	for _, s := range m.Subtasks {
+		ids = appendChunks(ids, s)
+	}
+	return ids
+}
+
+func appendChunks(ids []checkpoint.ChunkID, s checkpoint.SubtaskState) []checkpoint.ChunkID {
+	for _, h := range s.Handles {
+		for _, c := range h.Chunks {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}
+
+// OnSweepPlanning records that PlanSweep has begun and returns what the plan is made from.
+func (v *View) OnSweepPlanning(now time.Time) SweepInput {
+	c := &v.cleaning
+	c.asked = true
+	in := SweepInput{
+		Sweep: c.number, Discards: v.discardable(now, maxSweepDiscards), Garbage: v.takeGarbage(),
+		Named: v.namedBesideManifests(), Known: make(map[checkpoint.ChunkID][]checkpoint.ChunkID),
+	}
+	for _, manifest := range liveRefs(v.Jobs) {
+		in.Live = append(in.Live, manifest)
+		if chunks, known := c.named[manifest.ID]; known {
+			in.Known[manifest.ID] = chunks
+		}
+	}
+	for _, d := range in.Discards {
+		if chunks, known := c.named[d.Manifest.ID]; known {
+			in.Known[d.Manifest.ID] = chunks
+		}
+	}
+	return in
+}
+
+// namedBesideManifests returns the chunks that are in use without a committed manifest that names them: the
+// statistics' details, what has been acknowledged of pending checkpoints, and the states that finished subtasks
+// contribute to every later checkpoint.
+func (v *View) namedBesideManifests() []checkpoint.ChunkID {
+	var ids []checkpoint.ChunkID
+	for _, j := range v.Jobs {
+		ids = appendDetails(ids, j)
+		s := v.jobs[j.ID]
+		for i := range s.subtasks {
+			ids = appendChunks(ids, s.subtasks[i].final)
+		}
+		for _, p := range s.pending {
+			ids = p.appendStored(ids)
+		}
+	}
+	return ids
+}
+
+// appendStored adds the chunks that are known to have been stored for a pending checkpoint.
+func (p *pendingView) appendStored(ids []checkpoint.ChunkID) []checkpoint.ChunkID {
+	for _, ack := range p.acks {
+		if ack != nil {
+			ids = appendChunks(ids, ack.State)
+		}
+	}
+	if !p.manifest.ID.IsZero() {
+		ids = append(ids, p.manifest.ID)
+	}
+	return ids
+}
+
+func appendDetails(ids []checkpoint.ChunkID, j *fsm.Job) []checkpoint.ChunkID {
+	for i := range j.History {
+		if chunk := j.History[i].Detail.Chunk.ID; !chunk.IsZero() {
+			ids = append(ids, chunk)
+		}
+	}
+	return ids
+}
+
+// OnSweepPlanned takes in a plan. Without one the sweep ends, and deletes nothing.
+func (v *View) OnSweepPlanned(p SweepPlan, now time.Time) {
+	c := &v.cleaning
+	maps.Copy(c.named, p.Loaded)
+	if c.phase != SweepPlanning || p.Sweep != c.number {
+		return
+	}
+	c.heldUp = ""
+	if p.Err != nil {
+		c.heldUp = p.Err.Error()
+		v.endSweep(c.heldUp, now)
+		return
+	}
+	for _, d := range p.Unreadable {
+		if v.giveUp(d.key(), now) {
+			p.Covered = append(p.Covered, d)
+		}
+	}
+	c.plan, c.asked, c.phase = p, false, SweepConfirming
+	if len(p.Chunks) == 0 && len(p.Manifests) == 0 {
+		v.finishDeleting(now)
+	}
+}
+
+// liveManifests returns the manifests that must stay, by their chunks.
+func liveManifests(jobs []*fsm.Job) map[checkpoint.ChunkID]bool {
+	live := make(map[checkpoint.ChunkID]bool)
+	for _, ref := range liveRefs(jobs) {
+		live[ref.ID] = true
+	}
+	return live
+}
+
+// liveRefs returns the manifests of all checkpoints that are retained, restored from or owned by a user.
+func liveRefs(jobs []*fsm.Job) []checkpoint.ChunkRef {
+	var refs []checkpoint.ChunkRef
+	for _, j := range jobs {
+		for _, c := range j.Completed {
+			refs = append(refs, c.Manifest)
+		}
+		for _, c := range j.Savepoints {
+			refs = append(refs, c.Manifest)
+		}
+		if !j.Source.IsZero() && len(j.Completed) == 0 && !j.Status.Terminal() {
+			refs = append(refs, j.Source.Manifest)
+		}
+	}
+	return refs
+}

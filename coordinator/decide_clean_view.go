@@ -1,0 +1,301 @@
+package coordinator
+
+import (
+	"slices"
+	"time"
+
+	"cairn/checkpoint"
+	"cairn/fsm"
+)
+
+const (
+	// maxSweepDiscards bounds what one sweep reads and deletes.
+	maxSweepDiscards = 4096
+	// maxSweepTries is how often a discard is tried that cannot be deleted everywhere, before what is left of it is
+	// left to lie.
+	maxSweepTries = 6
+)
+
+// cleaning is how far the leader has come with deleting what nothing names any more. All of it is soft state: a new
+// leader starts its first sweep from the replicated discard lists.
+type cleaning struct {
+	// number of the present or the last sweep. The term is in its upper half, so that numbers grow across leaders
+	// and a node tells the sweeps of two of them apart.
+	number uint64
+	phase  SweepPhase
+	nextAt time.Time // no sweep begins before
+	heldUp string    // why no sweep could be planned lately, empty when one was
+
+	nodes    map[checkpoint.NodeID]*sweepNode // of the present sweep; from SweepWaiting on only those that have the mark
+	waitFor  []pendingKey
+	asked    bool // SweepPlanning and SweepConfirming: it is under way
+	plan     SweepPlan
+	finished map[discardKey]bool // SweepFinishing: what comes off the lists
+
+	garbage []checkpoint.ChunkID // of the present plan, or of one that could not be carried out
+	// garbageTries counts the sweeps that could not delete all of what they took of garbage.
+	garbageTries int
+	// named caches which chunks a manifest names, by the manifest's own chunk.
+	named  map[checkpoint.ChunkID][]checkpoint.ChunkID
+	failed map[discardKey]failedDiscard
+}
+
+// sweepNode is a node that takes part in a sweep.
+type sweepNode struct {
+	incarnation checkpoint.Incarnation
+	marked      bool
+	asked       bool      // a message is unanswered
+	since       time.Time // when that message became due
+	done        int       // chunks of the phase's list that it has answered for
+	err         string    // why it stopped taking part
+}
+
+type pendingKey struct {
+	job        checkpoint.JobID
+	checkpoint checkpoint.ID
+}
+
+type discardKey struct {
+	job checkpoint.JobID
+	id  checkpoint.ID
+}
+
+// failedDiscard is a discard that could not be read, or not be deleted everywhere.
+type failedDiscard struct {
+	tries   int
+	retryAt time.Time
+}
+
+func newCleaning(term checkpoint.Term, since time.Time, t Timing) cleaning {
+	return cleaning{
+		number: uint64(term) << 32, nextAt: since.Add(t.SweepPause),
+		named: make(map[checkpoint.ChunkID][]checkpoint.ChunkID), failed: make(map[discardKey]failedDiscard),
+	}
+}
+
+// sweepNumber returns a sweep's number within its term.
+func sweepNumber(sweep uint64) uint32 { return uint32(sweep) }
+
+// sweepers returns the nodes that can be told to delete.
+func (v *View) sweepers(now time.Time) []*nodeView {
+	return slices.DeleteFunc(v.sortedNodes(), func(n *nodeView) bool { return !n.reported || v.stateOf(n, now) != nodeAlive })
+}
+
+// takesPart reports whether a node of the sweep still has to be waited for. One that is lost, was replaced by another
+// process, does not answer or has failed does not.
+func (v *View) takesPart(id checkpoint.NodeID, n *sweepNode, now time.Time) bool {
+	node := v.nodes[id]
+	if n.err != "" || node == nil || node.ref.Incarnation != n.incarnation || v.overdue(n, now) {
+		return false
+	}
+	state := v.stateOf(node, now)
+	return state != nodeLost && state != nodeLeft
+}
+
+func (v *View) overdue(n *sweepNode, now time.Time) bool {
+	return n.asked && now.Sub(n.since) > v.Timing.SweepAnswer
+}
+
+func (v *View) stillPending(p pendingKey) bool {
+	j := v.byID[p.job]
+	return j != nil && isPending(j, p.checkpoint)
+}
+
+// discardable returns the discards that a sweep at time now can take on, at most limit of them. It leaves out those
+// that something still names, such as a job that was submitted from them, and those whose last try is too recent.
+func (v *View) discardable(now time.Time, limit int) []Discarded {
+	var found []Discarded
+	var live map[checkpoint.ChunkID]bool
+	for _, j := range v.Jobs {
+		for _, discard := range j.Discards {
+			if live == nil {
+				live = liveManifests(v.Jobs)
+			}
+			if live[discard.Manifest.ID] || now.Before(v.cleaning.failed[discardKey{j.ID, discard.ID}].retryAt) {
+				continue
+			}
+			if found = append(found, Discarded{Job: j.ID, Discard: discard}); len(found) == limit {
+				return found
+			}
+		}
+	}
+	return found
+}
+
+// OnSweepAdvanced moves the sweep to another phase.
+func (v *View) OnSweepAdvanced(a AdvanceSweep, now time.Time) {
+	c := &v.cleaning
+	if c.phase == SweepMarking && a.Cause != "" {
+		c.heldUp = a.Cause
+	}
+	c.phase, c.number, c.asked = a.To, a.Sweep, false
+	for id, n := range c.nodes {
+		if v.overdue(n, now) {
+			n.err = "no answer within " + v.Timing.SweepAnswer.String()
+		}
+		if a.To == SweepWaiting && !n.marked {
+			delete(c.nodes, id) // the mark may reach it too late to protect anything: it must not delete
+		}
+		n.done, n.asked, n.since = 0, false, now
+	}
+	switch a.To {
+	case SweepMarking:
+		c.nodes = make(map[checkpoint.NodeID]*sweepNode)
+		for _, n := range v.sweepers(now) {
+			c.nodes[n.ref.ID] = &sweepNode{incarnation: n.ref.Incarnation, since: now}
+		}
+	case SweepWaiting:
+		v.notePending()
+	case SweepDeletingManifests:
+		if c.failures() != "" {
+			v.finishDeleting(now) // without the manifests the rest could not be tried again
+		}
+	case SweepFinishing:
+		v.finishDeleting(now)
+	case SweepIdle:
+		v.endSweep(a.Cause, now)
+	}
+}
+
+// notePending remembers the checkpoints that began before the marks were complete: they may have stored chunks that
+// no node has noted.
+func (v *View) notePending() {
+	v.cleaning.waitFor = nil
+	for _, j := range v.Jobs {
+		for _, p := range j.Pending {
+			v.cleaning.waitFor = append(v.cleaning.waitFor, pendingKey{j.ID, p.ID})
+		}
+	}
+}
+
+// finishDeleting decides which discards come off the lists: all of the plan, or, when a node has failed, those that
+// have been tried often enough.
+func (v *View) finishDeleting(now time.Time) {
+	c := &v.cleaning
+	c.phase, c.finished = SweepFinishing, make(map[discardKey]bool)
+	incomplete := c.failures() != ""
+	for _, d := range c.plan.Covered {
+		if !incomplete || v.giveUp(d.key(), now) {
+			c.finished[d.key()] = true
+		}
+	}
+	if c.garbageTries++; !incomplete || c.garbageTries >= maxSweepTries {
+		c.garbage, c.garbageTries = nil, 0
+	}
+}
+
+// giveUp counts a failed try of a discard and reports whether it was the last.
+func (v *View) giveUp(k discardKey, now time.Time) bool {
+	f := v.cleaning.failed[k]
+	f.tries, f.retryAt = f.tries+1, now.Add(v.Timing.SweepRetry)
+	v.cleaning.failed[k] = f
+	return f.tries >= maxSweepTries
+}
+
+// endSweep leaves nothing behind but what the next sweep can use.
+func (v *View) endSweep(cause string, now time.Time) {
+	c := &v.cleaning
+	pause := v.Timing.SweepPause
+	if cause != "" {
+		pause = v.Timing.SweepRetry
+	}
+	c.phase, c.asked, c.nextAt = SweepIdle, false, now.Add(pause)
+	c.nodes, c.waitFor, c.plan, c.finished = nil, nil, SweepPlan{}, nil
+	for _, s := range v.jobs {
+		s.cleaning = 0
+	}
+	wanted := liveManifests(v.Jobs)
+	for _, s := range v.jobs {
+		for _, p := range s.pending {
+			wanted[p.manifest.ID] = true
+		}
+	}
+	for id := range c.named {
+		if !wanted[id] {
+			delete(c.named, id)
+		}
+	}
+	listed := make(map[discardKey]bool)
+	for _, j := range v.Jobs {
+		for _, d := range j.Discards {
+			listed[discardKey{j.ID, d.ID}] = true
+		}
+	}
+	for k := range c.failed {
+		if !listed[k] {
+			delete(c.failed, k)
+		}
+	}
+}
+
+// OnChunksMarked records that a node has the mark of the present sweep. One that comes when the others have gone on
+// is too late.
+func (v *View) OnChunksMarked(id checkpoint.NodeID, m checkpoint.ChunksMarked) {
+	c := &v.cleaning
+	if n := c.nodes[id]; n != nil && c.phase == SweepMarking && m.Sweep == c.number {
+		n.marked, n.asked = true, false
+	}
+}
+
+// OnChunksDeleted records what a node has deleted of the message that it was sent last.
+func (v *View) OnChunksDeleted(id checkpoint.NodeID, m checkpoint.ChunksDeleted, now time.Time) {
+	c := &v.cleaning
+	n := c.nodes[id]
+	deleting := c.phase == SweepDeletingState || c.phase == SweepDeletingManifests
+	if n == nil || !deleting || m.Sweep != c.number || !n.asked {
+		return
+	}
+	n.asked, n.since, n.err = false, now, m.Error
+	n.done += chunksPerDelete
+}
+
+// sweepSent records what a node is to answer.
+func (v *View) sweepSent(id checkpoint.NodeID) {
+	if n := v.cleaning.nodes[id]; n != nil {
+		n.asked = true
+	}
+}
+
+// sweepReported draws the conclusion from a node's report: an answer that has not come will not come any more. The
+// mark can be sent again. What became of a deletion is unknown, and a second answer to it could be taken for one to
+// the next.
+func (v *View) sweepReported(id checkpoint.NodeID) {
+	c := &v.cleaning
+	n := c.nodes[id]
+	if n == nil || !n.asked {
+		return
+	}
+	n.asked = false
+	if c.phase != SweepMarking {
+		n.err = "the session broke while it was deleting"
+	}
+}
+
+// OnConfirming records that ConfirmLeadership has begun, so that Decide does not ask for it again.
+func (v *View) OnConfirming() { v.cleaning.asked = true }
+
+// OnConfirmed records how ConfirmLeadership ended: from here on chunks may be deleted.
+func (v *View) OnConfirmed(sweep uint64, err error, now time.Time) {
+	c := &v.cleaning
+	if c.phase != SweepConfirming || c.number != sweep {
+		return
+	}
+	if err != nil {
+		v.endSweep("confirming the leadership: "+err.Error(), now)
+		return
+	}
+	c.phase, c.asked = SweepDeletingState, false
+	for _, d := range c.plan.Covered {
+		if s := v.jobs[d.Job]; s != nil {
+			s.cleaning++
+		}
+	}
+}
+
+// Discarded is an entry of a job's discard list.
+type Discarded struct {
+	Job checkpoint.JobID
+	fsm.Discard
+}
+
+func (d Discarded) key() discardKey { return discardKey{d.Job, d.ID} }

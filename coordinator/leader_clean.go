@@ -1,0 +1,74 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"cairn/checkpoint"
+)
+
+// The leader's part in sweeps that is not deciding. See decide_clean.go for what a sweep is.
+
+func (l *leader) advanceSweep(a AdvanceSweep) {
+	switch {
+	case a.Cause != "":
+		l.log.Warn("a sweep of old chunks did not delete all that it should; it is tried again", "sweep", sweepNumber(a.Sweep), "cause", a.Cause)
+	case a.To == SweepIdle:
+		l.log.Debug("sweep done", "sweep", sweepNumber(a.Sweep))
+	}
+	l.view.OnSweepAdvanced(a, time.Now())
+}
+
+// planSweep reads the manifests that are not known yet and works out the plan, beside the loop.
+func (l *leader) planSweep(ctx context.Context) {
+	in := l.view.OnSweepPlanning(time.Now())
+	l.tasks.Go(func() {
+		plan := in.Plan(func(ref checkpoint.ChunkRef) ([]checkpoint.ChunkID, error) { return l.readNames(ctx, ref) })
+		if ctx.Err() != nil {
+			return
+		}
+		l.logPlan(plan)
+		l.inbox.post(func() { l.view.OnSweepPlanned(plan, time.Now()) })
+	})
+}
+
+func (l *leader) readNames(ctx context.Context, ref checkpoint.ChunkRef) ([]checkpoint.ChunkID, error) {
+	data, err := l.store.Get(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	m, err := checkpoint.DecodeManifest(data)
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", ref.ID, err)
+	}
+	return NamedChunks(m), nil
+}
+
+func (l *leader) logPlan(p SweepPlan) {
+	if p.Err != nil {
+		l.log.Error("nothing is deleted", "sweep", sweepNumber(p.Sweep), "cause", p.Err)
+		return
+	}
+	for _, d := range p.Unreadable {
+		l.log.Warn("the manifest of a discarded checkpoint cannot be read", "job", d.Job, "checkpoint", d.ID, "cause", p.ReadError)
+	}
+	l.log.Debug("sweep planned", "sweep", sweepNumber(p.Sweep), "discards", len(p.Covered), "chunks", len(p.Chunks)+len(p.Manifests))
+}
+
+// confirmLeadership commits an entry of the log, beside the loop. Raft's VerifyLeader would be cheaper, and not
+// enough: it also counts answers to heartbeats that were sent before it was called.
+func (l *leader) confirmLeadership(ctx context.Context, a ConfirmLeadership) {
+	l.view.OnConfirming()
+	l.tasks.Go(func() {
+		err := l.raft.barrier(ctx)
+		l.inbox.post(func() { l.view.OnConfirmed(a.Sweep, err, time.Now()) })
+	})
+}
+
+func (l *leader) chunksDeleted(id checkpoint.NodeID, m checkpoint.ChunksDeleted) {
+	if m.Error != "" {
+		l.log.Warn("a node could not delete chunks", "node", id, "sweep", sweepNumber(m.Sweep), "deleted", m.Deleted, "cause", m.Error)
+	}
+	l.view.OnChunksDeleted(id, m, time.Now())
+}
