@@ -43,9 +43,9 @@ const (
 	KeyedState HandleKind = 1
 	// ListState is a list whose entries are dealt out evenly.
 	ListState HandleKind = 2
-	// UnionState is a list that every subtask receives whole. Reserved.
+	// UnionState is a list that every subtask receives whole.
 	UnionState HandleKind = 3
-	// BroadcastState is the same on every subtask; one copy is restored to each. Reserved.
+	// BroadcastState is the same on every subtask; one copy is restored to each.
 	BroadcastState HandleKind = 4
 )
 
@@ -64,13 +64,28 @@ func (k HandleKind) String() string {
 	return fmt.Sprintf("handle(%d)", uint8(k))
 }
 
-// Handle points to one piece of an operator's snapshotted state.
+// UnknownEntries stands for the number of entries in state that was written before they were counted.
+const UnknownEntries = -1
+
+// EntryRange is a contiguous part of the entries of a list. The zero value means all of them.
+type EntryRange struct {
+	First, Count int
+}
+
+// Handle points to one piece of an operator's snapshotted state, or, in what a subtask is restored from, to a part
+// of such a piece.
 type Handle struct {
-	Operator  OperatorID
-	Name      string // the state's name within the operator; empty for keyed state, which holds all tables
-	Kind      HandleKind
-	KeyGroups KeyGroupRange // for KeyedState: the groups it covers
-	Chunks    []ChunkRef    // the content, in order
+	Operator OperatorID
+	Name     string // the state's name within the operator; empty for keyed state, which holds all tables
+	Kind     HandleKind
+	// KeyGroups are, for KeyedState, the groups it covers. The content may have more of them than a subtask is to
+	// restore: it skips those.
+	KeyGroups KeyGroupRange
+	// Entries is the number of entries in the content of the other kinds, or UnknownEntries. A list without entries
+	// may have no content at all.
+	Entries int
+	Take    EntryRange // which of the entries to restore; in a manifest always all
+	Chunks  []ChunkRef // the content, in order
 }
 
 // Size returns the bytes behind the handle.

@@ -28,6 +28,11 @@ func (r KeyGroupRange) Overlaps(o KeyGroupRange) bool {
 	return max(r.First, o.First) <= min(r.Last, o.Last)
 }
 
+// Intersect returns the groups that are in both ranges.
+func (r KeyGroupRange) Intersect(o KeyGroupRange) KeyGroupRange {
+	return KeyGroupRange{First: max(r.First, o.First), Last: min(r.Last, o.Last)}
+}
+
 // KeyGroupOf returns the key group of a key with the given hash.
 func KeyGroupOf(hash uint64, maxParallelism int) int {
 	return int(hash % uint64(maxParallelism))

@@ -12,9 +12,10 @@ import (
 
 // A manifest starts with four bytes of magic and a version, so that a foreign or newer file is refused
 // with a clear error instead of being half understood.
+// Version 1 did not count the entries of lists.
 const (
 	manifestMagic   = "CRNM"
-	manifestVersion = 1
+	manifestVersion = 2
 )
 
 var (
@@ -53,8 +54,9 @@ func DecodeManifest(b []byte) (Manifest, error) {
 	if len(b) < headerLen || string(b[:len(manifestMagic)]) != manifestMagic {
 		return Manifest{}, fmt.Errorf("%w: %d bytes without its magic", ErrNotManifest, len(b))
 	}
-	if v := binary.BigEndian.Uint16(b[len(manifestMagic):]); v != manifestVersion {
-		return Manifest{}, fmt.Errorf("%w: %d, this build reads %d", ErrManifestVersion, v, manifestVersion)
+	version := binary.BigEndian.Uint16(b[len(manifestMagic):])
+	if version < 1 || version > manifestVersion {
+		return Manifest{}, fmt.Errorf("%w: %d, this build reads 1 to %d", ErrManifestVersion, version, manifestVersion)
 	}
 	var pb checkpointpb.Manifest
 	if err := proto.Unmarshal(b[headerLen:], &pb); err != nil {
@@ -79,9 +81,21 @@ func DecodeManifest(b []byte) (Manifest, error) {
 		if err != nil {
 			return Manifest{}, fmt.Errorf("%w: %w", ErrNotManifest, err)
 		}
+		if version == 1 {
+			s.forgetEntries()
+		}
 		m.Subtasks = append(m.Subtasks, s)
 	}
 	return m, nil
+}
+
+// forgetEntries marks the lists of a subtask as not counted.
+func (s SubtaskState) forgetEntries() {
+	for i := range s.Handles {
+		if s.Handles[i].Kind != KeyedState {
+			s.Handles[i].Entries = UnknownEntries
+		}
+	}
 }
 
 // SubtaskStateToPB converts s to its persisted form, which acks and deployments carry too.
@@ -93,6 +107,7 @@ func SubtaskStateToPB(s SubtaskState) *checkpointpb.SubtaskState {
 		pbh := &checkpointpb.Handle{
 			Operator: string(h.Operator), Name: h.Name, Kind: uint32(h.Kind),
 			FirstKeyGroup: int32(h.KeyGroups.First), LastKeyGroup: int32(h.KeyGroups.Last),
+			Entries: int64(h.Entries), FirstEntry: int64(h.Take.First), NumEntries: int64(h.Take.Count),
 		}
 		for _, c := range h.Chunks {
 			pbh.Chunks = append(pbh.Chunks, ChunkRefToPB(c))
@@ -109,20 +124,33 @@ func SubtaskStateFromPB(pb *checkpointpb.SubtaskState) (SubtaskState, error) {
 		EndOfData: pb.GetEndOfData(),
 	}
 	for _, pbh := range pb.GetHandles() {
-		h := Handle{
-			Operator: OperatorID(pbh.Operator), Name: pbh.Name, Kind: HandleKind(pbh.Kind),
-			KeyGroups: KeyGroupRange{First: int(pbh.FirstKeyGroup), Last: int(pbh.LastKeyGroup)},
-		}
-		for _, pbc := range pbh.Chunks {
-			c, err := ChunkRefFromPB(pbc)
-			if err != nil {
-				return SubtaskState{}, fmt.Errorf("subtask %s, operator %s: %w", s.Subtask, h.Operator, err)
-			}
-			h.Chunks = append(h.Chunks, c)
+		h, err := handleFromPB(pbh)
+		if err != nil {
+			return SubtaskState{}, fmt.Errorf("subtask %s, operator %s: %w", s.Subtask, pbh.GetOperator(), err)
 		}
 		s.Handles = append(s.Handles, h)
 	}
 	return s, nil
+}
+
+func handleFromPB(pb *checkpointpb.Handle) (Handle, error) {
+	h := Handle{
+		Operator: OperatorID(pb.GetOperator()), Name: pb.GetName(), Kind: HandleKind(pb.GetKind()),
+		KeyGroups: KeyGroupRange{First: int(pb.GetFirstKeyGroup()), Last: int(pb.GetLastKeyGroup())},
+		Entries:   int(pb.GetEntries()),
+		Take:      EntryRange{First: int(pb.GetFirstEntry()), Count: int(pb.GetNumEntries())},
+	}
+	if h.Entries < UnknownEntries || h.Take.First < 0 || h.Take.Count < 0 {
+		return Handle{}, fmt.Errorf("%d entries, of which %d from %d on", h.Entries, h.Take.Count, h.Take.First)
+	}
+	for _, pbc := range pb.GetChunks() {
+		c, err := ChunkRefFromPB(pbc)
+		if err != nil {
+			return Handle{}, err
+		}
+		h.Chunks = append(h.Chunks, c)
+	}
+	return h, nil
 }
 
 // ChunkRefToPB converts c to its persisted form.

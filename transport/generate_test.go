@@ -57,6 +57,8 @@ func drawHandle(t *rapid.T) checkpoint.Handle {
 		Operator: rapid.Make[checkpoint.OperatorID]().Draw(t, "operator"), Name: rapid.String().Draw(t, "name"),
 		Kind:      checkpoint.HandleKind(ranged(t, 1, 4)),
 		KeyGroups: checkpoint.KeyGroupRange{First: ranged(t, 0, 32768), Last: ranged(t, -1, 32767)},
+		Entries:   ranged(t, checkpoint.UnknownEntries, math.MaxInt32),
+		Take:      checkpoint.EntryRange{First: ranged(t, 0, math.MaxInt32), Count: ranged(t, 0, math.MaxInt32)},
 		Chunks: listOf(t, func(t *rapid.T) checkpoint.ChunkRef {
 			return checkpoint.ChunkRef{
 				ID:   rapid.Make[checkpoint.ChunkID]().Draw(t, "chunk"),

@@ -84,6 +84,9 @@ type Handle struct {
 	FirstKeyGroup int32                  `protobuf:"varint,4,opt,name=first_key_group,json=firstKeyGroup,proto3" json:"first_key_group,omitempty"`
 	LastKeyGroup  int32                  `protobuf:"varint,5,opt,name=last_key_group,json=lastKeyGroup,proto3" json:"last_key_group,omitempty"`
 	Chunks        []*ChunkRef            `protobuf:"bytes,6,rep,name=chunks,proto3" json:"chunks,omitempty"`
+	Entries       int64                  `protobuf:"varint,7,opt,name=entries,proto3" json:"entries,omitempty"`                         // in the content of list, union and broadcast state; -1 when not known
+	FirstEntry    int64                  `protobuf:"varint,8,opt,name=first_entry,json=firstEntry,proto3" json:"first_entry,omitempty"` // to restore
+	NumEntries    int64                  `protobuf:"varint,9,opt,name=num_entries,json=numEntries,proto3" json:"num_entries,omitempty"` // to restore; 0 means all
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -158,6 +161,27 @@ func (x *Handle) GetChunks() []*ChunkRef {
 		return x.Chunks
 	}
 	return nil
+}
+
+func (x *Handle) GetEntries() int64 {
+	if x != nil {
+		return x.Entries
+	}
+	return 0
+}
+
+func (x *Handle) GetFirstEntry() int64 {
+	if x != nil {
+		return x.FirstEntry
+	}
+	return 0
+}
+
+func (x *Handle) GetNumEntries() int64 {
+	if x != nil {
+		return x.NumEntries
+	}
+	return 0
 }
 
 type SubtaskState struct {
@@ -395,14 +419,19 @@ const file_checkpoint_checkpointpb_state_proto_rawDesc = "" +
 	"#checkpoint/checkpointpb/state.proto\x12\x13cairn.checkpoint.v1\".\n" +
 	"\bChunkRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
-	"\x04size\x18\x02 \x01(\x03R\x04size\"\xd1\x01\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\"\xad\x02\n" +
 	"\x06Handle\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\rR\x04kind\x12&\n" +
 	"\x0ffirst_key_group\x18\x04 \x01(\x05R\rfirstKeyGroup\x12$\n" +
 	"\x0elast_key_group\x18\x05 \x01(\x05R\flastKeyGroup\x125\n" +
-	"\x06chunks\x18\x06 \x03(\v2\x1d.cairn.checkpoint.v1.ChunkRefR\x06chunks\"\x93\x01\n" +
+	"\x06chunks\x18\x06 \x03(\v2\x1d.cairn.checkpoint.v1.ChunkRefR\x06chunks\x12\x18\n" +
+	"\aentries\x18\a \x01(\x03R\aentries\x12\x1f\n" +
+	"\vfirst_entry\x18\b \x01(\x03R\n" +
+	"firstEntry\x12\x1f\n" +
+	"\vnum_entries\x18\t \x01(\x03R\n" +
+	"numEntries\"\x93\x01\n" +
 	"\fSubtaskState\x12\x16\n" +
 	"\x06vertex\x18\x01 \x01(\tR\x06vertex\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x05R\x05index\x12\x1e\n" +
