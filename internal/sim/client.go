@@ -102,9 +102,17 @@ func (c *client) call(command func(l *leaderLoop) fsm.Command) {
 
 func (c *client) trigger() {
 	c.w.after(c.job.TriggerEvery, c.trigger)
-	l := c.w.leaderLoop()
-	if l == nil || c.w.calm && c.w.now < c.w.calmSince+notifyLimit {
+	if c.w.calm && c.w.now < c.w.calmSince+notifyLimit {
 		return // what was completed before has to be heard of without being covered by something newer
+	}
+	c.askCheckpoint()
+}
+
+// askCheckpoint asks the leader, if there is one, for a checkpoint.
+func (c *client) askCheckpoint() {
+	l := c.w.leaderLoop()
+	if l == nil {
+		return
 	}
 	l.post(func() {
 		if j := l.c.raft.state.Jobs[c.id]; j != nil && j.Status == fsm.JobRunning {

@@ -23,7 +23,10 @@ type Config struct {
 	Loss, Duplicate    float64 // of datagrams between coordinators
 	Declines           float64 // of snapshots
 	StoreErrors        float64 // of manifests written and read
-	Mutation           Mutation
+	// Steady makes everything take as little time as it can, and leaves the elections to the lowest number: what
+	// happens then depends on no random number, and reads the same however the simulation changes inside.
+	Steady   bool
+	Mutation Mutation
 }
 
 // timing is what a leader judges nodes by in a simulation: as in earnest, but for the last resort, which would

@@ -44,6 +44,7 @@ func (c *coord) start() {
 	c.sessions = make(map[checkpoint.NodeID]*session)
 	c.w.trace.add(c.w.now, "%s starts", c.id)
 	c.raft.start()
+	c.w.moment(Moment{Kind: Starts, Coordinator: c.id})
 }
 
 // crash ends the process without any of its last words.
@@ -62,6 +63,7 @@ func (c *coord) crash() {
 		c.w.after(s.notice(), s.closeNode)
 	}
 	c.sessions = nil
+	c.w.moment(Moment{Kind: Crashes, Coordinator: c.id})
 }
 
 // lead starts the leader loop of a term.
@@ -79,6 +81,7 @@ func (c *coord) lead(term checkpoint.Term) {
 		l.opened(c.sessions[id])
 	}
 	l.tick()
+	c.w.moment(Moment{Kind: Leads, Coordinator: c.id, Term: term})
 }
 
 // deposed is how the coordinator hears that it has lost the leadership: a moment later, as from another
@@ -97,11 +100,13 @@ func (c *coord) deposed() {
 
 // stopLeading ends the leader loop and all sessions, so that the nodes look for a leader.
 func (c *coord) stopLeading() {
-	c.w.trace.add(c.w.now, "%s stops leading term %d", c.id, c.loop.term)
+	term := c.loop.term
+	c.w.trace.add(c.w.now, "%s stops leading term %d", c.id, term)
 	c.endLoop()
 	for _, id := range slices.Sorted(maps.Keys(c.sessions)) {
 		c.sessions[id].closeCoordinator()
 	}
+	c.w.moment(Moment{Kind: StopsLeading, Coordinator: c.id, Term: term})
 }
 
 func (c *coord) endLoop() {

@@ -107,7 +107,10 @@ func (l *leaderLoop) received(s *session, m checkpoint.FromNode) {
 		}
 		l.heard[id] = l.w.now
 		l.view.OnHeard(id, l.c.clock())
-		l.handle(id, m)
+		l.w.moment(Moment{Kind: Heard, Coordinator: l.c.id, Node: id, From: m})
+		if !l.ended {
+			l.handle(id, m)
+		}
 	})
 }
 

@@ -24,6 +24,16 @@ const (
 	Acked
 	// ManifestWritten: a leader has stored a manifest, and has not read that yet.
 	ManifestWritten
+	// Heard: a leader has received From of Node, and has not drawn any conclusion from it.
+	Heard
+	// Leads: a coordinator begins to lead a term.
+	Leads
+	// StopsLeading: a coordinator has ended its leader loop.
+	StopsLeading
+	// Starts: the process of a coordinator, or of a node, begins.
+	Starts
+	// Crashes: the process of a coordinator, or of a node, is gone.
+	Crashes
 )
 
 // Moment is a point at which a script can let something go wrong, exactly there.
@@ -32,7 +42,10 @@ type Moment struct {
 	Coordinator checkpoint.NodeID
 	Node        checkpoint.NodeID
 	Command     fsm.Command
+	Term        checkpoint.Term // of Leads and StopsLeading
 	Message     checkpoint.ToNode
+	Refused     bool // Received: the node's fence did not let the message through
+	From        checkpoint.FromNode
 }
 
 // moment tells the script, and lets things go wrong right here.
@@ -41,7 +54,7 @@ func (w *World) moment(m Moment) {
 	if w.calm || !w.chance(w.cfg.Sharp) {
 		return
 	}
-	if m.Node != "" && w.chance(0.5) {
+	if m.Node != "" && m.Kind != Crashes && w.chance(0.5) {
 		w.strikeSession(w.hostOf(m.Node))
 		return
 	}

@@ -6,14 +6,15 @@ import "time"
 // of the task nodes.
 type network struct {
 	w         *World
-	cut       [][]bool // cut[from][to]: nothing passes, one way
-	loss      float64  // of datagrams
-	duplicate float64  // of datagrams
+	cut       [][]bool     // cut[from][to]: nothing passes, one way
+	held      map[int]bool // endpoints from and to which everything waits, as in a full buffer
+	loss      float64      // of datagrams
+	duplicate float64      // of datagrams
 	slowUntil time.Duration
 }
 
 func newNetwork(w *World, endpoints int) network {
-	n := network{w: w, cut: make([][]bool, endpoints)}
+	n := network{w: w, cut: make([][]bool, endpoints), held: make(map[int]bool)}
 	for i := range n.cut {
 		n.cut[i] = make([]bool, endpoints)
 	}
@@ -118,6 +119,10 @@ func (p *pipe) close() {
 func (p *pipe) pump() {
 	if len(p.queue) == 0 {
 		p.pumping = false
+		return
+	}
+	if p.w.net.held[p.from] || p.w.net.held[p.to] {
+		p.w.after(time.Millisecond, p.pump)
 		return
 	}
 	if p.w.net.cut[p.from][p.to] {

@@ -78,6 +78,7 @@ func (h *host) start() {
 	}
 	h.proc = n
 	h.w.trace.add(h.w.now, "%s starts as incarnation %d", h.id, h.processes)
+	h.w.moment(Moment{Kind: Starts, Node: h.id})
 	n.watchForLeader()
 	for _, c := range h.w.coordinators {
 		n.w.after(n.w.between(0, lastDial), func() { n.dial(c) })
@@ -101,6 +102,7 @@ func (h *host) kill() {
 		}
 	}
 	n.eachAttempt(func(a *attempt) { a.vanish() })
+	h.w.moment(Moment{Kind: Crashes, Node: h.id})
 }
 
 func (n *node) hello() checkpoint.Hello {

@@ -27,7 +27,7 @@ func (n *node) receive(s *session, m checkpoint.ToNode) {
 	if stale && n.fingerprint() != before {
 		n.w.violate(I6, "%s acted on the stale message %s of term %d", n.ref.ID, m, m.LeaderTerm())
 	}
-	n.w.moment(Moment{Kind: Received, Node: n.ref.ID, Message: m})
+	n.w.moment(Moment{Kind: Received, Node: n.ref.ID, Message: m, Refused: !admitted})
 }
 
 func (n *node) handle(s *session, m checkpoint.ToNode) {

@@ -10,7 +10,11 @@ import (
 func (r *replica) resetElection() {
 	r.elections++
 	now := r.elections
-	r.owner.after(r.w.between(electionTimeout, 2*electionTimeout), func() {
+	wait := r.w.between(electionTimeout, 2*electionTimeout)
+	if r.w.cfg.Steady {
+		wait += time.Duration(r.self) * 100 * time.Millisecond
+	}
+	r.owner.after(wait, func() {
 		if r.elections == now && r.role != leading {
 			r.campaign()
 		}

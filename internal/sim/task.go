@@ -127,14 +127,19 @@ func (t *task) snapshot(b checkpoint.Barrier) {
 	state := t.state(b.ID)
 	t.broadcast(frame{kind: barrier, barrier: b, value: state.Size()})
 	t.a.after(t.w.between(time.Millisecond, 60*time.Millisecond), func() {
-		switch {
-		case t.ended() || t.aborted[b.ID]:
-		case !t.w.calm && t.w.chance(t.w.cfg.Declines):
-			t.decline(b.ID, checkpoint.ReasonDeclined)
-		default:
-			t.ack(b.ID, state)
-		}
+		t.w.gate(t, b.ID, func() { t.answer(b.ID, state) })
 	})
+}
+
+// answer acknowledges a checkpoint whose snapshot is stored, unless there is no need any more.
+func (t *task) answer(id checkpoint.ID, state checkpoint.SubtaskState) {
+	switch {
+	case t.ended() || t.aborted[id]:
+	case !t.w.calm && t.w.chance(t.w.cfg.Declines):
+		t.decline(id, checkpoint.ReasonDeclined)
+	default:
+		t.ack(id, state)
+	}
 }
 
 // state names the captured value by who captured it, so that it is told from every other.

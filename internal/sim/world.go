@@ -30,7 +30,9 @@ type World struct {
 	calmSince    time.Duration
 	stats        Stats
 	watch        func(Moment)
-	failed       *Failure
+	// gate is passed by every snapshot that is stored: answer acknowledges or declines it.
+	gate   func(t *task, id checkpoint.ID, answer func())
+	failed *Failure
 }
 
 // Stats counts what happened in a world, so that tests can see that their seeds reach what they are meant to.
@@ -59,7 +61,10 @@ func (f *Failure) Error() string {
 
 // New returns the world before its first event.
 func New(cfg Config) *World {
-	w := &World{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0xca1c)), watch: func(Moment) {}}
+	w := &World{
+		cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0xca1c)), watch: func(Moment) {},
+		gate: func(_ *task, _ checkpoint.ID, answer func()) { answer() },
+	}
 	w.net = newNetwork(w, cfg.Coordinators+len(cfg.Slots))
 	w.store = store{w: w, chunks: make(map[checkpoint.ChunkID][]byte)}
 	w.check = newChecker(w)
@@ -146,10 +151,15 @@ func (w *World) violate(i Invariant, format string, args ...any) {
 	}
 }
 
-func (w *World) chance(p float64) bool { return p > 0 && w.rng.Float64() < p }
+func (w *World) chance(p float64) bool {
+	if w.cfg.Steady {
+		return p >= 0.5
+	}
+	return p > 0 && w.rng.Float64() < p
+}
 
 func (w *World) between(low, high time.Duration) time.Duration {
-	if high <= low {
+	if high <= low || w.cfg.Steady {
 		return low
 	}
 	return low + time.Duration(w.rng.Int64N(int64(high-low)))

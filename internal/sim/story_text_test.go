@@ -1,0 +1,281 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+
+	"cairn/checkpoint"
+	"cairn/fsm"
+)
+
+// narrator writes down what a reader of the protocol wants to know, a line for each thing that happens.
+type narrator struct {
+	world  *World
+	lines  []string
+	logged int      // entries of the committed log that are written down
+	sent   []Moment // what leaders have told nodes about checkpoints
+	trap   trap
+}
+
+// trap lets something happen at a moment.
+type trap struct {
+	on     string // as in momentName
+	count  int    // at the count-th such moment; 0 and 1 mean the first
+	spring func()
+}
+
+func (n *narrator) note(format string, args ...any) {
+	n.lines = append(n.lines, fmt.Sprintf(format, args...))
+}
+
+// take returns what was written down since the last time.
+func (n *narrator) take() string {
+	text := strings.Join(n.lines, "\n")
+	n.lines = nil
+	return text
+}
+
+func (n *narrator) moment(m Moment) {
+	n.noteLog()
+	switch m.Kind {
+	case Leads:
+		n.note("%s leads term %d", m.Coordinator, m.Term)
+	case StopsLeading:
+		n.note("%s stops leading term %d", m.Coordinator, m.Term)
+	case Starts:
+		n.note("%s%s starts", m.Coordinator, m.Node)
+	case Crashes:
+		n.note("%s%s crashes", m.Coordinator, m.Node)
+	case Sent:
+		if _, leading := m.Message.(checkpoint.Leading); !leading {
+			n.sent = append(n.sent, m)
+		}
+		n.note("%s -> %s  %s", m.Coordinator, m.Node, toNodeText(m.Message))
+	case Received:
+		if m.Refused {
+			n.note("   %s  refuses %s of term %d", m.Node, toNodeText(m.Message), m.Message.LeaderTerm())
+		}
+	case Heard:
+		if text := fromNodeText(m.From); text != "" {
+			n.note("%s <- %s  %s", m.Coordinator, m.Node, text)
+		}
+	case ManifestWritten:
+		n.note("%s  has stored the manifest", m.Coordinator)
+	}
+	n.spring(m)
+}
+
+// noteLog writes down what the log has committed meanwhile.
+func (n *narrator) noteLog() {
+	for ; n.logged < len(n.world.check.log); n.logged++ {
+		if e := n.world.check.log[n.logged]; e.command != nil {
+			n.note("%s", entryText(n.logged+1, e))
+		}
+	}
+}
+
+func (n *narrator) spring(m Moment) {
+	if n.trap.spring == nil || momentName(m) != n.trap.on {
+		return
+	}
+	if n.trap.count--; n.trap.count > 0 {
+		return
+	}
+	spring := n.trap.spring
+	n.trap = trap{}
+	spring()
+}
+
+// momentName names a moment for crash on=….
+func momentName(m Moment) string {
+	switch m.Kind {
+	case Proposed:
+		return "propose:" + commandName(m.Command)
+	case Applied:
+		if m.Command != nil {
+			return "apply:" + commandName(m.Command)
+		}
+	case Sent:
+		return "send:" + firstWord(toNodeText(m.Message))
+	case Heard:
+		return "hear:" + firstWord(fromNodeText(m.From))
+	case ManifestWritten:
+		return "manifest"
+	}
+	return ""
+}
+
+func firstWord(text string) string {
+	word, _, _ := strings.Cut(text, " ")
+	return word
+}
+
+func commandName(c fsm.Command) string { return firstWord(commandText(c, fsm.Result{})) }
+
+func entryText(index int, e committedEntry) string {
+	text := "(a new leader's first entry)"
+	if e.command != nil {
+		text = commandText(e.command, e.response.Result)
+	}
+	if e.response.Err != nil {
+		text += ": rejected, " + e.response.Err.Error()
+	}
+	return fmt.Sprintf("log %d  %s", index, text)
+}
+
+func commandText(c fsm.Command, r fsm.Result) string {
+	switch c := c.(type) {
+	case fsm.SubmitJob:
+		return "submit-job " + c.Name
+	case fsm.StartAttempt:
+		return fmt.Sprintf("start-attempt %d from %s: %s", c.Attempt, checkpointText(c.RestoreFrom), assignmentText(c.Assignment))
+	case fsm.FailAttempt:
+		return fmt.Sprintf("fail-attempt %d%s: %s", c.Attempt, abortedText(r), c.Cause)
+	case fsm.CancelJob:
+		return "cancel-job" + abortedText(r)
+	case fsm.EndJob:
+		return fmt.Sprintf("end-job %s%s%s", c.Status, abortedText(r), causeText(c.Failure))
+	case fsm.BeginCheckpoint:
+		text := "begin"
+		if r.Checkpoint != 0 {
+			text += fmt.Sprintf(" %s %d", c.Kind, r.Checkpoint)
+		}
+		if c.Stop != checkpoint.StopNone {
+			text += ", then " + c.Stop.String()
+		}
+		return text
+	case fsm.CompleteCheckpoint:
+		text := fmt.Sprintf("complete %d", c.Checkpoint) + abortedText(r)
+		if len(r.Subsumed) > 0 {
+			text += fmt.Sprintf(", subsumes %v", r.Subsumed)
+		}
+		return text
+	case fsm.AbortCheckpoint:
+		return fmt.Sprintf("abort %d %s%s", c.Checkpoint, c.Reason, causeText(c.Message))
+	case fsm.FinishDiscards:
+		return fmt.Sprintf("finish-discards %v", c.Checkpoints)
+	case fsm.DisposeSavepoint:
+		return fmt.Sprintf("dispose-savepoint %d", c.Savepoint)
+	case fsm.ConfigureJob:
+		return "configure-job"
+	}
+	return fmt.Sprintf("%T", c)
+}
+
+func checkpointText(id checkpoint.ID) string {
+	if id == 0 {
+		return "nothing"
+	}
+	return fmt.Sprintf("checkpoint %d", id)
+}
+
+func assignmentText(a checkpoint.Assignment) string {
+	nodes := make([]string, len(a.NodeOf))
+	for ordinal := range a.NodeOf {
+		ref := a.Node(ordinal)
+		nodes[ordinal] = string(ref.ID)
+		if ref.Incarnation > 1 {
+			nodes[ordinal] += fmt.Sprintf("#%d", ref.Incarnation)
+		}
+	}
+	return strings.Join(nodes, " ")
+}
+
+func abortedText(r fsm.Result) string {
+	if len(r.Aborted) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", aborts %v", r.Aborted)
+}
+
+func causeText(cause string) string {
+	if cause == "" {
+		return ""
+	}
+	return ": " + cause
+}
+
+func toNodeText(m checkpoint.ToNode) string {
+	switch m := m.(type) {
+	case checkpoint.Leading:
+		return fmt.Sprintf("leading term %d", m.Term)
+	case checkpoint.Deploy:
+		return fmt.Sprintf("deploy attempt %d from %s", m.Attempt, checkpointText(m.Restore))
+	case checkpoint.CancelAttempt:
+		return fmt.Sprintf("cancel attempt %d", m.Attempt)
+	case checkpoint.Trigger:
+		text := fmt.Sprintf("trigger %d at %v", m.Barrier.ID, m.Subtasks)
+		if m.Barrier.Stop != checkpoint.StopNone {
+			text += ", then " + m.Barrier.Stop.String()
+		}
+		return text
+	case checkpoint.NotifyComplete:
+		return fmt.Sprintf("notify-complete %d", m.Checkpoint)
+	case checkpoint.NotifyAborted:
+		return fmt.Sprintf("notify-aborted %d", m.Checkpoint)
+	}
+	return m.String()
+}
+
+// fromNodeText is empty for what is not worth a line.
+func fromNodeText(m checkpoint.FromNode) string {
+	switch m := m.(type) {
+	case checkpoint.Heartbeat, checkpoint.Hello:
+		return ""
+	case checkpoint.Report:
+		text := "report"
+		for _, a := range m.Attempts {
+			text += fmt.Sprintf(" attempt %d", a.Attempt)
+			for _, r := range a.Subtasks {
+				text += fmt.Sprintf(", %s %s", r.Subtask, r.Status)
+			}
+			for _, ack := range a.Acks {
+				text += fmt.Sprintf(", ack of %d by %s", ack.Checkpoint, ack.State.Subtask)
+			}
+		}
+		return text
+	case checkpoint.StatusChange:
+		return fmt.Sprintf("%s %s", m.Report.Subtask, m.Report.Status) + causeText(m.Report.Failure.Message)
+	case checkpoint.AckBatch:
+		var parts []string
+		for _, ack := range m.Acks {
+			parts = append(parts, fmt.Sprintf("ack %d by %s", ack.Checkpoint, ack.State.Subtask))
+		}
+		return strings.Join(parts, ", ")
+	case checkpoint.Decline:
+		return fmt.Sprintf("decline %d by %s, %s", m.Checkpoint, m.Subtask, m.Reason)
+	}
+	return fmt.Sprintf("%T", m)
+}
+
+func jobText(j *fsm.Job) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s, attempt %d from %s\n", j.Name, j.Status, j.Attempt, checkpointText(j.RestoredFrom))
+	fmt.Fprintf(&b, "last ID %d, completed %d, failed %d, restarts %d\n", j.LastID, j.Counters.Completed, j.Counters.Failed, j.Restart.Count)
+	for _, p := range j.Pending {
+		fmt.Fprintf(&b, "pending    %d %s\n", p.ID, p.Kind)
+	}
+	for _, c := range j.Completed {
+		fmt.Fprintf(&b, "retained   %d %s of attempt %d\n", c.ID, c.Kind, c.Attempt)
+	}
+	for _, c := range j.Savepoints {
+		fmt.Fprintf(&b, "savepoint  %d of attempt %d\n", c.ID, c.Attempt)
+	}
+	for _, d := range j.Discards {
+		fmt.Fprintf(&b, "to discard %d\n", d.ID)
+	}
+	for _, o := range j.History {
+		fmt.Fprintf(&b, "history    %s\n", outcomeText(o))
+	}
+	if j.Failure != "" {
+		fmt.Fprintf(&b, "failure    %s\n", j.Failure)
+	}
+	return b.String()
+}
+
+func outcomeText(o fsm.Outcome) string {
+	if o.Status == fsm.OutcomeCompleted {
+		return fmt.Sprintf("%d %s completed, term %d to %d", o.ID, o.Kind, o.BeganTerm, o.Term)
+	}
+	return fmt.Sprintf("%d %s failed, term %d to %d: %s%s", o.ID, o.Kind, o.BeganTerm, o.Term, o.Reason, causeText(o.Message))
+}
