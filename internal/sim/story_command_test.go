@@ -51,8 +51,14 @@ func (s *story) doCluster(t *testing.T, d *datadriven.TestData) string {
 	}
 	s.script = newScript(t, cfg)
 	s.narrator.world = s.World
-	s.watch, s.gate = s.narrator.moment, s.gateAnswer
+	s.gate = s.gateAnswer
+	s.watch = func(m Moment) {
+		if m.Kind != Starts {
+			s.narrator.moment(m)
+		}
+	}
 	s.await("a leader", func() bool { c := s.raftLeader(); return c != nil && c.loop != nil })
+	s.watch = s.narrator.moment
 	return s.settled(settle)
 }
 
@@ -61,6 +67,7 @@ func (s *story) doSubmit(t *testing.T, d *datadriven.TestData) string {
 	vertices, edges, settings := "src:2,sink:2", "src>sink", map[string]string{"checkpointing.interval": "0s"}
 	for _, a := range d.CmdArgs {
 		switch value := strings.Join(a.Vals, ","); {
+		case a.Key == "quiet":
 		case a.Key == "vertices":
 			vertices, edges = value, ""
 		case a.Key == "edges":
@@ -178,7 +185,7 @@ func (s *story) doReplay(t *testing.T, d *datadriven.TestData) string {
 		if n == nil {
 			continue
 		}
-		n.receive(n.sessions[s.coordinatorOf(t, d, string(sent.Coordinator)).self], sent.Message)
+		n.receive(n.sessions[s.coordinatorOf(string(sent.Coordinator)).self], sent.Message)
 	}
 	return s.settled(settle)
 }
@@ -189,42 +196,36 @@ func (s *story) doCrash(t *testing.T, d *datadriven.TestData) string {
 	who := d.CmdArgs[0].Key
 	var on string
 	d.MaybeScanArgs(t, "on", &on)
-	switch {
-	case on != "":
-		d.MaybeScanArgs(t, "count", &s.trap.count)
-		s.trap.on = on
-		s.trap.spring = func() { s.crashNow(t, d, who) }
-		return s.settled(0)
-	default:
-		s.crashNow(t, d, who)
+	lost := d.HasArg("lost")
+	if on == "" {
+		s.crashNow(who, lost)
+		return s.settled(settle)
 	}
-	return s.settled(settle)
+	s.trap = trap{on: on, spring: func() { s.crashNow(who, lost) }}
+	d.MaybeScanArgs(t, "count", &s.trap.count)
+	return s.settled(0)
 }
 
-func (s *story) crashNow(t *testing.T, d *datadriven.TestData, who string) {
+// crashNow ends a process; lost says that what it has just sent is lost with it.
+func (s *story) crashNow(who string, lost bool) {
 	if strings.HasPrefix(who, "n") {
 		s.hostOf(checkpoint.NodeID(who)).kill()
 		return
 	}
-	c := s.coordinators[0]
-	if who == "leader" {
-		c = s.storyLeader(t, d)
-	} else {
-		c = s.coordinatorOf(t, d, who)
-	}
-	if d.HasArg("lost") { // with what it has just sent
+	c := s.coordinatorOf(who)
+	if lost {
 		s.net.split(func(endpoint int) bool { return endpoint == c.self })
 		s.after(5*time.Millisecond, s.net.heal)
 	}
 	c.crash()
 }
 
-func (s *story) doStart(t *testing.T, d *datadriven.TestData) string {
+func (s *story) doStart(_ *testing.T, d *datadriven.TestData) string {
 	for _, a := range d.CmdArgs {
 		if strings.HasPrefix(a.Key, "n") {
 			s.hostOf(checkpoint.NodeID(a.Key)).start()
 		} else {
-			s.coordinatorOf(t, d, a.Key).start()
+			s.coordinatorOf(a.Key).start()
 		}
 	}
 	return s.settled(settle)
@@ -234,7 +235,7 @@ func (s *story) doStart(t *testing.T, d *datadriven.TestData) string {
 func (s *story) doTransfer(t *testing.T, d *datadriven.TestData) string {
 	var to string
 	d.ScanArgs(t, "to", &to)
-	s.storyLeader(t, d).raft.transfer(s.coordinatorOf(t, d, to).self)
+	s.coordinatorOf("leader").raft.transfer(s.coordinatorOf(to).self)
 	return s.settled(settle)
 }
 

@@ -17,7 +17,7 @@ const settle = 100 * time.Millisecond
 
 // TestStories reads stories from testdata: one file for each thing that can happen to a checkpoint. They are the
 // protocol's documentation by example. A command does something and prints what came of it within settle of virtual
-// time: what was sent, what the log committed, what nodes refused. README in testdata lists the commands.
+// time: what was sent, what the log committed, what nodes refused. testdata/README.md lists the commands.
 //
 // Run with -rewrite to take what happens now for what is meant; read the difference before believing it.
 func TestStories(t *testing.T) {
@@ -55,6 +55,9 @@ func (s *story) tell(t *testing.T, d *datadriven.TestData) string {
 	text := command(s, t, d)
 	if s.failed != nil {
 		d.Fatalf(t, "%v", s.failed)
+	}
+	if d.HasArg("quiet") {
+		return "ok"
 	}
 	return text
 }
@@ -117,22 +120,18 @@ func (s *story) storyJob(t *testing.T, d *datadriven.TestData) (*client, *fsm.Jo
 	return c, j
 }
 
-// storyLeader returns the coordinator whose leader loop is of the newest term.
-func (s *story) storyLeader(t *testing.T, d *datadriven.TestData) *coord {
-	c := s.raftLeader()
-	if c == nil || c.loop == nil {
-		d.Fatalf(t, "nobody leads")
+// coordinatorOf returns a coordinator by its ID; "leader" is the one that leads.
+func (s *story) coordinatorOf(id string) *coord {
+	s.t.Helper()
+	if id == "leader" {
+		return s.leader()
 	}
-	return c
-}
-
-func (s *story) coordinatorOf(t *testing.T, d *datadriven.TestData, id string) *coord {
 	for _, c := range s.coordinators {
 		if string(c.id) == id {
 			return c
 		}
 	}
-	d.Fatalf(t, "no coordinator %q", id)
+	s.t.Fatalf("no coordinator %q", id)
 	return nil
 }
 
