@@ -54,6 +54,11 @@ func (c *Cluster) Checkpoints(ctx context.Context, job string) ([]api.Checkpoint
 	return query[[]api.Checkpoint](ctx, c, "checkpoint", "list", job)
 }
 
+// Savepoints lists the savepoints of a job, newest first.
+func (c *Cluster) Savepoints(ctx context.Context, job string) ([]api.Savepoint, error) {
+	return query[[]api.Savepoint](ctx, c, "savepoint", "list", job)
+}
+
 // Job asks for everything about a job.
 func (c *Cluster) Job(ctx context.Context, job string) (api.JobDetail, error) {
 	return query[api.JobDetail](ctx, c, "job", "show", job)
