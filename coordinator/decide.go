@@ -172,7 +172,8 @@ func (d *decision) notify(j *fsm.Job) {
 		}
 		if latest != nil && latest.Attempt == j.Attempt && n.notified[j.ID] < latest.ID {
 			d.send(ref.ID, checkpoint.NotifyComplete{
-				Term: d.view.Term, Job: j.ID, Attempt: j.Attempt, Checkpoint: latest.ID, Subsumed: newestDiscarded(j),
+				Term: d.view.Term, Job: j.ID, Attempt: j.Attempt, Checkpoint: latest.ID,
+				Kind: checkpoint.KindCheckpoint, Subsumed: newestDiscarded(j),
 			})
 		}
 	}

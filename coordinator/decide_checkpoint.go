@@ -137,7 +137,10 @@ func (d *decision) trigger(j *fsm.Job, s *jobView, f fsm.Pending, p *pendingView
 		id := j.Assignment.Node(ordinal).ID
 		byNode[id] = append(byNode[id], subtasks[ordinal])
 	}
-	barrier := checkpoint.Barrier{ID: f.ID, Timestamp: f.TriggeredAt, Kind: f.Kind, Mode: j.Config.Mode}
+	barrier := checkpoint.Barrier{
+		ID: f.ID, Timestamp: f.TriggeredAt, Kind: f.Kind, Mode: j.Config.Mode,
+		Alignment: checkpoint.AlignmentAligned,
+	}
 	for _, ref := range j.Assignment.Nodes {
 		if len(byNode[ref.ID]) == 0 || d.view.assigneeState(ref, d.now) != nodeAlive {
 			continue

@@ -52,7 +52,7 @@ func (d *decision) deploy(j *fsm.Job) {
 	for _, ref := range missing {
 		d.send(ref.ID, checkpoint.Deploy{
 			Term: d.view.Term, Job: j.ID, Attempt: j.Attempt, Program: j.Program, Params: j.Params,
-			Topology: j.Topology, Assignment: j.Assignment, Mode: j.Config.Mode,
+			Topology: j.Topology, Assignment: j.Assignment, Mode: j.Config.Mode, AfterTasksFinish: j.Config.AfterTasksFinish,
 			Restore: j.RestoredFrom, States: d.statesFor(j, ref.ID),
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"cairn/checkpoint"
 )
@@ -14,7 +15,7 @@ import (
 // reused.
 const (
 	frameRecords        byte = 1 // count of records (4 bytes), records in the stream's codec
-	frameBarrier        byte = 2 // varints: checkpoint ID, timestamp, kind, mode
+	frameBarrier        byte = 2 // varints: ID, timestamp, alignment timeout; bytes: kind, mode, alignment, stop, full
 	frameCancel         byte = 3 // varint: checkpoint ID; it was given up upstream, its barrier will not come
 	frameEndOfData      byte = 4 // no more records; barriers may follow
 	frameEndOfPartition byte = 5 // nothing follows
@@ -25,6 +26,7 @@ const (
 	MaxFrameSize = 8 << 20
 
 	recordsHeader = 5        // kind and count
+	barrierBytes  = 5        // of a barrier, behind the varints
 	batchSize     = 32 << 10 // a batch is sent when it has reached this size
 )
 
@@ -64,7 +66,12 @@ func openRecords(frame []byte) (records []byte, count int, err error) {
 func appendBarrier(dst []byte, b checkpoint.Barrier) []byte {
 	dst = binary.AppendUvarint(append(dst, frameBarrier), uint64(b.ID))
 	dst = binary.AppendVarint(dst, int64(b.Timestamp))
-	return append(dst, byte(b.Kind), byte(b.Mode))
+	dst = binary.AppendVarint(dst, int64(b.AlignmentTimeout))
+	var full byte
+	if b.Full {
+		full = 1
+	}
+	return append(dst, byte(b.Kind), byte(b.Mode), byte(b.Alignment), byte(b.Stop), full)
 }
 
 func appendCancel(dst []byte, id checkpoint.ID) []byte {
@@ -104,15 +111,27 @@ func decodeBarrier(src []byte) (checkpoint.Barrier, error) {
 		return checkpoint.Barrier{}, fmt.Errorf("%w: barrier without an ID", errFrame)
 	}
 	timestamp, m := binary.Varint(src[n:])
-	if m <= 0 || len(src) != n+m+2 {
+	timeout, k := binary.Varint(src[n+max(0, m):])
+	if m <= 0 || k <= 0 || len(src) != n+m+k+barrierBytes {
 		return checkpoint.Barrier{}, fmt.Errorf("%w: barrier of %d bytes", errFrame, len(src))
 	}
+	rest := src[n+m+k:]
 	b := checkpoint.Barrier{
-		ID: checkpoint.ID(id), Timestamp: checkpoint.Timestamp(timestamp),
-		Kind: checkpoint.Kind(src[n+m]), Mode: checkpoint.Mode(src[n+m+1]),
+		ID: checkpoint.ID(id), Timestamp: checkpoint.Timestamp(timestamp), AlignmentTimeout: time.Duration(timeout),
+		Kind: checkpoint.Kind(rest[0]), Mode: checkpoint.Mode(rest[1]), Alignment: checkpoint.Alignment(rest[2]),
+		Stop: checkpoint.Stop(rest[3]), Full: rest[4] == 1,
 	}
-	if b.Mode != checkpoint.ExactlyOnce && b.Mode != checkpoint.AtLeastOnce {
-		return checkpoint.Barrier{}, fmt.Errorf("%w: %s", errFrame, b)
+	if !known(b) || rest[4] > 1 {
+		return checkpoint.Barrier{}, fmt.Errorf("%w: %s, %s, full %d", errFrame, b, b.Alignment, rest[4])
 	}
 	return b, nil
+}
+
+// known reports whether this build knows what the barrier asks for.
+func known(b checkpoint.Barrier) bool {
+	within := func(v, first, last uint8) bool { return v >= first && v <= last }
+	return within(uint8(b.Kind), uint8(checkpoint.KindCheckpoint), uint8(checkpoint.KindSavepoint)) &&
+		within(uint8(b.Mode), uint8(checkpoint.ExactlyOnce), uint8(checkpoint.AtLeastOnce)) &&
+		within(uint8(b.Alignment), uint8(checkpoint.AlignmentAligned), uint8(checkpoint.AlignmentAdaptive)) &&
+		within(uint8(b.Stop), uint8(checkpoint.StopNone), uint8(checkpoint.StopDrain))
 }

@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+	"time"
 
 	"cairn/checkpoint"
 	"cairn/dataflow/codec"
 )
 
 func TestEventFramesRoundTrip(t *testing.T) {
-	b := checkpoint.Barrier{ID: 1 << 40, Timestamp: -5, Kind: checkpoint.KindSavepoint, Mode: checkpoint.AtLeastOnce}
+	b := checkpoint.Barrier{
+		ID: 1 << 40, Timestamp: -5, Kind: checkpoint.KindSavepoint, Mode: checkpoint.AtLeastOnce,
+		Alignment: checkpoint.AlignmentAdaptive, AlignmentTimeout: 10 * time.Second, Stop: checkpoint.StopDrain, Full: true,
+	}
 	for _, test := range []struct {
 		frame []byte
 		want  event
@@ -32,6 +36,28 @@ func TestEventFramesRoundTrip(t *testing.T) {
 		if _, err := decodeEvent(append(test.frame, 0)); !errors.Is(err, errFrame) {
 			t.Errorf("%v with a byte behind it: %v", test.frame, err)
 		}
+	}
+}
+
+// What a newer version might ask for is refused, not overlooked.
+func TestUnknownBarriersAreRefused(t *testing.T) {
+	for name, change := range map[string]func(*checkpoint.Barrier){
+		"ID":        func(b *checkpoint.Barrier) { b.ID = 0 },
+		"kind":      func(b *checkpoint.Barrier) { b.Kind = 3 },
+		"mode":      func(b *checkpoint.Barrier) { b.Mode = 0 },
+		"alignment": func(b *checkpoint.Barrier) { b.Alignment = 4 },
+		"stop":      func(b *checkpoint.Barrier) { b.Stop = 3 },
+	} {
+		b := barrier(7)
+		change(&b)
+		if got, err := decodeEvent(appendBarrier(nil, b)); !errors.Is(err, errFrame) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	frame := appendBarrier(nil, barrier(7))
+	frame[len(frame)-1] = 2
+	if got, err := decodeEvent(frame); !errors.Is(err, errFrame) {
+		t.Errorf("full: %+v, %v", got, err)
 	}
 }
 

@@ -301,6 +301,6 @@ func oneNode(g *Graph) checkpoint.Assignment {
 func barrier(id checkpoint.ID) checkpoint.Barrier {
 	return checkpoint.Barrier{
 		ID: id, Timestamp: checkpoint.Timestamp(time.Now().UnixMilli()),
-		Kind: checkpoint.KindCheckpoint, Mode: checkpoint.ExactlyOnce,
+		Kind: checkpoint.KindCheckpoint, Mode: checkpoint.ExactlyOnce, Alignment: checkpoint.AlignmentAligned,
 	}
 }

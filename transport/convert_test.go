@@ -108,7 +108,7 @@ func TestMalformedToNode(t *testing.T) {
 	}
 	trigger := func(change func(*transportpb.Trigger)) *transportpb.ToNode {
 		pb, err := toNodeToPB(checkpoint.Trigger{
-			Barrier:  checkpoint.Barrier{ID: 1, Kind: checkpoint.KindCheckpoint, Mode: checkpoint.ExactlyOnce},
+			Barrier:  checkpoint.Barrier{ID: 1, Kind: checkpoint.KindCheckpoint, Mode: checkpoint.ExactlyOnce, Alignment: checkpoint.AlignmentAligned},
 			Subtasks: []checkpoint.SubtaskID{{Vertex: "a"}},
 		})
 		if err != nil {
@@ -145,6 +145,11 @@ func TestMalformedToNode(t *testing.T) {
 		"chunk name":            {deploy(func(d *transportpb.Deploy) { d.States[0].Handles[0].Chunks[0].Id = []byte("../x") }), "name of 4 bytes"},
 		"no barrier":            {trigger(func(g *transportpb.Trigger) { g.Barrier = nil }), "unknown checkpoint kind 0"},
 		"barrier's mode":        {trigger(func(g *transportpb.Trigger) { g.Barrier.Mode = 3 }), "unknown checkpointing mode 3"},
+		"barrier's alignment":   {trigger(func(g *transportpb.Trigger) { g.Barrier.Alignment = 0 }), "unknown alignment 0"},
+		"alignment timeout":     {trigger(func(g *transportpb.Trigger) { g.Barrier.AlignmentTimeout = -1 }), "alignment timeout -1"},
+		"barrier's stop":        {trigger(func(g *transportpb.Trigger) { g.Barrier.Stop = 3 }), "unknown stop 3"},
+		"kind of completion":    {&transportpb.ToNode{Message: &transportpb.ToNode_NotifyComplete{NotifyComplete: &transportpb.NotifyComplete{Job: testJob[:]}}}, "unknown checkpoint kind 0"},
+		"chunk to delete":       {&transportpb.ToNode{Message: &transportpb.ToNode_DeleteChunks{DeleteChunks: &transportpb.DeleteChunks{Chunks: [][]byte{{1}}}}}, "chunk ID of 1 bytes"},
 		"subtask":               {trigger(func(g *transportpb.Trigger) { g.Subtasks[0].Index = 1 << 20 }), "subtask index 1048576"},
 	} {
 		m, err := toNodeFromPB(tc.pb)
@@ -177,7 +182,11 @@ func TestMalformedFromNode(t *testing.T) {
 		"ack's chunk":  {ack(&transportpb.Ack{Job: testJob[:], State: &checkpointpb.SubtaskState{Handles: []*checkpointpb.Handle{{Kind: 1, Chunks: []*checkpointpb.ChunkRef{{Id: make([]byte, 32), Size: -1}}}}}}), "size -1"},
 		"empty graph":  {&transportpb.FromNode{Message: &transportpb.FromNode_JobPlanned{}}, "no vertices"},
 		"reason":       {&transportpb.FromNode{Message: &transportpb.FromNode_Decline{Decline: &transportpb.Decline{Job: testJob[:]}}}, "unknown reason 0"},
-		"reason's end": {&transportpb.FromNode{Message: &transportpb.FromNode_Decline{Decline: &transportpb.Decline{Job: testJob[:], Reason: 8}}}, "unknown reason 8"},
+		"reason's end": {&transportpb.FromNode{Message: &transportpb.FromNode_Decline{Decline: &transportpb.Decline{Job: testJob[:], Reason: 13}}}, "unknown reason 13"},
+		"phase":        {&transportpb.FromNode{Message: &transportpb.FromNode_Decline{Decline: &transportpb.Decline{Job: testJob[:], Reason: 1, Phase: 7}}}, "unknown phase 7"},
+		"metrics":      {ack(&transportpb.Ack{Job: testJob[:], Metrics: &transportpb.Metrics{ProcessedBytes: -1}}), "processed bytes -1"},
+		"progress":     {&transportpb.FromNode{Message: &transportpb.FromNode_Progress{Progress: &transportpb.Progress{Job: testJob[:], Subtasks: []*transportpb.SubtaskProgress{{}}}}}, "unknown phase 0"},
+		"deleted":      {&transportpb.FromNode{Message: &transportpb.FromNode_ChunksDeleted{ChunksDeleted: &transportpb.ChunksDeleted{Deleted: -1}}}, "deleted chunks -1"},
 	} {
 		m, err := fromNodeFromPB(tc.pb)
 		if err == nil || !strings.Contains(err.Error(), tc.want) || m != nil {

@@ -45,6 +45,25 @@ func (d *decoder) int(name string, v, low, high int64) int {
 	return int(v)
 }
 
+// chunk reads the name of a chunk.
+func (d *decoder) chunk(b []byte) checkpoint.ChunkID {
+	var c checkpoint.ChunkID
+	if len(b) != len(c) {
+		d.failf("chunk ID of %d bytes", len(b))
+		return c
+	}
+	return checkpoint.ChunkID(b)
+}
+
+// count reads a number that is not negative.
+func (d *decoder) count(name string, v int64) int64 {
+	if v < 0 {
+		d.failf("%s %d is negative", name, v)
+		return 0
+	}
+	return v
+}
+
 // enum reads a number of one of package checkpoint's enumerations, which all start at 1.
 func enum[E ~uint8](d *decoder, name string, v uint32, last E) E {
 	if v < 1 || v > uint32(last) {
@@ -52,6 +71,14 @@ func enum[E ~uint8](d *decoder, name string, v uint32, last E) E {
 		return 0
 	}
 	return E(v)
+}
+
+// enumOrNone reads a number of an enumeration in which 0 stands for none.
+func enumOrNone[E ~uint8](d *decoder, name string, v uint32, last E) E {
+	if v == 0 {
+		return 0
+	}
+	return enum(d, name, v, last)
 }
 
 // each maps the elements of a repeated field. No element gives nil.

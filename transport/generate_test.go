@@ -4,6 +4,7 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -97,6 +98,7 @@ func drawDeploy(t *rapid.T) checkpoint.Deploy {
 	m := checkpoint.Deploy{
 		Term: drawTerm(t), Job: drawJob(t), Attempt: drawAttempt(t), Program: rapid.String().Draw(t, "program"),
 		Params: drawParams(t), Topology: drawTopology(t), Mode: checkpoint.Mode(ranged(t, 1, 2)), Restore: drawID(t),
+		AfterTasksFinish: rapid.Bool().Draw(t, "after tasks finish"),
 	}
 	m.Assignment.Nodes = append(listOf(t, drawNode), drawNode(t))
 	for _, s := range m.Topology.Subtasks() {
@@ -113,7 +115,7 @@ func drawDeploy(t *rapid.T) checkpoint.Deploy {
 func drawTerm(t *rapid.T) checkpoint.Term { return rapid.Make[checkpoint.Term]().Draw(t, "term") }
 
 func drawToNode(t *rapid.T) checkpoint.ToNode {
-	switch ranged(t, 0, 6) {
+	switch ranged(t, 0, 8) {
 	case 0:
 		return rapid.Make[checkpoint.Leading]().Draw(t, "leading")
 	case 1:
@@ -128,20 +130,46 @@ func drawToNode(t *rapid.T) checkpoint.ToNode {
 	case 4:
 		return checkpoint.Trigger{
 			Term: drawTerm(t), Job: drawJob(t), Attempt: drawAttempt(t),
-			Barrier: checkpoint.Barrier{
-				ID: drawID(t), Timestamp: rapid.Make[checkpoint.Timestamp]().Draw(t, "timestamp"),
-				Kind: checkpoint.Kind(ranged(t, 1, 2)), Mode: checkpoint.Mode(ranged(t, 1, 2)),
-			},
+			Barrier:  drawBarrier(t),
 			Subtasks: listOf(t, drawSubtask),
 		}
 	case 5:
-		return rapid.Make[checkpoint.NotifyComplete]().Draw(t, "complete")
+		m := rapid.Make[checkpoint.NotifyComplete]().Draw(t, "complete")
+		m.Kind, m.Stop = drawKind(t), drawStop(t)
+		return m
+	case 6:
+		return rapid.Make[checkpoint.MarkChunks]().Draw(t, "mark")
+	case 7:
+		return checkpoint.DeleteChunks{
+			Term: drawTerm(t), Sweep: rapid.Uint64().Draw(t, "sweep"),
+			Chunks: listOf(t, func(t *rapid.T) checkpoint.ChunkID { return rapid.Make[checkpoint.ChunkID]().Draw(t, "chunk") }),
+		}
 	}
 	return rapid.Make[checkpoint.NotifyAborted]().Draw(t, "aborted")
 }
 
+func drawKind(t *rapid.T) checkpoint.Kind { return checkpoint.Kind(ranged(t, 1, 2)) }
+func drawStop(t *rapid.T) checkpoint.Stop { return checkpoint.Stop(ranged(t, 0, 2)) }
+
+func drawBarrier(t *rapid.T) checkpoint.Barrier {
+	return checkpoint.Barrier{
+		ID: drawID(t), Timestamp: rapid.Make[checkpoint.Timestamp]().Draw(t, "timestamp"),
+		Kind: drawKind(t), Mode: checkpoint.Mode(ranged(t, 1, 2)), Alignment: checkpoint.Alignment(ranged(t, 1, 3)),
+		AlignmentTimeout: time.Duration(rapid.Int64Range(0, math.MaxInt64).Draw(t, "alignment timeout")),
+		Stop:             drawStop(t), Full: rapid.Bool().Draw(t, "full"),
+	}
+}
+
+func drawMetrics(t *rapid.T) checkpoint.Metrics {
+	figure := func() int64 { return rapid.Int64Range(0, math.MaxInt64).Draw(t, "figure") }
+	return checkpoint.Metrics{
+		StartDelayMillis: figure(), AlignmentMillis: figure(), SyncMillis: figure(), AsyncMillis: figure(),
+		UploadMillis: figure(), CheckpointedBytes: figure(), ProcessedBytes: figure(), PersistedBytes: figure(),
+	}
+}
+
 func drawFromNode(t *rapid.T) checkpoint.FromNode {
-	switch ranged(t, 0, 6) {
+	switch ranged(t, 0, 9) {
 	case 0:
 		node := drawNode(t)
 		node.ID += "n"
@@ -167,10 +195,27 @@ func drawFromNode(t *rapid.T) checkpoint.FromNode {
 		return checkpoint.StatusChange{Job: drawJob(t), Attempt: drawAttempt(t), Report: drawReport(t)}
 	case 5:
 		return checkpoint.AckBatch{Acks: listOf(t, drawAck)}
+	case 6:
+		return checkpoint.Progress{
+			Job: drawJob(t), Attempt: drawAttempt(t), Checkpoint: drawID(t), Subtasks: listOf(t, drawProgress),
+		}
+	case 7:
+		return rapid.Make[checkpoint.ChunksMarked]().Draw(t, "marked")
+	case 8:
+		return checkpoint.ChunksDeleted{
+			Sweep: rapid.Uint64().Draw(t, "sweep"), Deleted: ranged(t, 0, math.MaxInt32), Refused: ranged(t, 0, math.MaxInt32),
+			Error: rapid.String().Draw(t, "error"),
+		}
 	}
 	return checkpoint.Decline{
 		Job: drawJob(t), Attempt: drawAttempt(t), Checkpoint: drawID(t), Subtask: drawSubtask(t),
-		Reason: checkpoint.Reason(ranged(t, 1, 7)), Message: rapid.String().Draw(t, "message"),
+		Reason: checkpoint.Reason(ranged(t, 1, 12)), Phase: checkpoint.Phase(ranged(t, 0, 6)), Message: rapid.String().Draw(t, "message"),
+	}
+}
+
+func drawProgress(t *rapid.T) checkpoint.SubtaskProgress {
+	return checkpoint.SubtaskProgress{
+		Subtask: drawSubtask(t), Phase: checkpoint.Phase(ranged(t, 1, 6)), Metrics: drawMetrics(t),
 	}
 }
 
@@ -180,7 +225,7 @@ func drawReport(t *rapid.T) checkpoint.SubtaskReport {
 		Failure: rapid.Make[checkpoint.Failure]().Draw(t, "failure"),
 	}
 	if rapid.Bool().Draw(t, "finished") {
-		r.Final = drawState(t)
+		r.Final, r.FinalCheckpoint = drawState(t), drawID(t)
 	}
 	return r
 }
@@ -188,7 +233,7 @@ func drawReport(t *rapid.T) checkpoint.SubtaskReport {
 func drawAck(t *rapid.T) checkpoint.Ack {
 	return checkpoint.Ack{
 		Job: drawJob(t), Attempt: drawAttempt(t), Checkpoint: drawID(t), State: drawState(t),
-		Metrics: rapid.Make[checkpoint.Metrics]().Draw(t, "metrics"),
+		Metrics: drawMetrics(t),
 	}
 }
 

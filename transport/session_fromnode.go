@@ -40,7 +40,18 @@ func fromNodeToPB(m checkpoint.FromNode) (*transportpb.FromNode, error) {
 	case checkpoint.Decline:
 		pb.Message = &transportpb.FromNode_Decline{Decline: &transportpb.Decline{
 			Job: m.Job[:], Attempt: uint32(m.Attempt), Checkpoint: uint64(m.Checkpoint),
-			Subtask: subtaskToPB(m.Subtask), Reason: uint32(m.Reason), Message: text(m.Message),
+			Subtask: subtaskToPB(m.Subtask), Reason: uint32(m.Reason), Phase: uint32(m.Phase), Message: text(m.Message),
+		}}
+	case checkpoint.Progress:
+		pb.Message = &transportpb.FromNode_Progress{Progress: &transportpb.Progress{
+			Job: m.Job[:], Attempt: uint32(m.Attempt), Checkpoint: uint64(m.Checkpoint),
+			Subtasks: each(m.Subtasks, progressToPB),
+		}}
+	case checkpoint.ChunksMarked:
+		pb.Message = &transportpb.FromNode_ChunksMarked{ChunksMarked: &transportpb.ChunksMarked{Sweep: m.Sweep}}
+	case checkpoint.ChunksDeleted:
+		pb.Message = &transportpb.FromNode_ChunksDeleted{ChunksDeleted: &transportpb.ChunksDeleted{
+			Sweep: m.Sweep, Deleted: int64(m.Deleted), Refused: int64(m.Refused), Error: text(m.Error),
 		}}
 	default:
 		return nil, fmt.Errorf("%w: no wire form for %T", ErrMalformed, m)
@@ -62,6 +73,7 @@ func attemptToPB(r checkpoint.AttemptReport) *transportpb.AttemptReport {
 func subtaskReportToPB(r checkpoint.SubtaskReport) *transportpb.SubtaskReport {
 	pb := &transportpb.SubtaskReport{
 		Subtask: subtaskToPB(r.Subtask), Status: uint32(r.Status), Final: finalToPB(r.Final),
+		FinalCheckpoint: uint64(r.FinalCheckpoint),
 	}
 	if r.Failure != (checkpoint.Failure{}) {
 		pb.Failure = &transportpb.Failure{
@@ -82,11 +94,21 @@ func finalToPB(s checkpoint.SubtaskState) *checkpointpb.SubtaskState {
 func ackToPB(a checkpoint.Ack) *transportpb.Ack {
 	return &transportpb.Ack{
 		Job: a.Job[:], Attempt: uint32(a.Attempt), Checkpoint: uint64(a.Checkpoint),
-		State: checkpoint.SubtaskStateToPB(a.State),
-		Timings: &transportpb.AckTimings{
-			StartDelayMillis: a.Metrics.StartDelayMillis, AlignmentMillis: a.Metrics.AlignmentMillis,
-			SyncMillis: a.Metrics.SyncMillis, AsyncMillis: a.Metrics.AsyncMillis,
-		},
+		State: checkpoint.SubtaskStateToPB(a.State), Metrics: metricsToPB(a.Metrics),
+	}
+}
+
+func progressToPB(p checkpoint.SubtaskProgress) *transportpb.SubtaskProgress {
+	return &transportpb.SubtaskProgress{
+		Subtask: subtaskToPB(p.Subtask), Phase: uint32(p.Phase), Metrics: metricsToPB(p.Metrics),
+	}
+}
+
+func metricsToPB(m checkpoint.Metrics) *transportpb.Metrics {
+	return &transportpb.Metrics{
+		StartDelayMillis: m.StartDelayMillis, AlignmentMillis: m.AlignmentMillis, SyncMillis: m.SyncMillis,
+		AsyncMillis: m.AsyncMillis, UploadMillis: m.UploadMillis,
+		CheckpointedBytes: m.CheckpointedBytes, ProcessedBytes: m.ProcessedBytes, PersistedBytes: m.PersistedBytes,
 	}
 }
 
@@ -114,12 +136,20 @@ func fromNodeFromPB(pb *transportpb.FromNode) (checkpoint.FromNode, error) {
 	case *transportpb.FromNode_AckBatch:
 		m = checkpoint.AckBatch{Acks: each(w.AckBatch.GetAcks(), d.ack)}
 	case *transportpb.FromNode_Decline:
-		n := w.Decline
-		m = checkpoint.Decline{
-			Job: d.job(n.GetJob()), Attempt: checkpoint.Attempt(n.GetAttempt()), Checkpoint: checkpoint.ID(n.GetCheckpoint()),
-			Subtask: d.subtask(n.GetSubtask()),
-			Reason:  enum(&d, "reason", n.GetReason(), checkpoint.ReasonCoordinatorShutdown),
-			Message: n.GetMessage(),
+		m = d.decline(w.Decline)
+	case *transportpb.FromNode_Progress:
+		m = checkpoint.Progress{
+			Job: d.job(w.Progress.GetJob()), Attempt: checkpoint.Attempt(w.Progress.GetAttempt()),
+			Checkpoint: checkpoint.ID(w.Progress.GetCheckpoint()), Subtasks: each(w.Progress.GetSubtasks(), d.progress),
+		}
+	case *transportpb.FromNode_ChunksMarked:
+		m = checkpoint.ChunksMarked{Sweep: w.ChunksMarked.GetSweep()}
+	case *transportpb.FromNode_ChunksDeleted:
+		m = checkpoint.ChunksDeleted{
+			Sweep:   w.ChunksDeleted.GetSweep(),
+			Deleted: d.int("deleted chunks", w.ChunksDeleted.GetDeleted(), 0, math.MaxInt32),
+			Refused: d.int("refused chunks", w.ChunksDeleted.GetRefused(), 0, math.MaxInt32),
+			Error:   w.ChunksDeleted.GetError(),
 		}
 	default:
 		d.failf("unknown message from a node (of a newer version?)")
@@ -164,17 +194,46 @@ func (d *decoder) subtaskReport(pb *transportpb.SubtaskReport) checkpoint.Subtas
 		Status:  enum(d, "subtask status", pb.GetStatus(), checkpoint.SubtaskCanceled),
 		Failure: checkpoint.Failure{Message: f.GetMessage(), Permanent: f.GetPermanent(), Secondary: f.GetSecondary()},
 		Final:   d.state(pb.GetFinal()),
+
+		FinalCheckpoint: checkpoint.ID(pb.GetFinalCheckpoint()),
 	}
 }
 
 func (d *decoder) ack(pb *transportpb.Ack) checkpoint.Ack {
-	t := pb.GetTimings()
 	return checkpoint.Ack{
 		Job: d.job(pb.GetJob()), Attempt: checkpoint.Attempt(pb.GetAttempt()), Checkpoint: checkpoint.ID(pb.GetCheckpoint()),
-		State: d.state(pb.GetState()),
-		Metrics: checkpoint.Metrics{
-			StartDelayMillis: t.GetStartDelayMillis(), AlignmentMillis: t.GetAlignmentMillis(),
-			SyncMillis: t.GetSyncMillis(), AsyncMillis: t.GetAsyncMillis(),
-		},
+		State: d.state(pb.GetState()), Metrics: d.metrics(pb.GetMetrics()),
+	}
+}
+
+func (d *decoder) decline(pb *transportpb.Decline) checkpoint.Decline {
+	return checkpoint.Decline{
+		Job: d.job(pb.GetJob()), Attempt: checkpoint.Attempt(pb.GetAttempt()), Checkpoint: checkpoint.ID(pb.GetCheckpoint()),
+		Subtask: d.subtask(pb.GetSubtask()),
+		Reason:  enum(d, "reason", pb.GetReason(), checkpoint.ReasonIOException),
+		Phase:   enumOrNone(d, "phase", pb.GetPhase(), checkpoint.PhaseAck),
+		Message: pb.GetMessage(),
+	}
+}
+
+func (d *decoder) progress(pb *transportpb.SubtaskProgress) checkpoint.SubtaskProgress {
+	return checkpoint.SubtaskProgress{
+		Subtask: d.subtask(pb.GetSubtask()),
+		Phase:   enum(d, "phase", pb.GetPhase(), checkpoint.PhaseAck),
+		Metrics: d.metrics(pb.GetMetrics()),
+	}
+}
+
+// metrics reads figures that statistics are made of: a negative one would spoil them.
+func (d *decoder) metrics(pb *transportpb.Metrics) checkpoint.Metrics {
+	return checkpoint.Metrics{
+		StartDelayMillis:  d.count("start delay", pb.GetStartDelayMillis()),
+		AlignmentMillis:   d.count("alignment", pb.GetAlignmentMillis()),
+		SyncMillis:        d.count("sync duration", pb.GetSyncMillis()),
+		AsyncMillis:       d.count("async duration", pb.GetAsyncMillis()),
+		UploadMillis:      d.count("upload duration", pb.GetUploadMillis()),
+		CheckpointedBytes: d.count("checkpointed bytes", pb.GetCheckpointedBytes()),
+		ProcessedBytes:    d.count("processed bytes", pb.GetProcessedBytes()),
+		PersistedBytes:    d.count("persisted bytes", pb.GetPersistedBytes()),
 	}
 }

@@ -34,11 +34,18 @@ func toNodeToPB(m checkpoint.ToNode) (*transportpb.ToNode, error) {
 	case checkpoint.NotifyComplete:
 		pb.Message = &transportpb.ToNode_NotifyComplete{NotifyComplete: &transportpb.NotifyComplete{
 			Job: m.Job[:], Attempt: uint32(m.Attempt), Checkpoint: uint64(m.Checkpoint), Subsumed: uint64(m.Subsumed),
+			Kind: uint32(m.Kind), Stop: uint32(m.Stop),
 		}}
 	case checkpoint.NotifyAborted:
 		pb.Message = &transportpb.ToNode_NotifyAborted{NotifyAborted: &transportpb.NotifyAborted{
 			Job: m.Job[:], Attempt: uint32(m.Attempt), Checkpoint: uint64(m.Checkpoint),
 			LatestCompleted: uint64(m.LatestCompleted),
+		}}
+	case checkpoint.MarkChunks:
+		pb.Message = &transportpb.ToNode_MarkChunks{MarkChunks: &transportpb.MarkChunks{Sweep: m.Sweep}}
+	case checkpoint.DeleteChunks:
+		pb.Message = &transportpb.ToNode_DeleteChunks{DeleteChunks: &transportpb.DeleteChunks{
+			Sweep: m.Sweep, Chunks: each(m.Chunks, func(c checkpoint.ChunkID) []byte { return c[:] }),
 		}}
 	default:
 		return nil, fmt.Errorf("%w: no wire form for %T", ErrMalformed, m)
@@ -50,7 +57,8 @@ func deployToPB(m checkpoint.Deploy) *transportpb.Deploy {
 	return &transportpb.Deploy{
 		Job: m.Job[:], Attempt: uint32(m.Attempt), Program: m.Program, Params: m.Params,
 		Topology: topologyToPB(m.Topology), Assignment: assignmentToPB(m.Assignment), Mode: uint32(m.Mode),
-		Restore: uint64(m.Restore), States: each(m.States, checkpoint.SubtaskStateToPB),
+		AfterTasksFinish: m.AfterTasksFinish,
+		Restore:          uint64(m.Restore), States: each(m.States, checkpoint.SubtaskStateToPB),
 	}
 }
 
@@ -79,16 +87,18 @@ func toNodeFromPB(pb *transportpb.ToNode) (checkpoint.ToNode, error) {
 			Barrier: d.barrier(w.Trigger.GetBarrier()), Subtasks: each(w.Trigger.GetSubtasks(), d.subtask),
 		}
 	case *transportpb.ToNode_NotifyComplete:
-		n := w.NotifyComplete
-		m = checkpoint.NotifyComplete{
-			Term: term, Job: d.job(n.GetJob()), Attempt: checkpoint.Attempt(n.GetAttempt()),
-			Checkpoint: checkpoint.ID(n.GetCheckpoint()), Subsumed: checkpoint.ID(n.GetSubsumed()),
-		}
+		m = d.notifyComplete(term, w.NotifyComplete)
 	case *transportpb.ToNode_NotifyAborted:
 		n := w.NotifyAborted
 		m = checkpoint.NotifyAborted{
 			Term: term, Job: d.job(n.GetJob()), Attempt: checkpoint.Attempt(n.GetAttempt()),
 			Checkpoint: checkpoint.ID(n.GetCheckpoint()), LatestCompleted: checkpoint.ID(n.GetLatestCompleted()),
+		}
+	case *transportpb.ToNode_MarkChunks:
+		m = checkpoint.MarkChunks{Term: term, Sweep: w.MarkChunks.GetSweep()}
+	case *transportpb.ToNode_DeleteChunks:
+		m = checkpoint.DeleteChunks{
+			Term: term, Sweep: w.DeleteChunks.GetSweep(), Chunks: each(w.DeleteChunks.GetChunks(), d.chunk),
 		}
 	default:
 		d.failf("unknown message from the leader (of a newer version?)")
@@ -109,6 +119,8 @@ func (d *decoder) deploy(term checkpoint.Term, pb *transportpb.Deploy) checkpoin
 		Mode:       enum(d, "checkpointing mode", pb.GetMode(), checkpoint.AtLeastOnce),
 		Restore:    checkpoint.ID(pb.GetRestore()),
 		States:     each(pb.GetStates(), d.state),
+
+		AfterTasksFinish: pb.GetAfterTasksFinish(),
 	}
 	for _, s := range m.States {
 		if topology.Ordinal(s.Subtask) < 0 {
@@ -116,4 +128,13 @@ func (d *decoder) deploy(term checkpoint.Term, pb *transportpb.Deploy) checkpoin
 		}
 	}
 	return m
+}
+
+func (d *decoder) notifyComplete(term checkpoint.Term, pb *transportpb.NotifyComplete) checkpoint.NotifyComplete {
+	return checkpoint.NotifyComplete{
+		Term: term, Job: d.job(pb.GetJob()), Attempt: checkpoint.Attempt(pb.GetAttempt()),
+		Checkpoint: checkpoint.ID(pb.GetCheckpoint()), Subsumed: checkpoint.ID(pb.GetSubsumed()),
+		Kind: enum(d, "checkpoint kind", pb.GetKind(), checkpoint.KindSavepoint),
+		Stop: enumOrNone(d, "stop", pb.GetStop(), checkpoint.StopDrain),
+	}
 }

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"math"
+	"time"
 
 	"cairn/checkpoint"
 	"cairn/transport/transportpb"
@@ -23,6 +24,7 @@ func (d *decoder) subtask(pb *transportpb.Subtask) checkpoint.SubtaskID {
 func barrierToPB(b checkpoint.Barrier) *transportpb.Barrier {
 	return &transportpb.Barrier{
 		Id: uint64(b.ID), Timestamp: int64(b.Timestamp), Kind: uint32(b.Kind), Mode: uint32(b.Mode),
+		Alignment: uint32(b.Alignment), AlignmentTimeout: int64(b.AlignmentTimeout), Stop: uint32(b.Stop), Full: b.Full,
 	}
 }
 
@@ -32,6 +34,11 @@ func (d *decoder) barrier(pb *transportpb.Barrier) checkpoint.Barrier {
 		Timestamp: checkpoint.Timestamp(pb.GetTimestamp()),
 		Kind:      enum(d, "checkpoint kind", pb.GetKind(), checkpoint.KindSavepoint),
 		Mode:      enum(d, "checkpointing mode", pb.GetMode(), checkpoint.AtLeastOnce),
+		Alignment: enum(d, "alignment", pb.GetAlignment(), checkpoint.AlignmentAdaptive),
+
+		AlignmentTimeout: time.Duration(d.count("alignment timeout", pb.GetAlignmentTimeout())),
+		Stop:             enumOrNone(d, "stop", pb.GetStop(), checkpoint.StopDrain),
+		Full:             pb.GetFull(),
 	}
 }
 

@@ -241,7 +241,8 @@ func (l *leader) begin() {
 // trigger tells the subtasks that nothing running stands before.
 func (l *leader) trigger() {
 	m := checkpoint.Trigger{Term: l.term, Job: testJob, Attempt: l.attempt, Barrier: checkpoint.Barrier{
-		ID: l.pending, Timestamp: checkpoint.Timestamp(time.Now().UnixMilli()), Kind: checkpoint.KindCheckpoint, Mode: checkpoint.ExactlyOnce,
+		ID: l.pending, Timestamp: checkpoint.Timestamp(time.Now().UnixMilli()), Kind: checkpoint.KindCheckpoint,
+		Mode: checkpoint.ExactlyOnce, Alignment: checkpoint.AlignmentAligned,
 	}}
 	byNode := make(map[checkpoint.NodeID][]checkpoint.SubtaskID)
 	for ordinal, s := range l.topology.Subtasks() {

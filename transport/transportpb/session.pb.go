@@ -38,6 +38,8 @@ type ToNode struct {
 	//	*ToNode_Trigger
 	//	*ToNode_NotifyComplete
 	//	*ToNode_NotifyAborted
+	//	*ToNode_MarkChunks
+	//	*ToNode_DeleteChunks
 	Message       isToNode_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -150,6 +152,24 @@ func (x *ToNode) GetNotifyAborted() *NotifyAborted {
 	return nil
 }
 
+func (x *ToNode) GetMarkChunks() *MarkChunks {
+	if x != nil {
+		if x, ok := x.Message.(*ToNode_MarkChunks); ok {
+			return x.MarkChunks
+		}
+	}
+	return nil
+}
+
+func (x *ToNode) GetDeleteChunks() *DeleteChunks {
+	if x != nil {
+		if x, ok := x.Message.(*ToNode_DeleteChunks); ok {
+			return x.DeleteChunks
+		}
+	}
+	return nil
+}
+
 type isToNode_Message interface {
 	isToNode_Message()
 }
@@ -182,6 +202,14 @@ type ToNode_NotifyAborted struct {
 	NotifyAborted *NotifyAborted `protobuf:"bytes,8,opt,name=notify_aborted,json=notifyAborted,proto3,oneof"`
 }
 
+type ToNode_MarkChunks struct {
+	MarkChunks *MarkChunks `protobuf:"bytes,9,opt,name=mark_chunks,json=markChunks,proto3,oneof"`
+}
+
+type ToNode_DeleteChunks struct {
+	DeleteChunks *DeleteChunks `protobuf:"bytes,10,opt,name=delete_chunks,json=deleteChunks,proto3,oneof"`
+}
+
 func (*ToNode_Leading) isToNode_Message() {}
 
 func (*ToNode_PlanJob) isToNode_Message() {}
@@ -195,6 +223,10 @@ func (*ToNode_Trigger) isToNode_Message() {}
 func (*ToNode_NotifyComplete) isToNode_Message() {}
 
 func (*ToNode_NotifyAborted) isToNode_Message() {}
+
+func (*ToNode_MarkChunks) isToNode_Message() {}
+
+func (*ToNode_DeleteChunks) isToNode_Message() {}
 
 type Leading struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -301,18 +333,19 @@ func (x *PlanJob) GetParams() map[string]string {
 }
 
 type Deploy struct {
-	state         protoimpl.MessageState       `protogen:"open.v1"`
-	Job           []byte                       `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"` // 16 bytes, as everywhere below
-	Attempt       uint32                       `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	Program       string                       `protobuf:"bytes,3,opt,name=program,proto3" json:"program,omitempty"`
-	Params        map[string]string            `protobuf:"bytes,4,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Topology      *Topology                    `protobuf:"bytes,5,opt,name=topology,proto3" json:"topology,omitempty"`
-	Assignment    *Assignment                  `protobuf:"bytes,6,opt,name=assignment,proto3" json:"assignment,omitempty"`
-	Mode          uint32                       `protobuf:"varint,7,opt,name=mode,proto3" json:"mode,omitempty"`
-	Restore       uint64                       `protobuf:"varint,8,opt,name=restore,proto3" json:"restore,omitempty"`
-	States        []*checkpointpb.SubtaskState `protobuf:"bytes,9,rep,name=states,proto3" json:"states,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state            protoimpl.MessageState       `protogen:"open.v1"`
+	Job              []byte                       `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"` // 16 bytes, as everywhere below
+	Attempt          uint32                       `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Program          string                       `protobuf:"bytes,3,opt,name=program,proto3" json:"program,omitempty"`
+	Params           map[string]string            `protobuf:"bytes,4,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Topology         *Topology                    `protobuf:"bytes,5,opt,name=topology,proto3" json:"topology,omitempty"`
+	Assignment       *Assignment                  `protobuf:"bytes,6,opt,name=assignment,proto3" json:"assignment,omitempty"`
+	Mode             uint32                       `protobuf:"varint,7,opt,name=mode,proto3" json:"mode,omitempty"`
+	Restore          uint64                       `protobuf:"varint,8,opt,name=restore,proto3" json:"restore,omitempty"`
+	States           []*checkpointpb.SubtaskState `protobuf:"bytes,9,rep,name=states,proto3" json:"states,omitempty"`
+	AfterTasksFinish bool                         `protobuf:"varint,10,opt,name=after_tasks_finish,json=afterTasksFinish,proto3" json:"after_tasks_finish,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Deploy) Reset() {
@@ -406,6 +439,13 @@ func (x *Deploy) GetStates() []*checkpointpb.SubtaskState {
 		return x.States
 	}
 	return nil
+}
+
+func (x *Deploy) GetAfterTasksFinish() bool {
+	if x != nil {
+		return x.AfterTasksFinish
+	}
+	return false
 }
 
 type CancelAttempt struct {
@@ -534,6 +574,8 @@ type NotifyComplete struct {
 	Attempt       uint32                 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	Checkpoint    uint64                 `protobuf:"varint,3,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	Subsumed      uint64                 `protobuf:"varint,4,opt,name=subsumed,proto3" json:"subsumed,omitempty"`
+	Kind          uint32                 `protobuf:"varint,5,opt,name=kind,proto3" json:"kind,omitempty"`
+	Stop          uint32                 `protobuf:"varint,6,opt,name=stop,proto3" json:"stop,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -592,6 +634,20 @@ func (x *NotifyComplete) GetCheckpoint() uint64 {
 func (x *NotifyComplete) GetSubsumed() uint64 {
 	if x != nil {
 		return x.Subsumed
+	}
+	return 0
+}
+
+func (x *NotifyComplete) GetKind() uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *NotifyComplete) GetStop() uint32 {
+	if x != nil {
+		return x.Stop
 	}
 	return 0
 }
@@ -664,19 +720,119 @@ func (x *NotifyAborted) GetLatestCompleted() uint64 {
 	return 0
 }
 
-type Barrier struct {
+type MarkChunks struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	Timestamp     int64                  `protobuf:"varint,2,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
-	Kind          uint32                 `protobuf:"varint,3,opt,name=kind,proto3" json:"kind,omitempty"`
-	Mode          uint32                 `protobuf:"varint,4,opt,name=mode,proto3" json:"mode,omitempty"`
+	Sweep         uint64                 `protobuf:"varint,1,opt,name=sweep,proto3" json:"sweep,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
+func (x *MarkChunks) Reset() {
+	*x = MarkChunks{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MarkChunks) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MarkChunks) ProtoMessage() {}
+
+func (x *MarkChunks) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MarkChunks.ProtoReflect.Descriptor instead.
+func (*MarkChunks) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *MarkChunks) GetSweep() uint64 {
+	if x != nil {
+		return x.Sweep
+	}
+	return 0
+}
+
+type DeleteChunks struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sweep         uint64                 `protobuf:"varint,1,opt,name=sweep,proto3" json:"sweep,omitempty"`
+	Chunks        [][]byte               `protobuf:"bytes,2,rep,name=chunks,proto3" json:"chunks,omitempty"` // 32 bytes each
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteChunks) Reset() {
+	*x = DeleteChunks{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteChunks) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteChunks) ProtoMessage() {}
+
+func (x *DeleteChunks) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteChunks.ProtoReflect.Descriptor instead.
+func (*DeleteChunks) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *DeleteChunks) GetSweep() uint64 {
+	if x != nil {
+		return x.Sweep
+	}
+	return 0
+}
+
+func (x *DeleteChunks) GetChunks() [][]byte {
+	if x != nil {
+		return x.Chunks
+	}
+	return nil
+}
+
+type Barrier struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Id               uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Timestamp        int64                  `protobuf:"varint,2,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
+	Kind             uint32                 `protobuf:"varint,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	Mode             uint32                 `protobuf:"varint,4,opt,name=mode,proto3" json:"mode,omitempty"`
+	Alignment        uint32                 `protobuf:"varint,5,opt,name=alignment,proto3" json:"alignment,omitempty"`
+	AlignmentTimeout int64                  `protobuf:"varint,6,opt,name=alignment_timeout,json=alignmentTimeout,proto3" json:"alignment_timeout,omitempty"` // nanoseconds
+	Stop             uint32                 `protobuf:"varint,7,opt,name=stop,proto3" json:"stop,omitempty"`
+	Full             bool                   `protobuf:"varint,8,opt,name=full,proto3" json:"full,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
 func (x *Barrier) Reset() {
 	*x = Barrier{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[8]
+	mi := &file_transport_transportpb_session_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -688,7 +844,7 @@ func (x *Barrier) String() string {
 func (*Barrier) ProtoMessage() {}
 
 func (x *Barrier) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[8]
+	mi := &file_transport_transportpb_session_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -701,7 +857,7 @@ func (x *Barrier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Barrier.ProtoReflect.Descriptor instead.
 func (*Barrier) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{8}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Barrier) GetId() uint64 {
@@ -732,6 +888,34 @@ func (x *Barrier) GetMode() uint32 {
 	return 0
 }
 
+func (x *Barrier) GetAlignment() uint32 {
+	if x != nil {
+		return x.Alignment
+	}
+	return 0
+}
+
+func (x *Barrier) GetAlignmentTimeout() int64 {
+	if x != nil {
+		return x.AlignmentTimeout
+	}
+	return 0
+}
+
+func (x *Barrier) GetStop() uint32 {
+	if x != nil {
+		return x.Stop
+	}
+	return 0
+}
+
+func (x *Barrier) GetFull() bool {
+	if x != nil {
+		return x.Full
+	}
+	return false
+}
+
 type Subtask struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Vertex        string                 `protobuf:"bytes,1,opt,name=vertex,proto3" json:"vertex,omitempty"`
@@ -742,7 +926,7 @@ type Subtask struct {
 
 func (x *Subtask) Reset() {
 	*x = Subtask{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[9]
+	mi := &file_transport_transportpb_session_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -754,7 +938,7 @@ func (x *Subtask) String() string {
 func (*Subtask) ProtoMessage() {}
 
 func (x *Subtask) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[9]
+	mi := &file_transport_transportpb_session_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -767,7 +951,7 @@ func (x *Subtask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subtask.ProtoReflect.Descriptor instead.
 func (*Subtask) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{9}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Subtask) GetVertex() string {
@@ -797,7 +981,7 @@ type Vertex struct {
 
 func (x *Vertex) Reset() {
 	*x = Vertex{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[10]
+	mi := &file_transport_transportpb_session_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -809,7 +993,7 @@ func (x *Vertex) String() string {
 func (*Vertex) ProtoMessage() {}
 
 func (x *Vertex) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[10]
+	mi := &file_transport_transportpb_session_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -822,7 +1006,7 @@ func (x *Vertex) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vertex.ProtoReflect.Descriptor instead.
 func (*Vertex) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{10}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Vertex) GetId() string {
@@ -871,7 +1055,7 @@ type Edge struct {
 
 func (x *Edge) Reset() {
 	*x = Edge{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[11]
+	mi := &file_transport_transportpb_session_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -883,7 +1067,7 @@ func (x *Edge) String() string {
 func (*Edge) ProtoMessage() {}
 
 func (x *Edge) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[11]
+	mi := &file_transport_transportpb_session_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -896,7 +1080,7 @@ func (x *Edge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Edge.ProtoReflect.Descriptor instead.
 func (*Edge) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{11}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Edge) GetFrom() int64 {
@@ -930,7 +1114,7 @@ type Topology struct {
 
 func (x *Topology) Reset() {
 	*x = Topology{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[12]
+	mi := &file_transport_transportpb_session_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -942,7 +1126,7 @@ func (x *Topology) String() string {
 func (*Topology) ProtoMessage() {}
 
 func (x *Topology) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[12]
+	mi := &file_transport_transportpb_session_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -955,7 +1139,7 @@ func (x *Topology) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Topology.ProtoReflect.Descriptor instead.
 func (*Topology) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{12}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Topology) GetVertices() []*Vertex {
@@ -983,7 +1167,7 @@ type NodeRef struct {
 
 func (x *NodeRef) Reset() {
 	*x = NodeRef{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[13]
+	mi := &file_transport_transportpb_session_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -995,7 +1179,7 @@ func (x *NodeRef) String() string {
 func (*NodeRef) ProtoMessage() {}
 
 func (x *NodeRef) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[13]
+	mi := &file_transport_transportpb_session_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1008,7 +1192,7 @@ func (x *NodeRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRef.ProtoReflect.Descriptor instead.
 func (*NodeRef) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{13}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *NodeRef) GetId() string {
@@ -1042,7 +1226,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[14]
+	mi := &file_transport_transportpb_session_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1054,7 +1238,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[14]
+	mi := &file_transport_transportpb_session_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1067,7 +1251,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{14}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Assignment) GetNodes() []*NodeRef {
@@ -1095,6 +1279,9 @@ type FromNode struct {
 	//	*FromNode_StatusChange
 	//	*FromNode_AckBatch
 	//	*FromNode_Decline
+	//	*FromNode_Progress
+	//	*FromNode_ChunksMarked
+	//	*FromNode_ChunksDeleted
 	Message       isFromNode_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1102,7 +1289,7 @@ type FromNode struct {
 
 func (x *FromNode) Reset() {
 	*x = FromNode{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[15]
+	mi := &file_transport_transportpb_session_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1114,7 +1301,7 @@ func (x *FromNode) String() string {
 func (*FromNode) ProtoMessage() {}
 
 func (x *FromNode) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[15]
+	mi := &file_transport_transportpb_session_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1127,7 +1314,7 @@ func (x *FromNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FromNode.ProtoReflect.Descriptor instead.
 func (*FromNode) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{15}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *FromNode) GetMessage() isFromNode_Message {
@@ -1200,6 +1387,33 @@ func (x *FromNode) GetDecline() *Decline {
 	return nil
 }
 
+func (x *FromNode) GetProgress() *Progress {
+	if x != nil {
+		if x, ok := x.Message.(*FromNode_Progress); ok {
+			return x.Progress
+		}
+	}
+	return nil
+}
+
+func (x *FromNode) GetChunksMarked() *ChunksMarked {
+	if x != nil {
+		if x, ok := x.Message.(*FromNode_ChunksMarked); ok {
+			return x.ChunksMarked
+		}
+	}
+	return nil
+}
+
+func (x *FromNode) GetChunksDeleted() *ChunksDeleted {
+	if x != nil {
+		if x, ok := x.Message.(*FromNode_ChunksDeleted); ok {
+			return x.ChunksDeleted
+		}
+	}
+	return nil
+}
+
 type isFromNode_Message interface {
 	isFromNode_Message()
 }
@@ -1232,6 +1446,18 @@ type FromNode_Decline struct {
 	Decline *Decline `protobuf:"bytes,7,opt,name=decline,proto3,oneof"`
 }
 
+type FromNode_Progress struct {
+	Progress *Progress `protobuf:"bytes,8,opt,name=progress,proto3,oneof"`
+}
+
+type FromNode_ChunksMarked struct {
+	ChunksMarked *ChunksMarked `protobuf:"bytes,9,opt,name=chunks_marked,json=chunksMarked,proto3,oneof"`
+}
+
+type FromNode_ChunksDeleted struct {
+	ChunksDeleted *ChunksDeleted `protobuf:"bytes,10,opt,name=chunks_deleted,json=chunksDeleted,proto3,oneof"`
+}
+
 func (*FromNode_Hello) isFromNode_Message() {}
 
 func (*FromNode_Heartbeat) isFromNode_Message() {}
@@ -1246,6 +1472,12 @@ func (*FromNode_AckBatch) isFromNode_Message() {}
 
 func (*FromNode_Decline) isFromNode_Message() {}
 
+func (*FromNode_Progress) isFromNode_Message() {}
+
+func (*FromNode_ChunksMarked) isFromNode_Message() {}
+
+func (*FromNode_ChunksDeleted) isFromNode_Message() {}
+
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Node          *NodeRef               `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
@@ -1258,7 +1490,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[16]
+	mi := &file_transport_transportpb_session_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1270,7 +1502,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[16]
+	mi := &file_transport_transportpb_session_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1283,7 +1515,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{16}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Hello) GetNode() *NodeRef {
@@ -1322,7 +1554,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[17]
+	mi := &file_transport_transportpb_session_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1334,7 +1566,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[17]
+	mi := &file_transport_transportpb_session_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1347,7 +1579,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{17}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{19}
 }
 
 type JobPlanned struct {
@@ -1361,7 +1593,7 @@ type JobPlanned struct {
 
 func (x *JobPlanned) Reset() {
 	*x = JobPlanned{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[18]
+	mi := &file_transport_transportpb_session_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1373,7 +1605,7 @@ func (x *JobPlanned) String() string {
 func (*JobPlanned) ProtoMessage() {}
 
 func (x *JobPlanned) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[18]
+	mi := &file_transport_transportpb_session_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1386,7 +1618,7 @@ func (x *JobPlanned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobPlanned.ProtoReflect.Descriptor instead.
 func (*JobPlanned) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{18}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *JobPlanned) GetRequest() uint64 {
@@ -1420,7 +1652,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[19]
+	mi := &file_transport_transportpb_session_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1432,7 +1664,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[19]
+	mi := &file_transport_transportpb_session_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1445,7 +1677,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{19}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Report) GetTerm() uint64 {
@@ -1474,7 +1706,7 @@ type AttemptReport struct {
 
 func (x *AttemptReport) Reset() {
 	*x = AttemptReport{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[20]
+	mi := &file_transport_transportpb_session_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1486,7 +1718,7 @@ func (x *AttemptReport) String() string {
 func (*AttemptReport) ProtoMessage() {}
 
 func (x *AttemptReport) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[20]
+	mi := &file_transport_transportpb_session_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1499,7 +1731,7 @@ func (x *AttemptReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttemptReport.ProtoReflect.Descriptor instead.
 func (*AttemptReport) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{20}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AttemptReport) GetJob() []byte {
@@ -1531,18 +1763,19 @@ func (x *AttemptReport) GetAcks() []*Ack {
 }
 
 type SubtaskReport struct {
-	state         protoimpl.MessageState     `protogen:"open.v1"`
-	Subtask       *Subtask                   `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
-	Status        uint32                     `protobuf:"varint,2,opt,name=status,proto3" json:"status,omitempty"`
-	Failure       *Failure                   `protobuf:"bytes,3,opt,name=failure,proto3" json:"failure,omitempty"`
-	Final         *checkpointpb.SubtaskState `protobuf:"bytes,4,opt,name=final,proto3" json:"final,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState     `protogen:"open.v1"`
+	Subtask         *Subtask                   `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
+	Status          uint32                     `protobuf:"varint,2,opt,name=status,proto3" json:"status,omitempty"`
+	Failure         *Failure                   `protobuf:"bytes,3,opt,name=failure,proto3" json:"failure,omitempty"`
+	Final           *checkpointpb.SubtaskState `protobuf:"bytes,4,opt,name=final,proto3" json:"final,omitempty"`
+	FinalCheckpoint uint64                     `protobuf:"varint,5,opt,name=final_checkpoint,json=finalCheckpoint,proto3" json:"final_checkpoint,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *SubtaskReport) Reset() {
 	*x = SubtaskReport{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[21]
+	mi := &file_transport_transportpb_session_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1554,7 +1787,7 @@ func (x *SubtaskReport) String() string {
 func (*SubtaskReport) ProtoMessage() {}
 
 func (x *SubtaskReport) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[21]
+	mi := &file_transport_transportpb_session_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1567,7 +1800,7 @@ func (x *SubtaskReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskReport.ProtoReflect.Descriptor instead.
 func (*SubtaskReport) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{21}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SubtaskReport) GetSubtask() *Subtask {
@@ -1598,6 +1831,13 @@ func (x *SubtaskReport) GetFinal() *checkpointpb.SubtaskState {
 	return nil
 }
 
+func (x *SubtaskReport) GetFinalCheckpoint() uint64 {
+	if x != nil {
+		return x.FinalCheckpoint
+	}
+	return 0
+}
+
 type Failure struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Message       string                 `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
@@ -1609,7 +1849,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[22]
+	mi := &file_transport_transportpb_session_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1621,7 +1861,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[22]
+	mi := &file_transport_transportpb_session_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1634,7 +1874,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{22}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Failure) GetMessage() string {
@@ -1669,7 +1909,7 @@ type StatusChange struct {
 
 func (x *StatusChange) Reset() {
 	*x = StatusChange{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[23]
+	mi := &file_transport_transportpb_session_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1681,7 +1921,7 @@ func (x *StatusChange) String() string {
 func (*StatusChange) ProtoMessage() {}
 
 func (x *StatusChange) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[23]
+	mi := &file_transport_transportpb_session_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1694,7 +1934,7 @@ func (x *StatusChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusChange.ProtoReflect.Descriptor instead.
 func (*StatusChange) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{23}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *StatusChange) GetJob() []byte {
@@ -1718,31 +1958,35 @@ func (x *StatusChange) GetReport() *SubtaskReport {
 	return nil
 }
 
-type AckTimings struct {
-	state            protoimpl.MessageState `protogen:"open.v1"`
-	StartDelayMillis int64                  `protobuf:"varint,1,opt,name=start_delay_millis,json=startDelayMillis,proto3" json:"start_delay_millis,omitempty"`
-	AlignmentMillis  int64                  `protobuf:"varint,2,opt,name=alignment_millis,json=alignmentMillis,proto3" json:"alignment_millis,omitempty"`
-	SyncMillis       int64                  `protobuf:"varint,3,opt,name=sync_millis,json=syncMillis,proto3" json:"sync_millis,omitempty"`
-	AsyncMillis      int64                  `protobuf:"varint,4,opt,name=async_millis,json=asyncMillis,proto3" json:"async_millis,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+type Metrics struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	StartDelayMillis  int64                  `protobuf:"varint,1,opt,name=start_delay_millis,json=startDelayMillis,proto3" json:"start_delay_millis,omitempty"`
+	AlignmentMillis   int64                  `protobuf:"varint,2,opt,name=alignment_millis,json=alignmentMillis,proto3" json:"alignment_millis,omitempty"`
+	SyncMillis        int64                  `protobuf:"varint,3,opt,name=sync_millis,json=syncMillis,proto3" json:"sync_millis,omitempty"`
+	AsyncMillis       int64                  `protobuf:"varint,4,opt,name=async_millis,json=asyncMillis,proto3" json:"async_millis,omitempty"`
+	UploadMillis      int64                  `protobuf:"varint,5,opt,name=upload_millis,json=uploadMillis,proto3" json:"upload_millis,omitempty"`
+	CheckpointedBytes int64                  `protobuf:"varint,6,opt,name=checkpointed_bytes,json=checkpointedBytes,proto3" json:"checkpointed_bytes,omitempty"`
+	ProcessedBytes    int64                  `protobuf:"varint,7,opt,name=processed_bytes,json=processedBytes,proto3" json:"processed_bytes,omitempty"`
+	PersistedBytes    int64                  `protobuf:"varint,8,opt,name=persisted_bytes,json=persistedBytes,proto3" json:"persisted_bytes,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
-func (x *AckTimings) Reset() {
-	*x = AckTimings{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[24]
+func (x *Metrics) Reset() {
+	*x = Metrics{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *AckTimings) String() string {
+func (x *Metrics) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*AckTimings) ProtoMessage() {}
+func (*Metrics) ProtoMessage() {}
 
-func (x *AckTimings) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[24]
+func (x *Metrics) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1753,35 +1997,63 @@ func (x *AckTimings) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use AckTimings.ProtoReflect.Descriptor instead.
-func (*AckTimings) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{24}
+// Deprecated: Use Metrics.ProtoReflect.Descriptor instead.
+func (*Metrics) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{26}
 }
 
-func (x *AckTimings) GetStartDelayMillis() int64 {
+func (x *Metrics) GetStartDelayMillis() int64 {
 	if x != nil {
 		return x.StartDelayMillis
 	}
 	return 0
 }
 
-func (x *AckTimings) GetAlignmentMillis() int64 {
+func (x *Metrics) GetAlignmentMillis() int64 {
 	if x != nil {
 		return x.AlignmentMillis
 	}
 	return 0
 }
 
-func (x *AckTimings) GetSyncMillis() int64 {
+func (x *Metrics) GetSyncMillis() int64 {
 	if x != nil {
 		return x.SyncMillis
 	}
 	return 0
 }
 
-func (x *AckTimings) GetAsyncMillis() int64 {
+func (x *Metrics) GetAsyncMillis() int64 {
 	if x != nil {
 		return x.AsyncMillis
+	}
+	return 0
+}
+
+func (x *Metrics) GetUploadMillis() int64 {
+	if x != nil {
+		return x.UploadMillis
+	}
+	return 0
+}
+
+func (x *Metrics) GetCheckpointedBytes() int64 {
+	if x != nil {
+		return x.CheckpointedBytes
+	}
+	return 0
+}
+
+func (x *Metrics) GetProcessedBytes() int64 {
+	if x != nil {
+		return x.ProcessedBytes
+	}
+	return 0
+}
+
+func (x *Metrics) GetPersistedBytes() int64 {
+	if x != nil {
+		return x.PersistedBytes
 	}
 	return 0
 }
@@ -1792,14 +2064,14 @@ type Ack struct {
 	Attempt       uint32                     `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	Checkpoint    uint64                     `protobuf:"varint,3,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	State         *checkpointpb.SubtaskState `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
-	Timings       *AckTimings                `protobuf:"bytes,5,opt,name=timings,proto3" json:"timings,omitempty"`
+	Metrics       *Metrics                   `protobuf:"bytes,5,opt,name=metrics,proto3" json:"metrics,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[25]
+	mi := &file_transport_transportpb_session_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1811,7 +2083,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[25]
+	mi := &file_transport_transportpb_session_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1824,7 +2096,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{25}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Ack) GetJob() []byte {
@@ -1855,9 +2127,9 @@ func (x *Ack) GetState() *checkpointpb.SubtaskState {
 	return nil
 }
 
-func (x *Ack) GetTimings() *AckTimings {
+func (x *Ack) GetMetrics() *Metrics {
 	if x != nil {
-		return x.Timings
+		return x.Metrics
 	}
 	return nil
 }
@@ -1871,7 +2143,7 @@ type AckBatch struct {
 
 func (x *AckBatch) Reset() {
 	*x = AckBatch{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[26]
+	mi := &file_transport_transportpb_session_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1883,7 +2155,7 @@ func (x *AckBatch) String() string {
 func (*AckBatch) ProtoMessage() {}
 
 func (x *AckBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[26]
+	mi := &file_transport_transportpb_session_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1896,7 +2168,7 @@ func (x *AckBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckBatch.ProtoReflect.Descriptor instead.
 func (*AckBatch) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{26}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *AckBatch) GetAcks() []*Ack {
@@ -1914,13 +2186,14 @@ type Decline struct {
 	Subtask       *Subtask               `protobuf:"bytes,4,opt,name=subtask,proto3" json:"subtask,omitempty"`
 	Reason        uint32                 `protobuf:"varint,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	Message       string                 `protobuf:"bytes,6,opt,name=message,proto3" json:"message,omitempty"`
+	Phase         uint32                 `protobuf:"varint,7,opt,name=phase,proto3" json:"phase,omitempty"` // 0 when the subtask had not begun
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Decline) Reset() {
 	*x = Decline{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[27]
+	mi := &file_transport_transportpb_session_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1932,7 +2205,7 @@ func (x *Decline) String() string {
 func (*Decline) ProtoMessage() {}
 
 func (x *Decline) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[27]
+	mi := &file_transport_transportpb_session_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1945,7 +2218,7 @@ func (x *Decline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decline.ProtoReflect.Descriptor instead.
 func (*Decline) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{27}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Decline) GetJob() []byte {
@@ -1990,11 +2263,258 @@ func (x *Decline) GetMessage() string {
 	return ""
 }
 
+func (x *Decline) GetPhase() uint32 {
+	if x != nil {
+		return x.Phase
+	}
+	return 0
+}
+
+type Progress struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Attempt       uint32                 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Checkpoint    uint64                 `protobuf:"varint,3,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Subtasks      []*SubtaskProgress     `protobuf:"bytes,4,rep,name=subtasks,proto3" json:"subtasks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Progress) Reset() {
+	*x = Progress{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Progress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Progress) ProtoMessage() {}
+
+func (x *Progress) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Progress.ProtoReflect.Descriptor instead.
+func (*Progress) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *Progress) GetJob() []byte {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *Progress) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *Progress) GetCheckpoint() uint64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *Progress) GetSubtasks() []*SubtaskProgress {
+	if x != nil {
+		return x.Subtasks
+	}
+	return nil
+}
+
+type SubtaskProgress struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Subtask       *Subtask               `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
+	Phase         uint32                 `protobuf:"varint,2,opt,name=phase,proto3" json:"phase,omitempty"`
+	Metrics       *Metrics               `protobuf:"bytes,3,opt,name=metrics,proto3" json:"metrics,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SubtaskProgress) Reset() {
+	*x = SubtaskProgress{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubtaskProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubtaskProgress) ProtoMessage() {}
+
+func (x *SubtaskProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubtaskProgress.ProtoReflect.Descriptor instead.
+func (*SubtaskProgress) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *SubtaskProgress) GetSubtask() *Subtask {
+	if x != nil {
+		return x.Subtask
+	}
+	return nil
+}
+
+func (x *SubtaskProgress) GetPhase() uint32 {
+	if x != nil {
+		return x.Phase
+	}
+	return 0
+}
+
+func (x *SubtaskProgress) GetMetrics() *Metrics {
+	if x != nil {
+		return x.Metrics
+	}
+	return nil
+}
+
+type ChunksMarked struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sweep         uint64                 `protobuf:"varint,1,opt,name=sweep,proto3" json:"sweep,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChunksMarked) Reset() {
+	*x = ChunksMarked{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChunksMarked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChunksMarked) ProtoMessage() {}
+
+func (x *ChunksMarked) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChunksMarked.ProtoReflect.Descriptor instead.
+func (*ChunksMarked) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ChunksMarked) GetSweep() uint64 {
+	if x != nil {
+		return x.Sweep
+	}
+	return 0
+}
+
+type ChunksDeleted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sweep         uint64                 `protobuf:"varint,1,opt,name=sweep,proto3" json:"sweep,omitempty"`
+	Deleted       int64                  `protobuf:"varint,2,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	Refused       int64                  `protobuf:"varint,3,opt,name=refused,proto3" json:"refused,omitempty"`
+	Error         string                 `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChunksDeleted) Reset() {
+	*x = ChunksDeleted{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChunksDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChunksDeleted) ProtoMessage() {}
+
+func (x *ChunksDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChunksDeleted.ProtoReflect.Descriptor instead.
+func (*ChunksDeleted) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ChunksDeleted) GetSweep() uint64 {
+	if x != nil {
+		return x.Sweep
+	}
+	return 0
+}
+
+func (x *ChunksDeleted) GetDeleted() int64 {
+	if x != nil {
+		return x.Deleted
+	}
+	return 0
+}
+
+func (x *ChunksDeleted) GetRefused() int64 {
+	if x != nil {
+		return x.Refused
+	}
+	return 0
+}
+
+func (x *ChunksDeleted) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 var File_transport_transportpb_session_proto protoreflect.FileDescriptor
 
 const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\n" +
-	"#transport/transportpb/session.proto\x12\x12cairn.transport.v1\x1a#checkpoint/checkpointpb/state.proto\"\xf0\x03\n" +
+	"#transport/transportpb/session.proto\x12\x12cairn.transport.v1\x1a#checkpoint/checkpointpb/state.proto\"\xfc\x04\n" +
 	"\x06ToNode\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x127\n" +
 	"\aleading\x18\x02 \x01(\v2\x1b.cairn.transport.v1.LeadingH\x00R\aleading\x128\n" +
@@ -2003,7 +2523,11 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\x0ecancel_attempt\x18\x05 \x01(\v2!.cairn.transport.v1.CancelAttemptH\x00R\rcancelAttempt\x127\n" +
 	"\atrigger\x18\x06 \x01(\v2\x1b.cairn.transport.v1.TriggerH\x00R\atrigger\x12M\n" +
 	"\x0fnotify_complete\x18\a \x01(\v2\".cairn.transport.v1.NotifyCompleteH\x00R\x0enotifyComplete\x12J\n" +
-	"\x0enotify_aborted\x18\b \x01(\v2!.cairn.transport.v1.NotifyAbortedH\x00R\rnotifyAbortedB\t\n" +
+	"\x0enotify_aborted\x18\b \x01(\v2!.cairn.transport.v1.NotifyAbortedH\x00R\rnotifyAborted\x12A\n" +
+	"\vmark_chunks\x18\t \x01(\v2\x1e.cairn.transport.v1.MarkChunksH\x00R\n" +
+	"markChunks\x12G\n" +
+	"\rdelete_chunks\x18\n" +
+	" \x01(\v2 .cairn.transport.v1.DeleteChunksH\x00R\fdeleteChunksB\t\n" +
 	"\amessage\"!\n" +
 	"\aLeading\x12\x16\n" +
 	"\x06leader\x18\x01 \x01(\tR\x06leader\"\xb9\x01\n" +
@@ -2013,7 +2537,7 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\x06params\x18\x03 \x03(\v2'.cairn.transport.v1.PlanJob.ParamsEntryR\x06params\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xac\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xda\x03\n" +
 	"\x06Deploy\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x18\n" +
@@ -2025,7 +2549,9 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"assignment\x12\x12\n" +
 	"\x04mode\x18\a \x01(\rR\x04mode\x12\x18\n" +
 	"\arestore\x18\b \x01(\x04R\arestore\x129\n" +
-	"\x06states\x18\t \x03(\v2!.cairn.checkpoint.v1.SubtaskStateR\x06states\x1a9\n" +
+	"\x06states\x18\t \x03(\v2!.cairn.checkpoint.v1.SubtaskStateR\x06states\x12,\n" +
+	"\x12after_tasks_finish\x18\n" +
+	" \x01(\bR\x10afterTasksFinish\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
@@ -2036,26 +2562,38 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x125\n" +
 	"\abarrier\x18\x03 \x01(\v2\x1b.cairn.transport.v1.BarrierR\abarrier\x127\n" +
-	"\bsubtasks\x18\x04 \x03(\v2\x1b.cairn.transport.v1.SubtaskR\bsubtasks\"x\n" +
+	"\bsubtasks\x18\x04 \x03(\v2\x1b.cairn.transport.v1.SubtaskR\bsubtasks\"\xa0\x01\n" +
 	"\x0eNotifyComplete\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x03 \x01(\x04R\n" +
 	"checkpoint\x12\x1a\n" +
-	"\bsubsumed\x18\x04 \x01(\x04R\bsubsumed\"\x86\x01\n" +
+	"\bsubsumed\x18\x04 \x01(\x04R\bsubsumed\x12\x12\n" +
+	"\x04kind\x18\x05 \x01(\rR\x04kind\x12\x12\n" +
+	"\x04stop\x18\x06 \x01(\rR\x04stop\"\x86\x01\n" +
 	"\rNotifyAborted\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x03 \x01(\x04R\n" +
 	"checkpoint\x12)\n" +
-	"\x10latest_completed\x18\x04 \x01(\x04R\x0flatestCompleted\"_\n" +
+	"\x10latest_completed\x18\x04 \x01(\x04R\x0flatestCompleted\"\"\n" +
+	"\n" +
+	"MarkChunks\x12\x14\n" +
+	"\x05sweep\x18\x01 \x01(\x04R\x05sweep\"<\n" +
+	"\fDeleteChunks\x12\x14\n" +
+	"\x05sweep\x18\x01 \x01(\x04R\x05sweep\x12\x16\n" +
+	"\x06chunks\x18\x02 \x03(\fR\x06chunks\"\xd2\x01\n" +
 	"\aBarrier\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1c\n" +
 	"\ttimestamp\x18\x02 \x01(\x03R\ttimestamp\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\rR\x04kind\x12\x12\n" +
-	"\x04mode\x18\x04 \x01(\rR\x04mode\"7\n" +
+	"\x04mode\x18\x04 \x01(\rR\x04mode\x12\x1c\n" +
+	"\talignment\x18\x05 \x01(\rR\talignment\x12+\n" +
+	"\x11alignment_timeout\x18\x06 \x01(\x03R\x10alignmentTimeout\x12\x12\n" +
+	"\x04stop\x18\a \x01(\rR\x04stop\x12\x12\n" +
+	"\x04full\x18\b \x01(\bR\x04full\"7\n" +
 	"\aSubtask\x12\x16\n" +
 	"\x06vertex\x18\x01 \x01(\tR\x06vertex\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x03R\x05index\"\x95\x01\n" +
@@ -2079,7 +2617,7 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\n" +
 	"Assignment\x121\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x1b.cairn.transport.v1.NodeRefR\x05nodes\x12\x17\n" +
-	"\anode_of\x18\x02 \x03(\x03R\x06nodeOf\"\xbf\x03\n" +
+	"\anode_of\x18\x02 \x03(\x03R\x06nodeOf\"\x90\x05\n" +
 	"\bFromNode\x121\n" +
 	"\x05hello\x18\x01 \x01(\v2\x19.cairn.transport.v1.HelloH\x00R\x05hello\x12=\n" +
 	"\theartbeat\x18\x02 \x01(\v2\x1d.cairn.transport.v1.HeartbeatH\x00R\theartbeat\x12A\n" +
@@ -2088,7 +2626,11 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\x06report\x18\x04 \x01(\v2\x1a.cairn.transport.v1.ReportH\x00R\x06report\x12G\n" +
 	"\rstatus_change\x18\x05 \x01(\v2 .cairn.transport.v1.StatusChangeH\x00R\fstatusChange\x12;\n" +
 	"\tack_batch\x18\x06 \x01(\v2\x1c.cairn.transport.v1.AckBatchH\x00R\backBatch\x127\n" +
-	"\adecline\x18\a \x01(\v2\x1b.cairn.transport.v1.DeclineH\x00R\adeclineB\t\n" +
+	"\adecline\x18\a \x01(\v2\x1b.cairn.transport.v1.DeclineH\x00R\adecline\x12:\n" +
+	"\bprogress\x18\b \x01(\v2\x1c.cairn.transport.v1.ProgressH\x00R\bprogress\x12G\n" +
+	"\rchunks_marked\x18\t \x01(\v2 .cairn.transport.v1.ChunksMarkedH\x00R\fchunksMarked\x12J\n" +
+	"\x0echunks_deleted\x18\n" +
+	" \x01(\v2!.cairn.transport.v1.ChunksDeletedH\x00R\rchunksDeletedB\t\n" +
 	"\amessage\"\x84\x01\n" +
 	"\x05Hello\x12/\n" +
 	"\x04node\x18\x01 \x01(\v2\x1b.cairn.transport.v1.NodeRefR\x04node\x12\x14\n" +
@@ -2108,12 +2650,13 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12=\n" +
 	"\bsubtasks\x18\x03 \x03(\v2!.cairn.transport.v1.SubtaskReportR\bsubtasks\x12+\n" +
-	"\x04acks\x18\x04 \x03(\v2\x17.cairn.transport.v1.AckR\x04acks\"\xce\x01\n" +
+	"\x04acks\x18\x04 \x03(\v2\x17.cairn.transport.v1.AckR\x04acks\"\xf9\x01\n" +
 	"\rSubtaskReport\x125\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1b.cairn.transport.v1.SubtaskR\asubtask\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\rR\x06status\x125\n" +
 	"\afailure\x18\x03 \x01(\v2\x1b.cairn.transport.v1.FailureR\afailure\x127\n" +
-	"\x05final\x18\x04 \x01(\v2!.cairn.checkpoint.v1.SubtaskStateR\x05final\"_\n" +
+	"\x05final\x18\x04 \x01(\v2!.cairn.checkpoint.v1.SubtaskStateR\x05final\x12)\n" +
+	"\x10final_checkpoint\x18\x05 \x01(\x04R\x0ffinalCheckpoint\"_\n" +
 	"\aFailure\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x1c\n" +
 	"\tpermanent\x18\x02 \x01(\bR\tpermanent\x12\x1c\n" +
@@ -2121,24 +2664,27 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\fStatusChange\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x129\n" +
-	"\x06report\x18\x03 \x01(\v2!.cairn.transport.v1.SubtaskReportR\x06report\"\xa9\x01\n" +
-	"\n" +
-	"AckTimings\x12,\n" +
+	"\x06report\x18\x03 \x01(\v2!.cairn.transport.v1.SubtaskReportR\x06report\"\xcc\x02\n" +
+	"\aMetrics\x12,\n" +
 	"\x12start_delay_millis\x18\x01 \x01(\x03R\x10startDelayMillis\x12)\n" +
 	"\x10alignment_millis\x18\x02 \x01(\x03R\x0falignmentMillis\x12\x1f\n" +
 	"\vsync_millis\x18\x03 \x01(\x03R\n" +
 	"syncMillis\x12!\n" +
-	"\fasync_millis\x18\x04 \x01(\x03R\vasyncMillis\"\xc4\x01\n" +
+	"\fasync_millis\x18\x04 \x01(\x03R\vasyncMillis\x12#\n" +
+	"\rupload_millis\x18\x05 \x01(\x03R\fuploadMillis\x12-\n" +
+	"\x12checkpointed_bytes\x18\x06 \x01(\x03R\x11checkpointedBytes\x12'\n" +
+	"\x0fprocessed_bytes\x18\a \x01(\x03R\x0eprocessedBytes\x12'\n" +
+	"\x0fpersisted_bytes\x18\b \x01(\x03R\x0epersistedBytes\"\xc1\x01\n" +
 	"\x03Ack\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x03 \x01(\x04R\n" +
 	"checkpoint\x127\n" +
-	"\x05state\x18\x04 \x01(\v2!.cairn.checkpoint.v1.SubtaskStateR\x05state\x128\n" +
-	"\atimings\x18\x05 \x01(\v2\x1e.cairn.transport.v1.AckTimingsR\atimings\"7\n" +
+	"\x05state\x18\x04 \x01(\v2!.cairn.checkpoint.v1.SubtaskStateR\x05state\x125\n" +
+	"\ametrics\x18\x05 \x01(\v2\x1b.cairn.transport.v1.MetricsR\ametrics\"7\n" +
 	"\bAckBatch\x12+\n" +
-	"\x04acks\x18\x01 \x03(\v2\x17.cairn.transport.v1.AckR\x04acks\"\xbe\x01\n" +
+	"\x04acks\x18\x01 \x03(\v2\x17.cairn.transport.v1.AckR\x04acks\"\xd4\x01\n" +
 	"\aDecline\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x1e\n" +
@@ -2147,7 +2693,26 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"checkpoint\x125\n" +
 	"\asubtask\x18\x04 \x01(\v2\x1b.cairn.transport.v1.SubtaskR\asubtask\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\rR\x06reason\x12\x18\n" +
-	"\amessage\x18\x06 \x01(\tR\amessage2]\n" +
+	"\amessage\x18\x06 \x01(\tR\amessage\x12\x14\n" +
+	"\x05phase\x18\a \x01(\rR\x05phase\"\x97\x01\n" +
+	"\bProgress\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
+	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x03 \x01(\x04R\n" +
+	"checkpoint\x12?\n" +
+	"\bsubtasks\x18\x04 \x03(\v2#.cairn.transport.v1.SubtaskProgressR\bsubtasks\"\x95\x01\n" +
+	"\x0fSubtaskProgress\x125\n" +
+	"\asubtask\x18\x01 \x01(\v2\x1b.cairn.transport.v1.SubtaskR\asubtask\x12\x14\n" +
+	"\x05phase\x18\x02 \x01(\rR\x05phase\x125\n" +
+	"\ametrics\x18\x03 \x01(\v2\x1b.cairn.transport.v1.MetricsR\ametrics\"$\n" +
+	"\fChunksMarked\x12\x14\n" +
+	"\x05sweep\x18\x01 \x01(\x04R\x05sweep\"o\n" +
+	"\rChunksDeleted\x12\x14\n" +
+	"\x05sweep\x18\x01 \x01(\x04R\x05sweep\x12\x18\n" +
+	"\adeleted\x18\x02 \x01(\x03R\adeleted\x12\x18\n" +
+	"\arefused\x18\x03 \x01(\x03R\arefused\x12\x14\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error2]\n" +
 	"\x0eSessionService\x12K\n" +
 	"\vOpenSession\x12\x1c.cairn.transport.v1.FromNode\x1a\x1a.cairn.transport.v1.ToNode(\x010\x01B\x1dZ\x1bcairn/transport/transportpbb\x06proto3"
 
@@ -2163,7 +2728,7 @@ func file_transport_transportpb_session_proto_rawDescGZIP() []byte {
 	return file_transport_transportpb_session_proto_rawDescData
 }
 
-var file_transport_transportpb_session_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_transport_transportpb_session_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_transport_transportpb_session_proto_goTypes = []any{
 	(*ToNode)(nil),                    // 0: cairn.transport.v1.ToNode
 	(*Leading)(nil),                   // 1: cairn.transport.v1.Leading
@@ -2173,29 +2738,35 @@ var file_transport_transportpb_session_proto_goTypes = []any{
 	(*Trigger)(nil),                   // 5: cairn.transport.v1.Trigger
 	(*NotifyComplete)(nil),            // 6: cairn.transport.v1.NotifyComplete
 	(*NotifyAborted)(nil),             // 7: cairn.transport.v1.NotifyAborted
-	(*Barrier)(nil),                   // 8: cairn.transport.v1.Barrier
-	(*Subtask)(nil),                   // 9: cairn.transport.v1.Subtask
-	(*Vertex)(nil),                    // 10: cairn.transport.v1.Vertex
-	(*Edge)(nil),                      // 11: cairn.transport.v1.Edge
-	(*Topology)(nil),                  // 12: cairn.transport.v1.Topology
-	(*NodeRef)(nil),                   // 13: cairn.transport.v1.NodeRef
-	(*Assignment)(nil),                // 14: cairn.transport.v1.Assignment
-	(*FromNode)(nil),                  // 15: cairn.transport.v1.FromNode
-	(*Hello)(nil),                     // 16: cairn.transport.v1.Hello
-	(*Heartbeat)(nil),                 // 17: cairn.transport.v1.Heartbeat
-	(*JobPlanned)(nil),                // 18: cairn.transport.v1.JobPlanned
-	(*Report)(nil),                    // 19: cairn.transport.v1.Report
-	(*AttemptReport)(nil),             // 20: cairn.transport.v1.AttemptReport
-	(*SubtaskReport)(nil),             // 21: cairn.transport.v1.SubtaskReport
-	(*Failure)(nil),                   // 22: cairn.transport.v1.Failure
-	(*StatusChange)(nil),              // 23: cairn.transport.v1.StatusChange
-	(*AckTimings)(nil),                // 24: cairn.transport.v1.AckTimings
-	(*Ack)(nil),                       // 25: cairn.transport.v1.Ack
-	(*AckBatch)(nil),                  // 26: cairn.transport.v1.AckBatch
-	(*Decline)(nil),                   // 27: cairn.transport.v1.Decline
-	nil,                               // 28: cairn.transport.v1.PlanJob.ParamsEntry
-	nil,                               // 29: cairn.transport.v1.Deploy.ParamsEntry
-	(*checkpointpb.SubtaskState)(nil), // 30: cairn.checkpoint.v1.SubtaskState
+	(*MarkChunks)(nil),                // 8: cairn.transport.v1.MarkChunks
+	(*DeleteChunks)(nil),              // 9: cairn.transport.v1.DeleteChunks
+	(*Barrier)(nil),                   // 10: cairn.transport.v1.Barrier
+	(*Subtask)(nil),                   // 11: cairn.transport.v1.Subtask
+	(*Vertex)(nil),                    // 12: cairn.transport.v1.Vertex
+	(*Edge)(nil),                      // 13: cairn.transport.v1.Edge
+	(*Topology)(nil),                  // 14: cairn.transport.v1.Topology
+	(*NodeRef)(nil),                   // 15: cairn.transport.v1.NodeRef
+	(*Assignment)(nil),                // 16: cairn.transport.v1.Assignment
+	(*FromNode)(nil),                  // 17: cairn.transport.v1.FromNode
+	(*Hello)(nil),                     // 18: cairn.transport.v1.Hello
+	(*Heartbeat)(nil),                 // 19: cairn.transport.v1.Heartbeat
+	(*JobPlanned)(nil),                // 20: cairn.transport.v1.JobPlanned
+	(*Report)(nil),                    // 21: cairn.transport.v1.Report
+	(*AttemptReport)(nil),             // 22: cairn.transport.v1.AttemptReport
+	(*SubtaskReport)(nil),             // 23: cairn.transport.v1.SubtaskReport
+	(*Failure)(nil),                   // 24: cairn.transport.v1.Failure
+	(*StatusChange)(nil),              // 25: cairn.transport.v1.StatusChange
+	(*Metrics)(nil),                   // 26: cairn.transport.v1.Metrics
+	(*Ack)(nil),                       // 27: cairn.transport.v1.Ack
+	(*AckBatch)(nil),                  // 28: cairn.transport.v1.AckBatch
+	(*Decline)(nil),                   // 29: cairn.transport.v1.Decline
+	(*Progress)(nil),                  // 30: cairn.transport.v1.Progress
+	(*SubtaskProgress)(nil),           // 31: cairn.transport.v1.SubtaskProgress
+	(*ChunksMarked)(nil),              // 32: cairn.transport.v1.ChunksMarked
+	(*ChunksDeleted)(nil),             // 33: cairn.transport.v1.ChunksDeleted
+	nil,                               // 34: cairn.transport.v1.PlanJob.ParamsEntry
+	nil,                               // 35: cairn.transport.v1.Deploy.ParamsEntry
+	(*checkpointpb.SubtaskState)(nil), // 36: cairn.checkpoint.v1.SubtaskState
 }
 var file_transport_transportpb_session_proto_depIdxs = []int32{
 	1,  // 0: cairn.transport.v1.ToNode.leading:type_name -> cairn.transport.v1.Leading
@@ -2205,43 +2776,51 @@ var file_transport_transportpb_session_proto_depIdxs = []int32{
 	5,  // 4: cairn.transport.v1.ToNode.trigger:type_name -> cairn.transport.v1.Trigger
 	6,  // 5: cairn.transport.v1.ToNode.notify_complete:type_name -> cairn.transport.v1.NotifyComplete
 	7,  // 6: cairn.transport.v1.ToNode.notify_aborted:type_name -> cairn.transport.v1.NotifyAborted
-	28, // 7: cairn.transport.v1.PlanJob.params:type_name -> cairn.transport.v1.PlanJob.ParamsEntry
-	29, // 8: cairn.transport.v1.Deploy.params:type_name -> cairn.transport.v1.Deploy.ParamsEntry
-	12, // 9: cairn.transport.v1.Deploy.topology:type_name -> cairn.transport.v1.Topology
-	14, // 10: cairn.transport.v1.Deploy.assignment:type_name -> cairn.transport.v1.Assignment
-	30, // 11: cairn.transport.v1.Deploy.states:type_name -> cairn.checkpoint.v1.SubtaskState
-	8,  // 12: cairn.transport.v1.Trigger.barrier:type_name -> cairn.transport.v1.Barrier
-	9,  // 13: cairn.transport.v1.Trigger.subtasks:type_name -> cairn.transport.v1.Subtask
-	10, // 14: cairn.transport.v1.Topology.vertices:type_name -> cairn.transport.v1.Vertex
-	11, // 15: cairn.transport.v1.Topology.edges:type_name -> cairn.transport.v1.Edge
-	13, // 16: cairn.transport.v1.Assignment.nodes:type_name -> cairn.transport.v1.NodeRef
-	16, // 17: cairn.transport.v1.FromNode.hello:type_name -> cairn.transport.v1.Hello
-	17, // 18: cairn.transport.v1.FromNode.heartbeat:type_name -> cairn.transport.v1.Heartbeat
-	18, // 19: cairn.transport.v1.FromNode.job_planned:type_name -> cairn.transport.v1.JobPlanned
-	19, // 20: cairn.transport.v1.FromNode.report:type_name -> cairn.transport.v1.Report
-	23, // 21: cairn.transport.v1.FromNode.status_change:type_name -> cairn.transport.v1.StatusChange
-	26, // 22: cairn.transport.v1.FromNode.ack_batch:type_name -> cairn.transport.v1.AckBatch
-	27, // 23: cairn.transport.v1.FromNode.decline:type_name -> cairn.transport.v1.Decline
-	13, // 24: cairn.transport.v1.Hello.node:type_name -> cairn.transport.v1.NodeRef
-	12, // 25: cairn.transport.v1.JobPlanned.topology:type_name -> cairn.transport.v1.Topology
-	20, // 26: cairn.transport.v1.Report.attempts:type_name -> cairn.transport.v1.AttemptReport
-	21, // 27: cairn.transport.v1.AttemptReport.subtasks:type_name -> cairn.transport.v1.SubtaskReport
-	25, // 28: cairn.transport.v1.AttemptReport.acks:type_name -> cairn.transport.v1.Ack
-	9,  // 29: cairn.transport.v1.SubtaskReport.subtask:type_name -> cairn.transport.v1.Subtask
-	22, // 30: cairn.transport.v1.SubtaskReport.failure:type_name -> cairn.transport.v1.Failure
-	30, // 31: cairn.transport.v1.SubtaskReport.final:type_name -> cairn.checkpoint.v1.SubtaskState
-	21, // 32: cairn.transport.v1.StatusChange.report:type_name -> cairn.transport.v1.SubtaskReport
-	30, // 33: cairn.transport.v1.Ack.state:type_name -> cairn.checkpoint.v1.SubtaskState
-	24, // 34: cairn.transport.v1.Ack.timings:type_name -> cairn.transport.v1.AckTimings
-	25, // 35: cairn.transport.v1.AckBatch.acks:type_name -> cairn.transport.v1.Ack
-	9,  // 36: cairn.transport.v1.Decline.subtask:type_name -> cairn.transport.v1.Subtask
-	15, // 37: cairn.transport.v1.SessionService.OpenSession:input_type -> cairn.transport.v1.FromNode
-	0,  // 38: cairn.transport.v1.SessionService.OpenSession:output_type -> cairn.transport.v1.ToNode
-	38, // [38:39] is the sub-list for method output_type
-	37, // [37:38] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	8,  // 7: cairn.transport.v1.ToNode.mark_chunks:type_name -> cairn.transport.v1.MarkChunks
+	9,  // 8: cairn.transport.v1.ToNode.delete_chunks:type_name -> cairn.transport.v1.DeleteChunks
+	34, // 9: cairn.transport.v1.PlanJob.params:type_name -> cairn.transport.v1.PlanJob.ParamsEntry
+	35, // 10: cairn.transport.v1.Deploy.params:type_name -> cairn.transport.v1.Deploy.ParamsEntry
+	14, // 11: cairn.transport.v1.Deploy.topology:type_name -> cairn.transport.v1.Topology
+	16, // 12: cairn.transport.v1.Deploy.assignment:type_name -> cairn.transport.v1.Assignment
+	36, // 13: cairn.transport.v1.Deploy.states:type_name -> cairn.checkpoint.v1.SubtaskState
+	10, // 14: cairn.transport.v1.Trigger.barrier:type_name -> cairn.transport.v1.Barrier
+	11, // 15: cairn.transport.v1.Trigger.subtasks:type_name -> cairn.transport.v1.Subtask
+	12, // 16: cairn.transport.v1.Topology.vertices:type_name -> cairn.transport.v1.Vertex
+	13, // 17: cairn.transport.v1.Topology.edges:type_name -> cairn.transport.v1.Edge
+	15, // 18: cairn.transport.v1.Assignment.nodes:type_name -> cairn.transport.v1.NodeRef
+	18, // 19: cairn.transport.v1.FromNode.hello:type_name -> cairn.transport.v1.Hello
+	19, // 20: cairn.transport.v1.FromNode.heartbeat:type_name -> cairn.transport.v1.Heartbeat
+	20, // 21: cairn.transport.v1.FromNode.job_planned:type_name -> cairn.transport.v1.JobPlanned
+	21, // 22: cairn.transport.v1.FromNode.report:type_name -> cairn.transport.v1.Report
+	25, // 23: cairn.transport.v1.FromNode.status_change:type_name -> cairn.transport.v1.StatusChange
+	28, // 24: cairn.transport.v1.FromNode.ack_batch:type_name -> cairn.transport.v1.AckBatch
+	29, // 25: cairn.transport.v1.FromNode.decline:type_name -> cairn.transport.v1.Decline
+	30, // 26: cairn.transport.v1.FromNode.progress:type_name -> cairn.transport.v1.Progress
+	32, // 27: cairn.transport.v1.FromNode.chunks_marked:type_name -> cairn.transport.v1.ChunksMarked
+	33, // 28: cairn.transport.v1.FromNode.chunks_deleted:type_name -> cairn.transport.v1.ChunksDeleted
+	15, // 29: cairn.transport.v1.Hello.node:type_name -> cairn.transport.v1.NodeRef
+	14, // 30: cairn.transport.v1.JobPlanned.topology:type_name -> cairn.transport.v1.Topology
+	22, // 31: cairn.transport.v1.Report.attempts:type_name -> cairn.transport.v1.AttemptReport
+	23, // 32: cairn.transport.v1.AttemptReport.subtasks:type_name -> cairn.transport.v1.SubtaskReport
+	27, // 33: cairn.transport.v1.AttemptReport.acks:type_name -> cairn.transport.v1.Ack
+	11, // 34: cairn.transport.v1.SubtaskReport.subtask:type_name -> cairn.transport.v1.Subtask
+	24, // 35: cairn.transport.v1.SubtaskReport.failure:type_name -> cairn.transport.v1.Failure
+	36, // 36: cairn.transport.v1.SubtaskReport.final:type_name -> cairn.checkpoint.v1.SubtaskState
+	23, // 37: cairn.transport.v1.StatusChange.report:type_name -> cairn.transport.v1.SubtaskReport
+	36, // 38: cairn.transport.v1.Ack.state:type_name -> cairn.checkpoint.v1.SubtaskState
+	26, // 39: cairn.transport.v1.Ack.metrics:type_name -> cairn.transport.v1.Metrics
+	27, // 40: cairn.transport.v1.AckBatch.acks:type_name -> cairn.transport.v1.Ack
+	11, // 41: cairn.transport.v1.Decline.subtask:type_name -> cairn.transport.v1.Subtask
+	31, // 42: cairn.transport.v1.Progress.subtasks:type_name -> cairn.transport.v1.SubtaskProgress
+	11, // 43: cairn.transport.v1.SubtaskProgress.subtask:type_name -> cairn.transport.v1.Subtask
+	26, // 44: cairn.transport.v1.SubtaskProgress.metrics:type_name -> cairn.transport.v1.Metrics
+	17, // 45: cairn.transport.v1.SessionService.OpenSession:input_type -> cairn.transport.v1.FromNode
+	0,  // 46: cairn.transport.v1.SessionService.OpenSession:output_type -> cairn.transport.v1.ToNode
+	46, // [46:47] is the sub-list for method output_type
+	45, // [45:46] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_transport_transportpb_session_proto_init() }
@@ -2257,8 +2836,10 @@ func file_transport_transportpb_session_proto_init() {
 		(*ToNode_Trigger)(nil),
 		(*ToNode_NotifyComplete)(nil),
 		(*ToNode_NotifyAborted)(nil),
+		(*ToNode_MarkChunks)(nil),
+		(*ToNode_DeleteChunks)(nil),
 	}
-	file_transport_transportpb_session_proto_msgTypes[15].OneofWrappers = []any{
+	file_transport_transportpb_session_proto_msgTypes[17].OneofWrappers = []any{
 		(*FromNode_Hello)(nil),
 		(*FromNode_Heartbeat)(nil),
 		(*FromNode_JobPlanned)(nil),
@@ -2266,6 +2847,9 @@ func file_transport_transportpb_session_proto_init() {
 		(*FromNode_StatusChange)(nil),
 		(*FromNode_AckBatch)(nil),
 		(*FromNode_Decline)(nil),
+		(*FromNode_Progress)(nil),
+		(*FromNode_ChunksMarked)(nil),
+		(*FromNode_ChunksDeleted)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2273,7 +2857,7 @@ func file_transport_transportpb_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_transportpb_session_proto_rawDesc), len(file_transport_transportpb_session_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
