@@ -24,6 +24,18 @@ type Voter struct {
 	LastContactMillis int64 `json:"last_contact_ms"`
 }
 
+// Replica is what a coordinator says of its own copy of the log, to the other coordinators.
+type Replica struct {
+	ID string
+	// Blank says that it has no state and takes no part in Raft yet; Ready that it has seen all the coordinators
+	// that it expects without state, and would form a cluster with them.
+	Blank, Ready bool
+	// LastIndex and LastTerm are those of the last entry of its log.
+	LastIndex, LastTerm uint64
+	// LastContactMillis is as in Voter.
+	LastContactMillis int64
+}
+
 // Node is a task node.
 type Node struct {
 	ID        string `json:"id"`
@@ -46,6 +58,8 @@ type Status struct {
 	Jobs     []JobSummary `json:"jobs"`
 	// Stale says that the answer is what one coordinator knew, not what the cluster agrees on.
 	Stale bool `json:"stale"`
+	// Replica is the answering coordinator's own. Only coordinators are told.
+	Replica Replica `json:"-"`
 }
 
 // JobSummary is a job's line in Status.

@@ -104,6 +104,7 @@ func (c *testCluster) newCoordinatorAt(id checkpoint.NodeID, address string, sto
 	coord, err := New(
 		Config{
 			ID: id, Address: address, BootstrapExpect: 3, Raft: DefaultRaftTiming(), Timing: DefaultTiming(),
+			Compaction: DefaultCompaction(), Upkeep: DefaultUpkeep(),
 			Logger: slog.New(slog.DiscardHandler),
 		},
 		Deps{

@@ -1,11 +1,11 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 
@@ -22,6 +22,8 @@ type Config struct {
 	BootstrapExpect int
 	Replicas        int // nodes that should hold each piece of state, to say so when there are fewer
 	Raft            RaftTiming
+	Compaction      Compaction
+	Upkeep          Upkeep
 	Timing          Timing
 	Logger          *slog.Logger
 }
@@ -49,24 +51,26 @@ type Coordinator struct {
 	replica   *replica
 	sessions  *sessions
 	bootstrap *bootstrap
+	upkeep    *upkeep
+	// leaderLog is the replica, as the leader loop sees it.
+	leaderLog replicatedLog
+	// handingOver is held while a hand-over is under way.
+	handingOver sync.Mutex
+	current     atomic.Pointer[leadership] // nil while another coordinator leads
 }
 
 // New opens the replica. It does not take part in anything before Run.
 func New(cfg Config, deps Deps) (*Coordinator, error) {
-	if err := cfg.Raft.Validate(); err != nil {
+	if err := cmp.Or(cfg.Raft.Validate(), cfg.Compaction.Validate(), cfg.Upkeep.Validate()); err != nil {
 		return nil, err
 	}
 	log := cfg.Logger.With("coordinator", cfg.ID)
-	existing, err := raft.HasExistingState(deps.Stores.Log, deps.Stores.Stable, deps.Stores.Snapshots)
+	r, err := newReplica(cfg, deps, log)
 	if err != nil {
 		return nil, err
 	}
-	r, err := newReplica(cfg.ID, cfg.Raft, deps.Stores, deps.Transport, log)
-	if err != nil {
-		return nil, err
-	}
-	c := &Coordinator{cfg: cfg, deps: deps, log: log, replica: r, sessions: newSessions(log)}
-	c.bootstrap = newBootstrap(c, existing)
+	c := &Coordinator{cfg: cfg, deps: deps, log: log, replica: r, leaderLog: r, sessions: newSessions(log)}
+	c.bootstrap, c.upkeep = newBootstrap(c), newUpkeep(c)
 	return c, nil
 }
 
@@ -103,73 +107,19 @@ func (c *Coordinator) NodeLeft(id checkpoint.NodeID, inc checkpoint.Incarnation)
 // the old one has been cancelled and awaited. When ctx ends while leading, leadership is handed over while
 // the loop still runs, so that no checkpoint waits for an election.
 func (c *Coordinator) leadUntil(ctx context.Context) {
-	var current *leadership
-	defer func() { current.stop() }()
+	defer func() { c.current.Swap(nil).stop() }()
 	for {
 		select {
 		case leading := <-c.replica.leadership:
-			current.stop()
-			current = nil
+			c.current.Swap(nil).stop()
 			if leading {
-				current = c.lead()
+				c.current.Store(c.lead())
 			}
 		case <-ctx.Done():
-			if current != nil {
-				c.handOver()
+			if c.current.Load() != nil {
+				c.handOverBeforeStop()
 			}
 			return
 		}
 	}
-}
-
-func (c *Coordinator) handOver() {
-	if len(c.replica.voters()) < 2 {
-		return
-	}
-	if err := c.replica.transfer("", c.transferLimit()); err != nil {
-		c.log.Info("leadership was not handed over before the stop; an election will follow", "cause", err)
-		return
-	}
-	c.log.Info("leadership handed over before the stop")
-}
-
-// transferLimit bounds a hand-over: an election timeout for the transfer itself, and as much for a busy disk.
-func (c *Coordinator) transferLimit() time.Duration { return 4 * c.cfg.Raft.Election }
-
-// leadership is a running leader loop.
-type leadership struct {
-	cancel context.CancelFunc
-	done   chan struct{}
-}
-
-func (l *leadership) stop() {
-	if l != nil {
-		l.cancel()
-		<-l.done
-	}
-}
-
-// leaderRetry is the pause before a leader loop that failed while Raft still calls this replica the leader
-// is started again.
-const leaderRetry = 100 * time.Millisecond
-
-func (c *Coordinator) lead() *leadership {
-	ctx, cancel := context.WithCancel(context.Background())
-	l := &leadership{cancel: cancel, done: make(chan struct{})}
-	go func() {
-		defer close(l.done)
-		for ctx.Err() == nil && c.replica.raft.State() == raft.Leader {
-			term := checkpoint.Term(c.replica.raft.CurrentTerm())
-			loop := newLeader(c.cfg.ID, term, c.replica, c.deps.Store, c.cfg.Timing, c.log)
-			if err := loop.run(ctx, c.sessions); err != nil && !errors.Is(err, context.Canceled) {
-				c.log.Warn("leader loop ended", "term", term, "cause", err)
-			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(leaderRetry):
-			}
-		}
-		c.log.Info("no longer leading")
-	}()
-	return l
 }

@@ -202,7 +202,7 @@ func (d *decision) notifyAborted(j *fsm.Job, s *jobView) {
 // due reports whether a checkpoint should begin now: the attempt runs everywhere, there is room for
 // another pending checkpoint, and somebody waits for it: a user, the job's end, or the interval.
 func (d *decision) due(j *fsm.Job, s *jobView) bool {
-	if len(j.Pending) >= j.Config.MaxConcurrent || s.cleaningBehind(j) || !runsEverywhere(s) || finalCompleted(j, s) {
+	if d.view.Draining || len(j.Pending) >= j.Config.MaxConcurrent || s.cleaningBehind(j) || !runsEverywhere(s) || finalCompleted(j, s) {
 		return false
 	}
 	for _, ref := range j.Assignment.Nodes {

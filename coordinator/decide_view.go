@@ -47,6 +47,8 @@ type View struct {
 	Term   checkpoint.Term
 	Since  time.Time // when this leadership began
 	Timing Timing
+	// Draining says that leadership is about to be handed over: no checkpoint begins.
+	Draining bool
 	// Jobs are the replicated jobs, oldest first. They are immutable and replaced before each Decide.
 	Jobs []*fsm.Job
 

@@ -19,8 +19,12 @@ type replicatedLog interface {
 	// barrier waits until everything committed before this leadership has been applied here.
 	barrier(ctx context.Context) error
 	// propose appends the commands in order and calls during while they commit. It returns the response
-	// to each, in order. On an error that the outcome of some is unknown (I8): nothing may be concluded.
+	// to each, in order. With errBusy those that carry it were not taken, and the others hold. On any other
+	// error the outcome of some is unknown (I8): nothing may be concluded.
 	propose(commands []fsm.Command, during func()) ([]fsm.Response, error)
+	// readIndex returns once this coordinator has led in term at some moment since it was called, and everything
+	// committed before that moment has been applied here.
+	readIndex(ctx context.Context, term checkpoint.Term) error
 	// jobs returns the replicated jobs, oldest first, as immutable values.
 	jobs() []*fsm.Job
 }

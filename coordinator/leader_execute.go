@@ -14,7 +14,8 @@ import (
 // that a few rounds settle it; the rest waits for the next tick.
 const maxRounds = 16
 
-// errBusy says that the log took no proposal, and surely applied none: leadership is being handed over.
+// errBusy says that the log did not take a proposal, which therefore surely has no effect: leadership is being
+// handed over.
 var errBusy = errors.New("the log takes no proposals while leadership is handed over")
 
 // act decides and executes until nothing is left to do.
@@ -54,14 +55,16 @@ func (l *leader) execute(ctx context.Context, actions []Action) error {
 		return nil
 	}
 	responses, err := l.raft.propose(commands, during)
-	if err != nil {
+	if err != nil && !errors.Is(err, errBusy) {
 		return err
 	}
 	l.view.SetJobs(l.raft.jobs())
 	for i, r := range responses {
-		l.proposed(commands[i], r)
+		if !errors.Is(r.Err, errBusy) {
+			l.proposed(commands[i], r)
+		}
 	}
-	return nil
+	return err
 }
 
 func (l *leader) proposed(c fsm.Command, r fsm.Response) {

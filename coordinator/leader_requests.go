@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 
 	"cairn/api"
 	"cairn/checkpoint"
@@ -67,6 +68,9 @@ func errLeadershipEnded() error {
 // it took effect.
 func (l *leader) proposeOne(c fsm.Command) error {
 	responses, err := l.raft.propose([]fsm.Command{c}, func() {})
+	if errors.Is(err, errBusy) {
+		return api.Errorf(api.Unavailable, "nothing was changed, try again: %v", err)
+	}
 	if err != nil {
 		return api.Errorf(api.Unavailable, "leadership changed during the call; whether it took effect is unknown: %v", err)
 	}

@@ -26,6 +26,8 @@ type scriptedLog struct {
 
 func (l *scriptedLog) barrier(context.Context) error { return nil }
 
+func (l *scriptedLog) readIndex(context.Context, checkpoint.Term) error { return nil }
+
 func (l *scriptedLog) jobs() []*fsm.Job {
 	l.mu.Lock()
 	defer l.mu.Unlock()

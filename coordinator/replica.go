@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -43,6 +44,34 @@ func (t RaftTiming) Validate() error {
 	return nil
 }
 
+// Compaction says when Raft puts a snapshot of the state in the place of the log that led to it.
+type Compaction struct {
+	// Threshold is how many entries since the last snapshot are worth a new one, and Interval how often that is
+	// looked at (with jitter, up to twice as long).
+	Threshold uint64
+	Interval  time.Duration
+	// Trailing is how many entries stay in front of a snapshot, for followers that are a little behind.
+	Trailing uint64
+}
+
+// DefaultCompaction returns thresholds for what a coordinator writes: two entries of a few hundred bytes for each
+// checkpoint, and a state that is small beside a long log of them.
+func DefaultCompaction() Compaction {
+	return Compaction{Threshold: 4096, Interval: 30 * time.Second, Trailing: 2048}
+}
+
+// Validate returns an error that names the threshold that makes no sense.
+func (c Compaction) Validate() error {
+	const least = 5 * time.Millisecond
+	switch {
+	case c.Threshold < 1:
+		return fmt.Errorf("raft snapshot threshold %d: must be at least 1 entry", c.Threshold)
+	case c.Interval < least:
+		return fmt.Errorf("raft snapshot interval %s: must be at least %s", c.Interval, least)
+	}
+	return nil
+}
+
 // Stores are where a replica keeps its log, its votes and its snapshots.
 type Stores struct {
 	Log       raft.LogStore
@@ -55,35 +84,44 @@ type Stores struct {
 // replica is this coordinator's member of the Raft cluster, with the state machine that it applies the
 // log to. It is safe for concurrent use.
 type replica struct {
+	id         checkpoint.NodeID
 	raft       *raft.Raft
 	machine    *fsm.Machine
 	stores     Stores
-	transport  raft.Transport
-	leadership chan bool // raft's notifications; buffered, and read all the time by monitor
+	gate       *gate
+	leadership chan bool // raft's notifications; buffered, and read all the time by leadUntil
+	reads      readIndexer
 }
 
-func newReplica(id checkpoint.NodeID, timing RaftTiming, stores Stores, transport raft.Transport, log *slog.Logger) (*replica, error) {
-	r := &replica{machine: fsm.NewMachine(), stores: stores, transport: transport, leadership: make(chan bool, 8)}
-	cfg := raft.DefaultConfig()
-	cfg.LocalID = raft.ServerID(id)
-	cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaderLeaseTimeout = timing.Heartbeat, timing.Election, timing.Lease
-	cfg.CommitTimeout = min(cfg.CommitTimeout, timing.Heartbeat/4)
-	cfg.Logger = RaftLogger(log)
-	cfg.NotifyCh = r.leadership
-	cfg.NoLegacyTelemetry = true
-	var err error
-	if r.raft, err = raft.NewRaft(cfg, r.machine, stores.Log, stores.Stable, stores.Snapshots, transport); err != nil {
-		return nil, fmt.Errorf("starting raft: %w", err)
+func newReplica(cfg Config, deps Deps, log *slog.Logger) (*replica, error) {
+	existing, err := raft.HasExistingState(deps.Stores.Log, deps.Stores.Stable, deps.Stores.Snapshots)
+	if err != nil {
+		return nil, err
+	}
+	r := &replica{
+		id: cfg.ID, machine: fsm.NewMachine(), stores: deps.Stores, gate: newGate(deps.Transport, existing),
+		leadership: make(chan bool, 8),
+	}
+	r.reads.confirm = r.confirmLeadership
+	conf := raft.DefaultConfig()
+	conf.LocalID = raft.ServerID(cfg.ID)
+	conf.HeartbeatTimeout, conf.ElectionTimeout, conf.LeaderLeaseTimeout = cfg.Raft.Heartbeat, cfg.Raft.Election, cfg.Raft.Lease
+	conf.CommitTimeout = min(conf.CommitTimeout, cfg.Raft.Heartbeat/4)
+	conf.SnapshotThreshold, conf.SnapshotInterval = cfg.Compaction.Threshold, cfg.Compaction.Interval
+	conf.TrailingLogs = cfg.Compaction.Trailing
+	conf.Logger = RaftLogger(log)
+	conf.NotifyCh = r.leadership
+	conf.NoLegacyTelemetry = true
+	if r.raft, err = raft.NewRaft(conf, r.machine, r.stores.Log, r.stores.Stable, r.stores.Snapshots, r.gate); err != nil {
+		return nil, errors.Join(fmt.Errorf("starting raft: %w", err), r.gate.Close())
 	}
 	return r, nil
 }
 
 // shutdown stops raft and waits for its goroutines, then closes what it used.
 func (r *replica) shutdown() error {
-	err := r.raft.Shutdown().Error()
-	if c, ok := r.transport.(raft.WithClose); ok {
-		err = errors.Join(err, c.Close())
-	}
+	err := errors.Join(r.raft.Shutdown().Error(), r.gate.Close())
+	r.reads.running.Wait() // its heartbeats end with the transport
 	if r.stores.Close != nil {
 		err = errors.Join(err, r.stores.Close())
 	}
@@ -92,13 +130,33 @@ func (r *replica) shutdown() error {
 
 func (r *replica) jobs() []*fsm.Job { return r.machine.Jobs() }
 
-func (r *replica) barrier(context.Context) error {
-	// Without a bound of its own: it ends with the leadership at the latest, which is what ctx stands for.
-	return r.raft.Barrier(0).Error()
+// barrierLimit bounds the wait for what is committed to be applied: far above what a log takes between two
+// compactions. After it the leader tries again, and in the end lets another one try.
+const barrierLimit = 10 * time.Second
+
+// barrier implements replicatedLog.
+func (r *replica) barrier(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, barrierLimit, fmt.Errorf("not applied within %s", barrierLimit))
+	defer cancel()
+	return await(ctx, r.raft.Barrier(barrierLimit))
+}
+
+// await waits for a future of raft's, but not longer than ctx. Raft ends each with the leadership, or when it is
+// shut down.
+func await(ctx context.Context, f raft.Future) error {
+	done := make(chan error, 1)
+	go func() { done <- f.Error() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // propose implements replicatedLog. It does not return before every outcome is known or known to be
-// unknown: raft fails what is in flight when leadership is lost.
+// unknown: raft fails what is in flight when leadership is lost. While a hand-over is under way raft takes nothing:
+// such a command surely has no effect, but those before it may have committed, so their responses count.
 func (r *replica) propose(commands []fsm.Command, during func()) ([]fsm.Response, error) {
 	futures := make([]raft.ApplyFuture, len(commands))
 	for i, c := range commands {
@@ -114,7 +172,7 @@ func (r *replica) propose(commands []fsm.Command, during func()) ([]fsm.Response
 	for i, f := range futures {
 		err := f.Error()
 		if errors.Is(err, raft.ErrLeadershipTransferInProgress) {
-			busy = true
+			responses[i], busy = fsm.Response{Err: errBusy}, true
 			continue
 		}
 		if err != nil {
@@ -123,7 +181,7 @@ func (r *replica) propose(commands []fsm.Command, during func()) ([]fsm.Response
 		responses[i] = f.Response().(fsm.Response)
 	}
 	if busy {
-		return nil, errBusy
+		return responses, errBusy
 	}
 	return responses, nil
 }
@@ -134,19 +192,35 @@ func (r *replica) leader() (checkpoint.NodeID, string) {
 	return checkpoint.NodeID(id), string(address)
 }
 
-// voters returns the voters of the latest configuration.
-func (r *replica) voters() []raft.Server {
+// servers returns the members of the latest configuration, with and without vote.
+func (r *replica) servers() []raft.Server {
 	f := r.raft.GetConfiguration()
 	if f.Error() != nil {
 		return nil
 	}
+	return f.Configuration().Servers
+}
+
+// voters returns the voters of the latest configuration.
+func (r *replica) voters() []raft.Server { return votersOf(r.servers()) }
+
+func votersOf(servers []raft.Server) []raft.Server {
 	var voters []raft.Server
-	for _, s := range f.Configuration().Servers {
+	for _, s := range servers {
 		if s.Suffrage == raft.Voter {
 			voters = append(voters, s)
 		}
 	}
 	return voters
+}
+
+// lastTerm returns the term of the last entry of the log, 0 for an empty one.
+func (r *replica) lastTerm() uint64 {
+	term, err := strconv.ParseUint(r.raft.Stats()["last_log_term"], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return term
 }
 
 // lastContact returns the time since this replica heard from the leader, 0 for the leader itself, -1 for
@@ -164,7 +238,7 @@ func (r *replica) lastContact() time.Duration {
 
 // transfer hands leadership to the named voter, or to any when id is empty. Raft answers within an election
 // timeout, or never when it is shut down meanwhile: the wait is bounded here.
-func (r *replica) transfer(id checkpoint.NodeID, limit time.Duration) error {
+func (r *replica) transfer(ctx context.Context, id checkpoint.NodeID, limit time.Duration) error {
 	if r.raft.State() != raft.Leader {
 		return raft.ErrNotLeader
 	}
@@ -172,19 +246,14 @@ func (r *replica) transfer(id checkpoint.NodeID, limit time.Duration) error {
 	if id == "" {
 		f = r.raft.LeadershipTransfer()
 	} else {
-		i := slices.IndexFunc(r.voters(), func(s raft.Server) bool { return s.ID == raft.ServerID(id) })
+		voters := r.voters()
+		i := slices.IndexFunc(voters, func(s raft.Server) bool { return s.ID == raft.ServerID(id) })
 		if i < 0 {
 			return fmt.Errorf("no voter is named %q", id)
 		}
-		voter := r.voters()[i]
-		f = r.raft.LeadershipTransferToServer(voter.ID, voter.Address)
+		f = r.raft.LeadershipTransferToServer(voters[i].ID, voters[i].Address)
 	}
-	done := make(chan error, 1)
-	go func() { done <- f.Error() }()
-	select {
-	case err := <-done:
-		return err
-	case <-time.After(limit):
-		return fmt.Errorf("no answer within %s", limit)
-	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %s", limit))
+	defer cancel()
+	return await(ctx, f)
 }

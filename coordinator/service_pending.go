@@ -22,7 +22,6 @@ func (service) ListSavepoints(context.Context, string) ([]api.Savepoint, error) 
 	return nil, errPending
 }
 func (service) DisposeSavepoint(context.Context, string, uint64) error { return errPending }
-func (service) RemovePeer(context.Context, string) error               { return errPending }
 func (service) SaveSnapshot(context.Context, io.Writer) (api.SnapshotInfo, error) {
 	return api.SnapshotInfo{}, errPending
 }

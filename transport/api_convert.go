@@ -46,7 +46,7 @@ func statusToPB(s api.Status) *transportpb.StatusResponse {
 		Leader: leaderToPB(s.Leader), Voters: list(s.Voters, voterToPB),
 		FailureTolerance: int64(s.FailureTolerance), Healthy: s.Healthy,
 		Problems: list(s.Problems, text), Nodes: list(s.Nodes, nodeInfoToPB), Jobs: list(s.Jobs, jobSummaryToPB),
-		Stale: s.Stale,
+		Stale: s.Stale, Replica: replicaToPB(s.Replica),
 	}
 }
 
@@ -56,6 +56,21 @@ func statusFromPB(pb *transportpb.StatusResponse) api.Status {
 		FailureTolerance: int(pb.GetFailureTolerance()), Healthy: pb.GetHealthy(),
 		Problems: append([]string{}, pb.GetProblems()...), Nodes: list(pb.GetNodes(), nodeInfoFromPB),
 		Jobs: list(pb.GetJobs(), jobSummaryFromPB), Stale: pb.GetStale(),
+		Replica: replicaFromPB(pb.GetReplica()),
+	}
+}
+
+func replicaToPB(r api.Replica) *transportpb.ReplicaInfo {
+	return &transportpb.ReplicaInfo{
+		Id: r.ID, Blank: r.Blank, Ready: r.Ready, LastIndex: r.LastIndex, LastTerm: r.LastTerm,
+		LastContactMillis: r.LastContactMillis,
+	}
+}
+
+func replicaFromPB(pb *transportpb.ReplicaInfo) api.Replica {
+	return api.Replica{
+		ID: pb.GetId(), Blank: pb.GetBlank(), Ready: pb.GetReady(), LastIndex: pb.GetLastIndex(), LastTerm: pb.GetLastTerm(),
+		LastContactMillis: pb.GetLastContactMillis(),
 	}
 }
 

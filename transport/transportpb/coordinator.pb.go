@@ -70,6 +70,7 @@ type StatusResponse struct {
 	Nodes            []*NodeInfo            `protobuf:"bytes,6,rep,name=nodes,proto3" json:"nodes,omitempty"`
 	Jobs             []*JobSummary          `protobuf:"bytes,7,rep,name=jobs,proto3" json:"jobs,omitempty"`
 	Stale            bool                   `protobuf:"varint,8,opt,name=stale,proto3" json:"stale,omitempty"`
+	Replica          *ReplicaInfo           `protobuf:"bytes,9,opt,name=replica,proto3" json:"replica,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -160,6 +161,97 @@ func (x *StatusResponse) GetStale() bool {
 	return false
 }
 
+func (x *StatusResponse) GetReplica() *ReplicaInfo {
+	if x != nil {
+		return x.Replica
+	}
+	return nil
+}
+
+type ReplicaInfo struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Id                string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Blank             bool                   `protobuf:"varint,2,opt,name=blank,proto3" json:"blank,omitempty"`
+	Ready             bool                   `protobuf:"varint,3,opt,name=ready,proto3" json:"ready,omitempty"`
+	LastIndex         uint64                 `protobuf:"varint,4,opt,name=last_index,json=lastIndex,proto3" json:"last_index,omitempty"`
+	LastTerm          uint64                 `protobuf:"varint,5,opt,name=last_term,json=lastTerm,proto3" json:"last_term,omitempty"`
+	LastContactMillis int64                  `protobuf:"varint,6,opt,name=last_contact_millis,json=lastContactMillis,proto3" json:"last_contact_millis,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *ReplicaInfo) Reset() {
+	*x = ReplicaInfo{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplicaInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplicaInfo) ProtoMessage() {}
+
+func (x *ReplicaInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplicaInfo.ProtoReflect.Descriptor instead.
+func (*ReplicaInfo) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ReplicaInfo) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ReplicaInfo) GetBlank() bool {
+	if x != nil {
+		return x.Blank
+	}
+	return false
+}
+
+func (x *ReplicaInfo) GetReady() bool {
+	if x != nil {
+		return x.Ready
+	}
+	return false
+}
+
+func (x *ReplicaInfo) GetLastIndex() uint64 {
+	if x != nil {
+		return x.LastIndex
+	}
+	return 0
+}
+
+func (x *ReplicaInfo) GetLastTerm() uint64 {
+	if x != nil {
+		return x.LastTerm
+	}
+	return 0
+}
+
+func (x *ReplicaInfo) GetLastContactMillis() int64 {
+	if x != nil {
+		return x.LastContactMillis
+	}
+	return 0
+}
+
 type LeaderInfo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -171,7 +263,7 @@ type LeaderInfo struct {
 
 func (x *LeaderInfo) Reset() {
 	*x = LeaderInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[2]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -183,7 +275,7 @@ func (x *LeaderInfo) String() string {
 func (*LeaderInfo) ProtoMessage() {}
 
 func (x *LeaderInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[2]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -196,7 +288,7 @@ func (x *LeaderInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaderInfo.ProtoReflect.Descriptor instead.
 func (*LeaderInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{2}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *LeaderInfo) GetId() string {
@@ -233,7 +325,7 @@ type VoterInfo struct {
 
 func (x *VoterInfo) Reset() {
 	*x = VoterInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[3]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -245,7 +337,7 @@ func (x *VoterInfo) String() string {
 func (*VoterInfo) ProtoMessage() {}
 
 func (x *VoterInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[3]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -258,7 +350,7 @@ func (x *VoterInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VoterInfo.ProtoReflect.Descriptor instead.
 func (*VoterInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{3}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *VoterInfo) GetId() string {
@@ -309,7 +401,7 @@ type NodeInfo struct {
 
 func (x *NodeInfo) Reset() {
 	*x = NodeInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[4]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -321,7 +413,7 @@ func (x *NodeInfo) String() string {
 func (*NodeInfo) ProtoMessage() {}
 
 func (x *NodeInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[4]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -334,7 +426,7 @@ func (x *NodeInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeInfo.ProtoReflect.Descriptor instead.
 func (*NodeInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{4}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *NodeInfo) GetId() string {
@@ -386,7 +478,7 @@ type JobSummary struct {
 
 func (x *JobSummary) Reset() {
 	*x = JobSummary{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[5]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -398,7 +490,7 @@ func (x *JobSummary) String() string {
 func (*JobSummary) ProtoMessage() {}
 
 func (x *JobSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[5]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -411,7 +503,7 @@ func (x *JobSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobSummary.ProtoReflect.Descriptor instead.
 func (*JobSummary) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{5}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *JobSummary) GetId() string {
@@ -470,7 +562,7 @@ type JobCheckpoints struct {
 
 func (x *JobCheckpoints) Reset() {
 	*x = JobCheckpoints{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[6]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -482,7 +574,7 @@ func (x *JobCheckpoints) String() string {
 func (*JobCheckpoints) ProtoMessage() {}
 
 func (x *JobCheckpoints) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[6]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -495,7 +587,7 @@ func (x *JobCheckpoints) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobCheckpoints.ProtoReflect.Descriptor instead.
 func (*JobCheckpoints) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{6}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *JobCheckpoints) GetLastCompletedId() uint64 {
@@ -548,7 +640,7 @@ type MembersRequest struct {
 
 func (x *MembersRequest) Reset() {
 	*x = MembersRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[7]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -560,7 +652,7 @@ func (x *MembersRequest) String() string {
 func (*MembersRequest) ProtoMessage() {}
 
 func (x *MembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[7]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -573,7 +665,7 @@ func (x *MembersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MembersRequest.ProtoReflect.Descriptor instead.
 func (*MembersRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{7}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{8}
 }
 
 type MembersResponse struct {
@@ -585,7 +677,7 @@ type MembersResponse struct {
 
 func (x *MembersResponse) Reset() {
 	*x = MembersResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[8]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -597,7 +689,7 @@ func (x *MembersResponse) String() string {
 func (*MembersResponse) ProtoMessage() {}
 
 func (x *MembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[8]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -610,7 +702,7 @@ func (x *MembersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MembersResponse.ProtoReflect.Descriptor instead.
 func (*MembersResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{8}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *MembersResponse) GetMembers() []*MemberInfo {
@@ -634,7 +726,7 @@ type MemberInfo struct {
 
 func (x *MemberInfo) Reset() {
 	*x = MemberInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[9]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -646,7 +738,7 @@ func (x *MemberInfo) String() string {
 func (*MemberInfo) ProtoMessage() {}
 
 func (x *MemberInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[9]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -659,7 +751,7 @@ func (x *MemberInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberInfo.ProtoReflect.Descriptor instead.
 func (*MemberInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{9}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *MemberInfo) GetId() string {
@@ -717,7 +809,7 @@ type SubmitJobRequest struct {
 
 func (x *SubmitJobRequest) Reset() {
 	*x = SubmitJobRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[10]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -729,7 +821,7 @@ func (x *SubmitJobRequest) String() string {
 func (*SubmitJobRequest) ProtoMessage() {}
 
 func (x *SubmitJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[10]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -742,7 +834,7 @@ func (x *SubmitJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJobRequest.ProtoReflect.Descriptor instead.
 func (*SubmitJobRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{10}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SubmitJobRequest) GetProgram() string {
@@ -795,7 +887,7 @@ type Source struct {
 
 func (x *Source) Reset() {
 	*x = Source{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[11]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -807,7 +899,7 @@ func (x *Source) String() string {
 func (*Source) ProtoMessage() {}
 
 func (x *Source) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[11]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -820,7 +912,7 @@ func (x *Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Source.ProtoReflect.Descriptor instead.
 func (*Source) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{11}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Source) GetJob() string {
@@ -881,7 +973,7 @@ type JobRequest struct {
 
 func (x *JobRequest) Reset() {
 	*x = JobRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[12]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -893,7 +985,7 @@ func (x *JobRequest) String() string {
 func (*JobRequest) ProtoMessage() {}
 
 func (x *JobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[12]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -906,7 +998,7 @@ func (x *JobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobRequest.ProtoReflect.Descriptor instead.
 func (*JobRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{12}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *JobRequest) GetJob() string {
@@ -926,7 +1018,7 @@ type SetJobRequest struct {
 
 func (x *SetJobRequest) Reset() {
 	*x = SetJobRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[13]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -938,7 +1030,7 @@ func (x *SetJobRequest) String() string {
 func (*SetJobRequest) ProtoMessage() {}
 
 func (x *SetJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[13]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -951,7 +1043,7 @@ func (x *SetJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetJobRequest.ProtoReflect.Descriptor instead.
 func (*SetJobRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{13}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SetJobRequest) GetJob() string {
@@ -976,7 +1068,7 @@ type ListJobsRequest struct {
 
 func (x *ListJobsRequest) Reset() {
 	*x = ListJobsRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[14]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -988,7 +1080,7 @@ func (x *ListJobsRequest) String() string {
 func (*ListJobsRequest) ProtoMessage() {}
 
 func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[14]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1001,7 +1093,7 @@ func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsRequest.ProtoReflect.Descriptor instead.
 func (*ListJobsRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{14}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{15}
 }
 
 type ListJobsResponse struct {
@@ -1013,7 +1105,7 @@ type ListJobsResponse struct {
 
 func (x *ListJobsResponse) Reset() {
 	*x = ListJobsResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[15]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1025,7 +1117,7 @@ func (x *ListJobsResponse) String() string {
 func (*ListJobsResponse) ProtoMessage() {}
 
 func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[15]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1038,7 +1130,7 @@ func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsResponse.ProtoReflect.Descriptor instead.
 func (*ListJobsResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{15}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListJobsResponse) GetJobs() []*JobInfo {
@@ -1061,7 +1153,7 @@ type JobInfo struct {
 
 func (x *JobInfo) Reset() {
 	*x = JobInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[16]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1073,7 +1165,7 @@ func (x *JobInfo) String() string {
 func (*JobInfo) ProtoMessage() {}
 
 func (x *JobInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[16]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1086,7 +1178,7 @@ func (x *JobInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobInfo.ProtoReflect.Descriptor instead.
 func (*JobInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{16}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *JobInfo) GetSummary() *JobSummary {
@@ -1139,7 +1231,7 @@ type JobDetail struct {
 
 func (x *JobDetail) Reset() {
 	*x = JobDetail{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[17]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1151,7 +1243,7 @@ func (x *JobDetail) String() string {
 func (*JobDetail) ProtoMessage() {}
 
 func (x *JobDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[17]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1164,7 +1256,7 @@ func (x *JobDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobDetail.ProtoReflect.Descriptor instead.
 func (*JobDetail) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{17}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *JobDetail) GetJob() *JobInfo {
@@ -1228,7 +1320,7 @@ type VertexInfo struct {
 
 func (x *VertexInfo) Reset() {
 	*x = VertexInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[18]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1240,7 +1332,7 @@ func (x *VertexInfo) String() string {
 func (*VertexInfo) ProtoMessage() {}
 
 func (x *VertexInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[18]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1253,7 +1345,7 @@ func (x *VertexInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VertexInfo.ProtoReflect.Descriptor instead.
 func (*VertexInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{18}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *VertexInfo) GetId() string {
@@ -1295,7 +1387,7 @@ type SubtaskInfo struct {
 
 func (x *SubtaskInfo) Reset() {
 	*x = SubtaskInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[19]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1307,7 +1399,7 @@ func (x *SubtaskInfo) String() string {
 func (*SubtaskInfo) ProtoMessage() {}
 
 func (x *SubtaskInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[19]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1320,7 +1412,7 @@ func (x *SubtaskInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskInfo.ProtoReflect.Descriptor instead.
 func (*SubtaskInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{19}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SubtaskInfo) GetId() string {
@@ -1353,7 +1445,7 @@ type ListCheckpointsResponse struct {
 
 func (x *ListCheckpointsResponse) Reset() {
 	*x = ListCheckpointsResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[20]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1365,7 +1457,7 @@ func (x *ListCheckpointsResponse) String() string {
 func (*ListCheckpointsResponse) ProtoMessage() {}
 
 func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[20]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1378,7 +1470,7 @@ func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckpointsResponse.ProtoReflect.Descriptor instead.
 func (*ListCheckpointsResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{20}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListCheckpointsResponse) GetCheckpoints() []*CheckpointInfo {
@@ -1414,7 +1506,7 @@ type CheckpointInfo struct {
 
 func (x *CheckpointInfo) Reset() {
 	*x = CheckpointInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[21]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1426,7 +1518,7 @@ func (x *CheckpointInfo) String() string {
 func (*CheckpointInfo) ProtoMessage() {}
 
 func (x *CheckpointInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[21]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1439,7 +1531,7 @@ func (x *CheckpointInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointInfo.ProtoReflect.Descriptor instead.
 func (*CheckpointInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{21}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CheckpointInfo) GetId() uint64 {
@@ -1578,7 +1670,7 @@ type ShowCheckpointRequest struct {
 
 func (x *ShowCheckpointRequest) Reset() {
 	*x = ShowCheckpointRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[22]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1590,7 +1682,7 @@ func (x *ShowCheckpointRequest) String() string {
 func (*ShowCheckpointRequest) ProtoMessage() {}
 
 func (x *ShowCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[22]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1603,7 +1695,7 @@ func (x *ShowCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*ShowCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{22}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ShowCheckpointRequest) GetJob() string {
@@ -1636,7 +1728,7 @@ type CheckpointDetail struct {
 
 func (x *CheckpointDetail) Reset() {
 	*x = CheckpointDetail{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[23]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1648,7 +1740,7 @@ func (x *CheckpointDetail) String() string {
 func (*CheckpointDetail) ProtoMessage() {}
 
 func (x *CheckpointDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[23]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1661,7 +1753,7 @@ func (x *CheckpointDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointDetail.ProtoReflect.Descriptor instead.
 func (*CheckpointDetail) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{23}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CheckpointDetail) GetCheckpoint() *CheckpointInfo {
@@ -1743,7 +1835,7 @@ type SubtaskCheckpointInfo struct {
 
 func (x *SubtaskCheckpointInfo) Reset() {
 	*x = SubtaskCheckpointInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[24]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1755,7 +1847,7 @@ func (x *SubtaskCheckpointInfo) String() string {
 func (*SubtaskCheckpointInfo) ProtoMessage() {}
 
 func (x *SubtaskCheckpointInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[24]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1768,7 +1860,7 @@ func (x *SubtaskCheckpointInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskCheckpointInfo.ProtoReflect.Descriptor instead.
 func (*SubtaskCheckpointInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{24}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SubtaskCheckpointInfo) GetId() string {
@@ -1893,7 +1985,7 @@ type TaskCheckpointInfo struct {
 
 func (x *TaskCheckpointInfo) Reset() {
 	*x = TaskCheckpointInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[25]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1905,7 +1997,7 @@ func (x *TaskCheckpointInfo) String() string {
 func (*TaskCheckpointInfo) ProtoMessage() {}
 
 func (x *TaskCheckpointInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[25]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1918,7 +2010,7 @@ func (x *TaskCheckpointInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCheckpointInfo.ProtoReflect.Descriptor instead.
 func (*TaskCheckpointInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{25}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *TaskCheckpointInfo) GetVertex() string {
@@ -1996,7 +2088,7 @@ type SlowestSubtask struct {
 
 func (x *SlowestSubtask) Reset() {
 	*x = SlowestSubtask{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[26]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2008,7 +2100,7 @@ func (x *SlowestSubtask) String() string {
 func (*SlowestSubtask) ProtoMessage() {}
 
 func (x *SlowestSubtask) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[26]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2021,7 +2113,7 @@ func (x *SlowestSubtask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlowestSubtask.ProtoReflect.Descriptor instead.
 func (*SlowestSubtask) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{26}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SlowestSubtask) GetId() string {
@@ -2063,7 +2155,7 @@ type CheckpointStatisticsResponse struct {
 
 func (x *CheckpointStatisticsResponse) Reset() {
 	*x = CheckpointStatisticsResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[27]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2075,7 +2167,7 @@ func (x *CheckpointStatisticsResponse) String() string {
 func (*CheckpointStatisticsResponse) ProtoMessage() {}
 
 func (x *CheckpointStatisticsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[27]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2088,7 +2180,7 @@ func (x *CheckpointStatisticsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointStatisticsResponse.ProtoReflect.Descriptor instead.
 func (*CheckpointStatisticsResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{27}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CheckpointStatisticsResponse) GetCounts() *CheckpointCounts {
@@ -2125,7 +2217,7 @@ type CheckpointCounts struct {
 
 func (x *CheckpointCounts) Reset() {
 	*x = CheckpointCounts{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[28]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2137,7 +2229,7 @@ func (x *CheckpointCounts) String() string {
 func (*CheckpointCounts) ProtoMessage() {}
 
 func (x *CheckpointCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[28]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2150,7 +2242,7 @@ func (x *CheckpointCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointCounts.ProtoReflect.Descriptor instead.
 func (*CheckpointCounts) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{28}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CheckpointCounts) GetRestored() uint64 {
@@ -2202,7 +2294,7 @@ type CheckpointSummary struct {
 
 func (x *CheckpointSummary) Reset() {
 	*x = CheckpointSummary{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[29]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2214,7 +2306,7 @@ func (x *CheckpointSummary) String() string {
 func (*CheckpointSummary) ProtoMessage() {}
 
 func (x *CheckpointSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[29]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2227,7 +2319,7 @@ func (x *CheckpointSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointSummary.ProtoReflect.Descriptor instead.
 func (*CheckpointSummary) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{29}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CheckpointSummary) GetEndToEndDuration() *Distribution {
@@ -2288,7 +2380,7 @@ type Distribution struct {
 
 func (x *Distribution) Reset() {
 	*x = Distribution{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[30]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2300,7 +2392,7 @@ func (x *Distribution) String() string {
 func (*Distribution) ProtoMessage() {}
 
 func (x *Distribution) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[30]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2313,7 +2405,7 @@ func (x *Distribution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Distribution.ProtoReflect.Descriptor instead.
 func (*Distribution) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{30}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Distribution) GetMin() int64 {
@@ -2384,7 +2476,7 @@ type LatestCheckpoints struct {
 
 func (x *LatestCheckpoints) Reset() {
 	*x = LatestCheckpoints{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[31]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2396,7 +2488,7 @@ func (x *LatestCheckpoints) String() string {
 func (*LatestCheckpoints) ProtoMessage() {}
 
 func (x *LatestCheckpoints) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[31]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2409,7 +2501,7 @@ func (x *LatestCheckpoints) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LatestCheckpoints.ProtoReflect.Descriptor instead.
 func (*LatestCheckpoints) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{31}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *LatestCheckpoints) GetCompleted() *CheckpointInfo {
@@ -2450,7 +2542,7 @@ type TriggerSavepointRequest struct {
 
 func (x *TriggerSavepointRequest) Reset() {
 	*x = TriggerSavepointRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[32]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2462,7 +2554,7 @@ func (x *TriggerSavepointRequest) String() string {
 func (*TriggerSavepointRequest) ProtoMessage() {}
 
 func (x *TriggerSavepointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[32]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2475,7 +2567,7 @@ func (x *TriggerSavepointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TriggerSavepointRequest.ProtoReflect.Descriptor instead.
 func (*TriggerSavepointRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{32}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *TriggerSavepointRequest) GetJob() string {
@@ -2511,7 +2603,7 @@ type SavepointInfo struct {
 
 func (x *SavepointInfo) Reset() {
 	*x = SavepointInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[33]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2523,7 +2615,7 @@ func (x *SavepointInfo) String() string {
 func (*SavepointInfo) ProtoMessage() {}
 
 func (x *SavepointInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[33]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2536,7 +2628,7 @@ func (x *SavepointInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SavepointInfo.ProtoReflect.Descriptor instead.
 func (*SavepointInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{33}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SavepointInfo) GetJob() string {
@@ -2625,7 +2717,7 @@ type ListSavepointsResponse struct {
 
 func (x *ListSavepointsResponse) Reset() {
 	*x = ListSavepointsResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[34]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2637,7 +2729,7 @@ func (x *ListSavepointsResponse) String() string {
 func (*ListSavepointsResponse) ProtoMessage() {}
 
 func (x *ListSavepointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[34]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2650,7 +2742,7 @@ func (x *ListSavepointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSavepointsResponse.ProtoReflect.Descriptor instead.
 func (*ListSavepointsResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{34}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListSavepointsResponse) GetSavepoints() []*SavepointInfo {
@@ -2670,7 +2762,7 @@ type DisposeSavepointRequest struct {
 
 func (x *DisposeSavepointRequest) Reset() {
 	*x = DisposeSavepointRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[35]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2682,7 +2774,7 @@ func (x *DisposeSavepointRequest) String() string {
 func (*DisposeSavepointRequest) ProtoMessage() {}
 
 func (x *DisposeSavepointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[35]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2695,7 +2787,7 @@ func (x *DisposeSavepointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisposeSavepointRequest.ProtoReflect.Descriptor instead.
 func (*DisposeSavepointRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{35}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DisposeSavepointRequest) GetJob() string {
@@ -2720,7 +2812,7 @@ type DisposeSavepointResponse struct {
 
 func (x *DisposeSavepointResponse) Reset() {
 	*x = DisposeSavepointResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[36]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2732,7 +2824,7 @@ func (x *DisposeSavepointResponse) String() string {
 func (*DisposeSavepointResponse) ProtoMessage() {}
 
 func (x *DisposeSavepointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[36]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2745,7 +2837,7 @@ func (x *DisposeSavepointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisposeSavepointResponse.ProtoReflect.Descriptor instead.
 func (*DisposeSavepointResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{36}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{37}
 }
 
 type RaftPeersRequest struct {
@@ -2756,7 +2848,7 @@ type RaftPeersRequest struct {
 
 func (x *RaftPeersRequest) Reset() {
 	*x = RaftPeersRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[37]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2768,7 +2860,7 @@ func (x *RaftPeersRequest) String() string {
 func (*RaftPeersRequest) ProtoMessage() {}
 
 func (x *RaftPeersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[37]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2781,7 +2873,7 @@ func (x *RaftPeersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftPeersRequest.ProtoReflect.Descriptor instead.
 func (*RaftPeersRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{37}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{38}
 }
 
 type RaftPeersResponse struct {
@@ -2793,7 +2885,7 @@ type RaftPeersResponse struct {
 
 func (x *RaftPeersResponse) Reset() {
 	*x = RaftPeersResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[38]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2805,7 +2897,7 @@ func (x *RaftPeersResponse) String() string {
 func (*RaftPeersResponse) ProtoMessage() {}
 
 func (x *RaftPeersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[38]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2818,7 +2910,7 @@ func (x *RaftPeersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftPeersResponse.ProtoReflect.Descriptor instead.
 func (*RaftPeersResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{38}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *RaftPeersResponse) GetVoters() []*VoterInfo {
@@ -2837,7 +2929,7 @@ type RemovePeerRequest struct {
 
 func (x *RemovePeerRequest) Reset() {
 	*x = RemovePeerRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[39]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2849,7 +2941,7 @@ func (x *RemovePeerRequest) String() string {
 func (*RemovePeerRequest) ProtoMessage() {}
 
 func (x *RemovePeerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[39]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2862,7 +2954,7 @@ func (x *RemovePeerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePeerRequest.ProtoReflect.Descriptor instead.
 func (*RemovePeerRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{39}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *RemovePeerRequest) GetId() string {
@@ -2880,7 +2972,7 @@ type RemovePeerResponse struct {
 
 func (x *RemovePeerResponse) Reset() {
 	*x = RemovePeerResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[40]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2892,7 +2984,7 @@ func (x *RemovePeerResponse) String() string {
 func (*RemovePeerResponse) ProtoMessage() {}
 
 func (x *RemovePeerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[40]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2905,7 +2997,7 @@ func (x *RemovePeerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePeerResponse.ProtoReflect.Descriptor instead.
 func (*RemovePeerResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{40}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{41}
 }
 
 type TransferLeadershipRequest struct {
@@ -2917,7 +3009,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[41]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2929,7 +3021,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[41]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2942,7 +3034,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{41}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *TransferLeadershipRequest) GetTarget() string {
@@ -2960,7 +3052,7 @@ type SaveSnapshotRequest struct {
 
 func (x *SaveSnapshotRequest) Reset() {
 	*x = SaveSnapshotRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[42]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2972,7 +3064,7 @@ func (x *SaveSnapshotRequest) String() string {
 func (*SaveSnapshotRequest) ProtoMessage() {}
 
 func (x *SaveSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[42]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2985,7 +3077,7 @@ func (x *SaveSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SaveSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{42}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{43}
 }
 
 // SnapshotPiece is a part of a snapshot, or, behind the last one that a coordinator sends, its description.
@@ -2999,7 +3091,7 @@ type SnapshotPiece struct {
 
 func (x *SnapshotPiece) Reset() {
 	*x = SnapshotPiece{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[43]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3011,7 +3103,7 @@ func (x *SnapshotPiece) String() string {
 func (*SnapshotPiece) ProtoMessage() {}
 
 func (x *SnapshotPiece) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[43]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3024,7 +3116,7 @@ func (x *SnapshotPiece) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotPiece.ProtoReflect.Descriptor instead.
 func (*SnapshotPiece) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{43}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *SnapshotPiece) GetInfo() *SnapshotInfo {
@@ -3057,7 +3149,7 @@ type SnapshotInfo struct {
 
 func (x *SnapshotInfo) Reset() {
 	*x = SnapshotInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[44]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3069,7 +3161,7 @@ func (x *SnapshotInfo) String() string {
 func (*SnapshotInfo) ProtoMessage() {}
 
 func (x *SnapshotInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[44]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3082,7 +3174,7 @@ func (x *SnapshotInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotInfo.ProtoReflect.Descriptor instead.
 func (*SnapshotInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{44}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *SnapshotInfo) GetVersion() int64 {
@@ -3146,7 +3238,7 @@ var File_transport_transportpb_coordinator_proto protoreflect.FileDescriptor
 const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\n" +
 	"'transport/transportpb/coordinator.proto\x12\x12cairn.transport.v1\"\x0f\n" +
-	"\rStatusRequest\"\xe0\x02\n" +
+	"\rStatusRequest\"\x9b\x03\n" +
 	"\x0eStatusResponse\x126\n" +
 	"\x06leader\x18\x01 \x01(\v2\x1e.cairn.transport.v1.LeaderInfoR\x06leader\x125\n" +
 	"\x06voters\x18\x02 \x03(\v2\x1d.cairn.transport.v1.VoterInfoR\x06voters\x12+\n" +
@@ -3155,7 +3247,16 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\bproblems\x18\x05 \x03(\tR\bproblems\x122\n" +
 	"\x05nodes\x18\x06 \x03(\v2\x1c.cairn.transport.v1.NodeInfoR\x05nodes\x122\n" +
 	"\x04jobs\x18\a \x03(\v2\x1e.cairn.transport.v1.JobSummaryR\x04jobs\x12\x14\n" +
-	"\x05stale\x18\b \x01(\bR\x05stale\"J\n" +
+	"\x05stale\x18\b \x01(\bR\x05stale\x129\n" +
+	"\areplica\x18\t \x01(\v2\x1f.cairn.transport.v1.ReplicaInfoR\areplica\"\xb5\x01\n" +
+	"\vReplicaInfo\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05blank\x18\x02 \x01(\bR\x05blank\x12\x14\n" +
+	"\x05ready\x18\x03 \x01(\bR\x05ready\x12\x1d\n" +
+	"\n" +
+	"last_index\x18\x04 \x01(\x04R\tlastIndex\x12\x1b\n" +
+	"\tlast_term\x18\x05 \x01(\x04R\blastTerm\x12.\n" +
+	"\x13last_contact_millis\x18\x06 \x01(\x03R\x11lastContactMillis\"J\n" +
 	"\n" +
 	"LeaderInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -3454,141 +3555,143 @@ func file_transport_transportpb_coordinator_proto_rawDescGZIP() []byte {
 	return file_transport_transportpb_coordinator_proto_rawDescData
 }
 
-var file_transport_transportpb_coordinator_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_transport_transportpb_coordinator_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_transport_transportpb_coordinator_proto_goTypes = []any{
 	(*StatusRequest)(nil),                // 0: cairn.transport.v1.StatusRequest
 	(*StatusResponse)(nil),               // 1: cairn.transport.v1.StatusResponse
-	(*LeaderInfo)(nil),                   // 2: cairn.transport.v1.LeaderInfo
-	(*VoterInfo)(nil),                    // 3: cairn.transport.v1.VoterInfo
-	(*NodeInfo)(nil),                     // 4: cairn.transport.v1.NodeInfo
-	(*JobSummary)(nil),                   // 5: cairn.transport.v1.JobSummary
-	(*JobCheckpoints)(nil),               // 6: cairn.transport.v1.JobCheckpoints
-	(*MembersRequest)(nil),               // 7: cairn.transport.v1.MembersRequest
-	(*MembersResponse)(nil),              // 8: cairn.transport.v1.MembersResponse
-	(*MemberInfo)(nil),                   // 9: cairn.transport.v1.MemberInfo
-	(*SubmitJobRequest)(nil),             // 10: cairn.transport.v1.SubmitJobRequest
-	(*Source)(nil),                       // 11: cairn.transport.v1.Source
-	(*JobRequest)(nil),                   // 12: cairn.transport.v1.JobRequest
-	(*SetJobRequest)(nil),                // 13: cairn.transport.v1.SetJobRequest
-	(*ListJobsRequest)(nil),              // 14: cairn.transport.v1.ListJobsRequest
-	(*ListJobsResponse)(nil),             // 15: cairn.transport.v1.ListJobsResponse
-	(*JobInfo)(nil),                      // 16: cairn.transport.v1.JobInfo
-	(*JobDetail)(nil),                    // 17: cairn.transport.v1.JobDetail
-	(*VertexInfo)(nil),                   // 18: cairn.transport.v1.VertexInfo
-	(*SubtaskInfo)(nil),                  // 19: cairn.transport.v1.SubtaskInfo
-	(*ListCheckpointsResponse)(nil),      // 20: cairn.transport.v1.ListCheckpointsResponse
-	(*CheckpointInfo)(nil),               // 21: cairn.transport.v1.CheckpointInfo
-	(*ShowCheckpointRequest)(nil),        // 22: cairn.transport.v1.ShowCheckpointRequest
-	(*CheckpointDetail)(nil),             // 23: cairn.transport.v1.CheckpointDetail
-	(*SubtaskCheckpointInfo)(nil),        // 24: cairn.transport.v1.SubtaskCheckpointInfo
-	(*TaskCheckpointInfo)(nil),           // 25: cairn.transport.v1.TaskCheckpointInfo
-	(*SlowestSubtask)(nil),               // 26: cairn.transport.v1.SlowestSubtask
-	(*CheckpointStatisticsResponse)(nil), // 27: cairn.transport.v1.CheckpointStatisticsResponse
-	(*CheckpointCounts)(nil),             // 28: cairn.transport.v1.CheckpointCounts
-	(*CheckpointSummary)(nil),            // 29: cairn.transport.v1.CheckpointSummary
-	(*Distribution)(nil),                 // 30: cairn.transport.v1.Distribution
-	(*LatestCheckpoints)(nil),            // 31: cairn.transport.v1.LatestCheckpoints
-	(*TriggerSavepointRequest)(nil),      // 32: cairn.transport.v1.TriggerSavepointRequest
-	(*SavepointInfo)(nil),                // 33: cairn.transport.v1.SavepointInfo
-	(*ListSavepointsResponse)(nil),       // 34: cairn.transport.v1.ListSavepointsResponse
-	(*DisposeSavepointRequest)(nil),      // 35: cairn.transport.v1.DisposeSavepointRequest
-	(*DisposeSavepointResponse)(nil),     // 36: cairn.transport.v1.DisposeSavepointResponse
-	(*RaftPeersRequest)(nil),             // 37: cairn.transport.v1.RaftPeersRequest
-	(*RaftPeersResponse)(nil),            // 38: cairn.transport.v1.RaftPeersResponse
-	(*RemovePeerRequest)(nil),            // 39: cairn.transport.v1.RemovePeerRequest
-	(*RemovePeerResponse)(nil),           // 40: cairn.transport.v1.RemovePeerResponse
-	(*TransferLeadershipRequest)(nil),    // 41: cairn.transport.v1.TransferLeadershipRequest
-	(*SaveSnapshotRequest)(nil),          // 42: cairn.transport.v1.SaveSnapshotRequest
-	(*SnapshotPiece)(nil),                // 43: cairn.transport.v1.SnapshotPiece
-	(*SnapshotInfo)(nil),                 // 44: cairn.transport.v1.SnapshotInfo
-	nil,                                  // 45: cairn.transport.v1.SubmitJobRequest.ParamsEntry
-	nil,                                  // 46: cairn.transport.v1.SubmitJobRequest.ConfigEntry
-	nil,                                  // 47: cairn.transport.v1.SetJobRequest.ConfigEntry
-	nil,                                  // 48: cairn.transport.v1.JobDetail.ParamsEntry
-	nil,                                  // 49: cairn.transport.v1.JobDetail.ConfigEntry
+	(*ReplicaInfo)(nil),                  // 2: cairn.transport.v1.ReplicaInfo
+	(*LeaderInfo)(nil),                   // 3: cairn.transport.v1.LeaderInfo
+	(*VoterInfo)(nil),                    // 4: cairn.transport.v1.VoterInfo
+	(*NodeInfo)(nil),                     // 5: cairn.transport.v1.NodeInfo
+	(*JobSummary)(nil),                   // 6: cairn.transport.v1.JobSummary
+	(*JobCheckpoints)(nil),               // 7: cairn.transport.v1.JobCheckpoints
+	(*MembersRequest)(nil),               // 8: cairn.transport.v1.MembersRequest
+	(*MembersResponse)(nil),              // 9: cairn.transport.v1.MembersResponse
+	(*MemberInfo)(nil),                   // 10: cairn.transport.v1.MemberInfo
+	(*SubmitJobRequest)(nil),             // 11: cairn.transport.v1.SubmitJobRequest
+	(*Source)(nil),                       // 12: cairn.transport.v1.Source
+	(*JobRequest)(nil),                   // 13: cairn.transport.v1.JobRequest
+	(*SetJobRequest)(nil),                // 14: cairn.transport.v1.SetJobRequest
+	(*ListJobsRequest)(nil),              // 15: cairn.transport.v1.ListJobsRequest
+	(*ListJobsResponse)(nil),             // 16: cairn.transport.v1.ListJobsResponse
+	(*JobInfo)(nil),                      // 17: cairn.transport.v1.JobInfo
+	(*JobDetail)(nil),                    // 18: cairn.transport.v1.JobDetail
+	(*VertexInfo)(nil),                   // 19: cairn.transport.v1.VertexInfo
+	(*SubtaskInfo)(nil),                  // 20: cairn.transport.v1.SubtaskInfo
+	(*ListCheckpointsResponse)(nil),      // 21: cairn.transport.v1.ListCheckpointsResponse
+	(*CheckpointInfo)(nil),               // 22: cairn.transport.v1.CheckpointInfo
+	(*ShowCheckpointRequest)(nil),        // 23: cairn.transport.v1.ShowCheckpointRequest
+	(*CheckpointDetail)(nil),             // 24: cairn.transport.v1.CheckpointDetail
+	(*SubtaskCheckpointInfo)(nil),        // 25: cairn.transport.v1.SubtaskCheckpointInfo
+	(*TaskCheckpointInfo)(nil),           // 26: cairn.transport.v1.TaskCheckpointInfo
+	(*SlowestSubtask)(nil),               // 27: cairn.transport.v1.SlowestSubtask
+	(*CheckpointStatisticsResponse)(nil), // 28: cairn.transport.v1.CheckpointStatisticsResponse
+	(*CheckpointCounts)(nil),             // 29: cairn.transport.v1.CheckpointCounts
+	(*CheckpointSummary)(nil),            // 30: cairn.transport.v1.CheckpointSummary
+	(*Distribution)(nil),                 // 31: cairn.transport.v1.Distribution
+	(*LatestCheckpoints)(nil),            // 32: cairn.transport.v1.LatestCheckpoints
+	(*TriggerSavepointRequest)(nil),      // 33: cairn.transport.v1.TriggerSavepointRequest
+	(*SavepointInfo)(nil),                // 34: cairn.transport.v1.SavepointInfo
+	(*ListSavepointsResponse)(nil),       // 35: cairn.transport.v1.ListSavepointsResponse
+	(*DisposeSavepointRequest)(nil),      // 36: cairn.transport.v1.DisposeSavepointRequest
+	(*DisposeSavepointResponse)(nil),     // 37: cairn.transport.v1.DisposeSavepointResponse
+	(*RaftPeersRequest)(nil),             // 38: cairn.transport.v1.RaftPeersRequest
+	(*RaftPeersResponse)(nil),            // 39: cairn.transport.v1.RaftPeersResponse
+	(*RemovePeerRequest)(nil),            // 40: cairn.transport.v1.RemovePeerRequest
+	(*RemovePeerResponse)(nil),           // 41: cairn.transport.v1.RemovePeerResponse
+	(*TransferLeadershipRequest)(nil),    // 42: cairn.transport.v1.TransferLeadershipRequest
+	(*SaveSnapshotRequest)(nil),          // 43: cairn.transport.v1.SaveSnapshotRequest
+	(*SnapshotPiece)(nil),                // 44: cairn.transport.v1.SnapshotPiece
+	(*SnapshotInfo)(nil),                 // 45: cairn.transport.v1.SnapshotInfo
+	nil,                                  // 46: cairn.transport.v1.SubmitJobRequest.ParamsEntry
+	nil,                                  // 47: cairn.transport.v1.SubmitJobRequest.ConfigEntry
+	nil,                                  // 48: cairn.transport.v1.SetJobRequest.ConfigEntry
+	nil,                                  // 49: cairn.transport.v1.JobDetail.ParamsEntry
+	nil,                                  // 50: cairn.transport.v1.JobDetail.ConfigEntry
 }
 var file_transport_transportpb_coordinator_proto_depIdxs = []int32{
-	2,  // 0: cairn.transport.v1.StatusResponse.leader:type_name -> cairn.transport.v1.LeaderInfo
-	3,  // 1: cairn.transport.v1.StatusResponse.voters:type_name -> cairn.transport.v1.VoterInfo
-	4,  // 2: cairn.transport.v1.StatusResponse.nodes:type_name -> cairn.transport.v1.NodeInfo
-	5,  // 3: cairn.transport.v1.StatusResponse.jobs:type_name -> cairn.transport.v1.JobSummary
-	6,  // 4: cairn.transport.v1.JobSummary.checkpoints:type_name -> cairn.transport.v1.JobCheckpoints
-	9,  // 5: cairn.transport.v1.MembersResponse.members:type_name -> cairn.transport.v1.MemberInfo
-	45, // 6: cairn.transport.v1.SubmitJobRequest.params:type_name -> cairn.transport.v1.SubmitJobRequest.ParamsEntry
-	46, // 7: cairn.transport.v1.SubmitJobRequest.config:type_name -> cairn.transport.v1.SubmitJobRequest.ConfigEntry
-	11, // 8: cairn.transport.v1.SubmitJobRequest.source:type_name -> cairn.transport.v1.Source
-	47, // 9: cairn.transport.v1.SetJobRequest.config:type_name -> cairn.transport.v1.SetJobRequest.ConfigEntry
-	16, // 10: cairn.transport.v1.ListJobsResponse.jobs:type_name -> cairn.transport.v1.JobInfo
-	5,  // 11: cairn.transport.v1.JobInfo.summary:type_name -> cairn.transport.v1.JobSummary
-	16, // 12: cairn.transport.v1.JobDetail.job:type_name -> cairn.transport.v1.JobInfo
-	48, // 13: cairn.transport.v1.JobDetail.params:type_name -> cairn.transport.v1.JobDetail.ParamsEntry
-	49, // 14: cairn.transport.v1.JobDetail.config:type_name -> cairn.transport.v1.JobDetail.ConfigEntry
-	18, // 15: cairn.transport.v1.JobDetail.vertices:type_name -> cairn.transport.v1.VertexInfo
-	19, // 16: cairn.transport.v1.JobDetail.subtasks:type_name -> cairn.transport.v1.SubtaskInfo
-	11, // 17: cairn.transport.v1.JobDetail.source:type_name -> cairn.transport.v1.Source
-	21, // 18: cairn.transport.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.transport.v1.CheckpointInfo
-	21, // 19: cairn.transport.v1.CheckpointDetail.checkpoint:type_name -> cairn.transport.v1.CheckpointInfo
-	24, // 20: cairn.transport.v1.CheckpointDetail.subtasks:type_name -> cairn.transport.v1.SubtaskCheckpointInfo
-	25, // 21: cairn.transport.v1.CheckpointDetail.tasks:type_name -> cairn.transport.v1.TaskCheckpointInfo
-	26, // 22: cairn.transport.v1.CheckpointDetail.slowest:type_name -> cairn.transport.v1.SlowestSubtask
-	28, // 23: cairn.transport.v1.CheckpointStatisticsResponse.counts:type_name -> cairn.transport.v1.CheckpointCounts
-	29, // 24: cairn.transport.v1.CheckpointStatisticsResponse.summary:type_name -> cairn.transport.v1.CheckpointSummary
-	31, // 25: cairn.transport.v1.CheckpointStatisticsResponse.latest:type_name -> cairn.transport.v1.LatestCheckpoints
-	30, // 26: cairn.transport.v1.CheckpointSummary.end_to_end_duration:type_name -> cairn.transport.v1.Distribution
-	30, // 27: cairn.transport.v1.CheckpointSummary.state_size:type_name -> cairn.transport.v1.Distribution
-	30, // 28: cairn.transport.v1.CheckpointSummary.checkpointed_size:type_name -> cairn.transport.v1.Distribution
-	30, // 29: cairn.transport.v1.CheckpointSummary.alignment:type_name -> cairn.transport.v1.Distribution
-	30, // 30: cairn.transport.v1.CheckpointSummary.processed_data:type_name -> cairn.transport.v1.Distribution
-	30, // 31: cairn.transport.v1.CheckpointSummary.persisted_data:type_name -> cairn.transport.v1.Distribution
-	21, // 32: cairn.transport.v1.LatestCheckpoints.completed:type_name -> cairn.transport.v1.CheckpointInfo
-	21, // 33: cairn.transport.v1.LatestCheckpoints.savepoint:type_name -> cairn.transport.v1.CheckpointInfo
-	21, // 34: cairn.transport.v1.LatestCheckpoints.failed:type_name -> cairn.transport.v1.CheckpointInfo
-	33, // 35: cairn.transport.v1.ListSavepointsResponse.savepoints:type_name -> cairn.transport.v1.SavepointInfo
-	3,  // 36: cairn.transport.v1.RaftPeersResponse.voters:type_name -> cairn.transport.v1.VoterInfo
-	44, // 37: cairn.transport.v1.SnapshotPiece.info:type_name -> cairn.transport.v1.SnapshotInfo
-	0,  // 38: cairn.transport.v1.CoordinatorService.Status:input_type -> cairn.transport.v1.StatusRequest
-	7,  // 39: cairn.transport.v1.CoordinatorService.Members:input_type -> cairn.transport.v1.MembersRequest
-	10, // 40: cairn.transport.v1.CoordinatorService.SubmitJob:input_type -> cairn.transport.v1.SubmitJobRequest
-	14, // 41: cairn.transport.v1.CoordinatorService.ListJobs:input_type -> cairn.transport.v1.ListJobsRequest
-	12, // 42: cairn.transport.v1.CoordinatorService.ShowJob:input_type -> cairn.transport.v1.JobRequest
-	13, // 43: cairn.transport.v1.CoordinatorService.SetJob:input_type -> cairn.transport.v1.SetJobRequest
-	12, // 44: cairn.transport.v1.CoordinatorService.CancelJob:input_type -> cairn.transport.v1.JobRequest
-	12, // 45: cairn.transport.v1.CoordinatorService.ListCheckpoints:input_type -> cairn.transport.v1.JobRequest
-	22, // 46: cairn.transport.v1.CoordinatorService.ShowCheckpoint:input_type -> cairn.transport.v1.ShowCheckpointRequest
-	12, // 47: cairn.transport.v1.CoordinatorService.CheckpointStatistics:input_type -> cairn.transport.v1.JobRequest
-	12, // 48: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:input_type -> cairn.transport.v1.JobRequest
-	32, // 49: cairn.transport.v1.CoordinatorService.TriggerSavepoint:input_type -> cairn.transport.v1.TriggerSavepointRequest
-	12, // 50: cairn.transport.v1.CoordinatorService.ListSavepoints:input_type -> cairn.transport.v1.JobRequest
-	35, // 51: cairn.transport.v1.CoordinatorService.DisposeSavepoint:input_type -> cairn.transport.v1.DisposeSavepointRequest
-	37, // 52: cairn.transport.v1.CoordinatorService.RaftPeers:input_type -> cairn.transport.v1.RaftPeersRequest
-	39, // 53: cairn.transport.v1.CoordinatorService.RemovePeer:input_type -> cairn.transport.v1.RemovePeerRequest
-	41, // 54: cairn.transport.v1.CoordinatorService.TransferLeadership:input_type -> cairn.transport.v1.TransferLeadershipRequest
-	42, // 55: cairn.transport.v1.CoordinatorService.SaveSnapshot:input_type -> cairn.transport.v1.SaveSnapshotRequest
-	43, // 56: cairn.transport.v1.CoordinatorService.RestoreSnapshot:input_type -> cairn.transport.v1.SnapshotPiece
-	1,  // 57: cairn.transport.v1.CoordinatorService.Status:output_type -> cairn.transport.v1.StatusResponse
-	8,  // 58: cairn.transport.v1.CoordinatorService.Members:output_type -> cairn.transport.v1.MembersResponse
-	16, // 59: cairn.transport.v1.CoordinatorService.SubmitJob:output_type -> cairn.transport.v1.JobInfo
-	15, // 60: cairn.transport.v1.CoordinatorService.ListJobs:output_type -> cairn.transport.v1.ListJobsResponse
-	17, // 61: cairn.transport.v1.CoordinatorService.ShowJob:output_type -> cairn.transport.v1.JobDetail
-	17, // 62: cairn.transport.v1.CoordinatorService.SetJob:output_type -> cairn.transport.v1.JobDetail
-	16, // 63: cairn.transport.v1.CoordinatorService.CancelJob:output_type -> cairn.transport.v1.JobInfo
-	20, // 64: cairn.transport.v1.CoordinatorService.ListCheckpoints:output_type -> cairn.transport.v1.ListCheckpointsResponse
-	23, // 65: cairn.transport.v1.CoordinatorService.ShowCheckpoint:output_type -> cairn.transport.v1.CheckpointDetail
-	27, // 66: cairn.transport.v1.CoordinatorService.CheckpointStatistics:output_type -> cairn.transport.v1.CheckpointStatisticsResponse
-	21, // 67: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:output_type -> cairn.transport.v1.CheckpointInfo
-	33, // 68: cairn.transport.v1.CoordinatorService.TriggerSavepoint:output_type -> cairn.transport.v1.SavepointInfo
-	34, // 69: cairn.transport.v1.CoordinatorService.ListSavepoints:output_type -> cairn.transport.v1.ListSavepointsResponse
-	36, // 70: cairn.transport.v1.CoordinatorService.DisposeSavepoint:output_type -> cairn.transport.v1.DisposeSavepointResponse
-	38, // 71: cairn.transport.v1.CoordinatorService.RaftPeers:output_type -> cairn.transport.v1.RaftPeersResponse
-	40, // 72: cairn.transport.v1.CoordinatorService.RemovePeer:output_type -> cairn.transport.v1.RemovePeerResponse
-	2,  // 73: cairn.transport.v1.CoordinatorService.TransferLeadership:output_type -> cairn.transport.v1.LeaderInfo
-	43, // 74: cairn.transport.v1.CoordinatorService.SaveSnapshot:output_type -> cairn.transport.v1.SnapshotPiece
-	44, // 75: cairn.transport.v1.CoordinatorService.RestoreSnapshot:output_type -> cairn.transport.v1.SnapshotInfo
-	57, // [57:76] is the sub-list for method output_type
-	38, // [38:57] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	3,  // 0: cairn.transport.v1.StatusResponse.leader:type_name -> cairn.transport.v1.LeaderInfo
+	4,  // 1: cairn.transport.v1.StatusResponse.voters:type_name -> cairn.transport.v1.VoterInfo
+	5,  // 2: cairn.transport.v1.StatusResponse.nodes:type_name -> cairn.transport.v1.NodeInfo
+	6,  // 3: cairn.transport.v1.StatusResponse.jobs:type_name -> cairn.transport.v1.JobSummary
+	2,  // 4: cairn.transport.v1.StatusResponse.replica:type_name -> cairn.transport.v1.ReplicaInfo
+	7,  // 5: cairn.transport.v1.JobSummary.checkpoints:type_name -> cairn.transport.v1.JobCheckpoints
+	10, // 6: cairn.transport.v1.MembersResponse.members:type_name -> cairn.transport.v1.MemberInfo
+	46, // 7: cairn.transport.v1.SubmitJobRequest.params:type_name -> cairn.transport.v1.SubmitJobRequest.ParamsEntry
+	47, // 8: cairn.transport.v1.SubmitJobRequest.config:type_name -> cairn.transport.v1.SubmitJobRequest.ConfigEntry
+	12, // 9: cairn.transport.v1.SubmitJobRequest.source:type_name -> cairn.transport.v1.Source
+	48, // 10: cairn.transport.v1.SetJobRequest.config:type_name -> cairn.transport.v1.SetJobRequest.ConfigEntry
+	17, // 11: cairn.transport.v1.ListJobsResponse.jobs:type_name -> cairn.transport.v1.JobInfo
+	6,  // 12: cairn.transport.v1.JobInfo.summary:type_name -> cairn.transport.v1.JobSummary
+	17, // 13: cairn.transport.v1.JobDetail.job:type_name -> cairn.transport.v1.JobInfo
+	49, // 14: cairn.transport.v1.JobDetail.params:type_name -> cairn.transport.v1.JobDetail.ParamsEntry
+	50, // 15: cairn.transport.v1.JobDetail.config:type_name -> cairn.transport.v1.JobDetail.ConfigEntry
+	19, // 16: cairn.transport.v1.JobDetail.vertices:type_name -> cairn.transport.v1.VertexInfo
+	20, // 17: cairn.transport.v1.JobDetail.subtasks:type_name -> cairn.transport.v1.SubtaskInfo
+	12, // 18: cairn.transport.v1.JobDetail.source:type_name -> cairn.transport.v1.Source
+	22, // 19: cairn.transport.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.transport.v1.CheckpointInfo
+	22, // 20: cairn.transport.v1.CheckpointDetail.checkpoint:type_name -> cairn.transport.v1.CheckpointInfo
+	25, // 21: cairn.transport.v1.CheckpointDetail.subtasks:type_name -> cairn.transport.v1.SubtaskCheckpointInfo
+	26, // 22: cairn.transport.v1.CheckpointDetail.tasks:type_name -> cairn.transport.v1.TaskCheckpointInfo
+	27, // 23: cairn.transport.v1.CheckpointDetail.slowest:type_name -> cairn.transport.v1.SlowestSubtask
+	29, // 24: cairn.transport.v1.CheckpointStatisticsResponse.counts:type_name -> cairn.transport.v1.CheckpointCounts
+	30, // 25: cairn.transport.v1.CheckpointStatisticsResponse.summary:type_name -> cairn.transport.v1.CheckpointSummary
+	32, // 26: cairn.transport.v1.CheckpointStatisticsResponse.latest:type_name -> cairn.transport.v1.LatestCheckpoints
+	31, // 27: cairn.transport.v1.CheckpointSummary.end_to_end_duration:type_name -> cairn.transport.v1.Distribution
+	31, // 28: cairn.transport.v1.CheckpointSummary.state_size:type_name -> cairn.transport.v1.Distribution
+	31, // 29: cairn.transport.v1.CheckpointSummary.checkpointed_size:type_name -> cairn.transport.v1.Distribution
+	31, // 30: cairn.transport.v1.CheckpointSummary.alignment:type_name -> cairn.transport.v1.Distribution
+	31, // 31: cairn.transport.v1.CheckpointSummary.processed_data:type_name -> cairn.transport.v1.Distribution
+	31, // 32: cairn.transport.v1.CheckpointSummary.persisted_data:type_name -> cairn.transport.v1.Distribution
+	22, // 33: cairn.transport.v1.LatestCheckpoints.completed:type_name -> cairn.transport.v1.CheckpointInfo
+	22, // 34: cairn.transport.v1.LatestCheckpoints.savepoint:type_name -> cairn.transport.v1.CheckpointInfo
+	22, // 35: cairn.transport.v1.LatestCheckpoints.failed:type_name -> cairn.transport.v1.CheckpointInfo
+	34, // 36: cairn.transport.v1.ListSavepointsResponse.savepoints:type_name -> cairn.transport.v1.SavepointInfo
+	4,  // 37: cairn.transport.v1.RaftPeersResponse.voters:type_name -> cairn.transport.v1.VoterInfo
+	45, // 38: cairn.transport.v1.SnapshotPiece.info:type_name -> cairn.transport.v1.SnapshotInfo
+	0,  // 39: cairn.transport.v1.CoordinatorService.Status:input_type -> cairn.transport.v1.StatusRequest
+	8,  // 40: cairn.transport.v1.CoordinatorService.Members:input_type -> cairn.transport.v1.MembersRequest
+	11, // 41: cairn.transport.v1.CoordinatorService.SubmitJob:input_type -> cairn.transport.v1.SubmitJobRequest
+	15, // 42: cairn.transport.v1.CoordinatorService.ListJobs:input_type -> cairn.transport.v1.ListJobsRequest
+	13, // 43: cairn.transport.v1.CoordinatorService.ShowJob:input_type -> cairn.transport.v1.JobRequest
+	14, // 44: cairn.transport.v1.CoordinatorService.SetJob:input_type -> cairn.transport.v1.SetJobRequest
+	13, // 45: cairn.transport.v1.CoordinatorService.CancelJob:input_type -> cairn.transport.v1.JobRequest
+	13, // 46: cairn.transport.v1.CoordinatorService.ListCheckpoints:input_type -> cairn.transport.v1.JobRequest
+	23, // 47: cairn.transport.v1.CoordinatorService.ShowCheckpoint:input_type -> cairn.transport.v1.ShowCheckpointRequest
+	13, // 48: cairn.transport.v1.CoordinatorService.CheckpointStatistics:input_type -> cairn.transport.v1.JobRequest
+	13, // 49: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:input_type -> cairn.transport.v1.JobRequest
+	33, // 50: cairn.transport.v1.CoordinatorService.TriggerSavepoint:input_type -> cairn.transport.v1.TriggerSavepointRequest
+	13, // 51: cairn.transport.v1.CoordinatorService.ListSavepoints:input_type -> cairn.transport.v1.JobRequest
+	36, // 52: cairn.transport.v1.CoordinatorService.DisposeSavepoint:input_type -> cairn.transport.v1.DisposeSavepointRequest
+	38, // 53: cairn.transport.v1.CoordinatorService.RaftPeers:input_type -> cairn.transport.v1.RaftPeersRequest
+	40, // 54: cairn.transport.v1.CoordinatorService.RemovePeer:input_type -> cairn.transport.v1.RemovePeerRequest
+	42, // 55: cairn.transport.v1.CoordinatorService.TransferLeadership:input_type -> cairn.transport.v1.TransferLeadershipRequest
+	43, // 56: cairn.transport.v1.CoordinatorService.SaveSnapshot:input_type -> cairn.transport.v1.SaveSnapshotRequest
+	44, // 57: cairn.transport.v1.CoordinatorService.RestoreSnapshot:input_type -> cairn.transport.v1.SnapshotPiece
+	1,  // 58: cairn.transport.v1.CoordinatorService.Status:output_type -> cairn.transport.v1.StatusResponse
+	9,  // 59: cairn.transport.v1.CoordinatorService.Members:output_type -> cairn.transport.v1.MembersResponse
+	17, // 60: cairn.transport.v1.CoordinatorService.SubmitJob:output_type -> cairn.transport.v1.JobInfo
+	16, // 61: cairn.transport.v1.CoordinatorService.ListJobs:output_type -> cairn.transport.v1.ListJobsResponse
+	18, // 62: cairn.transport.v1.CoordinatorService.ShowJob:output_type -> cairn.transport.v1.JobDetail
+	18, // 63: cairn.transport.v1.CoordinatorService.SetJob:output_type -> cairn.transport.v1.JobDetail
+	17, // 64: cairn.transport.v1.CoordinatorService.CancelJob:output_type -> cairn.transport.v1.JobInfo
+	21, // 65: cairn.transport.v1.CoordinatorService.ListCheckpoints:output_type -> cairn.transport.v1.ListCheckpointsResponse
+	24, // 66: cairn.transport.v1.CoordinatorService.ShowCheckpoint:output_type -> cairn.transport.v1.CheckpointDetail
+	28, // 67: cairn.transport.v1.CoordinatorService.CheckpointStatistics:output_type -> cairn.transport.v1.CheckpointStatisticsResponse
+	22, // 68: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:output_type -> cairn.transport.v1.CheckpointInfo
+	34, // 69: cairn.transport.v1.CoordinatorService.TriggerSavepoint:output_type -> cairn.transport.v1.SavepointInfo
+	35, // 70: cairn.transport.v1.CoordinatorService.ListSavepoints:output_type -> cairn.transport.v1.ListSavepointsResponse
+	37, // 71: cairn.transport.v1.CoordinatorService.DisposeSavepoint:output_type -> cairn.transport.v1.DisposeSavepointResponse
+	39, // 72: cairn.transport.v1.CoordinatorService.RaftPeers:output_type -> cairn.transport.v1.RaftPeersResponse
+	41, // 73: cairn.transport.v1.CoordinatorService.RemovePeer:output_type -> cairn.transport.v1.RemovePeerResponse
+	3,  // 74: cairn.transport.v1.CoordinatorService.TransferLeadership:output_type -> cairn.transport.v1.LeaderInfo
+	44, // 75: cairn.transport.v1.CoordinatorService.SaveSnapshot:output_type -> cairn.transport.v1.SnapshotPiece
+	45, // 76: cairn.transport.v1.CoordinatorService.RestoreSnapshot:output_type -> cairn.transport.v1.SnapshotInfo
+	58, // [58:77] is the sub-list for method output_type
+	39, // [39:58] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_transport_transportpb_coordinator_proto_init() }
@@ -3602,7 +3705,7 @@ func file_transport_transportpb_coordinator_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_transportpb_coordinator_proto_rawDesc), len(file_transport_transportpb_coordinator_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   50,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

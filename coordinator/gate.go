@@ -1,0 +1,122 @@
+package coordinator
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/hashicorp/raft"
+)
+
+// errNotAdmitted is what a replica without state answers to Raft's messages until it may take part.
+var errNotAdmitted = errors.New("this coordinator has no state and has not been admitted to a cluster yet")
+
+// gate stands between a replica and the others, closed while the replica has no state and may have had some: a voter
+// whose disk was wiped has forgotten whom it voted for and which entries it has acknowledged, and must not count
+// until it has been taken out of the configuration and has come back as a newcomer. Closed, it refuses every
+// message of Raft's; nothing is sent either, because a replica without configuration does not stand for election.
+// It is safe for concurrent use.
+type gate struct {
+	raft.Transport
+	rpcs   chan raft.RPC // capacity 0: what inner received, while the gate is open
+	opened chan struct{} // closed by open
+	closed chan struct{} // closed by Close
+	pump   sync.WaitGroup
+
+	openOnce, closeOnce sync.Once
+	closeErr            error
+}
+
+var (
+	_ raft.WithPreVote = (*gate)(nil)
+	_ raft.WithClose   = (*gate)(nil)
+)
+
+func newGate(inner raft.Transport, open bool) *gate {
+	g := &gate{Transport: inner, rpcs: make(chan raft.RPC), opened: make(chan struct{}), closed: make(chan struct{})}
+	if open {
+		g.open()
+	}
+	g.pump.Go(g.run)
+	return g
+}
+
+// open lets the replica take part from now on.
+func (g *gate) open() { g.openOnce.Do(func() { close(g.opened) }) }
+
+func (g *gate) isOpen() bool {
+	select {
+	case <-g.opened:
+		return true
+	default:
+		return false
+	}
+}
+
+func (g *gate) run() {
+	for {
+		select {
+		case <-g.closed:
+			return
+		case rpc := <-g.Transport.Consumer():
+			if !g.isOpen() {
+				refuse(rpc)
+				continue
+			}
+			select {
+			case g.rpcs <- rpc:
+			case <-g.closed:
+				refuse(rpc)
+				return
+			}
+		}
+	}
+}
+
+// refuse answers with the error, and with a response too: raft's pipelines look at nothing else.
+func refuse(rpc raft.RPC) {
+	var response any
+	switch rpc.Command.(type) {
+	case *raft.AppendEntriesRequest:
+		response = &raft.AppendEntriesResponse{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}}
+	case *raft.RequestVoteRequest:
+		response = &raft.RequestVoteResponse{}
+	case *raft.RequestPreVoteRequest:
+		response = &raft.RequestPreVoteResponse{}
+	case *raft.InstallSnapshotRequest:
+		response = &raft.InstallSnapshotResponse{}
+	case *raft.TimeoutNowRequest:
+		response = &raft.TimeoutNowResponse{}
+	}
+	rpc.Respond(response, errNotAdmitted)
+}
+
+// Consumer implements raft.Transport.
+func (g *gate) Consumer() <-chan raft.RPC { return g.rpcs }
+
+// SetHeartbeatHandler implements raft.Transport: the fast path of heartbeats has to pass the gate too.
+func (g *gate) SetHeartbeatHandler(handle func(raft.RPC)) {
+	g.Transport.SetHeartbeatHandler(func(rpc raft.RPC) {
+		if !g.isOpen() {
+			refuse(rpc)
+			return
+		}
+		handle(rpc)
+	})
+}
+
+// RequestPreVote implements raft.WithPreVote.
+func (g *gate) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	return g.Transport.(raft.WithPreVote).RequestPreVote(id, target, args, resp)
+}
+
+// Close implements raft.WithClose. It closes the transport and waits for what the gate has started. It is idempotent.
+func (g *gate) Close() error {
+	g.closeOnce.Do(func() {
+		close(g.closed)
+		if c, ok := g.Transport.(raft.WithClose); ok {
+			g.closeErr = c.Close()
+		}
+		g.pump.Wait()
+	})
+	return g.closeErr
+}
