@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -50,79 +49,122 @@ func (f forwarding) Status(ctx context.Context) (api.Status, error) {
 	return f.Service.Status(context.WithValue(ctx, forwardedKey{}, true))
 }
 
-// testCluster is three coordinators with real Raft over in-memory connections, and fake nodes.
+// testCluster is coordinators, at first three, with real Raft over in-memory connections, and fake nodes.
 type testCluster struct {
 	t            *testing.T
 	coordinators map[checkpoint.NodeID]*testCoordinator
 	fabric       *fabric
+	store        Store
+	configure    func(*Config) // of each coordinator, if not nil
 	running      sync.WaitGroup
 }
 
 type testCoordinator struct {
 	*Coordinator
 	transport *raft.InmemTransport
+	stores    Stores
 	cancel    context.CancelFunc
 	dead      bool
 }
 
 func newTestCluster(t *testing.T, nodes ...checkpoint.NodeID) *testCluster {
-	c := &testCluster{t: t, coordinators: make(map[checkpoint.NodeID]*testCoordinator), fabric: &fabric{}}
-	store := &memoryStore{chunks: make(map[checkpoint.ChunkID][]byte)}
-	var peers []Peer
+	return newConfiguredCluster(t, nil, nodes...)
+}
+
+func newConfiguredCluster(t *testing.T, configure func(*Config), nodes ...checkpoint.NodeID) *testCluster {
+	c := &testCluster{
+		t: t, coordinators: make(map[checkpoint.NodeID]*testCoordinator), fabric: &fabric{}, configure: configure,
+		store: &memoryStore{chunks: make(map[checkpoint.ChunkID][]byte)},
+	}
 	for _, id := range []checkpoint.NodeID{"c1", "c2", "c3"} {
-		peers = append(peers, Peer{ID: id, Address: string(id), BootstrapExpect: 3})
-		c.coordinators[id] = c.newCoordinator(id, store)
+		c.start(id, string(id), blankStores())
 	}
-	for _, a := range c.coordinators {
-		for _, b := range c.coordinators {
-			a.transport.Connect(b.transport.LocalAddr(), b.transport)
-		}
-	}
-	for _, coord := range c.coordinators {
-		ctx, cancel := context.WithCancel(context.Background())
-		coord.cancel = cancel
-		c.running.Go(func() {
-			if err := coord.Run(ctx); err != nil && !coord.dead {
-				t.Errorf("coordinator %s: %v", coord.cfg.ID, err)
-			}
-		})
-		coord.SetPeers(peers)
-	}
+	c.gossip()
 	for _, id := range nodes {
 		c.fabric.nodes = append(c.fabric.nodes, c.startNode(id))
 	}
 	return c
 }
 
-func (c *testCluster) newCoordinator(id checkpoint.NodeID, store Store) *testCoordinator {
-	return c.newCoordinatorAt(id, string(id), store)
+// blankStores are the disk of a coordinator that never ran.
+func blankStores() Stores {
+	log := raft.NewInmemStore()
+	return Stores{Log: log, Stable: log, Snapshots: raft.NewInmemSnapshotStore()}
 }
 
-func (c *testCluster) newCoordinatorAt(id checkpoint.NodeID, address string, store Store) *testCoordinator {
+// start runs a coordinator that is connected to all the others.
+func (c *testCluster) start(id checkpoint.NodeID, address string, stores Stores) *testCoordinator {
+	c.t.Helper()
 	_, transport := raft.NewInmemTransport(raft.ServerAddress(address))
-	log, snapshots := raft.NewInmemStore(), raft.NewInmemSnapshotStore()
-	coord, err := New(
-		Config{
-			ID: id, Address: address, BootstrapExpect: 3, Raft: DefaultRaftTiming(), Timing: DefaultTiming(),
-			Compaction: DefaultCompaction(), Upkeep: DefaultUpkeep(),
-			Logger: slog.New(slog.DiscardHandler),
-		},
-		Deps{
-			Stores: Stores{Log: log, Stable: log, Snapshots: snapshots}, Transport: transport, Store: store,
-			Forward: func(address string) api.Service {
-				to := c.coordinators[checkpoint.NodeID(address)]
-				if to.dead {
-					return unreachable{}
-				}
-				return forwarding{to.Service()}
-			},
-			Forwarded: func(ctx context.Context) bool { return ctx.Value(forwardedKey{}) != nil },
-			Members:   func() []api.Member { return nil },
-		})
+	cfg := Config{
+		ID: id, Address: address, BootstrapExpect: 3, Raft: DefaultRaftTiming(), Timing: DefaultTiming(),
+		Compaction: DefaultCompaction(), Upkeep: DefaultUpkeep(), Logger: slog.New(slog.DiscardHandler),
+	}
+	if c.configure != nil {
+		c.configure(&cfg)
+	}
+	coordinator, err := New(cfg, Deps{
+		Stores: stores, Transport: transport, Store: c.store, Forward: c.forward,
+		Forwarded: func(ctx context.Context) bool { return ctx.Value(forwardedKey{}) != nil },
+		Members:   func() []api.Member { return nil },
+	})
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return &testCoordinator{Coordinator: coord, transport: transport}
+	ctx, cancel := context.WithCancel(context.Background())
+	coord := &testCoordinator{Coordinator: coordinator, transport: transport, stores: stores, cancel: cancel}
+	c.coordinators[id] = coord
+	c.connect(coord)
+	c.running.Go(func() {
+		if err := coord.Run(ctx); err != nil && !coord.dead {
+			c.t.Errorf("coordinator %s: %v", id, err)
+		}
+	})
+	for _, n := range c.fabric.nodes {
+		c.openSession(n, coord)
+	}
+	return coord
+}
+
+// connect lets a coordinator and all the living others reach each other.
+func (c *testCluster) connect(coord *testCoordinator) {
+	for _, other := range c.coordinators {
+		if other != coord && !other.dead {
+			coord.transport.Connect(other.transport.LocalAddr(), other.transport)
+			other.transport.Connect(coord.transport.LocalAddr(), coord.transport)
+		}
+	}
+}
+
+// cut is the reverse of connect.
+func (c *testCluster) cut(coord *testCoordinator) {
+	coord.transport.DisconnectAll()
+	for _, other := range c.coordinators {
+		other.transport.Disconnect(coord.transport.LocalAddr())
+	}
+}
+
+// gossip tells every coordinator which ones live.
+func (c *testCluster) gossip() {
+	var peers []Peer
+	for _, coord := range c.coordinators {
+		if !coord.dead {
+			peers = append(peers, Peer{ID: coord.cfg.ID, Address: coord.cfg.Address, BootstrapExpect: coord.cfg.BootstrapExpect})
+		}
+	}
+	for _, coord := range c.coordinators {
+		coord.SetPeers(peers)
+	}
+}
+
+// forward returns the API of the coordinator at an address.
+func (c *testCluster) forward(address string) api.Service {
+	for _, to := range c.coordinators {
+		if to.cfg.Address == address && !to.dead {
+			return forwarding{to.Service()}
+		}
+	}
+	return unreachable{}
 }
 
 // unreachable is a coordinator that is dead.
@@ -133,16 +175,14 @@ func (unreachable) Status(context.Context) (api.Status, error) {
 }
 
 // crash ends a coordinator without a goodbye to anybody.
-func (c *testCluster) crash(id checkpoint.NodeID) {
+func (c *testCluster) crash(id checkpoint.NodeID) *testCoordinator {
 	coord := c.coordinators[id]
 	coord.dead = true
-	coord.transport.DisconnectAll()
-	for _, other := range c.coordinators {
-		other.transport.Disconnect(coord.transport.LocalAddr())
-	}
+	c.cut(coord)
 	coord.replica.raft.Shutdown()
 	c.fabric.disconnect(id)
 	coord.cancel()
+	return coord
 }
 
 // stop ends everything. Raft goes first, so that nobody hands leadership to a coordinator that is going too.
@@ -316,35 +356,6 @@ func TestTriggerAndCancelThroughAFollower(t *testing.T) {
 		}
 		if _, err := leader.Service().SubmitJob(context.Background(), api.SubmitJobRequest{Program: "nosuch"}); api.CodeOf(err) != api.NotFound {
 			t.Errorf("unknown program: %v", err)
-		}
-	})
-}
-
-// A coordinator that comes to a cluster without being part of it forms none of its own, under whatever ID.
-func TestNewcomerDoesNotBootstrapBesideACluster(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newTestCluster(t)
-		defer c.stop()
-		c.leader("")
-		store := &memoryStore{chunks: make(map[checkpoint.ChunkID][]byte)}
-		for id, want := range map[checkpoint.NodeID]string{"c9": "does not belong to", "c2": "knows c2 at c2"} {
-			address := "elsewhere-" + string(id)
-			newcomer := c.newCoordinatorAt(id, address, store)
-			ctx, cancel := context.WithCancel(context.Background())
-			c.running.Go(func() { newcomer.Run(ctx) })
-			peers := []Peer{{ID: id, Address: address, BootstrapExpect: 3}}
-			for _, other := range []checkpoint.NodeID{"c1", "c3"} {
-				peers = append(peers, Peer{ID: other, Address: string(other), BootstrapExpect: 3})
-			}
-			newcomer.SetPeers(peers)
-			for !strings.Contains(newcomer.bootstrap.waiting(), want) {
-				time.Sleep(10 * time.Millisecond) // virtual time
-				if len(newcomer.replica.voters()) > 0 {
-					t.Fatalf("%s has formed a cluster of its own", id)
-				}
-			}
-			newcomer.replica.raft.Shutdown()
-			cancel()
 		}
 	})
 }

@@ -75,12 +75,19 @@ func (s *fakeStream) Send(m checkpoint.ToNode) error {
 
 func (c *testCluster) startNode(id checkpoint.NodeID) *fakeNode {
 	n := newFakeNode(id, c.fabric)
-	for coordID, coord := range c.coordinators {
-		ctx, cancel := context.WithCancel(context.Background())
-		n.cancel[coordID] = cancel
-		c.running.Go(func() { n.keepSession(ctx, coord.ServeSession) })
+	for _, coord := range c.coordinators {
+		c.openSession(n, coord)
 	}
 	return n
+}
+
+// openSession lets a node keep a session to a coordinator.
+func (c *testCluster) openSession(n *fakeNode, coord *testCoordinator) {
+	ctx, cancel := context.WithCancel(context.Background())
+	n.mu.Lock()
+	n.cancel[coord.cfg.ID] = cancel
+	n.mu.Unlock()
+	c.running.Go(func() { n.keepSession(ctx, coord.ServeSession) })
 }
 
 func newFakeNode(id checkpoint.NodeID, f *fabric) *fakeNode {
