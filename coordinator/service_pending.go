@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"context"
-	"io"
 
 	"cairn/api"
 )
@@ -22,9 +21,3 @@ func (service) ListSavepoints(context.Context, string) ([]api.Savepoint, error) 
 	return nil, errPending
 }
 func (service) DisposeSavepoint(context.Context, string, uint64) error { return errPending }
-func (service) SaveSnapshot(context.Context, io.Writer) (api.SnapshotInfo, error) {
-	return api.SnapshotInfo{}, errPending
-}
-func (service) RestoreSnapshot(context.Context, io.Reader) (api.SnapshotInfo, error) {
-	return api.SnapshotInfo{}, errPending
-}

@@ -80,7 +80,7 @@ func jobToPB(j *Job) *fsmpb.Job {
 		},
 		ConsecutiveFailures: int64(j.ConsecutiveFailures), History: each(j.History, outcomeToPB),
 		Source: sourceToPB(j.Source), FirstId: uint64(j.FirstID), Savepoints: each(j.Savepoints, completedToPB),
-		LastSuccess: uint64(j.LastSuccess), Summary: summaryToPB(j.Summary),
+		LastSuccess: uint64(j.LastSuccess), Summary: summaryToPB(j.Summary), Leapt: j.Leapt,
 	}
 }
 
@@ -104,7 +104,7 @@ func (d *decoding) jobState(pb *fsmpb.Job) *Job {
 		},
 		ConsecutiveFailures: int(pb.GetConsecutiveFailures()), History: each(pb.GetHistory(), d.outcome),
 		Source: d.source(pb.GetSource()), FirstID: checkpoint.ID(pb.GetFirstId()), Savepoints: each(pb.GetSavepoints(), d.completed),
-		LastSuccess: checkpoint.ID(pb.GetLastSuccess()), Summary: d.summary(pb.GetSummary()),
+		LastSuccess: checkpoint.ID(pb.GetLastSuccess()), Summary: d.summary(pb.GetSummary()), Leapt: pb.GetLeapt(),
 	}
 	if d.version < 2 {
 		j.LastSuccess = j.successOf1()

@@ -86,6 +86,8 @@ type Job struct {
 	FirstID checkpoint.ID
 	// LastID is the checkpoint ID counter: the last ID handed out. It only grows (I1).
 	LastID checkpoint.ID
+	// Leapt counts the IDs up to LastID that no checkpoint has had: a restored snapshot leapt over them (State.After).
+	Leapt uint64
 	// Pending holds the checkpoints that have begun and have no outcome, ascending by ID. All of them
 	// belong to the current attempt.
 	Pending []Pending

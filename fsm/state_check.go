@@ -33,7 +33,7 @@ func (j *Job) check() error {
 	if err := j.Topology.Validate(); err != nil {
 		return err
 	}
-	if j.Attempt > 0 {
+	if neverStarted := j.Leapt > 0 && len(j.Assignment.NodeOf) == 0 && j.Status != JobRunning; j.Attempt > 0 && !neverStarted {
 		if err := checkAssignment(j.Assignment, j.Topology); err != nil {
 			return fmt.Errorf("attempt %d: %w", j.Attempt, err)
 		}
@@ -165,10 +165,10 @@ func (j *Job) checkOutcomes() error {
 
 // checkCounters demands that every ID that was handed out is accounted for exactly once (I1, I2).
 func (j *Job) checkCounters() error {
-	accounted := j.Counters.Completed + j.Counters.Failed + uint64(len(j.Pending))
+	accounted := j.Counters.Completed + j.Counters.Failed + uint64(len(j.Pending)) + j.Leapt
 	if accounted != uint64(j.LastID-j.FirstID) || j.ConsecutiveFailures < 0 || uint64(j.ConsecutiveFailures) > j.Counters.Failed {
-		return fmt.Errorf("IDs from %d to %d, but %d completed, %d failed (%d of them in a row) and %d pending",
-			j.FirstID, j.LastID, j.Counters.Completed, j.Counters.Failed, j.ConsecutiveFailures, len(j.Pending))
+		return fmt.Errorf("IDs from %d to %d, but %d completed, %d failed (%d of them in a row), %d pending and %d leapt over",
+			j.FirstID, j.LastID, j.Counters.Completed, j.Counters.Failed, j.ConsecutiveFailures, len(j.Pending), j.Leapt)
 	}
 	return nil
 }

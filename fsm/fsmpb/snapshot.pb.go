@@ -105,6 +105,7 @@ type Job struct {
 	Savepoints          []*Completed           `protobuf:"bytes,25,rep,name=savepoints,proto3" json:"savepoints,omitempty"`
 	LastSuccess         uint64                 `protobuf:"varint,26,opt,name=last_success,json=lastSuccess,proto3" json:"last_success,omitempty"`
 	Summary             *Summary               `protobuf:"bytes,27,opt,name=summary,proto3" json:"summary,omitempty"`
+	Leapt               uint64                 `protobuf:"varint,28,opt,name=leapt,proto3" json:"leapt,omitempty"`
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -326,6 +327,13 @@ func (x *Job) GetSummary() *Summary {
 		return x.Summary
 	}
 	return nil
+}
+
+func (x *Job) GetLeapt() uint64 {
+	if x != nil {
+		return x.Leapt
+	}
+	return 0
 }
 
 type Pending struct {
@@ -988,7 +996,7 @@ const file_fsm_fsmpb_snapshot_proto_rawDesc = "" +
 	"\bSnapshot\x12\x1d\n" +
 	"\n" +
 	"last_index\x18\x01 \x01(\x04R\tlastIndex\x12%\n" +
-	"\x04jobs\x18\x02 \x03(\v2\x11.cairn.fsm.v1.JobR\x04jobs\"\xbc\b\n" +
+	"\x04jobs\x18\x02 \x03(\v2\x11.cairn.fsm.v1.JobR\x04jobs\"\xd2\b\n" +
 	"\x03Job\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\fR\x04name\x12\x18\n" +
@@ -1021,7 +1029,8 @@ const file_fsm_fsmpb_snapshot_proto_rawDesc = "" +
 	"savepoints\x18\x19 \x03(\v2\x17.cairn.fsm.v1.CompletedR\n" +
 	"savepoints\x12!\n" +
 	"\flast_success\x18\x1a \x01(\x04R\vlastSuccess\x12/\n" +
-	"\asummary\x18\x1b \x01(\v2\x15.cairn.fsm.v1.SummaryR\asummary\"\xc9\x01\n" +
+	"\asummary\x18\x1b \x01(\v2\x15.cairn.fsm.v1.SummaryR\asummary\x12\x14\n" +
+	"\x05leapt\x18\x1c \x01(\x04R\x05leapt\"\xc9\x01\n" +
 	"\aPending\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x12\n" +
