@@ -89,6 +89,17 @@ func (w *world) sweep() {
 	w.run()
 }
 
+// pass lets time pass in steps in which no node falls silent. It returns what was sent and proposed.
+func (w *world) pass(d time.Duration) (sent []Send, commands []fsm.Command) {
+	w.t.Helper()
+	for left := d; left > 0; left -= time.Second {
+		w.advance(min(left, time.Second))
+		w.run()
+		sent, commands = append(sent, w.sent...), append(commands, w.commands...)
+	}
+	return sent, commands
+}
+
 func (w *world) wantDiscards(ids ...checkpoint.ID) {
 	w.t.Helper()
 	var got []checkpoint.ID
@@ -126,7 +137,7 @@ func manual() checkpoint.Config {
 	return c
 }
 
-// take begins the next checkpoint.
+// begin begins the next checkpoint.
 func (w *world) begin() checkpoint.ID {
 	w.t.Helper()
 	r := w.step(fsm.BeginCheckpoint{
