@@ -1,7 +1,6 @@
 package coordinator
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,7 +33,7 @@ func (d *decision) clean() {
 	case SweepMarking:
 		d.markChunks()
 	case SweepWaiting:
-		if !slices.ContainsFunc(c.waitFor, d.view.stillPending) {
+		if !d.view.waits() {
 			d.advanceSweep(SweepPlanning)
 		}
 	case SweepPlanning:
@@ -135,9 +134,9 @@ func (d *decision) deleteChunks(list []checkpoint.ChunkID, next SweepPhase) {
 func (d *decision) finishSweep() {
 	c := &d.view.cleaning
 	listed := false
-	for _, j := range d.view.Jobs {
+	d.view.eachDiscardable(func(j *fsm.Job, free []fsm.Discard) {
 		var ids []checkpoint.ID
-		for _, discard := range j.Discards {
+		for _, discard := range free {
 			if c.finished[discardKey{j.ID, discard.ID}] {
 				ids = append(ids, discard.ID)
 			}
@@ -146,7 +145,7 @@ func (d *decision) finishSweep() {
 			listed = true
 			d.do(Propose{fsm.FinishDiscards{Job: j.ID, Checkpoints: ids}})
 		}
-	}
+	})
 	if !listed {
 		d.do(AdvanceSweep{Sweep: c.number, To: SweepIdle, Cause: c.failures()})
 	}
@@ -158,16 +157,17 @@ func (d *decision) forgetDiscards() {
 	if d.view.cleaning.heldUp == "" {
 		return
 	}
-	for _, j := range d.view.Jobs {
-		if len(j.Discards) <= maxDiscards {
-			continue
+	d.view.eachDiscardable(func(j *fsm.Job, free []fsm.Discard) {
+		beyond := len(j.Discards) - maxDiscards
+		if beyond <= 0 {
+			return
 		}
 		var ids []checkpoint.ID
-		for _, discard := range j.Discards[:len(j.Discards)-maxDiscards+forgottenAtOnce] {
+		for _, discard := range free[:min(len(free), beyond+forgottenAtOnce)] {
 			ids = append(ids, discard.ID)
 		}
 		d.do(Propose{fsm.FinishDiscards{Job: j.ID, Checkpoints: ids}})
-	}
+	})
 }
 
 // cleaningBehind reports whether the job may begin no checkpoint because the deletion of old ones has to catch up
@@ -190,9 +190,4 @@ func (c *cleaning) failures() string {
 		}
 	}
 	return text
-}
-
-// compareDiscards orders discards by job and ID.
-func compareDiscards(a, b discardKey) int {
-	return cmp.Or(slices.Compare(a.job[:], b.job[:]), cmp.Compare(a.id, b.id))
 }

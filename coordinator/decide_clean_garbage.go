@@ -65,7 +65,9 @@ func (s *jobView) collect(old, new *fsm.Job) {
 		}
 	}
 	kept := make(map[checkpoint.ChunkID]bool)
-	addAll(kept, appendDetails(nil, new))
+	for i := range new.History {
+		kept[new.History[i].Detail.Chunk.ID] = true
+	}
 	for i := range old.History {
 		if chunk := old.History[i].Detail.Chunk; !chunk.ID.IsZero() && !kept[chunk.ID] {
 			s.garbage = append(s.garbage, chunk)

@@ -122,8 +122,12 @@ func (v *View) OnSweepPlanning(now time.Time) SweepInput {
 		Sweep: c.number, Discards: v.discardable(now, maxSweepDiscards), Garbage: v.takeGarbage(),
 		Named: v.namedBesideManifests(), Known: make(map[checkpoint.ChunkID][]checkpoint.ChunkID),
 	}
-	for _, manifest := range liveRefs(v.Jobs) {
-		in.Live = append(in.Live, manifest)
+	live := fsm.LiveOf(v.Jobs)
+	in.Live = live.Manifests
+	for _, detail := range live.Details {
+		in.Named = append(in.Named, detail.ID)
+	}
+	for _, manifest := range in.Live {
 		if chunks, known := c.named[manifest.ID]; known {
 			in.Known[manifest.ID] = chunks
 		}
@@ -137,12 +141,11 @@ func (v *View) OnSweepPlanning(now time.Time) SweepInput {
 }
 
 // namedBesideManifests returns the chunks that are in use without a committed manifest that names them: the
-// statistics' details, what has been acknowledged of pending checkpoints, and the states that finished subtasks
-// contribute to every later checkpoint.
+// what has been acknowledged of pending checkpoints, and the states that finished subtasks contribute to every later
+// one.
 func (v *View) namedBesideManifests() []checkpoint.ChunkID {
 	var ids []checkpoint.ChunkID
 	for _, j := range v.Jobs {
-		ids = appendDetails(ids, j)
 		s := v.jobs[j.ID]
 		for i := range s.subtasks {
 			ids = appendChunks(ids, s.subtasks[i].final)
@@ -163,15 +166,6 @@ func (p *pendingView) appendStored(ids []checkpoint.ChunkID) []checkpoint.ChunkI
 	}
 	if !p.manifest.ID.IsZero() {
 		ids = append(ids, p.manifest.ID)
-	}
-	return ids
-}
-
-func appendDetails(ids []checkpoint.ChunkID, j *fsm.Job) []checkpoint.ChunkID {
-	for i := range j.History {
-		if chunk := j.History[i].Detail.Chunk.ID; !chunk.IsZero() {
-			ids = append(ids, chunk)
-		}
 	}
 	return ids
 }
@@ -198,30 +192,4 @@ func (v *View) OnSweepPlanned(p SweepPlan, now time.Time) {
 	if len(p.Chunks) == 0 && len(p.Manifests) == 0 {
 		v.finishDeleting(now)
 	}
-}
-
-// liveManifests returns the manifests that must stay, by their chunks.
-func liveManifests(jobs []*fsm.Job) map[checkpoint.ChunkID]bool {
-	live := make(map[checkpoint.ChunkID]bool)
-	for _, ref := range liveRefs(jobs) {
-		live[ref.ID] = true
-	}
-	return live
-}
-
-// liveRefs returns the manifests of all checkpoints that are retained, restored from or owned by a user.
-func liveRefs(jobs []*fsm.Job) []checkpoint.ChunkRef {
-	var refs []checkpoint.ChunkRef
-	for _, j := range jobs {
-		for _, c := range j.Completed {
-			refs = append(refs, c.Manifest)
-		}
-		for _, c := range j.Savepoints {
-			refs = append(refs, c.Manifest)
-		}
-		if !j.Source.IsZero() && len(j.Completed) == 0 && !j.Status.Terminal() {
-			refs = append(refs, j.Source.Manifest)
-		}
-	}
-	return refs
 }

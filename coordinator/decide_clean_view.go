@@ -28,7 +28,8 @@ type cleaning struct {
 
 	nodes    map[checkpoint.NodeID]*sweepNode // of the present sweep; from SweepWaiting on only those that have the mark
 	waitFor  []pendingKey
-	asked    bool // SweepPlanning and SweepConfirming: it is under way
+	imports  map[uint64]bool // under way; true for those that the present sweep waits for
+	asked    bool            // SweepPlanning and SweepConfirming: it is under way
 	plan     SweepPlan
 	finished map[discardKey]bool // SweepFinishing: what comes off the lists
 
@@ -36,8 +37,9 @@ type cleaning struct {
 	// garbageTries counts the sweeps that could not delete all of what they took of garbage.
 	garbageTries int
 	// named caches which chunks a manifest names, by the manifest's own chunk.
-	named  map[checkpoint.ChunkID][]checkpoint.ChunkID
-	failed map[discardKey]failedDiscard
+	named      map[checkpoint.ChunkID][]checkpoint.ChunkID
+	lastImport uint64
+	failed     map[discardKey]failedDiscard
 }
 
 // sweepNode is a node that takes part in a sweep.
@@ -70,6 +72,7 @@ func newCleaning(term checkpoint.Term, since time.Time, t Timing) cleaning {
 	return cleaning{
 		number: uint64(term) << 32, nextAt: since.Add(t.SweepPause),
 		named: make(map[checkpoint.ChunkID][]checkpoint.ChunkID), failed: make(map[discardKey]failedDiscard),
+		imports: make(map[uint64]bool),
 	}
 }
 
@@ -102,24 +105,33 @@ func (v *View) stillPending(p pendingKey) bool {
 }
 
 // discardable returns the discards that a sweep at time now can take on, at most limit of them. It leaves out those
-// that something still names, such as a job that was submitted from them, and those whose last try is too recent.
+// on which a job depends, and those whose last try is too recent.
 func (v *View) discardable(now time.Time, limit int) []Discarded {
 	var found []Discarded
-	var live map[checkpoint.ChunkID]bool
-	for _, j := range v.Jobs {
-		for _, discard := range j.Discards {
-			if live == nil {
-				live = liveManifests(v.Jobs)
-			}
-			if live[discard.Manifest.ID] || now.Before(v.cleaning.failed[discardKey{j.ID, discard.ID}].retryAt) {
-				continue
-			}
-			if found = append(found, Discarded{Job: j.ID, Discard: discard}); len(found) == limit {
-				return found
+	v.eachDiscardable(func(j *fsm.Job, free []fsm.Discard) {
+		for _, d := range free {
+			if len(found) < limit && !now.Before(v.cleaning.failed[discardKey{j.ID, d.ID}].retryAt) {
+				found = append(found, Discarded{Job: j.ID, Discard: d})
 			}
 		}
-	}
+	})
 	return found
+}
+
+// eachDiscardable calls f for each job with the discards that may be deleted, if there are any.
+func (v *View) eachDiscardable(f func(j *fsm.Job, free []fsm.Discard)) {
+	var holds fsm.Holds
+	for _, j := range v.Jobs {
+		if len(j.Discards) == 0 {
+			continue
+		}
+		if holds == nil {
+			holds = fsm.HoldsOf(v.Jobs)
+		}
+		if free := holds.Discardable(j); len(free) > 0 {
+			f(j, free)
+		}
+	}
 }
 
 // OnSweepAdvanced moves the sweep to another phase.
@@ -166,7 +178,31 @@ func (v *View) notePending() {
 			v.cleaning.waitFor = append(v.cleaning.waitFor, pendingKey{j.ID, p.ID})
 		}
 	}
+	for n := range v.cleaning.imports {
+		v.cleaning.imports[n] = true
+	}
 }
+
+// waits reports whether something has no outcome yet that may have stored chunks before the marks.
+func (v *View) waits() bool {
+	for _, before := range v.cleaning.imports {
+		if before {
+			return true
+		}
+	}
+	return slices.ContainsFunc(v.cleaning.waitFor, v.stillPending)
+}
+
+// OnImportBegun records that chunks are being stored which nothing names before a job is submitted that starts from
+// them: sweeps wait for it. It returns a number for OnImportEnded.
+func (v *View) OnImportBegun() uint64 {
+	v.cleaning.lastImport++
+	v.cleaning.imports[v.cleaning.lastImport] = false
+	return v.cleaning.lastImport
+}
+
+// OnImportEnded records that the job was submitted, or will not be.
+func (v *View) OnImportEnded(n uint64) { delete(v.cleaning.imports, n) }
 
 // finishDeleting decides which discards come off the lists: all of the plan, or, when a node has failed, those that
 // have been tried often enough.
@@ -204,7 +240,10 @@ func (v *View) endSweep(cause string, now time.Time) {
 	for _, s := range v.jobs {
 		s.cleaning = 0
 	}
-	wanted := liveManifests(v.Jobs)
+	wanted := make(map[checkpoint.ChunkID]bool)
+	for _, ref := range fsm.LiveOf(v.Jobs).Manifests {
+		wanted[ref.ID] = true
+	}
 	for _, s := range v.jobs {
 		for _, p := range s.pending {
 			wanted[p.manifest.ID] = true

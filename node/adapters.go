@@ -62,8 +62,9 @@ func (s frameSink) Fail(cause error) {
 	s.Close() // without the end of the partition, closing says that the channel broke
 }
 
-// chunks lets peers and coordinators store and read chunks here.
-type chunks struct{ store *statestore.Local }
+// chunks lets peers and coordinators store and read chunks here. It is the store under sweeps, like that of the node's
+// own tasks: what others store here is theirs to keep as well.
+type chunks struct{ store *statestore.Swept }
 
 var _ transport.ChunkStore = chunks{}
 

@@ -44,8 +44,9 @@ func New(cfg Config) (_ *Agent, err error) {
 	if a.local, err = statestore.OpenLocal(cfg.DataDir, statestore.LocalOptions{Node: cfg.ID, Logger: a.log}); err != nil {
 		return nil, err
 	}
+	swept := statestore.NewSwept(a.local)
 	peers := StorePeers(a.endpoint.Gossip, a.endpoint.Dialer, cfg.ID, cfg.Replicas-1)
-	store := statestore.NewReplicated(a.local, cfg.ID, peers, statestore.Options{
+	store := statestore.NewReplicated(swept, cfg.ID, peers, statestore.Options{
 		Replicas: cfg.Replicas, Logger: a.log, OnPut: WarnOfFewCopies(a.log),
 	})
 	a.executor, err = executor.New(executor.Config{
@@ -56,7 +57,7 @@ func New(cfg Config) (_ *Agent, err error) {
 		return nil, err
 	}
 	a.server = transport.NewServer(transport.ServerOptions{
-		Channels: channels{a.executor}, Chunks: chunks{a.local}, Logger: a.log,
+		Channels: channels{a.executor}, Chunks: chunks{swept}, Logger: a.log,
 	})
 	return a, nil
 }
