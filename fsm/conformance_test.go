@@ -90,6 +90,12 @@ func TestL3_SavepointsStayOutOfTheLog(t *testing.T) {
 	if got := discardIDs(j); !slices.Equal(got, []checkpoint.ID{1}) {
 		t.Errorf("discards %v, want [1]: the savepoint is its owner's", got)
 	}
+	if got := savepointIDs(j); !slices.Equal(got, []checkpoint.ID{savepoint}) {
+		t.Errorf("savepoints %v, want [%d]", got, savepoint)
+	}
+	if e := j.Savepoints[0]; e.Manifest != manifest(savepoint) || e.Kind != checkpoint.KindSavepoint || e.StateSize != 4096 || e.NumSubtasks != 3 {
+		t.Errorf("savepoint %+v", e)
+	}
 	if o := j.History[1]; o.ID != savepoint || o.Status != OutcomeCompleted || o.Kind != checkpoint.KindSavepoint {
 		t.Errorf("the savepoint's outcome is %+v", o)
 	}
@@ -240,5 +246,26 @@ func TestU4_RetentionGoesOnAfterASnapshot(t *testing.T) {
 	s.completed(1, 3)
 	if j := s.job(1); !slices.Equal(completedIDs(j), []checkpoint.ID{4, 5}) || !slices.Equal(discardIDs(j), []checkpoint.ID{1, 2, 3}) {
 		t.Errorf("log %v, discards %v", completedIDs(j), discardIDs(j))
+	}
+}
+
+// TestL4_TheNewOneIsInWhenTheOldOneLeaves: one entry of the log does both, so that every state that anybody sees, or
+// restores, has a checkpoint to start from.
+func TestL4_TheNewOneIsInWhenTheOldOneLeaves(t *testing.T) {
+	s := newScript(t)
+	s.running(1, retain(1))
+	s.completed(1, 1)
+	for range 5 {
+		id := s.begin(1, checkpoint.KindCheckpoint)
+		before := s.job(1)
+		s.must(s.complete(1, id))
+		for _, j := range []*Job{before, s.job(1), restored(t, s.bytes()).Jobs[jobID(1)]} {
+			if len(j.Completed) != 1 {
+				t.Errorf("before and after checkpoint %d the log holds %v", id, completedIDs(j))
+			}
+		}
+		if before.Completed[0].ID == s.job(1).Completed[0].ID {
+			t.Errorf("checkpoint %d has not replaced the one before", id)
+		}
 	}
 }

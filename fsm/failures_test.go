@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"slices"
 	"testing"
 
 	"cairn/checkpoint"
@@ -106,26 +107,50 @@ func TestF3_TheSameIDIsCountedOnce(t *testing.T) {
 	}
 }
 
+// TestWhichFailuresCount: a savepoint that the coordinator gives up is its owner's business; one that a task gave up is
+// a failing task; and one that the job was to end with fails the job by itself.
 func TestWhichFailuresCount(t *testing.T) {
-	counts := map[checkpoint.Reason]int{
-		checkpoint.ReasonDeclined: 1, checkpoint.ReasonExpired: 1, checkpoint.ReasonFinalizeFailure: 1,
-		checkpoint.ReasonSubsumed: 0, checkpoint.ReasonTaskFailure: 0, checkpoint.ReasonTaskClosing: 0,
-		checkpoint.ReasonCoordinatorShutdown: 0,
+	checkpoints := []checkpoint.Reason{
+		checkpoint.ReasonDeclined, checkpoint.ReasonExpired, checkpoint.ReasonFinalizeFailure, checkpoint.ReasonAsyncException,
+		checkpoint.ReasonIOException,
 	}
-	for reason, want := range counts {
-		s := newScript(t)
-		s.running(1)
-		s.failed(1, reason)
-		s.wantFailures(1, want, reason.String())
+	savepoints := []checkpoint.Reason{checkpoint.ReasonDeclined, checkpoint.ReasonAsyncException}
+	for reason := checkpoint.ReasonDeclined; reason <= checkpoint.ReasonTriggerFailure; reason++ {
+		for name, test := range map[string]struct {
+			begin  BeginCheckpoint
+			counts []checkpoint.Reason
+		}{
+			"checkpoint":               {BeginCheckpoint{Kind: checkpoint.KindCheckpoint}, checkpoints},
+			"savepoint":                {BeginCheckpoint{Kind: checkpoint.KindSavepoint}, savepoints},
+			"savepoint that is an end": {BeginCheckpoint{Kind: checkpoint.KindSavepoint, Stop: checkpoint.StopSuspend}, nil},
+		} {
+			s := newScript(t)
+			s.running(1)
+			test.begin.Job, test.begin.Attempt = jobID(1), 1
+			s.must(s.abort(1, s.must(test.begin).Checkpoint, reason))
+			want := 0
+			if slices.Contains(test.counts, reason) {
+				want = 1
+			}
+			s.wantFailures(1, want, name+" "+reason.String())
+		}
 	}
-	// A savepoint that the coordinator gives up is its owner's business; one that a task declined is a
-	// failing task.
-	for reason, want := range map[checkpoint.Reason]int{
-		checkpoint.ReasonDeclined: 1, checkpoint.ReasonExpired: 0, checkpoint.ReasonFinalizeFailure: 0,
-	} {
-		s := newScript(t)
-		s.running(1)
-		s.must(s.abort(1, s.begin(1, checkpoint.KindSavepoint), reason))
-		s.wantFailures(1, want, "savepoint "+reason.String())
+}
+
+// TestF2_TheLastSuccessOutlivesTheHistory: an old pending savepoint fails after everything else about the last success
+// has been forgotten.
+func TestF2_TheLastSuccessOutlivesTheHistory(t *testing.T) {
+	s := newScript(t)
+	s.running(1, concurrent(3))
+	old := s.begin(1, checkpoint.KindSavepoint)
+	last := s.savepoint(1)
+	for range MaxHistory + 1 {
+		s.failed(1, checkpoint.ReasonTaskClosing)
 	}
+	s.state = restored(t, s.bytes())
+	if got := s.job(1).LastSuccess; got != last {
+		t.Errorf("last success %d, want %d", got, last)
+	}
+	s.must(s.abort(1, old, checkpoint.ReasonDeclined))
+	s.wantFailures(1, 0, "after the old savepoint was declined")
 }

@@ -69,6 +69,33 @@ func TestMachineAppliesAndAnswers(t *testing.T) {
 	}
 }
 
+// TestJobsAreSortedOncePerChange: whoever holds an older answer keeps it as it was.
+func TestJobsAreSortedOncePerChange(t *testing.T) {
+	m, s := NewMachine(), newScript(t)
+	if got := m.Jobs(); len(got) != 0 {
+		t.Errorf("%d jobs before the first", len(got))
+	}
+	m.Apply(entry(t, 1, s.submit(1)))
+	first := m.Jobs()
+	if again := m.Jobs(); len(first) != 1 || &first[0] != &again[0] {
+		t.Error("sorted again although nothing had changed")
+	}
+	m.Apply(entry(t, 2, s.submit(2)))
+	m.Apply(entry(t, 3, CancelJob{Job: jobID(1)}))
+	if got := m.Jobs(); len(got) != 2 || got[0].Status != JobCancelling || got[1].ID != jobID(2) {
+		t.Errorf("after two more commands: %v", got)
+	}
+	if len(first) != 1 || first[0].Status != JobCreated {
+		t.Error("the older answer changed")
+	}
+	if err := m.Restore(io.NopCloser(bytes.NewReader(encoded(t, NewState())))); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Jobs(); len(got) != 0 {
+		t.Errorf("%d jobs after an empty snapshot was restored", len(got))
+	}
+}
+
 func TestMachinePanicsOnAnUnreadableEntry(t *testing.T) {
 	for _, data := range [][]byte{nil, {commandVersion + 1, 0x0a}, {1, 0xff}} {
 		text := panicText(func() { NewMachine().Apply(&raft.Log{Index: 41, Term: 3, Data: data}) })

@@ -103,3 +103,15 @@ func TestFailAttemptRejections(t *testing.T) {
 	s.must(s.fail(1, "lost"))
 	s.rejects(ErrNotRunning, s.fail(1, "the same failure, proposed twice"))
 }
+
+// TestFailureTimesAreBounded by what the strategy looks at: one more than it tolerates.
+func TestFailureTimesAreBounded(t *testing.T) {
+	s := newScript(t)
+	s.running(1, func(c *checkpoint.Config) { c.Restart.Strategy, c.Restart.MaxFailures = checkpoint.FailureRate, 2 })
+	c := s.fail(1, "lost")
+	c.Restart.Failures = []checkpoint.Timestamp{1, 2, 3, 4, 5}
+	s.must(c)
+	if got := s.job(1).Restart.Failures; !slices.Equal(got, []checkpoint.Timestamp{3, 4, 5}) {
+		t.Errorf("failures at %v, want the last three", got)
+	}
+}

@@ -163,6 +163,7 @@ func TestL5_CheckpointsGoWithACancelledJobUnlessRetained(t *testing.T) {
 			s := newScript(t)
 			s.running(1, retain(2), func(c *checkpoint.Config) { c.RetainOnCancel = test.retain })
 			s.completed(1, 3)
+			savepoint := s.savepoint(1)
 			if test.status == JobCanceled {
 				s.must(s.cancel(1))
 				if got := completedIDs(s.job(1)); !slices.Equal(got, []checkpoint.ID{2, 3}) {
@@ -176,6 +177,9 @@ func TestL5_CheckpointsGoWithACancelledJobUnlessRetained(t *testing.T) {
 			}
 			if j := s.job(1); !slices.Equal(completedIDs(j), wantLog) || !slices.Equal(discardIDs(j), wantDiscards) {
 				t.Errorf("log %v, discards %v; want %v, %v", completedIDs(j), discardIDs(j), wantLog, wantDiscards)
+			}
+			if got := savepointIDs(s.job(1)); !slices.Equal(got, []checkpoint.ID{savepoint}) {
+				t.Errorf("savepoints %v: they are the user's", got)
 			}
 		})
 	}
@@ -219,6 +223,46 @@ func TestEndedJobIsRememberedUntilItsDiscardsAreDone(t *testing.T) {
 	s.must(FinishDiscards{Job: jobID(1), Checkpoints: []checkpoint.ID{2}})
 	if s.job(1) != nil {
 		t.Error("still remembered after its last discard")
+	}
+}
+
+// TestL5_ASourceThatWasNotClaimedOutlivesItsUser, and one that was claimed goes with it.
+func TestL5_ASourceThatWasNotClaimedOutlivesItsUser(t *testing.T) {
+	s := newScript(t)
+	s.running(1)
+	s.savepoint(1) // 1
+	s.savepoint(1) // 2
+	s.runningFrom(2, 1, checkpoint.KindSavepoint, 1, false)
+	s.must(s.end(2, JobFinished))
+	if j := s.job(2); !slices.Equal(savepointIDs(s.job(1)), []checkpoint.ID{1, 2}) || len(j.Discards) != 0 {
+		t.Errorf("savepoints of its owner %v, discards of its user %v", savepointIDs(s.job(1)), discardIDs(j))
+	}
+	s.runningFrom(3, 1, checkpoint.KindSavepoint, 2, true)
+	s.must(s.end(3, JobFinished))
+	if j := s.job(3); !slices.Equal(savepointIDs(s.job(1)), []checkpoint.ID{1}) || !slices.Equal(j.Discards, []Discard{{ID: 2, Manifest: manifest(2)}}) {
+		t.Errorf("savepoints of its old owner %v, discards of its new one %v", savepointIDs(s.job(1)), j.Discards)
+	}
+}
+
+// TestI5_EndedJobIsRememberedWhileItHasSavepoints, even after all else of it is gone.
+func TestI5_EndedJobIsRememberedWhileItHasSavepoints(t *testing.T) {
+	s := newScript(t)
+	s.running(200)
+	s.completed(200, 1)
+	id := s.savepoint(200)
+	s.must(s.end(200, JobFinished))
+	s.must(FinishDiscards{Job: jobID(200), Checkpoints: []checkpoint.ID{1}})
+	endedJobs(s, MaxEndedJobs+1, JobFinished, 0)
+	if j := s.job(200); j == nil || !slices.Equal(savepointIDs(j), []checkpoint.ID{id}) {
+		t.Fatalf("job 200: %+v, want it with its savepoint", j)
+	}
+	s.must(DisposeSavepoint{Job: jobID(200), Savepoint: id})
+	if s.job(200) == nil {
+		t.Fatal("forgotten before the savepoint's chunks were deleted")
+	}
+	s.must(FinishDiscards{Job: jobID(200), Checkpoints: []checkpoint.ID{id}})
+	if s.job(200) != nil {
+		t.Error("still remembered")
 	}
 }
 

@@ -57,9 +57,11 @@ func (j *Job) succeeded(o Outcome) {
 
 // countsAsFailure is the rule of Flink's CheckpointFailureManager. A failure that is older than a success
 // says nothing about the present. Nor does a savepoint that the coordinator gave up, for a restart would not
-// help it; one that a task declined counts like a checkpoint.
+// help it; one that a task gave up counts like a checkpoint, unless the job was to end with it: then it fails the job
+// as it is.
 func (j *Job) countsAsFailure(o Outcome) bool {
-	if o.Kind == checkpoint.KindSavepoint && o.Reason != checkpoint.ReasonDeclined {
+	byTask := o.Reason == checkpoint.ReasonDeclined || o.Reason == checkpoint.ReasonAsyncException
+	if o.Kind == checkpoint.KindSavepoint && (!byTask || o.Stop != checkpoint.StopNone) {
 		return false
 	}
 	return o.Reason.Counts() && o.ID > j.LastSuccess
