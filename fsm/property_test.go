@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -26,8 +27,8 @@ func commandOf(t *rapid.T, s *State, at checkpoint.Timestamp) Command {
 		one = rapid.SampledFrom(pendingIDs(j)).Draw(t, "pending")
 	}
 	switch rapid.SampledFrom([]string{
-		"submit", "start", "start", "fail", "cancel", "end", "begin", "begin", "begin", "begin", "complete", "complete",
-		"complete", "abort", "abort", "finish",
+		"submit", "submit", "start", "start", "start", "fail", "cancel", "end", "begin", "begin", "begin", "begin", "complete",
+		"complete", "complete", "complete", "abort", "abort", "finish", "finish", "configure", "dispose",
 	}).Draw(t, "command") {
 	case "submit":
 		c := checkpoint.DefaultConfig()
@@ -35,17 +36,19 @@ func commandOf(t *rapid.T, s *State, at checkpoint.Timestamp) Command {
 		c.RetainOnCancel = rapid.Bool().Draw(t, "retain on cancel")
 		c.TolerableFailures = rapid.IntRange(0, 2).Draw(t, "tolerate")
 		return SubmitJob{
-			Job: id, Name: rapid.SampledFrom([]string{"a", "b", ""}).Draw(t, "name"), Program: "p", Topology: topology(), Config: c, At: at,
+			Job: id, Name: rapid.SampledFrom([]string{"a", "b", "c", "d", ""}).Draw(t, "name"), Program: "p", Topology: topology(), Config: c, At: at,
+			Source: sourceOf(t, s),
 			Params: rapid.MapOfN(rapid.String(), rapid.String(), 0, 5).Draw(t, "params"),
 		}
 	case "start":
-		from := checkpoint.ID(0)
+		from := j.Source.Checkpoint
 		if len(j.Completed) > 0 {
 			from = rapid.SampledFrom(completedIDs(j)).Draw(t, "from")
 		}
 		return StartAttempt{Job: id, Attempt: attempt + 1, Assignment: assignment(), RestoreFrom: from, At: at}
 	case "fail":
-		return FailAttempt{Job: id, Attempt: attempt, Cause: "lost", Restart: Restart{Count: j.Restart.Count + 1}, Term: term, At: at}
+		restart := Restart{Count: j.Restart.Count + 1, SinceReset: 1, Failures: append(slices.Clone(j.Restart.Failures), at)}
+		return FailAttempt{Job: id, Attempt: attempt, Cause: "lost", Restart: restart, Term: term, At: at}
 	case "cancel":
 		return CancelJob{Job: id, Term: term, At: at}
 	case "end":
@@ -53,20 +56,75 @@ func commandOf(t *rapid.T, s *State, at checkpoint.Timestamp) Command {
 		return EndJob{Job: id, Status: status, Failure: "x", Term: term, At: at}
 	case "begin":
 		kind := rapid.SampledFrom([]checkpoint.Kind{1, 1, 1, 2, 3}).Draw(t, "kind")
-		return BeginCheckpoint{Job: id, Attempt: attempt, Kind: kind, Term: term, At: at}
+		stop := checkpoint.Stop(0)
+		if kind != checkpoint.KindCheckpoint {
+			stop = checkpoint.Stop(rapid.ByteRange(0, 3).Draw(t, "stop"))
+		}
+		return BeginCheckpoint{Job: id, Attempt: attempt, Kind: kind, Stop: stop, Manual: rapid.Bool().Draw(t, "manual"), Term: term, At: at}
 	case "complete":
-		return CompleteCheckpoint{Job: id, Attempt: attempt, Checkpoint: one, Manifest: manifest(one), Sizes: Sizes{State: 1}, NumSubtasks: 3, Term: term, At: at}
+		return CompleteCheckpoint{
+			Job: id, Attempt: attempt, Checkpoint: one, Manifest: manifestOf(id, one), NumSubtasks: 3, Term: term, At: at,
+			Sizes: Sizes{State: rapid.Int64Range(-1, 1<<40).Draw(t, "size")}, Detail: detailOf(t),
+		}
 	case "abort":
-		reason := checkpoint.Reason(rapid.ByteRange(0, 7).Draw(t, "reason"))
-		return AbortCheckpoint{Job: id, Attempt: attempt, Checkpoint: one, Reason: reason, Message: "m", Term: term, At: at}
+		reason := checkpoint.Reason(rapid.ByteRange(0, 13).Draw(t, "reason"))
+		return AbortCheckpoint{Job: id, Attempt: attempt, Checkpoint: one, Reason: reason, Message: "m", Detail: detailOf(t), Term: term, At: at}
+	case "configure":
+		c := j.Config
+		c.Retain = rapid.IntRange(0, 3).Draw(t, "retain")
+		return ConfigureJob{Job: id, Config: c, At: at}
+	case "dispose":
+		if len(j.Savepoints) > 0 {
+			one = rapid.SampledFrom(savepointIDs(j)).Draw(t, "savepoint")
+		}
+		return DisposeSavepoint{Job: id, Savepoint: one, At: at}
 	}
-	return FinishDiscards{Job: id, Checkpoints: []checkpoint.ID{one, 1}}
+	return FinishDiscards{Job: id, Checkpoints: append(discardIDs(j), one, 1)}
+}
+
+// sourceOf draws nothing, an imported savepoint, or a checkpoint or savepoint of a job that is known.
+func sourceOf(t *rapid.T, s *State) Source {
+	jobs := s.SortedJobs()
+	imported := Source{Job: jobID(99), Checkpoint: 2, Kind: checkpoint.KindSavepoint, Manifest: manifestOf(jobID(99), 2)}
+	sources := []Source{{}, {}, imported}
+	for _, j := range jobs {
+		for _, c := range j.Completed {
+			sources = append(sources, Source{Job: j.ID, Checkpoint: c.ID, Kind: checkpoint.KindCheckpoint, Manifest: c.Manifest})
+		}
+		for _, c := range j.Savepoints {
+			sources = append(sources, Source{Job: j.ID, Checkpoint: c.ID, Kind: checkpoint.KindSavepoint, Manifest: c.Manifest})
+		}
+	}
+	source := rapid.SampledFrom(sources).Draw(t, "source")
+	source.Claim = !source.IsZero() && rapid.Bool().Draw(t, "claim")
+	return source
+}
+
+func detailOf(t *rapid.T) Detail {
+	return rapid.SampledFrom([]Detail{{}, {}, {Inline: []byte{1}}, {Chunk: detailChunk(1)}, {Inline: make([]byte, MaxInlineDetail+1)}}).Draw(t, "detail")
+}
+
+type checkpointName struct {
+	job checkpoint.JobID
+	id  checkpoint.ID
 }
 
 // ledger is what an observer of the results alone knows: it shares nothing with the state.
 type ledger struct {
+	first    map[checkpoint.JobID]checkpoint.ID
 	last     map[checkpoint.JobID]checkpoint.ID
 	outcomes map[checkpoint.JobID]map[checkpoint.ID]string
+	// checkpoints are those that began and are no savepoints.
+	checkpoints map[checkpointName]bool
+	needs       map[checkpoint.JobID]checkpoint.ChunkID // sources that nobody claimed, of jobs that have nothing else
+}
+
+func newLedger() *ledger {
+	return &ledger{
+		first: make(map[checkpoint.JobID]checkpoint.ID), last: make(map[checkpoint.JobID]checkpoint.ID),
+		outcomes:    make(map[checkpoint.JobID]map[checkpoint.ID]string),
+		checkpoints: make(map[checkpointName]bool), needs: make(map[checkpoint.JobID]checkpoint.ChunkID),
+	}
 }
 
 // record takes in an accepted command. It fails the test when an ID does not increase (I1), has a second
@@ -83,14 +141,25 @@ func (l *ledger) record(t *rapid.T, c Command, r Result) {
 	}
 	var job checkpoint.JobID
 	switch c := c.(type) {
+	case SubmitJob:
+		l.first[c.Job], l.last[c.Job] = c.Source.Checkpoint, c.Source.Checkpoint
+		if !c.Source.IsZero() && !c.Source.Claim {
+			l.needs[c.Job] = c.Source.Manifest.ID
+		}
 	case BeginCheckpoint:
 		if r.Checkpoint <= l.last[c.Job] {
 			t.Fatalf("I1: checkpoint %d of %s begins after %d", r.Checkpoint, c.Job, l.last[c.Job])
 		}
 		l.last[c.Job] = r.Checkpoint
+		if c.Kind == checkpoint.KindCheckpoint {
+			l.checkpoints[checkpointName{c.Job, r.Checkpoint}] = true
+		}
 	case CompleteCheckpoint:
 		job = c.Job
 		decided(job, c.Checkpoint, "completed")
+		if l.checkpoints[checkpointName{c.Job, c.Checkpoint}] {
+			delete(l.needs, c.Job)
+		}
 	case AbortCheckpoint:
 		job = c.Job
 	case FailAttempt:
@@ -99,6 +168,7 @@ func (l *ledger) record(t *rapid.T, c Command, r Result) {
 		job = c.Job
 	case EndJob:
 		job = c.Job
+		delete(l.needs, c.Job)
 	}
 	for _, id := range r.Aborted {
 		decided(job, id, "aborted")
@@ -114,13 +184,63 @@ func (l *ledger) agrees(t *rapid.T, s *State) {
 				t.Fatalf("checkpoint %d of %s: history says %s, its result said %q", o.ID, j.ID, want, got)
 			}
 		}
-		for _, c := range j.Completed {
-			if l.outcomes[j.ID][c.ID] != "completed" {
-				t.Fatalf("checkpoint %d of %s is in the log but never completed", c.ID, j.ID)
+		for _, c := range slices.Concat(j.Completed, j.Savepoints) {
+			claimed := j.Source.Claim && c.ID == j.Source.Checkpoint
+			if !claimed && l.outcomes[j.ID][c.ID] != "completed" {
+				t.Fatalf("checkpoint %d of %s is kept but never completed", c.ID, j.ID)
 			}
 		}
-		if uint64(len(l.outcomes[j.ID])+len(j.Pending)) != uint64(l.last[j.ID]) {
-			t.Fatalf("job %s: %d IDs, %d outcomes, %d pending", j.ID, l.last[j.ID], len(l.outcomes[j.ID]), len(j.Pending))
+		if uint64(len(l.outcomes[j.ID])+len(j.Pending)) != uint64(l.last[j.ID]-l.first[j.ID]) {
+			t.Fatalf("job %s: IDs from %d to %d, %d outcomes, %d pending", j.ID, l.first[j.ID], l.last[j.ID], len(l.outcomes[j.ID]), len(j.Pending))
+		}
+	}
+}
+
+// named returns every manifest that the jobs keep or have yet to discard.
+func named(s *State) map[checkpoint.ChunkID]bool {
+	all := make(map[checkpoint.ChunkID]bool)
+	for _, j := range s.Jobs {
+		for _, c := range slices.Concat(j.Completed, j.Savepoints) {
+			all[c.Manifest.ID] = true
+		}
+		for _, d := range j.Discards {
+			all[d.Manifest.ID] = true
+		}
+	}
+	return all
+}
+
+// keeps fails the test when a command lost a checkpoint whose chunks nobody has deleted, or when what may be deleted is
+// needed by somebody (I5).
+func (l *ledger) keeps(t *rapid.T, c Command, before, after *State) {
+	still := named(after)
+	finish, finishes := c.(FinishDiscards)
+	free := before.Discardable(finish.Job)
+	for manifest := range named(before) {
+		deleted := finishes && slices.ContainsFunc(free, func(d Discard) bool { return d.Manifest.ID == manifest })
+		if !still[manifest] && !deleted {
+			t.Fatalf("I5: after %+v nobody names the manifest %s", c, manifest)
+		}
+	}
+	live := make(map[checkpoint.ChunkID]bool)
+	for _, m := range after.Live().Manifests {
+		live[m.ID] = true
+	}
+	for job, manifest := range l.needs {
+		if !live[manifest] {
+			t.Fatalf("I5: after %+v a sweep would take the manifest %s, which job %s needs", c, manifest, job)
+		}
+	}
+	for _, j := range after.SortedJobs() {
+		for _, d := range after.Discardable(j.ID) {
+			if live[d.Manifest.ID] {
+				t.Fatalf("I5: after %+v discard %d of %s is alive", c, d.ID, j.ID)
+			}
+		}
+		for _, e := range slices.Concat(j.Completed, j.Savepoints) {
+			if !live[e.Manifest.ID] {
+				t.Fatalf("I5: after %+v a sweep would take %s %d of %s", c, e.Kind, e.ID, j.ID)
+			}
 		}
 	}
 }
@@ -140,12 +260,12 @@ func jobBytes(t testing.TB, j *Job) []byte {
 	return b
 }
 
-// TestRandomLogs applies random logs, with snapshots restored in between, and asserts I1, I2, I10, the
+// TestRandomLogs applies random logs, with snapshots restored in between, and asserts I1, I2, I5, I10, the
 // invariants of check, and that a held *Job never changes.
 func TestRandomLogs(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		straight, detoured := NewState(), NewState()
-		books := ledger{last: map[checkpoint.JobID]checkpoint.ID{}, outcomes: map[checkpoint.JobID]map[checkpoint.ID]string{}}
+		books := newLedger()
 		var held []holding
 		index := uint64(0)
 		steps := rapid.IntRange(1, 120).Draw(rt, "steps")
@@ -155,7 +275,7 @@ func TestRandomLogs(t *testing.T) {
 			if rapid.IntRange(0, 15).Draw(rt, "snapshot") == 0 {
 				detoured = restored(t, encoded(t, detoured))
 			}
-			before := encoded(t, detoured)
+			before, start := encoded(t, detoured), straight.Clone()
 			result, err := straight.Step(index, c)
 			other, otherErr := detoured.Step(index, recode(t, c))
 			if (err == nil) != (otherErr == nil) || result.Checkpoint != other.Checkpoint {
@@ -170,6 +290,7 @@ func TestRandomLogs(t *testing.T) {
 				rt.Fatalf("after %+v: %v", c, broken)
 			}
 			books.agrees(rt, straight)
+			books.keeps(rt, c, start, straight)
 			for _, j := range straight.SortedJobs() {
 				if len(held) == 0 || held[len(held)-1].job != j {
 					held = append(held, holding{job: j, then: jobBytes(t, j)})
