@@ -36,6 +36,14 @@ func clientFlags(timeout time.Duration, own ...cli.Flag) []cli.Flag {
 	}, own...)
 }
 
+// readFlags are the flags of a command that only reads.
+func readFlags(timeout time.Duration, own ...cli.Flag) []cli.Flag {
+	return clientFlags(timeout, append([]cli.Flag{&cli.BoolFlag{
+		Name: "stale", DisableDefaultText: true,
+		Usage: "show what the addressed coordinator knows by itself; works without a leader, and may be old",
+	}}, own...)...)
+}
+
 // session is one run of a client command: its command line, and a client of the cluster.
 type session struct {
 	*console
@@ -72,6 +80,9 @@ func (con *console) open(f func(context.Context, session) error) cli.ActionFunc 
 		defer func() { err = errors.Join(err, closer.Close()) }()
 		ctx, release := con.untilInterrupted(c.Context)
 		defer release()
+		if c.Bool("stale") {
+			ctx = api.WithStale(ctx)
+		}
 		return f(ctx, s)
 	}
 }

@@ -21,20 +21,29 @@ type dial func(addrs []string, timeout time.Duration) (api.Service, io.Closer, e
 type console struct {
 	out      io.Writer
 	terminal bool // out can be cleared
-	dial     dial
-	now      func() time.Time
+	// in and err are where a person is asked and told of progress; interactive says that one sits there.
+	in          io.Reader
+	err         io.Writer
+	interactive bool
+	dial        dial
+	directories savepointDirectories
+	now         func() time.Time
 	// untilInterrupted returns a context that ends when the user asks the command to stop, and a function that
 	// releases what it took for that.
 	untilInterrupted func(context.Context) (context.Context, context.CancelFunc)
 }
 
-// newConsole returns the console of a process that writes to out.
-func newConsole(out *os.File) *console {
+// newConsole returns the console of a process with these standard files.
+func newConsole(in, out, err *os.File) *console {
 	return &console{
-		out:      out,
-		terminal: isTerminal(out),
-		dial:     dialCluster,
-		now:      time.Now,
+		out:         out,
+		terminal:    isTerminal(out),
+		in:          in,
+		err:         err,
+		interactive: isTerminal(in) && isTerminal(err),
+		dial:        dialCluster,
+		directories: nodeDirectories{},
+		now:         time.Now,
 		untilInterrupted: func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 		},

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"cairn/api"
+	"cairn/checkpoint"
 )
 
 const exampleJobID = "0123456789abcdef0123456789abcdef"
@@ -29,16 +30,22 @@ func exampleService() *fakeService {
 		job:         job,
 		cancel:      withState(job.Job, "CANCELLING", 0),
 		checkpoints: exampleCheckpoints(),
-		checkpoint: api.CheckpointDetail{
-			Checkpoint: exampleCheckpoints()[1], Retained: true, Manifest: "aa11bb22",
-			Subtasks: []api.SubtaskCheckpoint{
-				{ID: "source[0]", Node: "n1", Acknowledged: true, StateSize: 2048, StartDelayMillis: 1, AlignmentMillis: 0, SyncMillis: 2, AsyncMillis: 31},
-				{ID: "count[0]", Node: "n2"},
-			},
+		checkpoint:  exampleDetail(),
+		statistics:  exampleStatistics(),
+		savepoints:  exampleSavepoints(),
+		savepoint: func(_ context.Context, stop api.Stop) (api.Savepoint, error) {
+			s := exampleSavepoints()[0]
+			s.Stop = string(stop)
+			return s, nil
 		},
-		trigger: func(context.Context) (api.Checkpoint, error) { return exampleCheckpoints()[1], nil },
-		peers:   exampleStatus().Voters,
-		leader:  api.Leader{ID: "c2", Term: 4, Address: "10.0.0.2:7480"},
+		snapshot: api.SnapshotInfo{
+			Version: 2, Index: 1234, Term: 3, Size: 70 << 10, Jobs: 2, Checkpoints: 4, Savepoints: 2,
+			SHA256: "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9",
+		},
+		snapshotOf: []byte("a snapshot"),
+		trigger:    func(context.Context) (api.Checkpoint, error) { return exampleCheckpoints()[1], nil },
+		peers:      exampleStatus().Voters,
+		leader:     api.Leader{ID: "c2", Term: 4, Address: "10.0.0.2:7480"},
 	}
 }
 
@@ -70,13 +77,18 @@ func exampleJob() api.JobDetail {
 				ID: exampleJobID, Name: "wordcount", State: "RUNNING", Attempt: 2, Restarts: 1,
 				Checkpoints: api.JobCheckpoints{
 					LastCompletedID: 41, LastCompletedAt: ago(900 * time.Millisecond), InProgress: 1, Completed: 39, Failed: 2,
+					Restored: 1,
 				},
 			},
 			Program: "wordcount", SubmittedAt: ago(5 * time.Minute),
 		},
 		Params:       map[string]string{"output": "/tmp/words", "input": "/usr/share/doc,/usr/src"},
-		Config:       map[string]string{"checkpointing.interval": "500ms"},
+		Config:       exampleConfig(),
 		RestoredFrom: 17,
+		Source: &api.Source{
+			Job: "fedcba9876543210fedcba9876543210", Checkpoint: 12, Kind: "savepoint", Manifest: exampleManifest, ManifestSize: 2100,
+			AllowNonRestoredState: true,
+		},
 		Vertices: []api.Vertex{
 			{ID: "source", Name: "source -> split", Parallelism: 4, MaxParallelism: 128},
 			{ID: "count", Name: "count", Parallelism: 4, MaxParallelism: 128},
@@ -88,20 +100,32 @@ func exampleJob() api.JobDetail {
 	}
 }
 
+func exampleConfig() map[string]string {
+	config := checkpoint.DefaultConfig()
+	config.Interval = 500 * time.Millisecond
+	config.Retain = 5
+	return config.Values()
+}
+
 func exampleCheckpoints() []api.Checkpoint {
 	return []api.Checkpoint{
 		{
 			ID: 42, Status: "in_progress", Kind: "checkpoint", Attempt: 2, BeganTerm: 3, TriggerTimestamp: ago(400 * time.Millisecond),
-			EndToEndDurationMillis: 400, StateSize: 512, NumSubtasks: 14, NumAcknowledgedSubtasks: 3,
+			EndToEndDurationMillis: 400, StateSize: 512, CheckpointedSize: 512, NumSubtasks: 14, NumAcknowledgedSubtasks: 3,
 		},
 		{
 			ID: 41, Status: "completed", Kind: "checkpoint", Attempt: 2, BeganTerm: 2, EndedTerm: 3, TriggerTimestamp: ago(time.Second),
-			EndToEndDurationMillis: 83, StateSize: 3 << 20, NumSubtasks: 14, NumAcknowledgedSubtasks: 14,
+			EndToEndDurationMillis: 83, StateSize: 3 << 20, CheckpointedSize: 300 << 10, AlignmentMillis: 48, ProcessedData: 70 << 10,
+			NumSubtasks: 14, NumAcknowledgedSubtasks: 14,
 		},
 		{
 			ID: 40, Status: "failed", Kind: "checkpoint", Attempt: 1, BeganTerm: 2, EndedTerm: 2, TriggerTimestamp: ago(2 * time.Hour),
-			EndToEndDurationMillis: 600_000, StateSize: 1 << 10, NumSubtasks: 14, NumAcknowledgedSubtasks: 13,
-			FailureMessage: "checkpoint_expired: count[0] on n2\nhas not acknowledged",
+			EndToEndDurationMillis: 600_000, StateSize: 1 << 10, CheckpointedSize: 1 << 10, NumSubtasks: 14, NumAcknowledgedSubtasks: 13,
+			FailureReason: "checkpoint_expired", FailureMessage: "checkpoint_expired: count[0] on n2\nhas not acknowledged",
+		},
+		{
+			ID: 12, Status: "completed", Kind: "savepoint", Attempt: 1, BeganTerm: 1, EndedTerm: 1, TriggerTimestamp: ago(3 * time.Hour),
+			EndToEndDurationMillis: 120, StateSize: 2 << 20, CheckpointedSize: 2 << 20, NumSubtasks: 14, NumAcknowledgedSubtasks: 14,
 		},
 	}
 }

@@ -5,13 +5,17 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"cairn/api"
+	"cairn/checkpoint"
 	"cairn/internal/cliargs"
 )
 
@@ -31,6 +35,16 @@ type fakeService struct {
 	checkpoints []api.Checkpoint
 	checkpoint  api.CheckpointDetail
 	trigger     func(context.Context) (api.Checkpoint, error)
+	statistics  api.CheckpointStatistics
+	set         []map[string]string
+	savepoint   func(ctx context.Context, stop api.Stop) (api.Savepoint, error)
+	savepoints  []api.Savepoint
+	disposed    []string // JOB/ID
+	removed     []string
+	snapshot    api.SnapshotInfo
+	snapshotOf  []byte // what SaveSnapshot writes
+	restored    []byte // what RestoreSnapshot has read
+	stale       bool   // the last read asked for it
 	peers       []api.Voter
 	leader      api.Leader
 	target      *string // of the last TransferLeadership
@@ -39,10 +53,76 @@ type fakeService struct {
 
 var _ api.Service = (*fakeService)(nil)
 
-func (f *fakeService) Status(ctx context.Context) (api.Status, error) { return f.status(ctx) }
 func (f *fakeService) Members(context.Context) ([]api.Member, error)  { return f.members, f.err }
-func (f *fakeService) ListJobs(context.Context) ([]api.Job, error)    { return f.jobs, f.err }
 func (f *fakeService) RaftPeers(context.Context) ([]api.Voter, error) { return f.peers, f.err }
+
+func (f *fakeService) Status(ctx context.Context) (api.Status, error) {
+	f.stale = api.Stale(ctx)
+	return f.status(ctx)
+}
+
+func (f *fakeService) ListJobs(ctx context.Context) ([]api.Job, error) {
+	f.stale = api.Stale(ctx)
+	return f.jobs, f.err
+}
+
+func (f *fakeService) SetJob(_ context.Context, ref string, config map[string]string) (api.JobDetail, error) {
+	if err := f.known(ref); err != nil {
+		return api.JobDetail{}, err
+	}
+	f.set = append(f.set, config)
+	job := f.job
+	job.Config = maps.Clone(job.Config)
+	maps.Copy(job.Config, config)
+	return job, nil
+}
+
+func (f *fakeService) CheckpointStatistics(ctx context.Context, ref string) (api.CheckpointStatistics, error) {
+	f.stale = api.Stale(ctx)
+	return f.statistics, f.known(ref)
+}
+
+func (f *fakeService) TriggerSavepoint(ctx context.Context, ref string, stop api.Stop) (api.Savepoint, error) {
+	if err := f.known(ref); err != nil {
+		return api.Savepoint{}, err
+	}
+	return f.savepoint(ctx, stop)
+}
+
+func (f *fakeService) ListSavepoints(ctx context.Context, ref string) ([]api.Savepoint, error) {
+	f.stale = api.Stale(ctx)
+	if ref == "" {
+		return f.savepoints, f.err
+	}
+	return f.savepoints, f.known(ref)
+}
+
+func (f *fakeService) DisposeSavepoint(_ context.Context, ref string, id uint64) error {
+	f.disposed = append(f.disposed, fmt.Sprintf("%s/%d", ref, id))
+	return f.known(ref)
+}
+
+func (f *fakeService) RemovePeer(_ context.Context, id string) error {
+	f.removed = append(f.removed, id)
+	return f.err
+}
+
+func (f *fakeService) SaveSnapshot(_ context.Context, w io.Writer) (api.SnapshotInfo, error) {
+	if f.err != nil {
+		return api.SnapshotInfo{}, f.err
+	}
+	_, err := w.Write(f.snapshotOf)
+	return f.snapshot, err
+}
+
+func (f *fakeService) RestoreSnapshot(_ context.Context, r io.Reader) (api.SnapshotInfo, error) {
+	if f.err != nil {
+		return api.SnapshotInfo{}, f.err
+	}
+	var err error
+	f.restored, err = io.ReadAll(r)
+	return f.snapshot, err
+}
 
 func (f *fakeService) SubmitJob(_ context.Context, req api.SubmitJobRequest) (api.Job, error) {
 	f.submitted = append(f.submitted, req)
@@ -50,6 +130,7 @@ func (f *fakeService) SubmitJob(_ context.Context, req api.SubmitJobRequest) (ap
 }
 
 func (f *fakeService) ShowJob(ctx context.Context, ref string) (api.JobDetail, error) {
+	f.stale = api.Stale(ctx)
 	if f.showJob != nil {
 		return f.showJob(ctx, ref)
 	}
@@ -61,11 +142,13 @@ func (f *fakeService) CancelJob(_ context.Context, ref string) (api.Job, error) 
 	return f.cancel, f.known(ref)
 }
 
-func (f *fakeService) ListCheckpoints(_ context.Context, ref string) ([]api.Checkpoint, error) {
+func (f *fakeService) ListCheckpoints(ctx context.Context, ref string) ([]api.Checkpoint, error) {
+	f.stale = api.Stale(ctx)
 	return f.checkpoints, f.known(ref)
 }
 
-func (f *fakeService) ShowCheckpoint(_ context.Context, ref string, id uint64) (api.CheckpointDetail, error) {
+func (f *fakeService) ShowCheckpoint(ctx context.Context, ref string, id uint64) (api.CheckpointDetail, error) {
+	f.stale = api.Stale(ctx)
 	if id != f.checkpoint.ID {
 		return api.CheckpointDetail{}, api.Errorf(api.NotFound, "job %s has no checkpoint %d", ref, id)
 	}
@@ -94,10 +177,13 @@ func (f *fakeService) known(ref string) error {
 
 // bench runs commands against a fake service.
 type bench struct {
-	service  *fakeService
-	terminal bool
-	now      func() time.Time
-	out      io.Writer // what the commands write to besides the result, if not nil
+	service     *fakeService
+	terminal    bool
+	interactive bool
+	typed       string // what the user types
+	directories *fakeDirectories
+	now         func() time.Time
+	out         io.Writer // what the commands write to besides the result, if not nil
 	// interrupt, when closed, is the user's interrupt.
 	interrupt chan struct{}
 
@@ -108,7 +194,8 @@ type bench struct {
 
 func newBench() *bench {
 	return &bench{
-		service: exampleService(), now: func() time.Time { return exampleNow }, interrupt: make(chan struct{}),
+		service: exampleService(), directories: &fakeDirectories{}, now: func() time.Time { return exampleNow },
+		interrupt: make(chan struct{}),
 	}
 }
 
@@ -125,7 +212,10 @@ func (b *bench) run(t *testing.T, args ...string) result {
 	if b.out != nil {
 		out = io.MultiWriter(&stdout, b.out)
 	}
-	con := &console{out: out, terminal: b.terminal, now: b.now, dial: b.dial, untilInterrupted: b.untilInterrupted}
+	con := &console{
+		out: out, terminal: b.terminal, in: strings.NewReader(b.typed), err: &stderr, interactive: b.interactive,
+		now: b.now, dial: b.dial, directories: b.directories, untilInterrupted: b.untilInterrupted,
+	}
 	app := newApp(clientCommands(con))
 	app.Writer, app.ErrWriter = out, &stderr
 	code := cliargs.Run(t.Context(), app, args)
@@ -149,6 +239,23 @@ func (b *bench) untilInterrupted(parent context.Context) (context.Context, conte
 		}
 	}()
 	return ctx, func() { cancel(); <-done }
+}
+
+// fakeDirectories remembers what it was told to copy.
+type fakeDirectories struct {
+	saved, loaded []string // addresses, manifest and directory
+	source        api.Source
+	err           error
+}
+
+func (d *fakeDirectories) save(_ context.Context, nodes []string, manifest checkpoint.ChunkRef, dir string) (exported, error) {
+	d.saved = append(d.saved, fmt.Sprintf("%s %s %d %s", strings.Join(nodes, ","), manifest.ID.String()[:4], manifest.Size, dir))
+	return exported{Directory: dir, Chunks: 15, Bytes: 3 << 20}, d.err
+}
+
+func (d *fakeDirectories) load(_ context.Context, nodes []string, dir string) (api.Source, error) {
+	d.loaded = append(d.loaded, strings.Join(nodes, ",")+" "+dir)
+	return d.source, d.err
 }
 
 type closerFunc func() error

@@ -1,52 +1,101 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"maps"
 
 	"github.com/urfave/cli/v2"
 
 	"cairn/api"
-	"cairn/checkpoint"
 	"cairn/internal/cliargs"
 )
 
-const intervalKey = "checkpointing.interval"
+const submitDescription = `PROGRAM is a job that the nodes were built with. Each --param goes to the program; each --set
+changes a key of the job's configuration from its default.
 
-const submitDescription = `PROGRAM is a job that the nodes were built with.
+--config reads a YAML file with any of the keys name, program and params, and the keys of the
+configuration, dotted or nested. What the command line says goes before what the file says.
 
-Each --param goes to the program; each --set changes a key of the job's configuration
-from its default. An unknown key is refused, with the list of the known ones.`
+   program: wordcount
+   params: {input: /shared/text, output: /shared/words}
+   checkpointing:
+     interval: 10s
+     alignment: adaptive
+   restart:
+     strategy: fixed_delay
+     delay: 2s
+     fixed_delay: {attempts: 3}
+
+An unknown key is refused. "coord job show" lists every key with its value.`
 
 func submitCommand(con *console) *cli.Command {
+	own := append([]cli.Flag{
+		&cli.StringFlag{Name: "config", Usage: "YAML `FILE` with the job's configuration"},
+		&cli.StringFlag{Name: "name", Usage: "`NAME` of the job (default: the program's)"},
+		&cli.GenericFlag{Name: "param", Value: pairs{}, Usage: "`KEY=VALUE` for the program; may be repeated"},
+		&cli.GenericFlag{Name: "set", Value: pairs{}, Usage: "`KEY=VALUE` of the configuration; may be repeated"},
+	}, policyFlags(true)...)
 	return &cli.Command{
 		Name:        "submit",
 		Usage:       "run a program of the nodes as a job",
 		Description: submitDescription,
-		ArgsUsage:   "PROGRAM",
-		Flags: clientFlags(defaultTimeout,
-			&cli.StringFlag{Name: "name", Usage: "`NAME` of the job (default: the program's)"},
-			&cli.GenericFlag{Name: "param", Value: pairs{}, Usage: "`KEY=VALUE` for the program; may be repeated"},
-			&cli.GenericFlag{Name: "set", Value: pairs{}, Usage: "`KEY=VALUE` of the configuration; may be repeated"},
-			&cli.DurationFlag{
-				Name: "interval", DefaultText: checkpoint.DefaultConfig().Interval.String(),
-				Usage: "`DURATION` between checkpoints, short for --set " + intervalKey,
-			},
-		),
-		Action: con.call(submitJob),
+		ArgsUsage:   "[PROGRAM]",
+		Flags:       clientFlags(defaultTimeout, append(own, sourceFlags()...)...),
+		Action: con.open(func(ctx context.Context, s session) error {
+			from, err := originFrom(s.Context)
+			if err != nil {
+				return err
+			}
+			request, err := submission(s.Context)
+			if err != nil {
+				return err
+			}
+			if from.directory != "" && !s.IsSet("timeout") {
+				s.timeout = patientTimeout
+			}
+			return s.within(ctx, func(ctx context.Context) error { return submitJob(ctx, s, request, from) })
+		}),
 	}
 }
 
-func submitJob(ctx context.Context, s session) error {
-	config := s.Generic("set").(pairs)
-	if s.IsSet("interval") {
-		if _, given := config[intervalKey]; given {
-			return cliargs.Usagef(s.Context, "--interval and --set %s are the same: give one of them", intervalKey)
-		}
-		config[intervalKey] = s.Duration("interval").String()
+// submission is what the file and the command line say together, without where the job starts from.
+func submission(c *cli.Context) (api.SubmitJobRequest, error) {
+	config, err := withShortFlags(c, c.Generic("set").(pairs), "--set ")
+	if err != nil {
+		return api.SubmitJobRequest{}, err
 	}
-	job, err := s.service.SubmitJob(ctx, api.SubmitJobRequest{
-		Program: s.Args().First(), Name: s.String("name"), Params: s.Generic("param").(pairs), Config: config,
-	})
+	request := api.SubmitJobRequest{
+		Program: c.Args().First(), Name: c.String("name"), Params: c.Generic("param").(pairs), Config: config,
+	}
+	if path := c.String("config"); path != "" {
+		if request, err = withJobFile(request, path); err != nil {
+			return api.SubmitJobRequest{}, err
+		}
+	}
+	if request.Program == "" {
+		return api.SubmitJobRequest{}, cliargs.Usagef(c, "name the PROGRAM to run, as an argument or in the file of --config")
+	}
+	return request, nil
+}
+
+// withJobFile adds what a file says to what the command line does not say.
+func withJobFile(request api.SubmitJobRequest, path string) (api.SubmitJobRequest, error) {
+	f, err := readJobFile(path)
+	if err != nil {
+		return request, err
+	}
+	request.Program, request.Name = cmp.Or(request.Program, f.program), cmp.Or(request.Name, f.name)
+	maps.Copy(f.params, request.Params)
+	request.Params = f.params
+	merged := maps.Clone(f.config)
+	maps.Copy(merged, request.Config)
+	request.Config = merged
+	return request, f.check(merged)
+}
+
+func submitJob(ctx context.Context, s session, request api.SubmitJobRequest, from origin) error {
+	job, err := s.submit(ctx, request, from)
 	if err != nil {
 		return err
 	}
@@ -57,6 +106,34 @@ func submitJob(ctx context.Context, s session) error {
 		return err
 	}
 	return s.printf("Next: coord job show %s\n", job.ID)
+}
+
+// submit imports the savepoint first when it lies in a directory.
+func (s session) submit(ctx context.Context, request api.SubmitJobRequest, from origin) (api.Job, error) {
+	request.Source = from.source
+	if from.directory == "" {
+		return s.service.SubmitJob(ctx, request)
+	}
+	addresses, err := s.nodeAddresses(ctx)
+	if err != nil {
+		return api.Job{}, err
+	}
+	imported, err := s.directories.load(ctx, addresses, from.directory)
+	if err != nil {
+		return api.Job{}, err
+	}
+	source := *from.source
+	source.Job, source.Checkpoint, source.Kind = imported.Job, imported.Checkpoint, imported.Kind
+	source.Manifest, source.ManifestSize = imported.Manifest, imported.ManifestSize
+	request.Source = &source
+	job, err := s.service.SubmitJob(ctx, request)
+	if err != nil {
+		return job, err
+	}
+	// Until a job named it, the cluster could take what was imported for garbage. Now it does not: bring back what
+	// may be gone.
+	_, err = s.directories.load(ctx, addresses, from.directory)
+	return job, err
 }
 
 // stateText says where the job stands, and why.

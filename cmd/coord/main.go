@@ -16,7 +16,7 @@ import (
 )
 
 func main() {
-	con := newConsole(os.Stdout)
+	con := newConsole(os.Stdin, os.Stdout, os.Stderr)
 	app := newApp(append([]*cli.Command{agentCommand(), devCommand()}, clientCommands(con)...))
 	os.Exit(cliargs.Run(context.Background(), app, os.Args[1:]))
 }
@@ -36,6 +36,7 @@ func clientCommands(con *console) []*cli.Command {
 		membersCommand(con),
 		jobCommand(con),
 		checkpointCommand(con),
+		savepointCommand(con),
 		operatorCommand(con),
 		versionCommand(con),
 	}

@@ -28,7 +28,7 @@ func statusCommand(con *console) *cli.Command {
 		Name:        "status",
 		Usage:       "show the leader, the coordinators, the nodes and the jobs",
 		Description: statusDescription,
-		Flags: clientFlags(defaultTimeout,
+		Flags: readFlags(defaultTimeout,
 			&cli.BoolFlag{DisableDefaultText: true, Name: "watch", Aliases: []string{"w"}, Usage: "show it every second until interrupted"}),
 		Action: con.open(func(ctx context.Context, s session) error {
 			if s.Bool("watch") {

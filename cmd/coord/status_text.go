@@ -13,7 +13,12 @@ func writeStatusText(w io.Writer, now time.Time, status api.Status) error {
 	if !status.Healthy {
 		healthy = "no"
 	}
+	stale := ""
+	if status.Stale {
+		stale = "what one coordinator knows by itself; it may be old"
+	}
 	if err := writeFacts(w,
+		say("Stale", stale),
 		say("Leader", leaderText(status.Leader)),
 		say("Healthy", healthy),
 		say("Problems", status.Problems...),
@@ -70,12 +75,12 @@ func writeJobSummaries(w io.Writer, now time.Time, jobs []api.JobSummary) error 
 		c := j.Checkpoints
 		rows = append(rows, []string{
 			j.Name, j.State, fmt.Sprint(j.Attempt), fmt.Sprint(j.Restarts), lastCompleted(now, c),
-			fmt.Sprint(c.InProgress), fmt.Sprint(c.Completed), fmt.Sprint(c.Failed),
+			fmt.Sprint(c.InProgress), fmt.Sprint(c.Completed), fmt.Sprint(c.Failed), fmt.Sprint(c.Restored),
 		})
 	}
 	columns := []column{
 		left("JOB"), left("STATE"), right("ATTEMPT"), right("RESTARTS"), left("LAST CHECKPOINT"),
-		right("PENDING"), right("DONE"), right("FAILED"),
+		right("PENDING"), right("DONE"), right("FAILED"), right("RESTORED"),
 	}
 	return writeTable(w, "No job was submitted.", columns, rows)
 }

@@ -27,6 +27,7 @@ func newApp(action cli.ActionFunc) *cli.App {
 				{Name: "list", Aliases: []string{"ls"}, Flags: shared(), Action: action},
 				{Name: "show", ArgsUsage: "JOB", Flags: shared(), Action: action},
 				{Name: "copy", ArgsUsage: "FROM TO [NOTE]", Flags: shared(), Action: action},
+				{Name: "set", ArgsUsage: "JOB [KEY=VALUE...]", Flags: shared(), Action: action},
 				{Name: "old", Hidden: true, Action: action},
 			}},
 			{Name: "exec", ArgsUsage: "COMMAND", SkipFlagParsing: true, Action: action},

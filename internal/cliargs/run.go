@@ -23,7 +23,7 @@ const (
 // command as cli.Context.Context.
 //
 // A command without subcommands takes as many arguments as its ArgsUsage has words; a word in brackets is
-// optional. Do not mark flags as required: cli answers a missing one with a page of help; return Usagef instead.
+// optional, and a last one that ends in "..." stands for any number. Do not mark flags as required: cli answers a missing one with a page of help; return Usagef instead.
 func Run(ctx context.Context, app *cli.App, args []string) int {
 	if app.ErrWriter == nil {
 		app.ErrWriter = os.Stderr

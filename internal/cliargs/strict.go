@@ -100,7 +100,7 @@ func commandNames(commands []*cli.Command) []string {
 // countedArguments wraps a command's action in the check of its number of arguments.
 func countedArguments(argsUsage string, action cli.ActionFunc) cli.ActionFunc {
 	words := strings.Fields(argsUsage)
-	required := 0
+	required, unbounded := 0, strings.HasSuffix(strings.TrimSuffix(argsUsage, "]"), "...")
 	for _, w := range words {
 		if !strings.HasPrefix(w, "[") {
 			required++
@@ -111,6 +111,7 @@ func countedArguments(argsUsage string, action cli.ActionFunc) cli.ActionFunc {
 		switch {
 		case len(got) < required:
 			return Usagef(c, "%q needs %s, got %d of %d arguments", c.Command.HelpName, argsUsage, len(got), required)
+		case unbounded:
 		case len(got) > len(words) && len(words) == 0:
 			return Usagef(c, "%q takes no arguments, got %q", c.Command.HelpName, got[0])
 		case len(got) > len(words):

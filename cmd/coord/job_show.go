@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"cairn/api"
+	"cairn/checkpoint"
+)
+
+func showJob(ctx context.Context, s session) error {
+	job, err := s.service.ShowJob(ctx, s.Args().First())
+	if err != nil {
+		return err
+	}
+	if s.asJSON() {
+		return writeJSON(s.out, withoutNulls(job))
+	}
+	return writeJob(s, job)
+}
+
+// withoutNulls makes empty lists and objects of what JSON would show as null.
+func withoutNulls(job api.JobDetail) api.JobDetail {
+	job.Vertices, job.Subtasks = list(job.Vertices), list(job.Subtasks)
+	if job.Params == nil {
+		job.Params = map[string]string{}
+	}
+	if job.Config == nil {
+		job.Config = map[string]string{}
+	}
+	return job
+}
+
+func writeJob(s session, job api.JobDetail) error {
+	now := s.now()
+	ended, restored := "", ""
+	if job.EndedAt != 0 {
+		ended = age(now, job.EndedAt)
+	}
+	if job.RestoredFrom != 0 {
+		restored = fmt.Sprintf("checkpoint %d", job.RestoredFrom)
+	}
+	c := job.Checkpoints
+	if err := writeFacts(s.out,
+		say("Job", job.Name),
+		say("ID", job.ID),
+		say("Program", job.Program),
+		say("State", job.State),
+		say("Reason", job.Reason),
+		say("Attempt", fmt.Sprintf("%d, after %s", job.Attempt, count(job.Restarts, "restart"))),
+		say("Submitted", age(now, job.SubmittedAt)),
+		say("Ended", ended),
+		say("Submitted from", sourceText(job.Source)...),
+		say("Restored from", restored),
+		say("Checkpoints", fmt.Sprintf("%d completed, %d failed, %d pending, %d restored",
+			c.Completed, c.Failed, c.InProgress, c.Restored)),
+		say("Last checkpoint", lastCompleted(now, c)),
+		say("Params", assignments(job.Params)...),
+	); err != nil {
+		return err
+	}
+	return sections(s,
+		func() error { return writeConfig(s, job.Config) },
+		func() error { return writeVertices(s, job.Vertices) },
+		func() error { return writeSubtasks(s, job.Subtasks) },
+	)
+}
+
+// sections writes parts of an output, with an empty line before each.
+func sections(s session, parts ...func() error) error {
+	for _, part := range parts {
+		if err := s.printf("\n"); err != nil {
+			return err
+		}
+		if err := part(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sourceText says what a job was submitted from, and how; nothing for a fresh start.
+func sourceText(source *api.Source) []string {
+	if source == nil {
+		return nil
+	}
+	how := modeNoClaim
+	if source.Claim {
+		how = modeClaim
+	}
+	if source.AllowNonRestoredState {
+		how += ", state without an operator left out"
+	}
+	return []string{fmt.Sprintf("%s %d of job %s", source.Kind, source.Checkpoint, source.Job), how}
+}
+
+// writeConfig shows every key, and beside those that differ from it, the default.
+func writeConfig(s session, config map[string]string) error {
+	defaults := checkpoint.DefaultConfig().Values()
+	var rows [][]string
+	for _, key := range slices.Sorted(maps.Keys(config)) {
+		row := []string{key, config[key], ""}
+		if config[key] != defaults[key] {
+			row[2] = defaults[key]
+		}
+		rows = append(rows, row)
+	}
+	return writeTable(s.out, "The configuration is not known.", []column{left("KEY"), left("VALUE"), left("DEFAULT")}, rows)
+}
+
+// assignments writes a map as sorted key=value.
+func assignments(m map[string]string) []string {
+	var lines []string
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		lines = append(lines, key+"="+m[key])
+	}
+	return lines
+}
+
+func writeVertices(s session, vertices []api.Vertex) error {
+	var rows [][]string
+	for _, v := range vertices {
+		rows = append(rows, []string{v.ID, fmt.Sprint(v.Parallelism), fmt.Sprint(v.MaxParallelism), v.Name})
+	}
+	columns := []column{left("VERTEX"), right("PARALLELISM"), right("MAX"), left("OPERATORS")}
+	return writeTable(s.out, "The graph is not known yet.", columns, rows)
+}
+
+func writeSubtasks(s session, subtasks []api.Subtask) error {
+	var rows [][]string
+	for _, t := range subtasks {
+		rows = append(rows, []string{t.ID, t.Node, t.Status})
+	}
+	return writeTable(s.out, "No subtask is placed.", []column{left("SUBTASK"), left("NODE"), left("STATUS")}, rows)
+}

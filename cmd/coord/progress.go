@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"cairn/api"
+	"cairn/checkpoint"
+)
+
+const (
+	progressInterval = 500 * time.Millisecond
+	clearLine        = "\r\x1b[K"
+)
+
+// watchCheckpoint shows on a terminal how far the newest pending checkpoint of a kind has come, until the function
+// that it returns is called. That waits for the line to be gone.
+func (s session) watchCheckpoint(ctx context.Context, job string, kind checkpoint.Kind) (stop func()) {
+	if !s.interactive {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{}) // closed when the goroutine has ended
+	go func() {
+		defer close(done)
+		ticks := time.NewTicker(progressInterval)
+		defer ticks.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticks.C:
+			}
+			if line := s.progressOf(ctx, job, kind); line != "" && ctx.Err() == nil {
+				fmt.Fprint(s.err, clearLine+line)
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+		fmt.Fprint(s.err, clearLine)
+	}
+}
+
+// progressOf says how far the checkpoint has come, or nothing when there is nothing to say: progress is for people,
+// and an error of these questions is nobody's.
+func (s session) progressOf(ctx context.Context, job string, kind checkpoint.Kind) string {
+	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
+	defer cancel()
+	checkpoints, err := s.service.ListCheckpoints(ctx, job)
+	if err != nil {
+		return ""
+	}
+	for _, c := range checkpoints { // newest first
+		if c.Status != inProgress || c.Kind != kind.String() {
+			continue
+		}
+		line := fmt.Sprintf("%s %d: %s subtasks after %s", c.Kind, c.ID, acknowledged(c), duration(c.EndToEndDurationMillis))
+		detail, err := s.service.ShowCheckpoint(ctx, job, c.ID)
+		if err == nil && detail.Slowest != nil {
+			line += ", waiting for " + slowestText(*detail.Slowest)
+		}
+		return line
+	}
+	return fmt.Sprintf("waiting for the %s to begin", kind)
+}
+
+// slowestText names a subtask, its phase and how long that takes.
+func slowestText(s api.SlowestSubtask) string {
+	node := ""
+	if s.Node != "" {
+		node = " on " + s.Node
+	}
+	return fmt.Sprintf("%s%s: %s in %s", s.ID, node, duration(s.Millis), s.Phase)
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"cairn/api"
+	"cairn/checkpoint"
+	"cairn/internal/cliargs"
+)
+
+const savepointDescription = `A savepoint is a checkpoint that belongs to the user: nothing but "dispose" deletes it. A job is
+submitted from it with "coord job submit PROGRAM --from-savepoint JOB/ID", also after the job
+that took it has ended. "coord job stop" takes one and ends the job with it.`
+
+func savepointCommand(con *console) *cli.Command {
+	return &cli.Command{
+		Name:        "savepoint",
+		Usage:       "take, list and dispose of savepoints",
+		Description: savepointDescription,
+		Subcommands: []*cli.Command{
+			{
+				Name:  "create",
+				Usage: "take a savepoint and wait for its outcome; the job goes on",
+				Description: "With --dir the savepoint is also copied into a directory that holds all its state and can be\n" +
+					"kept anywhere. Exit code: 0 when it completed (and was copied), 1 otherwise.",
+				ArgsUsage: "JOB",
+				Flags:     clientFlags(patientTimeout, dirFlag()),
+				Action: con.call(func(ctx context.Context, s session) error {
+					return takeSavepoint(ctx, s, api.StopNone)
+				}),
+			},
+			{
+				Name:      "list",
+				Usage:     "list the savepoints of a job, or of all jobs, newest first",
+				ArgsUsage: "[JOB]",
+				Flags:     readFlags(defaultTimeout),
+				Action:    con.call(listSavepoints),
+			},
+			disposeCommand(con),
+		},
+	}
+}
+
+func dirFlag() cli.Flag {
+	return &cli.StringFlag{Name: "dir", Usage: "copy the savepoint into this new or empty `DIR` as well"}
+}
+
+// takenSavepoint is what --json prints of a savepoint that was taken.
+type takenSavepoint struct {
+	api.Savepoint
+	Exported *exported `json:"exported"` // null without --dir
+}
+
+func takeSavepoint(ctx context.Context, s session, stop api.Stop) error {
+	ref, dir := s.Args().First(), s.String("dir")
+	if dir != "" {
+		if err := checkEmpty(dir); err != nil {
+			return cliargs.Usagef(s.Context, "--dir %s: %v", dir, err)
+		}
+	}
+	stopWatching := s.watchCheckpoint(ctx, ref, checkpoint.KindSavepoint)
+	savepoint, err := s.service.TriggerSavepoint(ctx, ref, stop)
+	stopWatching()
+	if err != nil {
+		return err
+	}
+	taken := takenSavepoint{Savepoint: withUsers(savepoint)}
+	if dir != "" {
+		copied, err := s.export(ctx, savepoint, dir)
+		if err != nil {
+			return fmt.Errorf("savepoint %d of job %s completed, but was not copied to %s: %w", savepoint.ID, ref, dir, err)
+		}
+		taken.Exported = &copied
+	}
+	if s.asJSON() {
+		return writeJSON(s.out, taken)
+	}
+	return writeTaken(s, taken)
+}
+
+func (s session) export(ctx context.Context, savepoint api.Savepoint, dir string) (exported, error) {
+	id, err := checkpoint.ParseChunkID(savepoint.Manifest)
+	if err != nil {
+		return exported{}, err
+	}
+	addresses, err := s.nodeAddresses(ctx)
+	if err != nil {
+		return exported{}, err
+	}
+	return s.directories.save(ctx, addresses, checkpoint.ChunkRef{ID: id, Size: savepoint.ManifestSize}, dir)
+}
+
+func writeTaken(s session, taken takenSavepoint) error {
+	stopped := ""
+	switch api.Stop(taken.Stop) {
+	case api.StopSuspend:
+		stopped = "The job has stopped.\n"
+	case api.StopDrain:
+		stopped = "The job has stopped, at the end of its input.\n"
+	}
+	if err := s.printf("Savepoint %d of job %s completed in %s: %s, %s.\n%s", taken.ID, oneLine(taken.JobName),
+		duration(taken.CompletedAt-taken.TriggeredAt), size(taken.StateSize), count(taken.NumSubtasks, "subtask"), stopped); err != nil {
+		return err
+	}
+	if e := taken.Exported; e != nil {
+		if err := s.printf("Copied to %s: %s, %s.\n", oneLine(e.Directory), count(e.Chunks, "chunk"), size(e.Bytes)); err != nil {
+			return err
+		}
+	}
+	if taken.Stop == string(api.StopDrain) {
+		return nil // there is nothing to go on with
+	}
+	from := reference(taken.Savepoint)
+	if taken.Exported != nil {
+		from = asDirectory(taken.Exported.Directory)
+	}
+	return s.printf("Next: coord job submit PROGRAM --from-savepoint %s\n", oneLine(from))
+}
+
+// reference names a savepoint as --from-savepoint reads it. It has the job's ID: names may pass to other jobs.
+func reference(s api.Savepoint) string { return fmt.Sprintf("%s/%d", s.Job, s.ID) }
+
+func listSavepoints(ctx context.Context, s session) error {
+	savepoints, err := s.service.ListSavepoints(ctx, s.Args().First())
+	if err != nil {
+		return err
+	}
+	for i := range savepoints {
+		savepoints[i] = withUsers(savepoints[i])
+	}
+	if s.asJSON() {
+		return writeJSON(s.out, list(savepoints))
+	}
+	now := s.now()
+	var rows [][]string
+	for _, p := range savepoints {
+		rows = append(rows, []string{
+			p.JobName, fmt.Sprint(p.ID), age(now, p.CompletedAt), size(p.StateSize), p.Stop, usedBy(p), reference(p),
+		})
+	}
+	columns := []column{
+		left("JOB"), right("ID"), left("TAKEN"), right("SIZE"), left("STOP"), left("USED BY"), left("REFERENCE"),
+	}
+	return writeTable(s.out, "There is no savepoint.", columns, rows)
+}
+
+// withUsers makes an empty list of what JSON would show as null.
+func withUsers(s api.Savepoint) api.Savepoint {
+	s.UsedBy = list(s.UsedBy)
+	return s
+}
+
+// usedBy names the jobs that need a savepoint by the first digits of their IDs.
+func usedBy(s api.Savepoint) string {
+	var short []string
+	for _, id := range s.UsedBy {
+		short = append(short, id[:min(8, len(id))])
+	}
+	return strings.Join(short, ",")
+}
