@@ -82,7 +82,7 @@ func writeLatest(s session, latest api.LatestCheckpoints) error {
 	}{{"completed", latest.Completed}, {"savepoint", latest.Savepoint}, {"failed", latest.Failed}} {
 		if c := l.c; c != nil {
 			rows = append(rows, []string{
-				l.name, fmt.Sprint(c.ID), age(now, c.TriggerTimestamp), duration(c.EndToEndDurationMillis), size(c.StateSize), c.FailureMessage,
+				l.name, fmt.Sprint(c.ID), age(now, c.TriggerTimestamp), duration(c.EndToEndDurationMillis), size(c.StateSize), c.FailureReason,
 			})
 		}
 	}

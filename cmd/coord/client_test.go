@@ -41,12 +41,12 @@ func TestAddressesToDial(t *testing.T) {
 
 func TestWrongCommandLinesReachNobody(t *testing.T) {
 	for args, want := range map[string]string{
-		"statuss":                                `unknown command "statuss" for "coord"; known: checkpoint, job, members, operator, status, version; did you mean "status"?`,
-		"job foo":                                `unknown command "foo" for "coord job"; known: cancel, list, show, submit`,
-		"checkpoint lst wc":                      `unknown command "lst" for "coord checkpoint"; known: list, show, trigger; did you mean "list"?`,
+		"statuss":                                `unknown command "statuss" for "coord"; known: checkpoint, job, members, operator, savepoint, status, version; did you mean "status"?`,
+		"job foo":                                `unknown command "foo" for "coord job"; known: cancel, list, set, show, stop, submit`,
+		"checkpoint lst wc":                      `unknown command "lst" for "coord checkpoint"; known: list, show, stats, trigger; did you mean "list"?`,
 		"operator transfer":                      `unknown command "transfer" for "coord operator"; known: raft`,
 		"operator raft x":                        `unknown command "x" for "coord operator raft"; known: list-peers, transfer-leadership`,
-		"status --watchh":                        `unknown flag "--watchh" for "coord status"; known: --addr, --help, --json, --timeout, --watch; did you mean "--watch"?`,
+		"status --watchh":                        `unknown flag "--watchh" for "coord status"; known: --addr, --help, --json, --stale, --timeout, --watch; did you mean "--watch"?`,
 		"status now":                             `"coord status" takes no arguments, got "now"`,
 		"job show":                               `"coord job show" needs JOB, got 0 of 1 arguments`,
 		"job list wc":                            `"coord job list" takes no arguments, got "wc"`,
@@ -58,7 +58,7 @@ func TestWrongCommandLinesReachNobody(t *testing.T) {
 		"job submit p --param =x":                `coord job submit: invalid value "=x" for flag -param: want KEY=VALUE`,
 		"job submit p --set a=1 --set a=2":       `coord job submit: invalid value "a=2" for flag -set: a is given twice`,
 		"job submit p --interval often":          `coord job submit: invalid value "often" for flag -interval: parse error`,
-		"job submit --name n --param input=/tmp": `"coord job submit" needs PROGRAM, got 0 of 1 arguments`,
+		"job submit --name n --param input=/tmp": "name the PROGRAM to run, as an argument or in the file of --config",
 	} {
 		b := newBench()
 		r := b.run(t, strings.Fields(args)...)

@@ -24,24 +24,32 @@ func setCommand(con *console) *cli.Command {
 		Description: description,
 		ArgsUsage:   "JOB [KEY=VALUE...]",
 		Flags:       clientFlags(defaultTimeout, policyFlags(false)...),
-		Action:      con.call(setJob),
+		Action: func(c *cli.Context) error {
+			config, err := changes(c)
+			if err != nil {
+				return err
+			}
+			return con.call(func(ctx context.Context, s session) error { return setJob(ctx, s, config) })(c)
+		},
 	}
 }
 
-func setJob(ctx context.Context, s session) error {
+// changes are what the command line asks for.
+func changes(c *cli.Context) (map[string]string, error) {
 	given := pairs{}
-	for _, arg := range s.Args().Tail() {
+	for _, arg := range c.Args().Tail() {
 		if err := given.Set(arg); err != nil {
-			return cliargs.Usagef(s.Context, "%q: %v", arg, err)
+			return nil, cliargs.Usagef(c, "%q: %v", arg, err)
 		}
 	}
-	config, err := withShortFlags(s.Context, given, "")
-	if err != nil {
-		return err
+	config, err := withShortFlags(c, given, "")
+	if err == nil && len(config) == 0 {
+		err = cliargs.Usagef(c, "nothing to change: name at least one KEY=VALUE")
 	}
-	if len(config) == 0 {
-		return cliargs.Usagef(s.Context, "nothing to change: name at least one KEY=VALUE")
-	}
+	return config, err
+}
+
+func setJob(ctx context.Context, s session, config map[string]string) error {
 	job, err := s.service.SetJob(ctx, s.Args().First(), config)
 	if err != nil {
 		return err

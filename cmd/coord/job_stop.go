@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-
 	"github.com/urfave/cli/v2"
 
 	"cairn/api"
@@ -28,17 +26,15 @@ func stopCommand(con *console) *cli.Command {
 			&cli.BoolFlag{Name: "savepoint", Value: true, DisableDefaultText: true, Usage: "with a savepoint, as it always is"},
 			&cli.BoolFlag{Name: "drain", DisableDefaultText: true, Usage: "end the input first"},
 			dirFlag()),
-		Action: con.call(stopJob),
+		Action: func(c *cli.Context) error {
+			if !c.Bool("savepoint") {
+				return cliargs.Usagef(c, `--savepoint=false: a job is stopped with a savepoint; to end it without one use "coord job cancel"`)
+			}
+			stop := api.StopSuspend
+			if c.Bool("drain") {
+				stop = api.StopDrain
+			}
+			return con.takeSavepoint(c, stop)
+		},
 	}
-}
-
-func stopJob(ctx context.Context, s session) error {
-	if !s.Bool("savepoint") {
-		return cliargs.Usagef(s.Context, `--savepoint=false: a job is stopped with a savepoint; to end it without one use "coord job cancel"`)
-	}
-	stop := api.StopSuspend
-	if s.Bool("drain") {
-		stop = api.StopDrain
-	}
-	return takeSavepoint(ctx, s, stop)
 }

@@ -42,20 +42,22 @@ func submitCommand(con *console) *cli.Command {
 		Description: submitDescription,
 		ArgsUsage:   "[PROGRAM]",
 		Flags:       clientFlags(defaultTimeout, append(own, sourceFlags()...)...),
-		Action: con.open(func(ctx context.Context, s session) error {
-			from, err := originFrom(s.Context)
+		Action: func(c *cli.Context) error {
+			from, err := originFrom(c)
 			if err != nil {
 				return err
 			}
-			request, err := submission(s.Context)
+			request, err := submission(c)
 			if err != nil {
 				return err
 			}
-			if from.directory != "" && !s.IsSet("timeout") {
-				s.timeout = patientTimeout
-			}
-			return s.within(ctx, func(ctx context.Context) error { return submitJob(ctx, s, request, from) })
-		}),
+			return con.open(func(ctx context.Context, s session) error {
+				if from.directory != "" && !s.IsSet("timeout") {
+					s.timeout = patientTimeout
+				}
+				return s.within(ctx, func(ctx context.Context) error { return submitJob(ctx, s, request, from) })
+			})(c)
+		},
 	}
 }
 

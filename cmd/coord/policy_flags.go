@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -23,12 +25,15 @@ func policyFlags(withDefaults bool) []cli.Flag {
 	defaults := checkpoint.DefaultConfig().Values()
 	var flags []cli.Flag
 	for _, f := range shortFlags {
-		text := ""
+		text, usage := "", f.usage+"; short for "+f.key
 		if withDefaults {
 			text = defaults[f.key]
 		}
-		// Strings: the configuration's own reader says best what is wrong with a value.
-		flags = append(flags, &cli.StringFlag{Name: f.flag, Usage: f.usage + "; short for " + f.key, DefaultText: text})
+		if strings.Contains(usage, "`NUMBER`") {
+			flags = append(flags, &cli.IntFlag{Name: f.flag, Usage: usage, DefaultText: text})
+		} else {
+			flags = append(flags, &cli.DurationFlag{Name: f.flag, Usage: usage, DefaultText: text})
+		}
 	}
 	return flags
 }
@@ -43,7 +48,7 @@ func withShortFlags(c *cli.Context, config map[string]string, otherwise string) 
 		if _, given := config[f.key]; given {
 			return nil, cliargs.Usagef(c, "--%s and %s%s are the same: give one of them", f.flag, otherwise, f.key)
 		}
-		config[f.key] = c.String(f.flag)
+		config[f.key] = fmt.Sprint(c.Value(f.flag))
 	}
 	return config, nil
 }

@@ -29,9 +29,7 @@ func savepointCommand(con *console) *cli.Command {
 					"kept anywhere. Exit code: 0 when it completed (and was copied), 1 otherwise.",
 				ArgsUsage: "JOB",
 				Flags:     clientFlags(patientTimeout, dirFlag()),
-				Action: con.call(func(ctx context.Context, s session) error {
-					return takeSavepoint(ctx, s, api.StopNone)
-				}),
+				Action:    func(c *cli.Context) error { return con.takeSavepoint(c, api.StopNone) },
 			},
 			{
 				Name:      "list",
@@ -55,13 +53,19 @@ type takenSavepoint struct {
 	Exported *exported `json:"exported"` // null without --dir
 }
 
-func takeSavepoint(ctx context.Context, s session, stop api.Stop) error {
-	ref, dir := s.Args().First(), s.String("dir")
+// takeSavepoint looks at the directory first: a job is not stopped for a slip.
+func (con *console) takeSavepoint(c *cli.Context, stop api.Stop) error {
+	dir := c.String("dir")
 	if dir != "" {
 		if err := checkEmpty(dir); err != nil {
-			return cliargs.Usagef(s.Context, "--dir %s: %v", dir, err)
+			return cliargs.Usagef(c, "--dir %s: %v", dir, err)
 		}
 	}
+	return con.call(func(ctx context.Context, s session) error { return takeSavepoint(ctx, s, stop, dir) })(c)
+}
+
+func takeSavepoint(ctx context.Context, s session, stop api.Stop, dir string) error {
+	ref := s.Args().First()
 	stopWatching := s.watchCheckpoint(ctx, ref, checkpoint.KindSavepoint)
 	savepoint, err := s.service.TriggerSavepoint(ctx, ref, stop)
 	stopWatching()
@@ -139,11 +143,11 @@ func listSavepoints(ctx context.Context, s session) error {
 	var rows [][]string
 	for _, p := range savepoints {
 		rows = append(rows, []string{
-			p.JobName, fmt.Sprint(p.ID), age(now, p.CompletedAt), size(p.StateSize), p.Stop, usedBy(p), reference(p),
+			p.JobName, age(now, p.CompletedAt), size(p.StateSize), p.Stop, usedBy(p), reference(p),
 		})
 	}
 	columns := []column{
-		left("JOB"), right("ID"), left("TAKEN"), right("SIZE"), left("STOP"), left("USED BY"), left("REFERENCE"),
+		left("JOB"), left("TAKEN"), right("SIZE"), left("STOP"), left("USED BY"), left("REFERENCE"),
 	}
 	return writeTable(s.out, "There is no savepoint.", columns, rows)
 }

@@ -74,12 +74,12 @@ func writeJobSummaries(w io.Writer, now time.Time, jobs []api.JobSummary) error 
 	for _, j := range jobs {
 		c := j.Checkpoints
 		rows = append(rows, []string{
-			j.Name, j.State, fmt.Sprint(j.Attempt), fmt.Sprint(j.Restarts), lastCompleted(now, c),
+			j.Name, j.State, fmt.Sprint(j.Attempt), lastCompleted(now, c),
 			fmt.Sprint(c.InProgress), fmt.Sprint(c.Completed), fmt.Sprint(c.Failed), fmt.Sprint(c.Restored),
 		})
 	}
 	columns := []column{
-		left("JOB"), left("STATE"), right("ATTEMPT"), right("RESTARTS"), left("LAST CHECKPOINT"),
+		left("JOB"), left("STATE"), right("ATTEMPT"), left("LAST CHECKPOINT"),
 		right("PENDING"), right("DONE"), right("FAILED"), right("RESTORED"),
 	}
 	return writeTable(w, "No job was submitted.", columns, rows)
