@@ -14,10 +14,10 @@ import (
 func Decide(v *View, now time.Time) []Action {
 	d := &decision{view: v, now: now, at: checkpoint.Timestamp(now.UnixMilli())}
 	d.greetNodes()
-	d.countSlots()
 	for _, j := range v.Jobs {
-		d.job(j)
+		d.job(j, v.jobs[j.ID])
 	}
+	d.stopAttempts()
 	d.clean()
 	return d.actions
 }
@@ -27,7 +27,7 @@ type decision struct {
 	view    *View
 	now     time.Time
 	at      checkpoint.Timestamp
-	free    map[checkpoint.NodeID]int // slots of alive nodes that no running job uses
+	free    map[checkpoint.NodeID]int // slots of alive nodes that no running job uses; nil until countSlots
 	actions []Action
 }
 
@@ -38,15 +38,18 @@ func (d *decision) send(id checkpoint.NodeID, m checkpoint.ToNode) {
 }
 
 func (d *decision) greetNodes() {
-	for _, n := range d.view.sortedNodes() {
+	for _, n := range d.view.order {
 		if n.connected && n.greet {
 			d.send(n.ref.ID, checkpoint.Leading{Term: d.view.Term})
 		}
 	}
 }
 
-// countSlots fills free from the assignments of running jobs.
+// countSlots fills free from the assignments of running jobs, once.
 func (d *decision) countSlots() {
+	if d.free != nil {
+		return
+	}
 	d.free = make(map[checkpoint.NodeID]int, len(d.view.nodes))
 	for id, n := range d.view.nodes {
 		if n.reported && d.view.stateOf(n, d.now) == nodeAlive {
@@ -57,7 +60,7 @@ func (d *decision) countSlots() {
 		if !holdsSlots(j) {
 			continue
 		}
-		for id, used := range usedSlots(j) {
+		for id, used := range d.view.job(j).slots {
 			if _, alive := d.free[id]; alive {
 				d.free[id] = max(0, d.free[id]-used)
 			}
@@ -90,49 +93,58 @@ func holdsSlots(j *fsm.Job) bool {
 }
 
 // job decides for one job, by where it stands in its life.
-func (d *decision) job(j *fsm.Job) {
+func (d *decision) job(j *fsm.Job, s *jobView) {
+	d.notify(j, s)
 	switch j.Status {
 	case fsm.JobCreated, fsm.JobRestarting:
-		d.notify(j)
-		d.stopAttempts(j, j.Attempt)
 		d.startAttempt(j)
 	case fsm.JobRunning:
-		d.stopAttempts(j, j.Attempt-1)
-		d.notify(j)
-		if d.endAttempt(j) {
+		if d.endAttempt(j, s) {
 			return
 		}
 		d.deploy(j)
-		d.checkpoints(j)
+		d.checkpoints(j, s)
 	case fsm.JobCancelling:
-		d.notify(j)
-		d.stopAttempts(j, j.Attempt)
 		if d.allStopped(j) {
 			d.do(Propose{fsm.EndJob{Job: j.ID, Status: fsm.JobCanceled, Term: d.view.Term, At: d.at}})
 		}
-	default: // ended: let the nodes forget it
-		d.notify(j)
-		d.stopAttempts(j, j.Attempt)
 	}
 }
 
-// stopAttempts cancels, wherever they are held, the attempts of j up to and including last: the leftovers
-// of earlier attempts, of zombies that come back, and of jobs that have ended.
-func (d *decision) stopAttempts(j *fsm.Job, last checkpoint.Attempt) {
-	for _, n := range d.view.sortedNodes() {
+// stopAttempts cancels, on every node, the attempts that are over: the leftovers of earlier attempts, of zombies that
+// come back, and of jobs that have ended or that nobody knows any more. It comes after the completions have been
+// notified.
+func (d *decision) stopAttempts() {
+	for _, n := range d.view.order {
 		if !n.connected || !n.reported {
 			continue
 		}
-		newest := checkpoint.Attempt(0)
+		over := make([]attemptKey, 0, 4)
 		for k := range n.holds {
-			if k.job == j.ID && k.attempt <= last {
-				newest = max(newest, k.attempt)
+			if k.attempt <= d.lastOver(k) {
+				over = append(over, k)
 			}
 		}
-		if newest > 0 {
-			d.send(n.ref.ID, checkpoint.CancelAttempt{Term: d.view.Term, Job: j.ID, Attempt: newest})
+		slices.SortFunc(over, attemptKey.compare)
+		for i, k := range over {
+			if i+1 < len(over) && over[i+1].job == k.job {
+				continue // cancelling a newer one cancels it too
+			}
+			d.send(n.ref.ID, checkpoint.CancelAttempt{Term: d.view.Term, Job: k.job, Attempt: k.attempt})
 		}
 	}
+}
+
+// lastOver returns the last attempt of a held attempt's job that is over.
+func (d *decision) lastOver(k attemptKey) checkpoint.Attempt {
+	j := d.view.byID[k.job]
+	switch {
+	case j == nil:
+		return k.attempt
+	case j.Status == fsm.JobRunning:
+		return j.Attempt - 1
+	}
+	return j.Attempt
 }
 
 // allStopped reports whether no subtask of the current attempt can still be running.
@@ -158,31 +170,4 @@ func (d *decision) allStopped(j *fsm.Job) bool {
 		return false
 	}
 	return true
-}
-
-// notify sends the latest completed checkpoint of the attempt to every assigned node whose session has not
-// been sent it (I4), also when the attempt or the job is not to go on. It is derived from the committed log, so nothing is notified before it is committed
-// (I3), and a new leader notifies again what an old one may not have.
-func (d *decision) notify(j *fsm.Job) {
-	latest := latestCompleted(j)
-	for _, ref := range j.Assignment.Nodes {
-		n := d.view.nodes[ref.ID]
-		if n == nil || !n.reported || n.ref.Incarnation != ref.Incarnation || !n.holds[attemptKey{j.ID, j.Attempt}] {
-			continue
-		}
-		if latest != nil && latest.Attempt == j.Attempt && n.notified[j.ID] < latest.ID {
-			d.send(ref.ID, checkpoint.NotifyComplete{
-				Term: d.view.Term, Job: j.ID, Attempt: j.Attempt, Checkpoint: latest.ID,
-				Kind: checkpoint.KindCheckpoint, Subsumed: newestDiscarded(j),
-			})
-		}
-	}
-}
-
-func newestDiscarded(j *fsm.Job) checkpoint.ID {
-	var newest checkpoint.ID
-	for _, d := range j.Discards {
-		newest = max(newest, d.ID)
-	}
-	return newest
 }

@@ -23,9 +23,31 @@ type Send struct {
 	Message checkpoint.ToNode
 }
 
-// WriteManifest stores the manifest of a checkpoint that all subtasks have acknowledged. It runs beside
-// the loop and ends with View.OnManifestWritten.
-type WriteManifest struct{ Manifest checkpoint.Manifest }
+// WriteManifest stores the manifest of a checkpoint that all subtasks have acknowledged, and beside it the breakdown
+// by subtask where that is too large for the log. It runs beside the loop and ends with View.OnManifestWritten. Without
+// its breakdown a checkpoint is as good as with it: failing to store that fails nothing.
+type WriteManifest struct {
+	Manifest checkpoint.Manifest
+	Detail   checkpoint.Detail
+}
+
+// WriteDetail stores the breakdown of a checkpoint that is about to be aborted for the given reason. It runs beside the
+// loop and ends, within a short time, with View.OnDetailWritten.
+type WriteDetail struct {
+	Job        checkpoint.JobID
+	Checkpoint checkpoint.ID
+	Reason     checkpoint.Reason
+	Message    string
+	Detail     checkpoint.Detail
+}
+
+// Refuse answers a user's request for a checkpoint that cannot begin.
+type Refuse struct {
+	Job     checkpoint.JobID
+	Request uint64
+	Reason  checkpoint.Reason
+	Message string
+}
 
 // LoadManifest reads the manifest that a job's next deployment restores from. It runs beside the loop and
 // ends with View.OnManifestLoaded.
@@ -38,7 +60,9 @@ type LoadManifest struct {
 func (Propose) action()       {}
 func (Send) action()          {}
 func (WriteManifest) action() {}
+func (WriteDetail) action()   {}
 func (LoadManifest) action()  {}
+func (Refuse) action()        {}
 
 func (a Propose) String() string {
 	return fmt.Sprintf("propose %T%s", a.Command, commandText(a.Command))
@@ -47,6 +71,12 @@ func (a Send) String() string { return fmt.Sprintf("send %s %s", a.Node, a.Messa
 func (a WriteManifest) String() string {
 	return fmt.Sprintf("write manifest of checkpoint %d", a.Manifest.ID)
 }
+func (a WriteDetail) String() string {
+	return fmt.Sprintf("write the breakdown of checkpoint %d, which fails: %s: %s", a.Checkpoint, a.Reason, a.Message)
+}
+func (a Refuse) String() string {
+	return fmt.Sprintf("refuse request %d: %s: %s", a.Request, a.Reason, a.Message)
+}
 func (a LoadManifest) String() string {
 	return fmt.Sprintf("load manifest of checkpoint %d", a.Checkpoint)
 }
@@ -54,7 +84,11 @@ func (a LoadManifest) String() string {
 func commandText(c fsm.Command) string {
 	switch c := c.(type) {
 	case fsm.BeginCheckpoint:
-		return fmt.Sprintf(" attempt %d %s", c.Attempt, c.Kind)
+		text := fmt.Sprintf(" attempt %d %s", c.Attempt, c.Kind)
+		if c.Stop != checkpoint.StopNone {
+			text += " and " + c.Stop.String()
+		}
+		return text
 	case fsm.CompleteCheckpoint:
 		return fmt.Sprintf(" %d", c.Checkpoint)
 	case fsm.AbortCheckpoint:

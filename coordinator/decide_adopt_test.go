@@ -146,7 +146,7 @@ func TestReportOfAnotherTermIsIgnored(t *testing.T) {
 	w.elect()
 	h := w.nodes["n1"]
 	w.view.OnSession(h, w.now)
-	w.view.OnReport("n1", checkpoint.Report{Term: w.term - 1, Attempts: []checkpoint.AttemptReport{w.report("n1", checkpoint.SubtaskFailed)}})
+	w.view.OnReport("n1", checkpoint.Report{Term: w.term - 1, Attempts: []checkpoint.AttemptReport{w.report("n1", checkpoint.SubtaskFailed)}}, w.now)
 	w.run()
 	if got := w.job().Status; got != fsm.JobRunning {
 		t.Fatalf("the job is %s", got)

@@ -15,6 +15,7 @@ func (d *decision) startAttempt(j *fsm.Job) {
 		d.prepareRestore(j, restorePoint(j)) // use the delay
 		return
 	}
+	d.countSlots()
 	assignment, ok := place(j, d.view.refs(), d.freeFor(j))
 	if !ok || !d.prepareRestore(j, restorePoint(j)) {
 		return
@@ -39,16 +40,16 @@ func (d *decision) delayed(j *fsm.Job) bool {
 }
 
 // endAttempt ends the current attempt when it has finished or cannot go on, and reports whether it did.
-func (d *decision) endAttempt(j *fsm.Job) bool {
-	if d.allFinished(j) {
+func (d *decision) endAttempt(j *fsm.Job, s *jobView) bool {
+	if s.allFinished() {
 		d.do(Propose{fsm.EndJob{Job: j.ID, Status: fsm.JobFinished, Term: d.view.Term, At: d.at}})
 		return true
 	}
-	if cause, permanent := d.permanentFailure(j); permanent {
+	if cause := permanentFailure(j, s); cause != "" {
 		d.failJob(j, cause)
 		return true
 	}
-	if cause := d.failure(j); cause != "" {
+	if cause := d.failure(j, s); cause != "" {
 		d.failAttempt(j, cause)
 		return true
 	}
@@ -60,10 +61,9 @@ func (d *decision) failJob(j *fsm.Job, cause string) {
 }
 
 func (d *decision) failAttempt(j *fsm.Job, cause string) {
-	restart, ok := nextRestart(j, d.at)
-	if !ok {
-		d.failJob(j, fmt.Sprintf("%s (attempt %d; the restart strategy allows %d restarts)",
-			cause, j.Attempt, j.Config.Restart.MaxAttempts))
+	restart, refusal := nextRestart(j, d.at)
+	if refusal != "" {
+		d.failJob(j, fmt.Sprintf("%s (attempt %d; no restart: %s)", cause, j.Attempt, refusal))
 		return
 	}
 	d.do(Propose{fsm.FailAttempt{
@@ -71,30 +71,41 @@ func (d *decision) failAttempt(j *fsm.Job, cause string) {
 	}})
 }
 
-func (d *decision) allFinished(j *fsm.Job) bool {
-	for _, t := range d.view.jobs[j.ID].subtasks {
-		if t.status != checkpoint.SubtaskFinished {
-			return false
+// permanentFailure returns the first failure that no restart helps, empty when there is none.
+func permanentFailure(j *fsm.Job, s *jobView) string {
+	if s.count(checkpoint.SubtaskFailed) == 0 {
+		return ""
+	}
+	for ordinal := range s.subtasks {
+		if t := &s.subtasks[ordinal]; t.status == checkpoint.SubtaskFailed && t.failure.Permanent {
+			return taskOnNode(j, s, ordinal) + ": " + t.failure.Message
 		}
 	}
-	return true
-}
-
-// permanentFailure returns the first failure that no restart helps.
-func (d *decision) permanentFailure(j *fsm.Job) (string, bool) {
-	subtasks := j.Topology.Subtasks()
-	for ordinal, t := range d.view.jobs[j.ID].subtasks {
-		if t.status == checkpoint.SubtaskFailed && t.failure.Permanent {
-			return fmt.Sprintf("%s on node %s: %s", subtasks[ordinal], j.Assignment.Node(ordinal).ID, t.failure.Message), true
-		}
-	}
-	return "", false
+	return ""
 }
 
 // failure says why the attempt cannot go on, naming causes before consequences: a lost node breaks the
 // channels of subtasks that are themselves sound.
-func (d *decision) failure(j *fsm.Job) string {
-	var lost, suspect, failed, secondary []string
+func (d *decision) failure(j *fsm.Job, s *jobView) string {
+	lost, suspect := d.brokenNodes(j, s)
+	failed, secondary := firstFailures(j, s)
+	switch {
+	case len(lost) > 0:
+		return strings.Join(lost, "; ")
+	case failed != "":
+		return failed
+	case secondary != "" && len(suspect) > 0:
+		return strings.Join(suspect, "; ") + "; " + secondary
+	case secondary != "":
+		return secondary
+	case s.facts.stopFailure != "":
+		return s.facts.stopFailure
+	}
+	return tooManyFailedCheckpoints(j)
+}
+
+// brokenNodes says which nodes of the attempt are gone for it, and which may be about to.
+func (d *decision) brokenNodes(j *fsm.Job, s *jobView) (lost, suspect []string) {
 	for _, ref := range j.Assignment.Nodes {
 		switch d.view.assigneeState(ref, d.now) {
 		case nodeLost:
@@ -104,54 +115,50 @@ func (d *decision) failure(j *fsm.Job) string {
 		case nodeSuspect:
 			suspect = append(suspect, fmt.Sprintf("the session of node %s (%s) broke", ref.ID, ref.Address))
 		case nodeAlive:
-			if d.lostItsTasks(j, ref) {
+			if d.lostItsTasks(j, s, ref) {
 				lost = append(lost, fmt.Sprintf("node %s (%s) does not have its subtasks any more", ref.ID, ref.Address))
 			}
 		}
 	}
-	subtasks := j.Topology.Subtasks()
-	for ordinal, t := range d.view.jobs[j.ID].subtasks {
-		if t.status != checkpoint.SubtaskFailed && t.status != checkpoint.SubtaskCanceled {
-			continue
-		}
-		text := fmt.Sprintf("%s on node %s: %s", subtasks[ordinal], j.Assignment.Node(ordinal).ID, t.failure.Message)
-		switch {
-		case t.status == checkpoint.SubtaskCanceled:
-			failed = append(failed, fmt.Sprintf("%s was stopped by its node %s", subtasks[ordinal], j.Assignment.Node(ordinal).ID))
-		case t.failure.Secondary:
-			secondary = append(secondary, text)
-		default:
-			failed = append(failed, text)
+	return lost, suspect
+}
+
+// firstFailures names the first subtask that has failed by itself or was stopped, and the first that has failed because
+// of another one.
+func firstFailures(j *fsm.Job, s *jobView) (failed, secondary string) {
+	if s.count(checkpoint.SubtaskFailed, checkpoint.SubtaskCanceled) == 0 {
+		return "", ""
+	}
+	for ordinal := range s.subtasks {
+		switch t := &s.subtasks[ordinal]; {
+		case t.status == checkpoint.SubtaskCanceled && failed == "":
+			failed = fmt.Sprintf("%s was stopped by its node %s", s.all[ordinal], j.Assignment.Node(ordinal).ID)
+		case t.status != checkpoint.SubtaskFailed:
+		case t.failure.Secondary && secondary == "":
+			secondary = taskOnNode(j, s, ordinal) + ": " + t.failure.Message
+		case !t.failure.Secondary && failed == "":
+			failed = taskOnNode(j, s, ordinal) + ": " + t.failure.Message
 		}
 	}
-	switch {
-	case len(lost) > 0:
-		return strings.Join(lost, "; ")
-	case len(failed) > 0:
-		return failed[0]
-	case len(secondary) > 0 && len(suspect) > 0:
-		return strings.Join(suspect, "; ") + "; " + secondary[0]
-	case len(secondary) > 0:
-		return secondary[0]
-	}
-	return d.tooManyFailedCheckpoints(j)
+	return failed, secondary
 }
 
 // lostItsTasks reports whether a node lacks an attempt that it must have been running, since all subtasks of it have
 // taken part in a checkpoint. To deploy the attempt there again would put old state beside new.
-func (d *decision) lostItsTasks(j *fsm.Job, ref checkpoint.NodeRef) bool {
-	c := latestCompleted(j)
-	return c != nil && c.Attempt == j.Attempt && !d.view.nodes[ref.ID].holds[attemptKey{j.ID, j.Attempt}]
+func (d *decision) lostItsTasks(j *fsm.Job, s *jobView, ref checkpoint.NodeRef) bool {
+	return s.facts.committed.ID != 0 && !d.view.nodes[ref.ID].holds[attemptKey{j.ID, j.Attempt}]
 }
 
-func (d *decision) tooManyFailedCheckpoints(j *fsm.Job) string {
+// tooManyFailedCheckpoints says that more checkpoints in a row have failed than the job tolerates, and how the last of
+// them did: its reason, task, node, phase and cause (F1).
+func tooManyFailedCheckpoints(j *fsm.Job) string {
 	if j.ConsecutiveFailures <= j.Config.TolerableFailures {
 		return ""
 	}
 	last := "unknown"
 	for _, o := range j.History {
 		if o.Status == fsm.OutcomeFailed && o.Reason.Counts() {
-			last = fmt.Sprintf("checkpoint %d %s: %s", o.ID, o.Reason, o.Message)
+			last = fmt.Sprintf("%s %d %s: %s", o.Kind, o.ID, o.Reason, o.Message)
 		}
 	}
 	return fmt.Sprintf("%d consecutive checkpoints failed, tolerable are %d; the last: %s",

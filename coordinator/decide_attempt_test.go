@@ -183,43 +183,6 @@ func TestCauseIsNamedBeforeItsConsequences(t *testing.T) {
 	}
 }
 
-func TestRestartDelayGrowsAndIsReset(t *testing.T) {
-	j := &fsm.Job{Config: testConfig(), AttemptStartedAt: 0}
-	var delays []int64
-	for range 12 {
-		r, ok := nextRestart(j, 1000)
-		if !ok {
-			t.Fatal("no restart is left")
-		}
-		delays = append(delays, r.Delay)
-		j.Restart = r
-	}
-	if delays[0] != 1000 || delays[1] != 1500 || delays[2] != 2250 || delays[11] != 60_000 {
-		t.Fatalf("delays %v", delays)
-	}
-	r, _ := nextRestart(j, checkpoint.Timestamp(j.Config.Restart.ResetBackoffThreshold.Milliseconds()))
-	if r.Delay != 1000 || r.Count != 13 {
-		t.Fatalf("after a long run: %+v", r)
-	}
-}
-
-func TestU5_RestartsAreBoundedWhenToldSo(t *testing.T) {
-	c := testConfig()
-	c.Restart.MaxAttempts = 1
-	w := running(t, c)
-	w.fail(sub("count", 0), checkpoint.Failure{Message: "boom"})
-	w.run()
-	w.advance(time.Second)
-	w.run()
-	w.allStatus(checkpoint.SubtaskRunning)
-	w.fail(sub("count", 0), checkpoint.Failure{Message: "boom"})
-	w.run()
-	j := w.job()
-	if j.Status != fsm.JobFailed || !strings.Contains(j.Failure, "allows 1 restarts") || !strings.Contains(j.Failure, "count[0] on node n1: boom") {
-		t.Fatalf("the job is %s: %s", j.Status, j.Failure)
-	}
-}
-
 func TestCancelWaitsUntilAllHaveStopped(t *testing.T) {
 	w := running(t, testConfig())
 	w.step(fsm.CancelJob{Job: testJob, Term: w.term, At: w.at()})
@@ -283,7 +246,7 @@ func TestJobsRunOnlyWhereTheirProgramIsKnown(t *testing.T) {
 	w.join("n1", 1, 1)
 	other := checkpoint.Hello{Node: checkpoint.NodeRef{ID: "n2", Incarnation: 1}, Slots: 4, Programs: []string{"other"}}
 	w.view.OnSession(other, w.now)
-	w.view.OnReport("n2", checkpoint.Report{Term: w.term})
+	w.view.OnReport("n2", checkpoint.Report{Term: w.term}, w.now)
 	w.submit(testConfig())
 	w.run()
 	if got := jobReason(w.view, w.job(), w.now); got != "needs 2 slots, 1 free on nodes that know the program test" {

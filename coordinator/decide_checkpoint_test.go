@@ -107,7 +107,7 @@ func TestC5_SameTaskAcksTwice(t *testing.T) {
 		w.ack(1, sub("read", 0))
 	}
 	w.wantPending(1)
-	if n := w.view.jobs[testJob].pending[1].numAcks; n != 1 {
+	if n := w.view.jobs[testJob].pending[1].numAcknowledged(); n != 1 {
 		t.Fatalf("counted %d acks of one subtask", n)
 	}
 }
@@ -210,12 +210,12 @@ func TestI6_StaleAcksChangeNothing(t *testing.T) {
 			w := running(t, testConfig())
 			w.tick()
 			node, a := ack(w)
-			if w.view.OnAck(node, a) {
+			if w.view.OnAck(node, a, w.now) {
 				t.Error("the ack was counted")
 			}
 			w.run()
-			if p := w.view.jobs[testJob].pending[1]; p != nil && p.numAcks != 0 {
-				t.Errorf("%d acks counted", p.numAcks)
+			if p := w.view.jobs[testJob].pending[1]; p.numAcknowledged() != 0 {
+				t.Errorf("%d acks counted", p.numAcknowledged())
 			}
 			w.wantPending(1)
 		})
@@ -297,7 +297,7 @@ func TestT2_WithoutAnIntervalOnlyRequestsBeginOne(t *testing.T) {
 		w.tick()
 	}
 	w.wantPending()
-	w.view.OnTriggerRequested(w.job())
+	w.request(checkpoint.KindCheckpoint, checkpoint.StopNone)
 	w.run()
 	w.wantPending(1)
 }
@@ -312,7 +312,7 @@ func TestT8_MinPauseHoldsBackPeriodicOnesOnly(t *testing.T) {
 	w.advance(500 * time.Millisecond)
 	w.run()
 	w.wantPending() // the interval is over, the pause since the completion is not
-	w.view.OnTriggerRequested(w.job())
+	w.request(checkpoint.KindCheckpoint, checkpoint.StopNone)
 	w.run()
 	w.wantPending(2)
 }
@@ -349,7 +349,7 @@ func TestI3_NothingIsNotifiedBeforeTheCommit(t *testing.T) {
 		t.Fatal("notified while the manifest was being written")
 	}
 	// All is there for the proposal. Deciding it must not notify in the same breath.
-	w.view.OnManifestWritten(testJob, 1, checkpoint.ChunkRef{ID: checkpoint.ChunkID{1}}, nil)
+	w.view.OnManifestWritten(testJob, 1, checkpoint.ChunkRef{ID: checkpoint.ChunkID{1}}, fsm.Detail{}, nil)
 	proposed := false
 	for _, a := range Decide(w.view, w.now) {
 		if p, ok := a.(Propose); ok {
@@ -399,7 +399,7 @@ func TestAbortTextStaysShort(t *testing.T) {
 	w.tick()
 	w.advance(c.Timeout + time.Millisecond)
 	w.run()
-	if o := w.lastOutcome(); !strings.HasSuffix(o.Message, "a[4] on node n1 and 995 more") {
+	if o := w.lastOutcome(); !strings.HasSuffix(o.Message, "a[4] on node n1 (start delay) and 995 more") {
 		t.Fatalf("message %q", o.Message)
 	}
 }

@@ -265,7 +265,7 @@ func TestT6_FullDiscardList(t *testing.T) {
 			t.Fatalf("%d discards", got)
 		}
 		w.view.SetJobs(w.state.SortedJobs())
-		w.view.OnTriggerRequested(w.job())
+		w.request(checkpoint.KindCheckpoint, checkpoint.StopNone)
 		w.run()
 		w.wantPending()
 		return w
@@ -327,7 +327,7 @@ func TestDeletionsAreSentInParts(t *testing.T) {
 					checkpoint.ChunkRef{ID: checkpoint.ChunkID{0xee, byte(n), byte(n >> 8)}, Size: 1})
 			}
 		}
-		w.view.OnAck(w.nodeOf(s), ack)
+		w.view.OnAck(w.nodeOf(s), ack, w.now)
 	}
 	w.run()
 	w.complete()

@@ -41,26 +41,17 @@ func (v *View) takeGarbage() []checkpoint.ChunkID {
 	return slices.Clip(c.garbage)
 }
 
-// collectGarbage collects what the change from the jobs that the view has to others makes worthless.
-func (v *View) collectGarbage(jobs []*fsm.Job) {
-	for _, j := range jobs {
-		if old := v.byID[j.ID]; old != nil && old != j {
-			v.jobs[j.ID].collect(old, j)
-		}
-	}
-}
-
 // collect collects what the change of a job from old to new makes worthless.
 func (s *jobView) collect(old, new *fsm.Job) {
 	for id, p := range s.pending {
 		if !isPending(new, id) && !completed(new, id) {
-			for _, ack := range p.acks {
-				if ack != nil {
+			for ordinal := range p.parts {
+				if ack := p.parts[ordinal].ack; ack != nil {
 					s.discardState(ack.State)
 				}
 			}
-			if !p.manifest.ID.IsZero() {
-				s.garbage = append(s.garbage, p.manifest)
+			if !p.finished.manifest.ID.IsZero() {
+				s.garbage = append(s.garbage, p.finished.manifest)
 			}
 		}
 	}

@@ -159,13 +159,19 @@ func (v *View) namedBesideManifests() []checkpoint.ChunkID {
 
 // appendStored adds the chunks that are known to have been stored for a pending checkpoint.
 func (p *pendingView) appendStored(ids []checkpoint.ChunkID) []checkpoint.ChunkID {
-	for _, ack := range p.acks {
-		if ack != nil {
+	for ordinal := range p.parts {
+		if ack := p.parts[ordinal].ack; ack != nil {
 			ids = appendChunks(ids, ack.State)
 		}
 	}
-	if !p.manifest.ID.IsZero() {
-		ids = append(ids, p.manifest.ID)
+	stored := []checkpoint.ChunkID{p.finished.manifest.ID, p.finished.detail.Chunk.ID}
+	if p.failing != nil {
+		stored = append(stored, p.failing.detail.Chunk.ID)
+	}
+	for _, id := range stored {
+		if !id.IsZero() {
+			ids = append(ids, id)
+		}
 	}
 	return ids
 }

@@ -71,7 +71,7 @@ func TestU7_SharedChunksStayWhileNamed(t *testing.T) {
 		for _, s := range testTopology().Subtasks() {
 			ack := ackOf(1, id, s)
 			ack.State.Handles[0].Chunks = append(ack.State.Handles[0].Chunks, shared)
-			w.view.OnAck(w.nodeOf(s), ack)
+			w.view.OnAck(w.nodeOf(s), ack, w.now)
 		}
 		w.run()
 	}
@@ -95,7 +95,7 @@ func TestC14_PrivateStateOfAnAbortedCheckpointGoes(t *testing.T) {
 	id := w.begin()
 	ack := ackOf(1, id, sub("read", 0))
 	ack.State.Handles[0].Chunks = append(ack.State.Handles[0].Chunks, checkpoint.ChunkRef{ID: shared, Size: 10})
-	w.view.OnAck(w.nodeOf(sub("read", 0)), ack)
+	w.view.OnAck(w.nodeOf(sub("read", 0)), ack, w.now)
 	w.decline(id, sub("count", 0))
 	w.sweep()
 	w.wantDeleted("n1", chunkOf(id, sub("read", 0)), true)
@@ -153,7 +153,7 @@ func TestC11_C12_C13_StateOfLateAcksGoes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := running(t, manual())
 			ack := test.ack(w)
-			if w.view.OnAck(w.nodeOf(s), ack) {
+			if w.view.OnAck(w.nodeOf(s), ack, w.now) {
 				t.Fatal("the ack was counted")
 			}
 			w.sweep()
@@ -171,7 +171,7 @@ func TestI5_GarbageThatIsAcknowledgedAgainStays(t *testing.T) {
 	next := w.begin()
 	again := ackOf(1, id, sub("read", 0))
 	again.Checkpoint = next
-	w.view.OnAck(w.nodeOf(sub("read", 0)), again)
+	w.view.OnAck(w.nodeOf(sub("read", 0)), again, w.now)
 	w.sweep()
 	w.wantPhase(SweepWaiting)
 	w.ack(next)
@@ -230,7 +230,7 @@ func TestT6_CleaningHoldsUpCheckpoints(t *testing.T) {
 	if !w.view.jobs[testJob].cleaningBehind(w.job()) {
 		t.Fatal("2 checkpoints are being deleted, 1 may be pending, and the next may begin")
 	}
-	w.view.OnTriggerRequested(w.job())
+	w.request(checkpoint.KindCheckpoint, checkpoint.StopNone)
 	w.run()
 	w.wantPending()
 	w.sweeps.holdDelete = nil
@@ -246,7 +246,7 @@ func TestT6_KeepingUpHoldsUpNothing(t *testing.T) {
 	w.sweeps.holdDelete = map[checkpoint.NodeID]bool{"n2": true}
 	w.run()
 	w.wantPhase(SweepDeletingState)
-	w.view.OnTriggerRequested(w.job())
+	w.request(checkpoint.KindCheckpoint, checkpoint.StopNone)
 	w.run()
 	w.wantPending(3)
 }

@@ -246,7 +246,7 @@ func (v *View) endSweep(cause string, now time.Time) {
 	}
 	for _, s := range v.jobs {
 		for _, p := range s.pending {
-			wanted[p.manifest.ID] = true
+			wanted[p.finished.manifest.ID] = true
 		}
 	}
 	for id := range c.named {

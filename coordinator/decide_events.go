@@ -16,8 +16,8 @@ import (
 func (v *View) OnSession(hello checkpoint.Hello, now time.Time) {
 	n := v.nodes[hello.Node.ID]
 	if n == nil || n.ref.Incarnation != hello.Node.Incarnation {
-		n = &nodeView{}
-		v.nodes[hello.Node.ID] = n
+		n = &nodeView{ref: hello.Node}
+		v.meet(n)
 	}
 	n.ref, n.slots, n.programs = hello.Node, hello.Slots, hello.Programs
 	n.connected, n.reported, n.greet = true, false, true
@@ -26,7 +26,7 @@ func (v *View) OnSession(hello checkpoint.Hello, now time.Time) {
 	n.holds = make(map[attemptKey]bool)
 	n.notified = make(map[checkpoint.JobID]checkpoint.ID)
 	for _, s := range v.jobs {
-		s.aborted = slices.DeleteFunc(s.aborted, func(a abortNotice) bool { return a.node == hello.Node.ID })
+		s.notices = slices.DeleteFunc(s.notices, func(o notice) bool { return o.node == hello.Node.ID })
 	}
 }
 
@@ -68,7 +68,7 @@ func (v *View) OnHeard(id checkpoint.NodeID, now time.Time) {
 }
 
 // OnReport takes in everything that a node has in memory.
-func (v *View) OnReport(id checkpoint.NodeID, report checkpoint.Report) {
+func (v *View) OnReport(id checkpoint.NodeID, report checkpoint.Report, now time.Time) {
 	n := v.nodes[id]
 	if n == nil || report.Term != v.Term {
 		return
@@ -84,7 +84,7 @@ func (v *View) OnReport(id checkpoint.NodeID, report checkpoint.Report) {
 			v.OnStatus(id, checkpoint.StatusChange{Job: a.Job, Attempt: a.Attempt, Report: r})
 		}
 		for _, ack := range a.Acks {
-			if !v.OnAck(id, ack) {
+			if !v.OnAck(id, ack, now) {
 				v.resolveStaleAck(id, ack)
 			}
 		}
@@ -100,10 +100,10 @@ func (v *View) missIn(n *nodeView) {
 			continue
 		}
 		s := v.job(j)
-		for _, ordinal := range j.Assignment.Ordinals(n.ref.ID) {
-			switch t := &s.subtasks[ordinal]; t.status {
+		for _, ordinal := range s.ordinals[n.ref.ID] {
+			switch s.subtasks[ordinal].status {
 			case checkpoint.SubtaskInitializing, checkpoint.SubtaskRunning, checkpoint.SubtaskFinishing:
-				t.status = checkpoint.SubtaskCanceled
+				s.setStatus(ordinal, checkpoint.SubtaskCanceled)
 			}
 		}
 	}
@@ -112,112 +112,31 @@ func (v *View) missIn(n *nodeView) {
 // forgetAsked makes Decide send the triggers of a node's subtasks again: those sent to an earlier session
 // may be lost. A subtask that has seen the trigger ignores it.
 func (v *View) forgetAsked(id checkpoint.NodeID) {
-	for jobID, s := range v.jobs {
-		for ordinal, node := range v.byID[jobID].Assignment.NodeOf {
-			if v.byID[jobID].Assignment.Nodes[node].ID != id {
-				continue
+	for _, s := range v.jobs {
+		for _, p := range s.pending {
+			for _, ordinal := range s.ordinals[id] {
+				p.parts[ordinal].asked = false
 			}
-			for _, p := range s.pending {
-				delete(p.asked, ordinal)
-			}
+			p.unasked = true
 		}
 	}
 }
 
-// resolveStaleAck lets a node forget an ack whose checkpoint was aborted under an earlier leader. One at
-// or below the latest completed checkpoint is resolved by the notification of that.
+// resolveStaleAck lets a node forget an ack whose checkpoint got its outcome under an earlier leader, or while the node
+// was not connected.
 func (v *View) resolveStaleAck(id checkpoint.NodeID, ack checkpoint.Ack) {
 	j := v.byID[ack.Job]
 	if j == nil || j.Attempt != ack.Attempt {
 		return
 	}
-	if isPending(j, ack.Checkpoint) {
-		return
-	}
-	if latest := latestCompleted(j); latest != nil && ack.Checkpoint <= latest.ID {
-		return
-	}
 	s := v.job(j)
-	if notice := (abortNotice{id, ack.Checkpoint}); !slices.Contains(s.aborted, notice) {
-		s.aborted = append(s.aborted, notice)
-	}
-}
-
-// OnStatus records where a subtask of the current attempt stands.
-func (v *View) OnStatus(id checkpoint.NodeID, change checkpoint.StatusChange) {
-	j, ordinal := v.assigned(id, change.Job, change.Attempt, change.Report.Subtask)
-	if j == nil {
+	if s.pending[ack.Checkpoint] != nil {
 		return
 	}
-	t := &v.job(j).subtasks[ordinal]
-	if t.status == checkpoint.SubtaskFailed || t.status == checkpoint.SubtaskFinished {
-		return // final: a report that was overtaken must not revive it
+	completed, needed := s.outcomeNotice(j, ack.Checkpoint)
+	if o := (notice{id, ack.Checkpoint, completed}); needed && !slices.Contains(s.notices, o) {
+		s.notices = append(s.notices, o)
 	}
-	t.status, t.failure = change.Report.Status, change.Report.Failure
-	if change.Report.Status == checkpoint.SubtaskFinished {
-		t.final = change.Report.Final
-		t.final.Subtask = change.Report.Subtask
-	}
-}
-
-// OnAck counts an ack of a pending checkpoint, once per subtask. It reports whether the ack was about the
-// present.
-func (v *View) OnAck(id checkpoint.NodeID, ack checkpoint.Ack) bool {
-	j, ordinal := v.assigned(id, ack.Job, ack.Attempt, ack.State.Subtask)
-	if j == nil || !isPending(j, ack.Checkpoint) {
-		v.collectLate(ack)
-		return false
-	}
-	p := v.job(j).pendingOf(ack.Checkpoint)
-	if p.acks[ordinal] == nil {
-		p.acks[ordinal] = &ack
-		p.numAcks++
-	}
-	return true
-}
-
-// OnDecline records the first decline of a pending checkpoint, and reports whether it was that. A subtask that
-// declines because it has finished does no harm: finished subtasks count as acknowledged.
-func (v *View) OnDecline(id checkpoint.NodeID, d checkpoint.Decline) bool {
-	j, ordinal := v.assigned(id, d.Job, d.Attempt, d.Subtask)
-	if j == nil || !isPending(j, d.Checkpoint) {
-		return false
-	}
-	s := v.job(j)
-	if d.Reason == checkpoint.ReasonTaskClosing && s.subtasks[ordinal].status == checkpoint.SubtaskFinished {
-		return false
-	}
-	p := s.pendingOf(d.Checkpoint)
-	if p.declined != nil {
-		return false
-	}
-	p.declined = &d
-	return true
-}
-
-// OnManifestWriting records that WriteManifest has begun, so that Decide does not ask for it again.
-func (v *View) OnManifestWriting(m checkpoint.Manifest) {
-	j := v.byID[m.Job]
-	if j == nil || !isPending(j, m.ID) {
-		return
-	}
-	p := v.job(j).pendingOf(m.ID)
-	p.writing, p.content = true, &m
-}
-
-// OnManifestWritten records how WriteManifest ended.
-func (v *View) OnManifestWritten(job checkpoint.JobID, id checkpoint.ID, ref checkpoint.ChunkRef, err error) {
-	j := v.byID[job]
-	if j == nil || !isPending(j, id) {
-		return
-	}
-	p := v.job(j).pendingOf(id)
-	if err != nil {
-		p.writeErr = err.Error()
-		return
-	}
-	p.manifest = ref
-	v.cleaning.named[ref.ID] = NamedChunks(*p.content)
 }
 
 // OnManifestLoading records that LoadManifest has begun, so that Decide does not ask for it again.
@@ -245,37 +164,6 @@ func (v *View) OnManifestLoaded(job checkpoint.JobID, id checkpoint.ID, m *check
 	s.restore.manifest, s.restore.err = m, ""
 }
 
-// OnProposed takes in the result of a command that this leader has committed.
-func (v *View) OnProposed(c fsm.Command, r fsm.Result) {
-	var job checkpoint.JobID
-	aborted := r.Aborted
-	switch c := c.(type) {
-	case fsm.AbortCheckpoint:
-		job, aborted = c.Job, []checkpoint.ID{c.Checkpoint}
-	case fsm.CompleteCheckpoint:
-		job = c.Job
-	case fsm.BeginCheckpoint:
-		if s := v.jobs[c.Job]; s != nil {
-			s.forced = 0
-			if s.allAtEnd() {
-				s.final = r.Checkpoint
-			}
-		}
-		return
-	default:
-		return // what ends an attempt cancels its subtasks; they need no notice
-	}
-	s := v.jobs[job]
-	for _, id := range aborted {
-		for _, ref := range v.byID[job].Assignment.Nodes {
-			s.aborted = append(s.aborted, abortNotice{ref.ID, id})
-		}
-	}
-}
-
-// OnTriggerRequested asks for a checkpoint of the job at the next chance.
-func (v *View) OnTriggerRequested(j *fsm.Job) { v.job(j).forced++ }
-
 // OnSent records that a message went out, so that Decide does not ask for it again.
 func (v *View) OnSent(id checkpoint.NodeID, m checkpoint.ToNode) {
 	n := v.nodes[id]
@@ -294,10 +182,13 @@ func (v *View) OnSent(id checkpoint.NodeID, m checkpoint.ToNode) {
 			}
 		}
 	case checkpoint.NotifyComplete:
+		if m.Kind == checkpoint.KindSavepoint && m.Stop == checkpoint.StopNone {
+			v.told(id, m.Job, m.Checkpoint)
+			return
+		}
 		n.notified[m.Job] = m.Checkpoint
 	case checkpoint.NotifyAborted:
-		s := v.jobs[m.Job]
-		s.aborted = slices.DeleteFunc(s.aborted, func(a abortNotice) bool { return a == abortNotice{id, m.Checkpoint} })
+		v.told(id, m.Job, m.Checkpoint)
 	case checkpoint.Trigger:
 		v.markAsked(m)
 	case checkpoint.MarkChunks, checkpoint.DeleteChunks:
@@ -305,14 +196,23 @@ func (v *View) OnSent(id checkpoint.NodeID, m checkpoint.ToNode) {
 	}
 }
 
+// told removes the notice of a checkpoint's outcome to a node.
+func (v *View) told(id checkpoint.NodeID, job checkpoint.JobID, c checkpoint.ID) {
+	if s := v.jobs[job]; s != nil {
+		s.notices = slices.DeleteFunc(s.notices, func(o notice) bool { return o.node == id && o.checkpoint == c })
+	}
+}
+
 func (v *View) markAsked(m checkpoint.Trigger) {
 	j := v.byID[m.Job]
-	if j == nil || !isPending(j, m.Barrier.ID) {
+	if j == nil || v.job(j).pending[m.Barrier.ID] == nil {
 		return
 	}
-	p := v.job(j).pendingOf(m.Barrier.ID)
+	p := v.job(j).pending[m.Barrier.ID]
 	for _, subtask := range m.Subtasks {
-		p.asked[j.Topology.Ordinal(subtask)] = true
+		if ordinal := j.Topology.Ordinal(subtask); ordinal >= 0 {
+			p.parts[ordinal].asked = true
+		}
 	}
 }
 
@@ -333,8 +233,4 @@ func (v *View) assigned(id checkpoint.NodeID, job checkpoint.JobID, attempt chec
 		return nil, 0
 	}
 	return j, ordinal
-}
-
-func isPending(j *fsm.Job, id checkpoint.ID) bool {
-	return slices.ContainsFunc(j.Pending, func(p fsm.Pending) bool { return p.ID == id })
 }

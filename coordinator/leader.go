@@ -133,19 +133,22 @@ func (l *leader) handle(id checkpoint.NodeID, m checkpoint.FromNode) {
 	switch m := m.(type) {
 	case checkpoint.Report:
 		l.log.Info("node reported", "node", id, "attempts", len(m.Attempts))
-		l.view.OnReport(id, m)
+		l.view.OnReport(id, m, time.Now())
 	case checkpoint.StatusChange:
 		l.logStatus(id, m)
 		l.view.OnStatus(id, m)
 	case checkpoint.AckBatch:
+		now := time.Now()
 		for _, ack := range m.Acks {
-			l.view.OnAck(id, ack)
+			l.view.OnAck(id, ack, now)
 		}
 	case checkpoint.Decline:
 		if l.view.OnDecline(id, m) {
 			l.log.Warn("checkpoint declined", "job", m.Job, "checkpoint", m.Checkpoint, "task", m.Subtask,
 				"node", id, "reason", m.Reason, "cause", m.Message)
 		}
+	case checkpoint.Progress:
+		l.view.OnProgress(id, m)
 	case checkpoint.JobPlanned:
 		l.planned(m)
 	case checkpoint.ChunksMarked:

@@ -71,13 +71,11 @@ func (l *leader) proposed(c fsm.Command, r fsm.Response) {
 	if r.Err != nil {
 		// Decided on a state that a command before it has changed; the next round sees the new one.
 		l.log.Debug("proposal rejected", "command", fmt.Sprintf("%T", c), "cause", r.Err)
+		l.view.OnRejected(c, r.Err)
 		return
 	}
 	l.logCommand(c, r.Result)
-	l.view.OnProposed(c, r.Result)
-	if begin, ok := c.(fsm.BeginCheckpoint); ok {
-		l.requests.bindTriggers(begin.Job, r.Result.Checkpoint)
-	}
+	l.view.OnProposed(c, r.Result, time.Now())
 }
 
 // perform executes an action that is not a proposal.
@@ -86,9 +84,13 @@ func (l *leader) perform(ctx context.Context, a Action) {
 	case Send:
 		l.send(a.Node, a.Message)
 	case WriteManifest:
-		l.writeManifest(ctx, a.Manifest)
+		l.writeManifest(ctx, a)
+	case WriteDetail:
+		l.writeDetail(ctx, a)
 	case LoadManifest:
 		l.loadManifest(ctx, a)
+	case Refuse:
+		l.view.OnRefused(a)
 	case AdvanceSweep:
 		l.advanceSweep(a)
 	case PlanSweep:
@@ -114,48 +116,6 @@ func (l *leader) send(id checkpoint.NodeID, m checkpoint.ToNode) {
 	}
 	l.log.Debug("sent", "node", id, "message", m)
 	l.view.OnSent(id, m)
-}
-
-func (l *leader) writeManifest(ctx context.Context, m checkpoint.Manifest) {
-	l.view.OnManifestWriting(m)
-	l.tasks.Go(func() {
-		ref, err := l.storeManifest(ctx, m)
-		l.inbox.post(func() { l.view.OnManifestWritten(m.Job, m.ID, ref, err) })
-	})
-}
-
-func (l *leader) storeManifest(ctx context.Context, m checkpoint.Manifest) (checkpoint.ChunkRef, error) {
-	data, err := checkpoint.EncodeManifest(m)
-	if err != nil {
-		return checkpoint.ChunkRef{}, err
-	}
-	return l.store.Put(ctx, data)
-}
-
-func (l *leader) loadManifest(ctx context.Context, a LoadManifest) {
-	l.view.OnManifestLoading(a)
-	l.tasks.Go(func() {
-		m, err := l.readManifest(ctx, a)
-		if err != nil {
-			l.log.Error("restore is held up", "job", a.Job, "checkpoint", a.Checkpoint, "cause", err)
-		}
-		l.inbox.post(func() { l.view.OnManifestLoaded(a.Job, a.Checkpoint, m, err, time.Now()) })
-	})
-}
-
-func (l *leader) readManifest(ctx context.Context, a LoadManifest) (*checkpoint.Manifest, error) {
-	data, err := l.store.Get(ctx, a.Manifest)
-	if err != nil {
-		return nil, fmt.Errorf("reading the manifest of checkpoint %d: %w", a.Checkpoint, err)
-	}
-	m, err := checkpoint.DecodeManifest(data)
-	if err != nil {
-		return nil, fmt.Errorf("manifest of checkpoint %d: %w", a.Checkpoint, err)
-	}
-	if m.Job != a.Job || m.ID != a.Checkpoint {
-		return nil, fmt.Errorf("manifest of checkpoint %d: it is of job %s, checkpoint %d", a.Checkpoint, m.Job, m.ID)
-	}
-	return &m, nil
 }
 
 func (l *leader) logCommand(c fsm.Command, r fsm.Result) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"cairn/api"
-	"cairn/checkpoint"
 	"cairn/fsm"
 )
 
@@ -13,12 +12,12 @@ import (
 type requests struct {
 	nextPlan uint64
 	plans    map[uint64]*planRequest
-	triggers map[checkpoint.JobID][]*triggerRequest
+	triggers map[uint64]*triggerRequest // by the request's name in the view
 }
 
 func newRequests() requests {
 	return requests{
-		plans: make(map[uint64]*planRequest), triggers: make(map[checkpoint.JobID][]*triggerRequest),
+		plans: make(map[uint64]*planRequest), triggers: make(map[uint64]*triggerRequest),
 	}
 }
 
@@ -87,9 +86,7 @@ func (l *leader) failRequests() {
 	for _, p := range l.requests.plans {
 		p.reply <- submitted{err: errLeadershipEnded()}
 	}
-	for _, waiting := range l.requests.triggers {
-		for _, t := range waiting {
-			t.reply <- triggered{id: t.checkpoint, err: errLeadershipEnded()}
-		}
+	for id, t := range l.requests.triggers {
+		l.answer(id, triggered{id: t.checkpoint, err: errLeadershipEnded()})
 	}
 }

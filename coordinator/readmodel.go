@@ -159,10 +159,8 @@ func checkpointModels(v *View, j *fsm.Job, now time.Time) []api.Checkpoint {
 func pendingModel(v *View, j *fsm.Job, p fsm.Pending, now time.Time) api.Checkpoint {
 	s := v.job(j)
 	acked := 0
-	for ordinal := range s.subtasks {
-		if acknowledged(s, s.pending[p.ID], ordinal) {
-			acked++
-		}
+	if pending := s.pending[p.ID]; pending != nil {
+		acked = pending.numAcknowledged()
 	}
 	return api.Checkpoint{
 		ID: uint64(p.ID), Status: "in_progress", Kind: p.Kind.String(), Attempt: uint32(p.Attempt), BeganTerm: uint64(p.BeganTerm),
@@ -197,37 +195,21 @@ func checkpointDetailModel(v *View, j *fsm.Job, id checkpoint.ID, now time.Time)
 			d.Retained, d.Manifest = true, c.Manifest.ID.String()
 		}
 	}
-	if p := v.job(j).find(id); p != nil && uint32(j.Attempt) == d.Attempt {
-		d.Subtasks = subtaskModels(j, v.job(j), p)
+	if detail, known := v.detailOf(j, id, now); known {
+		d.Subtasks = subtaskModels(j, detail)
 	}
 	return d, nil
 }
 
-// find returns the soft state of a pending or recent checkpoint, nil when there is none.
-func (s *jobView) find(id checkpoint.ID) *pendingView {
-	if p := s.pending[id]; p != nil {
-		return p
-	}
-	for _, p := range s.recent {
-		if p.id == id {
-			return p
-		}
-	}
-	return nil
-}
-
-func subtaskModels(j *fsm.Job, s *jobView, p *pendingView) []api.SubtaskCheckpoint {
-	list := make([]api.SubtaskCheckpoint, 0, len(p.acks))
+func subtaskModels(j *fsm.Job, detail checkpoint.Detail) []api.SubtaskCheckpoint {
+	list := make([]api.SubtaskCheckpoint, 0, len(detail.Subtasks))
 	for ordinal, subtask := range j.Topology.Subtasks() {
-		m := api.SubtaskCheckpoint{
-			ID: subtask.String(), Node: string(j.Assignment.Node(ordinal).ID), Acknowledged: acknowledged(s, p, ordinal),
-		}
-		if ack := p.acks[ordinal]; ack != nil {
-			m.StateSize = ack.State.Size()
-			m.StartDelayMillis, m.AlignmentMillis = ack.Metrics.StartDelayMillis, ack.Metrics.AlignmentMillis
-			m.SyncMillis, m.AsyncMillis = ack.Metrics.SyncMillis, ack.Metrics.AsyncMillis
-		}
-		list = append(list, m)
+		d := detail.Subtasks[ordinal]
+		list = append(list, api.SubtaskCheckpoint{
+			ID: subtask.String(), Node: string(d.Node), Acknowledged: d.Acknowledged, StateSize: d.StateSize,
+			StartDelayMillis: d.Metrics.StartDelayMillis, AlignmentMillis: d.Metrics.AlignmentMillis,
+			SyncMillis: d.Metrics.SyncMillis, AsyncMillis: d.Metrics.AsyncMillis,
+		})
 	}
 	return list
 }

@@ -46,7 +46,10 @@ func (s service) TriggerCheckpoint(ctx context.Context, ref string) (api.Checkpo
 
 func triggerHere(ctx context.Context, l *leader, ref string) (api.Checkpoint, error) {
 	reply := make(chan triggered, 1)
-	job, err := askJob(ctx, l, ref, func(j *fsm.Job) (checkpoint.JobID, error) { l.trigger(j, reply); return j.ID, nil })
+	job, err := askJob(ctx, l, ref, func(j *fsm.Job) (checkpoint.JobID, error) {
+		l.trigger(ctx, j, checkpoint.KindCheckpoint, checkpoint.StopNone, reply)
+		return j.ID, nil
+	})
 	if err != nil {
 		return api.Checkpoint{}, err
 	}

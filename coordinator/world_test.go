@@ -81,7 +81,7 @@ func (w *world) execute(a Action) {
 		w.commands = append(w.commands, a.Command)
 		r := w.step(a.Command)
 		w.view.SetJobs(w.state.SortedJobs())
-		w.view.OnProposed(a.Command, r)
+		w.view.OnProposed(a.Command, r, w.now)
 	case Send:
 		w.sent = append(w.sent, a)
 		w.view.OnSent(a.Node, a.Message)
@@ -90,6 +90,13 @@ func (w *world) execute(a Action) {
 		w.write(a)
 	case AdvanceSweep, PlanSweep, ConfirmLeadership:
 		w.sweeps.execute(w, a)
+	case WriteDetail:
+		w.view.OnDetailWriting(a)
+		if !w.holdWrite {
+			w.view.OnDetailWritten(a.Job, a.Checkpoint, fsm.Detail{Chunk: checkpoint.ChunkRef{ID: checkpoint.ChunkID{0xdd}, Size: 1}})
+		}
+	case Refuse:
+		w.view.OnRefused(a)
 	case LoadManifest:
 		w.view.OnManifestLoading(a)
 		m, found := w.manifests[a.Manifest.ID]
@@ -110,7 +117,7 @@ func (w *world) write(a WriteManifest) {
 	if w.writeErr == nil {
 		w.manifests[ref.ID] = a.Manifest
 	}
-	w.view.OnManifestWritten(a.Manifest.Job, a.Manifest.ID, ref, w.writeErr)
+	w.view.OnManifestWritten(a.Manifest.Job, a.Manifest.ID, ref, fsm.Detail{Inline: checkpoint.EncodeDetail(a.Detail)}, w.writeErr)
 }
 
 func (w *world) advance(d time.Duration) {
@@ -130,7 +137,7 @@ func (w *world) join(id checkpoint.NodeID, slots int, inc checkpoint.Incarnation
 	}
 	w.nodes[id] = h
 	w.view.OnSession(h, w.now)
-	w.view.OnReport(id, checkpoint.Report{Term: w.term, Attempts: attempts})
+	w.view.OnReport(id, checkpoint.Report{Term: w.term, Attempts: attempts}, w.now)
 }
 
 func (w *world) leave(id checkpoint.NodeID) { w.view.OnSessionClosed(w.nodes[id].Node, w.now) }
@@ -153,6 +160,7 @@ func testTopology() checkpoint.Topology {
 func testConfig() checkpoint.Config {
 	c := checkpoint.DefaultConfig()
 	c.Interval = time.Second
+	c.Restart.JitterFactor = 0
 	return c
 }
 
@@ -217,6 +225,11 @@ func (w *world) fail(s checkpoint.SubtaskID, f checkpoint.Failure) {
 	})
 }
 
+// request asks for a checkpoint as a user does.
+func (w *world) request(kind checkpoint.Kind, stop checkpoint.Stop) uint64 {
+	return w.view.OnRequest(w.job(), kind, stop, w.at())
+}
+
 // tick lets the checkpoint interval pass.
 func (w *world) tick() {
 	w.advance(time.Second)
@@ -238,7 +251,7 @@ func (w *world) ack(id checkpoint.ID, subtasks ...checkpoint.SubtaskID) {
 		subtasks = testTopology().Subtasks()
 	}
 	for _, s := range subtasks {
-		w.view.OnAck(w.nodeOf(s), ackOf(w.job().Attempt, id, s))
+		w.view.OnAck(w.nodeOf(s), ackOf(w.job().Attempt, id, s), w.now)
 	}
 	w.run()
 }

@@ -116,7 +116,7 @@ func (c *client) askCheckpoint() {
 	}
 	l.post(func() {
 		if j := l.c.raft.state.Jobs[c.id]; j != nil && j.Status == fsm.JobRunning {
-			l.view.OnTriggerRequested(j)
+			l.view.OnRequest(j, checkpoint.KindCheckpoint, checkpoint.StopNone, checkpoint.Timestamp(l.c.clock().UnixMilli()))
 		}
 	})
 }

@@ -117,12 +117,12 @@ func (l *leaderLoop) received(s *session, m checkpoint.FromNode) {
 func (l *leaderLoop) handle(id checkpoint.NodeID, m checkpoint.FromNode) {
 	switch m := m.(type) {
 	case checkpoint.Report:
-		l.view.OnReport(id, l.spoilReport(m))
+		l.view.OnReport(id, l.spoilReport(m), l.c.clock())
 	case checkpoint.StatusChange:
 		l.view.OnStatus(id, l.spoilStatus(m))
 	case checkpoint.AckBatch:
 		for _, ack := range m.Acks {
-			l.view.OnAck(id, l.spoilAck(ack))
+			l.view.OnAck(id, l.spoilAck(ack), l.c.clock())
 		}
 	case checkpoint.Decline:
 		l.view.OnDecline(id, m)
@@ -140,7 +140,7 @@ func (l *leaderLoop) writeManifest(m checkpoint.Manifest) {
 	}
 	l.after(l.w.storeDelay(), func() {
 		ref, err := l.w.store.put(l.c, data)
-		l.post(func() { l.view.OnManifestWritten(m.Job, m.ID, ref, err) })
+		l.post(func() { l.view.OnManifestWritten(m.Job, m.ID, ref, fsm.Detail{}, err) })
 		l.w.moment(Moment{Kind: ManifestWritten, Coordinator: l.c.id})
 	})
 }

@@ -75,7 +75,7 @@ func (l *leaderLoop) resume(commands []fsm.Command, responses []fsm.Response, ok
 
 func (l *leaderLoop) proposed(c fsm.Command, r fsm.Response) {
 	if r.Err == nil {
-		l.view.OnProposed(c, r.Result)
+		l.view.OnProposed(c, r.Result, l.c.clock())
 	}
 }
 
@@ -85,8 +85,13 @@ func (l *leaderLoop) perform(a coordinator.Action) {
 		l.send(a.Node, a.Message)
 	case coordinator.WriteManifest:
 		l.writeManifest(a.Manifest)
+	case coordinator.WriteDetail:
+		l.view.OnDetailWriting(a)
+		l.post(func() { l.view.OnDetailWritten(a.Job, a.Checkpoint, fsm.Detail{}) })
 	case coordinator.LoadManifest:
 		l.loadManifest(a)
+	case coordinator.Refuse:
+		l.view.OnRefused(a)
 	}
 }
 

@@ -17,7 +17,7 @@ func TestCheckerCatches(t *testing.T) {
 		NotifiesSomeNodes:      {I4, Liveness},
 		NotifiesOwnOnly:        {I4, Liveness},
 		TrustsUnknownOutcomes:  {I8},
-		LeadsWithoutBarrier:    {I2, I6},
+		LeadsWithoutBarrier:    {I2, I6, I8},
 		CountsAcksOfAnyAttempt: {I6},
 		CountsAcksTwice:        {I6},
 		BelievesAnyAttempt:     {I6, I7},
