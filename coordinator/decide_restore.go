@@ -6,17 +6,10 @@ import (
 )
 
 // restorePoint returns the checkpoint that the next attempt starts from, nil for a fresh start.
-func restorePoint(j *fsm.Job) *fsm.Completed { return latestCompleted(j) }
+func restorePoint(j *fsm.Job) *fsm.Completed { return newestCommitted(j) }
 
-// restoredFrom returns the log entry that the current attempt was started from, nil for a fresh start.
-func restoredFrom(j *fsm.Job) *fsm.Completed {
-	for i := range j.Completed {
-		if j.Completed[i].ID == j.RestoredFrom {
-			return &j.Completed[i]
-		}
-	}
-	return nil
-}
+// restoredFrom returns what the current attempt was started from, nil for a fresh start.
+func restoredFrom(j *fsm.Job) *fsm.Completed { return completedAs(j, j.RestoredFrom) }
 
 // prepareRestore reports whether the manifest of c is at hand (a fresh start needs none), and asks for it
 // where it is not.

@@ -38,6 +38,13 @@ func HoldsOf(jobs []*Job) Holds {
 	return holds
 }
 
+// restartsFrom reports whether the job's next attempt would start from the savepoint: it was to end with it, what the
+// savepoint covers has been published, and it has not ended.
+func (j *Job) restartsFrom(s Completed) bool {
+	latest, _ := j.LatestCompleted()
+	return s.Stop != checkpoint.StopNone && s.ID > latest.ID && !j.Status.Terminal()
+}
+
 // Discardable returns the entries of the job's discard list whose chunks may be deleted: those on which no job
 // depends and from which no attempt is restoring (I5).
 func (h Holds) Discardable(j *Job) []Discard {

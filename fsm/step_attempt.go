@@ -32,10 +32,13 @@ func (s *State) startAttempt(c StartAttempt) error {
 	return nil
 }
 
-// mayRestoreFrom reports whether an attempt may start from the checkpoint, 0 for none: from what the log holds, or
-// from what the job was submitted from while the log is empty.
+// mayRestoreFrom reports whether an attempt may start from the checkpoint, 0 for none: from what the log holds, from a
+// savepoint that the job was to end with, or from what the job was submitted from while the log is empty.
 func (j *Job) mayRestoreFrom(id checkpoint.ID) bool {
 	if id == 0 {
+		return true
+	}
+	if s, ok := j.SavepointByID(id); ok && s.Stop != checkpoint.StopNone {
 		return true
 	}
 	if len(j.Completed) == 0 {

@@ -139,3 +139,27 @@ func TestDiscardableOfUnknownJobs(t *testing.T) {
 	s.wantHolders(9, 1, "of an unknown job")
 	s.wantHolders(1, 1, "of a checkpoint that never was")
 }
+
+// A savepoint that a job was to end with has published what it covers. While the job goes on all the same, it restarts
+// from there, and so nobody may take it away.
+func TestI5_AStopSavepointIsKeptForTheRestart(t *testing.T) {
+	s := newScript(t)
+	s.running(1)
+	s.completed(1, 1)
+	id := s.must(BeginCheckpoint{
+		Job: jobID(1), Attempt: 1, Kind: checkpoint.KindSavepoint, Stop: checkpoint.StopSuspend, Manual: true, At: s.at,
+	}).Checkpoint
+	s.must(s.complete(1, id))
+	s.must(s.fail(1, "it broke behind the savepoint"))
+	claim := s.submitFrom(2, 1, checkpoint.KindSavepoint, id, true)
+	dispose := DisposeSavepoint{Job: jobID(1), Savepoint: id, At: s.at}
+	s.rejects(ErrInUse, claim)
+	s.rejects(ErrInUse, dispose)
+	s.must(s.start(1, id))
+	s.rejects(ErrInUse, dispose) // it restores from it
+	s.completed(1, 1)
+	s.must(dispose)
+	plain := s.savepoint(1)
+	s.must(s.fail(1, "again"))
+	s.rejects(ErrUnknownCheckpoint, s.start(1, plain)) // nothing of that one has been published
+}

@@ -39,6 +39,9 @@ func (s *State) take(j *Job) (owner *Job, err error) {
 	if err != nil || !source.Claim {
 		return nil, err
 	}
+	if owner != nil && owner.restartsFrom(entry) {
+		return nil, fmt.Errorf("%w: savepoint %d: job %s has not ended, and would restart from it", ErrInUse, entry.ID, owner.ID)
+	}
 	if err := s.mayClaim(source, owner); err != nil {
 		return nil, err
 	}
