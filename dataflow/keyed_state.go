@@ -139,6 +139,9 @@ func (s *ValueState[K, V]) capture(into []*capturedShard, groups checkpoint.KeyG
 }
 
 func (s *ValueState[K, V]) load(at int, count int, entries []byte) error {
+	if s.shards[at].entries != nil {
+		return fmt.Errorf("state %s: key group %d comes twice", s.name, s.state.groups.First+at)
+	}
 	loaded := make(map[K]V, min(count, len(entries)))
 	for i := range count {
 		k, n, err := s.state.keys.Decode(entries)

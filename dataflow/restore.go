@@ -49,20 +49,22 @@ func (s *keyedState[K]) loadShard(group int, table string, count int, entries []
 	return s.tables[i].load(group-s.groups.First, count, entries)
 }
 
-// loadKeyed takes all keyed state.
+// loadKeyed takes all keyed state: of each handle the key groups that it was narrowed to. Those are of several
+// subtasks when the parallelism has changed.
 func (s *operatorState) loadKeyed(into keyedLoader) error {
 	handles := s.keyed
 	s.keyed = nil
 	for _, h := range handles {
-		if got, want := h.handle.KeyGroups, into.owned(); got != want {
-			return fmt.Errorf("keyed state of the key groups %d to %d, this subtask owns %d to %d: the parallelism has changed",
+		got, want := h.handle.KeyGroups, into.owned()
+		if got.Intersect(want) != got {
+			return fmt.Errorf("keyed state of the key groups %d to %d, this subtask owns %d to %d",
 				got.First, got.Last, want.First, want.Last)
 		}
 		r, err := h.open()
 		if err != nil {
 			return err
 		}
-		if err := r.keyed(into.loadShard); err != nil {
+		if err := r.keyed(got, into.loadShard); err != nil {
 			return err
 		}
 	}
@@ -105,19 +107,25 @@ func (s *operatorState) add(ctx context.Context, store ChunkStore, h checkpoint.
 		return newStateReader(&chunkReader{ctx: ctx, store: store, refs: h.Chunks}, h.Size(), magic)
 	}
 	switch h.Kind {
-	case checkpoint.ListState:
-		r, err := open(listMagic)
-		if err != nil {
-			return err
-		}
-		if _, twice := s.lists[h.Name]; twice {
-			return fmt.Errorf("list state %q comes twice", h.Name)
-		}
-		s.lists[h.Name], err = r.list()
+	case checkpoint.ListState, checkpoint.UnionState, checkpoint.BroadcastState:
+		entries, err := listEntries(open, h)
+		s.lists[h.Name] = append(s.lists[h.Name], entries...)
 		return err
 	case checkpoint.KeyedState:
 		s.keyed = append(s.keyed, keyedHandle{handle: h, open: func() (*stateReader, error) { return open(keyedMagic) }})
 		return nil
 	}
 	return fmt.Errorf("this build does not restore %s state", h.Kind)
+}
+
+// listEntries returns the entries that a handle stands for. A list without entries need not have content.
+func listEntries(open func(magic string) (*stateReader, error), h checkpoint.Handle) ([][]byte, error) {
+	if h.Entries == 0 && len(h.Chunks) == 0 {
+		return nil, nil
+	}
+	r, err := open(listMagic)
+	if err != nil {
+		return nil, err
+	}
+	return r.list(h.Entries, h.Take)
 }

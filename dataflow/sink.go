@@ -23,8 +23,10 @@ type Sink[T any] interface {
 // together with the one of the next checkpoint that completes.
 type SinkWriter[T any] interface {
 	// Recover settles what an earlier attempt left: it commits the handles, which come from the restored
-	// checkpoint and may have been committed already, and gives up every newer transaction of this subtask.
-	// On a fresh start there are no handles.
+	// checkpoint and may have been committed already, and gives up every newer transaction of this subtask of
+	// this job. A job that goes on from a savepoint receives the handles of another job, and perhaps of other
+	// subtasks: transactions that another job has begun are not its to give up. On a fresh start there are no
+	// handles.
 	Recover(ctx context.Context, handles [][]byte) error
 	// Write adds a record to the open transaction, and begins one when none is open.
 	Write(record T) error

@@ -29,7 +29,7 @@ type part struct {
 // addList adds list state. The entries are not changed by anybody.
 func (s *snapshot) addList(id checkpoint.OperatorID, name string, entries [][]byte) {
 	s.parts = append(s.parts, part{
-		handle:  checkpoint.Handle{Operator: id, Name: name, Kind: checkpoint.ListState},
+		handle:  checkpoint.Handle{Operator: id, Name: name, Kind: checkpoint.ListState, Entries: len(entries)},
 		write:   func(w *chunkWriter) error { return w.writeList(entries) },
 		release: func() {},
 	})

@@ -109,30 +109,63 @@ type chunkReader struct {
 
 // Read implements io.Reader.
 func (r *chunkReader) Read(dst []byte) (int, error) {
-	for len(r.chunk) == 0 {
-		if len(r.refs) == 0 {
-			return 0, io.EOF
-		}
-		var err error
-		if r.chunk, err = r.store.Get(r.ctx, r.refs[0]); err != nil {
-			return 0, fmt.Errorf("chunk %s: %w", r.refs[0].ID, err)
-		}
-		r.refs = r.refs[1:]
+	if err := r.fetch(); err != nil {
+		return 0, err
 	}
 	n := copy(dst, r.chunk)
 	r.chunk = r.chunk[n:]
 	return n, nil
 }
 
+// fetch makes the next bytes available in chunk. It returns io.EOF when there are none.
+func (r *chunkReader) fetch() error {
+	for len(r.chunk) == 0 {
+		if len(r.refs) == 0 {
+			return io.EOF
+		}
+		var err error
+		if r.chunk, err = r.store.Get(r.ctx, r.refs[0]); err != nil {
+			return fmt.Errorf("chunk %s: %w", r.refs[0].ID, err)
+		}
+		r.refs = r.refs[1:]
+	}
+	return nil
+}
+
+// skip passes over n bytes, without fetching the chunks that have nothing else.
+func (r *chunkReader) skip(n int) error {
+	for n > 0 {
+		if len(r.chunk) == 0 && len(r.refs) > 0 && r.refs[0].Size <= int64(n) {
+			n -= int(r.refs[0].Size)
+			r.refs = r.refs[1:]
+			continue
+		}
+		if err := r.fetch(); err != nil {
+			return err
+		}
+		passed := min(n, len(r.chunk))
+		r.chunk, n = r.chunk[passed:], n-passed
+	}
+	return nil
+}
+
 // stateReader reads the parts of a handle's content. Lengths are checked against size, so that damaged ones
 // cannot make it allocate more than the handle has.
 type stateReader struct {
-	in   *bufio.Reader
-	size uint64
+	content contentReader
+	in      *bufio.Reader // of content
+	size    uint64
 }
 
-func newStateReader(content io.Reader, size int64, magic string) (*stateReader, error) {
-	r := &stateReader{in: bufio.NewReader(content), size: uint64(size)}
+// contentReader is a handle's content.
+type contentReader interface {
+	io.Reader
+	// skip passes over the next n bytes.
+	skip(n int) error
+}
+
+func newStateReader(content contentReader, size int64, magic string) (*stateReader, error) {
+	r := &stateReader{content: content, in: bufio.NewReader(content), size: uint64(size)}
 	head := make([]byte, len(magic)+1)
 	if _, err := io.ReadFull(r.in, head); err != nil {
 		return nil, fmt.Errorf("%w: its head cannot be read: %w", errState, err)
@@ -176,27 +209,59 @@ func (r *stateReader) atEnd() bool {
 	return errors.Is(err, io.EOF)
 }
 
-func (r *stateReader) list() ([][]byte, error) {
+// skip passes over a length and as many bytes.
+func (r *stateReader) skip() error {
+	n, err := r.number()
+	if err != nil {
+		return err
+	}
+	buffered := min(n, r.in.Buffered())
+	if _, err := r.in.Discard(buffered); err != nil {
+		return err
+	}
+	if err := r.content.skip(n - buffered); err != nil {
+		return fmt.Errorf("%w: %w", errState, err)
+	}
+	return nil
+}
+
+// list returns some of the entries of a list; the zero value of take means all. expected is their number in the
+// content, unless that is not known.
+func (r *stateReader) list(expected int, take checkpoint.EntryRange) ([][]byte, error) {
 	count, err := r.number()
 	if err != nil {
 		return nil, err
 	}
-	entries := make([][]byte, 0, count)
-	for range count {
+	if expected != checkpoint.UnknownEntries && count != expected {
+		return nil, fmt.Errorf("%w: %d entries, want %d", errState, count, expected)
+	}
+	if take == (checkpoint.EntryRange{}) {
+		take.Count = count
+	}
+	if take.First > count || take.Count > count-take.First {
+		return nil, fmt.Errorf("%w: %d entries, want %d from %d on", errState, count, take.Count, take.First)
+	}
+	for range take.First {
+		if err := r.skip(); err != nil {
+			return nil, err
+		}
+	}
+	entries := make([][]byte, 0, take.Count)
+	for range take.Count {
 		e, err := r.sized()
 		if err != nil {
 			return nil, err
 		}
 		entries = append(entries, e)
 	}
-	if !r.atEnd() {
+	if take.Count == count && !r.atEnd() {
 		return nil, fmt.Errorf("%w: bytes behind %d entries", errState, count)
 	}
 	return entries, nil
 }
 
-// keyed reads shard after shard and passes each to load.
-func (r *stateReader) keyed(load func(group int, table string, count int, entries []byte) error) error {
+// keyed reads shard after shard and passes those of the given key groups to load.
+func (r *stateReader) keyed(groups checkpoint.KeyGroupRange, load func(group int, table string, count int, entries []byte) error) error {
 	for !r.atEnd() {
 		group, err := r.group()
 		if err != nil {
@@ -209,6 +274,12 @@ func (r *stateReader) keyed(load func(group int, table string, count int, entrie
 		count, err := r.number()
 		if err != nil {
 			return err
+		}
+		if !groups.Contains(group) {
+			if err := r.skip(); err != nil {
+				return err
+			}
+			continue
 		}
 		entries, err := r.sized()
 		if err != nil {

@@ -27,23 +27,38 @@ func content(t testing.TB, write func(*chunkWriter) error) []byte {
 	return all
 }
 
-func readList(b []byte) ([][]byte, error) {
-	r, err := newStateReader(bytes.NewReader(b), int64(len(b)), listMagic)
+// chunksOf cuts content into chunks of size bytes and returns the reader of it.
+func chunksOf(t testing.TB, b []byte, size int) *chunkReader {
+	t.Helper()
+	r := &chunkReader{ctx: t.Context(), store: newMemoryStore()}
+	for len(b) > 0 {
+		n := min(size, len(b))
+		ref, err := r.store.Put(t.Context(), b[:n])
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.refs, b = append(r.refs, ref), b[n:]
+	}
+	return r
+}
+
+func readList(t testing.TB, b []byte) ([][]byte, error) {
+	r, err := newStateReader(chunksOf(t, b, len(b)), int64(len(b)), listMagic)
 	if err != nil {
 		return nil, err
 	}
-	return r.list()
+	return r.list(checkpoint.UnknownEntries, checkpoint.EntryRange{})
 }
 
 func TestListFormat(t *testing.T) {
 	for _, entries := range [][][]byte{{}, {{}}, {[]byte("a"), bytes.Repeat([]byte("b"), 1000)}} {
 		b := content(t, func(w *chunkWriter) error { return w.writeList(entries) })
-		got, err := readList(b)
+		got, err := readList(t, b)
 		if err != nil || len(got) != len(entries) || len(got) > 0 && !bytes.Equal(got[len(got)-1], entries[len(got)-1]) {
 			t.Errorf("%q became %q, %v", entries, got, err)
 		}
 		for cut := range b {
-			if _, err := readList(b[:cut]); !errors.Is(err, errState) {
+			if _, err := readList(t, b[:cut]); !errors.Is(err, errState) {
 				t.Errorf("%q cut to %d of %d bytes: %v", entries, cut, len(b), err)
 			}
 		}
@@ -52,7 +67,7 @@ func TestListFormat(t *testing.T) {
 		"a newer format": "CRNL\x02\x00", "another kind": "CRNK\x01\x00", "bytes behind": "CRNL\x01\x00x",
 		"an impossible count": "CRNL\x01\xff\xff\xff\xff\x0f",
 	} {
-		if _, err := readList([]byte(bad)); !errors.Is(err, errState) {
+		if _, err := readList(t, []byte(bad)); !errors.Is(err, errState) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -76,15 +91,17 @@ func FuzzStateReader(f *testing.F) {
 	f.Add([]byte("CRNL\x01\x02\x01a\x00"))
 	f.Add([]byte("CRNK\x01\x00\x05count\x01\x03\x01k\x0e"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, err := readList(b); err != nil && !errors.Is(err, errState) {
+		if _, err := readList(t, b); err != nil && !errors.Is(err, errState) {
 			t.Errorf("list: %v", err)
 		}
-		r, err := newStateReader(bytes.NewReader(b), int64(len(b)), keyedMagic)
-		if err != nil {
-			return
+		for _, groups := range []checkpoint.KeyGroupRange{{First: 0, Last: testGroups - 1}, {First: 3, Last: 4}} {
+			r, err := newStateReader(chunksOf(t, b, 7), int64(len(b)), keyedMagic)
+			if err != nil {
+				return
+			}
+			s, _ := countTable(t)
+			_ = r.keyed(groups, s.loadShard) // the codec's and the table's errors are of many kinds
 		}
-		s, _ := countTable(t)
-		_ = r.keyed(s.loadShard) // the codec's and the table's errors are of many kinds
 	})
 }
 
@@ -94,6 +111,7 @@ func TestLoadChecksKeyGroups(t *testing.T) {
 	s, table := countTable(t)
 	entry := append(s.keys.Append(nil, "k"), 14)
 	group := s.groupOf("k")
+	empty := (group + 2) % testGroups
 	if err := s.loadShard(group, "count", 1, entry); err != nil || table.shards[group].entries["k"] != 7 {
 		t.Errorf("%v, %v", table.shards[group].entries, err)
 	}
@@ -101,8 +119,9 @@ func TestLoadChecksKeyGroups(t *testing.T) {
 		"wrong group":   s.loadShard((group+1)%testGroups, "count", 1, entry),
 		"foreign group": s.loadShard(testGroups, "count", 1, entry),
 		"no such table": s.loadShard(group, "sum", 1, entry),
-		"too few keys":  s.loadShard(group, "count", 2, entry),
-		"bytes behind":  s.loadShard(group, "count", 0, entry),
+		"twice":         s.loadShard(group, "count", 1, entry),
+		"too few keys":  s.loadShard(empty, "count", 2, entry),
+		"bytes behind":  s.loadShard(empty, "count", 0, entry),
 	} {
 		if err == nil {
 			t.Errorf("%s: no error", name)

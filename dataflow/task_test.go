@@ -163,11 +163,13 @@ func TestRestoreRefusesStateItCannotPlace(t *testing.T) {
 		handle checkpoint.Handle
 		want   string
 	}{
-		"an operator that is gone": {checkpoint.Handle{Operator: "old", Kind: checkpoint.ListState, Chunks: w.refs}, "operator old"},
-		"a list that is gone":      {checkpoint.Handle{Operator: "read", Name: "x", Kind: checkpoint.ListState, Chunks: w.refs}, "list state x"},
+		"an operator that is gone": {checkpoint.Handle{Operator: "old", Kind: checkpoint.ListState, Entries: 1, Chunks: w.refs}, "operator old"},
+		"a list that is gone":      {checkpoint.Handle{Operator: "read", Name: "x", Kind: checkpoint.ListState, Entries: 1, Chunks: w.refs}, "list state x"},
 		"keyed state, not list":    {checkpoint.Handle{Operator: "pass", Kind: checkpoint.KeyedState, Chunks: w.refs}, "keyed state"},
-		"a foreign chunk":          {checkpoint.Handle{Operator: "read", Kind: checkpoint.ListState, Chunks: w.refs[:0]}, "malformed"},
-		"a kind of the future":     {checkpoint.Handle{Operator: "read", Kind: checkpoint.UnionState, Chunks: w.refs}, "union"},
+		"a foreign chunk":          {checkpoint.Handle{Operator: "read", Kind: checkpoint.ListState, Entries: 1, Chunks: w.refs[:0]}, "malformed"},
+		"another number":           {checkpoint.Handle{Operator: "read", Kind: checkpoint.ListState, Entries: 2, Chunks: w.refs}, "1 entries, want 2"},
+		"a part that is not there": {checkpoint.Handle{Operator: "read", Kind: checkpoint.ListState, Entries: 1, Chunks: w.refs, Take: checkpoint.EntryRange{First: 1, Count: 1}}, "want 1 from 1 on"},
+		"a kind of the future":     {checkpoint.Handle{Operator: "read", Kind: 9, Chunks: w.refs}, "handle(9)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := passingJob(t, newGatedSource(), identity, newLedger[int64]())

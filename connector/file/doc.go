@@ -10,7 +10,7 @@
 // # Sink
 //
 // Each subtask writes files of its own into one directory, a new one for each checkpoint: a file is written
-// as "part-<subtask>-<attempt>-<seq>.inprogress", renamed to ".pending" when the checkpoint's barrier has
+// as "part-<job>-<subtask>-<attempt>-<seq>.inprogress", renamed to ".pending" when the checkpoint's barrier has
 // come and its bytes are durable, and to its final name when the checkpoint has completed. What has a final
 // name is output, and is never changed; everything else is not. The directory must be reachable under the
 // same name from every node that may run the sink: the one that commits a file after a restore need not be

@@ -31,11 +31,13 @@ func leftovers(dir string) ([]leftover, error) {
 }
 
 // sweep removes the uncommitted parts of earlier attempts of a subtask that keep does not hold. No
-// checkpoint that completed names them, and none ever will: their records are written again.
+// checkpoint that completed names them, and none ever will: their records are written again. Those of another job
+// stay, even of one that this job goes on from: their handles may have been dealt to any subtask, and the other job
+// may be running.
 func sweep(dir string, found []leftover, own part, keep map[part]bool) error {
 	var errs []error
 	for _, l := range found {
-		if !l.committed && l.part.subtask == own.subtask && l.part.attempt < own.attempt && !keep[l.part] {
+		if !l.committed && l.part.job == own.job && l.part.subtask == own.subtask && l.part.attempt < own.attempt && !keep[l.part] {
 			errs = append(errs, abortPart(dir, l.part))
 		}
 	}

@@ -19,29 +19,38 @@ const (
 	writeBufferSize  = 64 << 10
 )
 
-// part names one output file, which holds the records of one transaction.
+// part names one output file, which holds the records of one transaction. The job is part of the name: one that goes
+// on from another's savepoint counts its attempts anew, and may write into the same directory.
 type part struct {
+	job     string // the first digits of its ID
 	subtask int
 	attempt checkpoint.Attempt
 	seq     uint64 // counts the files of the subtask in the attempt, from 0
 }
 
 // String returns the file's final name.
-func (p part) String() string { return fmt.Sprintf("part-%d-%d-%d", p.subtask, p.attempt, p.seq) }
+func (p part) String() string {
+	return fmt.Sprintf("part-%s-%d-%d-%d", p.job, p.subtask, p.attempt, p.seq)
+}
+
+// jobDigits is the number of digits of the job's ID in a part's name.
+const jobDigits = 8
+
+func jobOf(id checkpoint.JobID) string { return id.String()[:jobDigits] }
 
 // parsePart reads the form that String writes, and no other.
 func parsePart(name string) (part, error) {
 	fields := strings.Split(name, "-")
-	if len(fields) == 4 {
-		subtask, errSubtask := strconv.Atoi(fields[1])
-		attempt, errAttempt := strconv.ParseUint(fields[2], 10, 32)
-		seq, errSeq := strconv.ParseUint(fields[3], 10, 64)
-		p := part{subtask: subtask, attempt: checkpoint.Attempt(attempt), seq: seq}
+	if len(fields) == 5 && len(fields[1]) == jobDigits && strings.Trim(fields[1], "0123456789abcdef") == "" {
+		subtask, errSubtask := strconv.Atoi(fields[2])
+		attempt, errAttempt := strconv.ParseUint(fields[3], 10, 32)
+		seq, errSeq := strconv.ParseUint(fields[4], 10, 64)
+		p := part{job: fields[1], subtask: subtask, attempt: checkpoint.Attempt(attempt), seq: seq}
 		if errors.Join(errSubtask, errAttempt, errSeq) == nil && subtask >= 0 && p.String() == name {
 			return p, nil
 		}
 	}
-	return part{}, fmt.Errorf("output file %q: want part-<subtask>-<attempt>-<seq>", name)
+	return part{}, fmt.Errorf("output file %q: want part-<job>-<subtask>-<attempt>-<seq>", name)
 }
 
 // partWriter writes one part. It belongs to one goroutine.

@@ -34,7 +34,7 @@ func (s *Sink[T]) Open(ctx dataflow.SinkContext) (dataflow.SinkWriter[T], error)
 	}
 	return &writer[T]{
 		dir: s.dir, format: s.format, restored: ctx.Restored,
-		next: part{subtask: ctx.Subtask.Index, attempt: ctx.Attempt},
+		next: part{job: jobOf(ctx.Job), subtask: ctx.Subtask.Index, attempt: ctx.Attempt},
 	}, nil
 }
 
@@ -48,8 +48,8 @@ type writer[T any] struct {
 	line     []byte      // used again for every record
 }
 
-// Recover commits the restored files and removes the other ones that earlier attempts of this subtask have
-// not committed. On a fresh start the directory must not hold output: it would be taken for the job's own.
+// Recover commits the restored files, whichever job and subtask wrote them, and removes the other ones that earlier
+// attempts of this subtask have not committed. On a fresh start the directory must not hold output: it would be taken for the job's own.
 func (w *writer[T]) Recover(_ context.Context, handles [][]byte) error {
 	keep := make(map[part]bool, len(handles))
 	for _, handle := range handles {

@@ -15,6 +15,7 @@ import (
 func sinkContext(index int, attempt checkpoint.Attempt, restored bool) dataflow.SinkContext {
 	return dataflow.SinkContext{
 		Subtask: checkpoint.SubtaskID{Vertex: "write", Index: index}, Parallelism: 2, Attempt: attempt, Restored: restored,
+		Job:    checkpoint.JobID{1, 2, 3, 4},
 		Logger: slog.New(slog.DiscardHandler),
 	}
 }
@@ -103,7 +104,7 @@ func TestSinkShowsNothingBeforeTheCommit(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	wantFiles(t, dir, "part-0-1-0", "part-0-1-1")
+	wantFiles(t, dir, "part-01020304-0-1-0", "part-01020304-0-1-1")
 }
 
 func TestEmptyTransactionMakesNoFile(t *testing.T) {
@@ -125,7 +126,7 @@ func TestCloseGivesUpTheOpenFileOnly(t *testing.T) {
 		if err := w.Close(); err != nil {
 			t.Fatal(err)
 		}
-		wantFiles(t, dir, "part-0-1-0.pending")
+		wantFiles(t, dir, "part-01020304-0-1-0.pending")
 	}
 }
 
@@ -147,7 +148,7 @@ func TestSinkRecovers(t *testing.T) {
 			// The process dies here; nothing is closed.
 			w = openSink(t, dir, 2, handle)
 			wantOutput(t, dir, "a")
-			wantFiles(t, dir, "part-0-1-0")
+			wantFiles(t, dir, "part-01020304-0-1-0")
 			write(t, w, "b")
 			commit(t, w, preCommit(t, w, 3))
 			wantOutput(t, dir, "a", "b")
@@ -163,21 +164,21 @@ func TestRecoverReportsLostOutput(t *testing.T) {
 	w := openSink(t, dir, 1)
 	write(t, w, "a")
 	handle := preCommit(t, w, 1)
-	if err := os.Remove(filepath.Join(dir, "part-0-1-0.pending")); err != nil {
+	if err := os.Remove(filepath.Join(dir, "part-01020304-0-1-0.pending")); err != nil {
 		t.Fatal(err)
 	}
 	w, err := newTestSink(dir).Open(sinkContext(0, 2, true))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Recover(t.Context(), [][]byte{handle}); err == nil || !strings.Contains(err.Error(), "part-0-1-0") {
+	if err := w.Recover(t.Context(), [][]byte{handle}); err == nil || !strings.Contains(err.Error(), "part-01020304-0-1-0") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestHandlesAreChecked(t *testing.T) {
 	w := openSink(t, t.TempDir(), 1)
-	bad := []byte("../../etc/part-0-1-0")
+	bad := []byte("../../etc/part-01020304-0-1-0")
 	if err := w.Commit(t.Context(), bad); err == nil {
 		t.Error("Commit took a foreign path")
 	}
@@ -188,7 +189,7 @@ func TestHandlesAreChecked(t *testing.T) {
 
 func TestFreshStartRefusesForeignOutput(t *testing.T) {
 	dir := t.TempDir()
-	writeFiles(t, dir, map[string]string{"part-7-1-0": "of an earlier job\n"})
+	writeFiles(t, dir, map[string]string{"part-01020304-7-1-0": "of an earlier job\n"})
 	w, err := newTestSink(dir).Open(sinkContext(0, 1, false))
 	if err != nil {
 		t.Fatal(err)
@@ -230,7 +231,7 @@ func TestCloseAfterFailedPreCommit(t *testing.T) {
 	dir := t.TempDir()
 	w := openSink(t, dir, 1)
 	write(t, w, "a")
-	if err := os.Remove(filepath.Join(dir, "part-0-1-0.inprogress")); err != nil {
+	if err := os.Remove(filepath.Join(dir, "part-01020304-0-1-0.inprogress")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.PreCommit(t.Context(), 4); err == nil || !strings.Contains(err.Error(), "checkpoint 4") {
@@ -239,4 +240,37 @@ func TestCloseAfterFailedPreCommit(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// A job that goes on from a savepoint of another one, in the same directory and with another parallelism: the
+// transactions of the old subtasks are dealt to the new ones in any way, and names do not clash.
+func TestSinkOfAJobThatGoesOnFromAnother(t *testing.T) {
+	dir := t.TempDir()
+	var handles [][]byte
+	for index := range 3 {
+		w, err := newTestSink(dir).Open(sinkContext(index, 1, false))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, w, "committed before")
+		commit(t, w, preCommit(t, w, 1))
+		write(t, w, "of the savepoint")
+		handles = append(handles, preCommit(t, w, 2))
+	}
+	dealt := [][][]byte{handles[2:], handles[:2]}
+	for index := range 2 {
+		ctx := sinkContext(index, 1, true)
+		ctx.Job = checkpoint.JobID{9}
+		w, err := newTestSink(dir).Open(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Recover(t.Context(), dealt[index]); err != nil {
+			t.Fatal(err)
+		}
+		write(t, w, "new")
+		commit(t, w, preCommit(t, w, 3))
+	}
+	wantOutput(t, dir, "committed before", "committed before", "committed before", "new", "new",
+		"of the savepoint", "of the savepoint", "of the savepoint")
 }
