@@ -8,6 +8,7 @@
 //   - [Replicated] is what the tasks of a node use: the node's own store first, and copies on peers. It
 //     heals the node's store from peers when a copy is missing or damaged.
 //   - [Remote] is what a coordinator uses, which has no store of its own: manifests go to the nodes.
+//   - [Export] and [Import] carry a checkpoint out of a cluster and into another, as a directory of files.
 //
 // A chunk is served only when its size and hash are right. A copy on disk that fails is moved to
 // quarantine, never deleted and never served again. The package deletes a chunk only when Delete asks for

@@ -46,3 +46,17 @@ type dirEntry struct {
 	regular bool  // a plain file: no directory, link or device
 	size    int64 // in bytes, of a plain file
 }
+
+// writeFile creates a file with the given content, durable. A file that failed to sync is never synced
+// again: the kernel may have dropped the pages that it could not write, and would report success.
+func writeFile(fsys fileSystem, path string, data []byte) error {
+	f, err := fsys.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}

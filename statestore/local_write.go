@@ -71,7 +71,7 @@ func (l *Local) holdsLocked(id checkpoint.ChunkID, data []byte) bool {
 // The caller holds the chunk's lock.
 func (l *Local) installLocked(id checkpoint.ChunkID, data []byte) error {
 	temp := l.tempFile(l.lastTemp.Add(1))
-	err := l.writeFile(temp, data)
+	err := writeFile(l.fs, temp, data)
 	if err == nil {
 		err = l.fs.Rename(temp, l.chunk(id))
 	}
@@ -82,20 +82,6 @@ func (l *Local) installLocked(id checkpoint.ChunkID, data []byte) error {
 		return err
 	}
 	return l.syncShard(id[0])
-}
-
-// writeFile creates a file with the given content, durable. A file that failed to sync is never synced
-// again: the kernel may have dropped the pages that it could not write, and would report success.
-func (l *Local) writeFile(path string, data []byte) error {
-	f, err := l.fs.Create(path)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
 }
 
 // syncShard makes every entry of a shard durable. When it fails, nothing that is found in the shard counts
