@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 // out as values.
 var pureFiles = []string{
 	"checkpoint/*.go",
-	"fsm/state*.go", "fsm/command*.go", "fsm/step*.go",
+	"fsm/state*.go", "fsm/command*.go", "fsm/step*.go", "fsm/summary*.go",
 	"coordinator/decide*.go",
 	"dataflow/aligner*.go",
 	"statestore/plan*.go",
