@@ -28,7 +28,7 @@ func (v *View) hasGarbage() bool {
 	return false
 }
 
-// takeGarbage hands what was collected for the jobs over to the sweep that is being planned.
+// takeGarbage hands what was collected for the jobs over to the sweep that begins.
 func (v *View) takeGarbage() []checkpoint.ChunkID {
 	c := &v.cleaning
 	for _, j := range v.Jobs {

@@ -115,11 +115,11 @@ func appendChunks(ids []checkpoint.ChunkID, s checkpoint.SubtaskState) []checkpo
 }
 
 // OnSweepPlanning records that PlanSweep has begun and returns what the plan is made from.
-func (v *View) OnSweepPlanning(now time.Time) SweepInput {
+func (v *View) OnSweepPlanning() SweepInput {
 	c := &v.cleaning
 	c.asked = true
 	in := SweepInput{
-		Sweep: c.number, Discards: v.discardable(now, maxSweepDiscards), Garbage: v.takeGarbage(),
+		Sweep: c.number, Discards: v.stillDiscardable(c.taken), Garbage: slices.Clip(c.garbage),
 		Named: v.namedBesideManifests(), Known: make(map[checkpoint.ChunkID][]checkpoint.ChunkID),
 	}
 	live := fsm.LiveOf(v.Jobs)
@@ -138,6 +138,17 @@ func (v *View) OnSweepPlanning(now time.Time) SweepInput {
 		}
 	}
 	return in
+}
+
+// stillDiscardable returns those discards that are still listed and on which no job depends.
+func (v *View) stillDiscardable(taken []Discarded) []Discarded {
+	free := make(map[discardKey]bool)
+	v.eachDiscardable(func(j *fsm.Job, discards []fsm.Discard) {
+		for _, d := range discards {
+			free[discardKey{j.ID, d.ID}] = true
+		}
+	})
+	return slices.DeleteFunc(slices.Clone(taken), func(d Discarded) bool { return !free[d.key()] })
 }
 
 // namedBesideManifests returns the chunks that are in use without a committed manifest that names them: the

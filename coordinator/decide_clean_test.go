@@ -251,6 +251,32 @@ func TestT6_KeepingUpHoldsUpNothing(t *testing.T) {
 	w.wantPending(3)
 }
 
+// What is discarded when the marks are out already is the next sweep's: its chunks may have been stored behind the
+// marks, and then the nodes spare them.
+func TestSweepTakesOnWhatWasThereBeforeTheMarks(t *testing.T) {
+	c := manual()
+	c.MaxConcurrent = 2
+	w := running(t, c)
+	w.complete()
+	w.complete()
+	earlier := w.step(fsm.BeginCheckpoint{Job: testJob, Attempt: 1, Kind: checkpoint.KindSavepoint, Term: w.term, At: w.at()}).Checkpoint
+	w.sweep()
+	w.wantPhase(SweepWaiting)
+	w.complete()
+	w.complete()
+	failed := w.begin()
+	w.ack(failed, sub("read", 0))
+	w.decline(failed, sub("count", 0))
+	w.wantDiscards(1, 2, 4)
+	w.ack(earlier)
+	w.wantDiscards(2, 4)
+	w.wantDeleted("n1", chunkOf(failed, sub("read", 0)), false)
+	w.sweep()
+	w.wantDiscards()
+	w.wantDeleted("n1", chunkOf(4, sub("read", 0)), true)
+	w.wantDeleted("n1", chunkOf(failed, sub("read", 0)), true)
+}
+
 // L5: a cancelled job's checkpoints go, unless they are to be retained; a coordinator that stops deletes nothing.
 func TestL5_ChunksOfACancelledJob(t *testing.T) {
 	for name, retained := range map[string]bool{"deleted": false, "retained": true} {
@@ -282,8 +308,8 @@ func TestI5_DetailsOfTheHistoryStay(t *testing.T) {
 	v := NewView(1, time.Unix(0, 0), DefaultTiming())
 	v.SetJobs([]*fsm.Job{before})
 	v.SetJobs([]*fsm.Job{after})
-	in := v.OnSweepPlanning(time.Unix(1, 0))
-	p := in.Plan(nil)
+	v.OnSweepAdvanced(AdvanceSweep{Sweep: 1, To: SweepMarking}, time.Unix(1, 0))
+	p := v.OnSweepPlanning().Plan(nil)
 	if want := []checkpoint.ChunkID{old.ID}; !slices.Equal(p.Chunks, want) {
 		t.Fatalf("deleted are %v, want %v", p.Chunks, want)
 	}
@@ -299,7 +325,8 @@ func TestI5_WhatIsInUse(t *testing.T) {
 	heir := &fsm.Job{ID: checkpoint.JobID{2}, Status: fsm.JobRunning, Source: fsm.Source{Job: owner.ID, Checkpoint: 1, Manifest: ref(1)}}
 	v := NewView(1, time.Unix(0, 0), DefaultTiming())
 	v.SetJobs([]*fsm.Job{owner, heir})
-	in := v.OnSweepPlanning(time.Unix(1, 0))
+	v.OnSweepAdvanced(AdvanceSweep{Sweep: 1, To: SweepMarking}, time.Unix(1, 0))
+	in := v.OnSweepPlanning()
 	for n, live := range map[byte]bool{1: true, 2: true, 3: true, 4: false} {
 		if got := slices.ContainsFunc(in.Live, func(r checkpoint.ChunkRef) bool { return r.ID == ref(n).ID }); got != live {
 			t.Errorf("manifest %d in use: %t", n, got)

@@ -27,13 +27,14 @@ type cleaning struct {
 	heldUp string    // why no sweep could be planned lately, empty when one was
 
 	nodes    map[checkpoint.NodeID]*sweepNode // of the present sweep; from SweepWaiting on only those that have the mark
+	taken    []Discarded // what the present sweep takes on, fixed when it begins
 	waitFor  []pendingKey
 	imports  map[uint64]bool // under way; true for those that the present sweep waits for
 	asked    bool            // SweepPlanning and SweepConfirming: it is under way
 	plan     SweepPlan
 	finished map[discardKey]bool // SweepFinishing: what comes off the lists
 
-	garbage []checkpoint.ChunkID // of the present plan, or of one that could not be carried out
+	garbage []checkpoint.ChunkID // of the present sweep, or of one that could not be carried out
 	// garbageTries counts the sweeps that could not delete all of what they took of garbage.
 	garbageTries int
 	// named caches which chunks a manifest names, by the manifest's own chunk.
@@ -152,6 +153,9 @@ func (v *View) OnSweepAdvanced(a AdvanceSweep, now time.Time) {
 	}
 	switch a.To {
 	case SweepMarking:
+		// What it takes on is fixed before the first mark. A chunk that is put behind the mark is spared; whoever put
+		// it answers for it, and his discard or garbage must then be the next sweep's, or nobody would delete it.
+		c.taken, c.garbage = v.discardable(now, maxSweepDiscards), v.takeGarbage()
 		c.nodes = make(map[checkpoint.NodeID]*sweepNode)
 		for _, n := range v.sweepers(now) {
 			c.nodes[n.ref.ID] = &sweepNode{incarnation: n.ref.Incarnation, since: now}
@@ -236,7 +240,7 @@ func (v *View) endSweep(cause string, now time.Time) {
 		pause = v.Timing.SweepRetry
 	}
 	c.phase, c.asked, c.nextAt = SweepIdle, false, now.Add(pause)
-	c.nodes, c.waitFor, c.plan, c.finished = nil, nil, SweepPlan{}, nil
+	c.nodes, c.taken, c.waitFor, c.plan, c.finished = nil, nil, nil, SweepPlan{}, nil
 	for _, s := range v.jobs {
 		s.cleaning = 0
 	}

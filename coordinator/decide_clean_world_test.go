@@ -33,7 +33,7 @@ func (s *sweepWorld) execute(w *world, a Action) {
 	case AdvanceSweep:
 		w.view.OnSweepAdvanced(a, w.now)
 	case PlanSweep:
-		in := w.view.OnSweepPlanning(w.now)
+		in := w.view.OnSweepPlanning()
 		if s.holdPlan {
 			return
 		}

@@ -22,7 +22,7 @@ func (l *leader) advanceSweep(a AdvanceSweep) {
 
 // planSweep reads the manifests that are not known yet and works out the plan, beside the loop.
 func (l *leader) planSweep(ctx context.Context) {
-	in := l.view.OnSweepPlanning(time.Now())
+	in := l.view.OnSweepPlanning()
 	l.tasks.Go(func() {
 		plan := in.Plan(func(ref checkpoint.ChunkRef) ([]checkpoint.ChunkID, error) { return l.readNames(ctx, ref) })
 		if ctx.Err() != nil {
