@@ -50,6 +50,7 @@ type fakeNode struct {
 	acked    map[checkpoint.ID]bool
 	acks     []checkpoint.Ack // unresolved
 	notified []checkpoint.ID
+	sweeps   fakeSweeps
 }
 
 // fakeStream is one session, as the coordinator sees it.
@@ -156,6 +157,8 @@ func (n *fakeNode) receive(s *fakeStream, m checkpoint.ToNode) {
 		for _, r := range n.statusLocked() {
 			s.out <- checkpoint.StatusChange{Job: m.Job, Attempt: m.Attempt, Report: r}
 		}
+	case checkpoint.MarkChunks, checkpoint.DeleteChunks:
+		n.sweeps.receive(s, m)
 	case checkpoint.NotifyComplete:
 		n.notified = append(n.notified, m.Checkpoint)
 		n.acks = nil
