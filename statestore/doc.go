@@ -7,6 +7,8 @@
 //     (package storetest).
 //   - [Replicated] is what the tasks of a node use: the node's own store first, and copies on peers. It
 //     heals the node's store from peers when a copy is missing or damaged.
+//   - [Swept] is a node's own store under the leader's sweeps: it deletes what a sweep condemns, except for what
+//     the node was asked to keep since the sweep's mark.
 //   - [Remote] is what a coordinator uses, which has no store of its own: manifests go to the nodes.
 //   - [Export] and [Import] carry a checkpoint out of a cluster and into another, as a directory of files.
 //
