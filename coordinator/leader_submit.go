@@ -11,12 +11,16 @@ import (
 	"cairn/fsm"
 )
 
-// planRequest is a submission that waits for a node to build the job's graph.
+// planRequest is a submission that waits for a node to build the job's graph, and then for the manifest of what the
+// job starts from.
 type planRequest struct {
-	node   checkpoint.NodeID // that was asked
+	node   checkpoint.NodeID // that was asked; empty once it has answered
 	req    api.SubmitJobRequest
 	config checkpoint.Config
-	reply  chan submitted // capacity 1
+	source fsm.Source
+	// imported numbers the import that sweeps wait for, 0 for none.
+	imported uint64
+	reply    chan submitted // capacity 1
 }
 
 type submitted struct {
@@ -30,13 +34,22 @@ func (l *leader) submit(req api.SubmitJobRequest, config checkpoint.Config, repl
 		reply <- submitted{err: nameTakenError(running)}
 		return
 	}
+	source, err := resolveSource(l.raft.jobs(), req.Source)
+	if err != nil {
+		reply <- submitted{err: err}
+		return
+	}
 	node, err := l.planner(req.Program)
 	if err != nil {
 		reply <- submitted{err: err}
 		return
 	}
+	p := &planRequest{node: node, req: req, config: config, source: source, reply: reply}
+	if req.Source != nil && req.Source.Manifest != "" {
+		p.imported = l.view.OnImportBegun()
+	}
 	l.requests.nextPlan++
-	l.requests.plans[l.requests.nextPlan] = &planRequest{node: node, req: req, config: config, reply: reply}
+	l.requests.plans[l.requests.nextPlan] = p
 	l.send(node, checkpoint.PlanJob{
 		Term: l.term, Request: l.requests.nextPlan, Program: req.Program, Params: req.Params,
 	})
@@ -82,39 +95,49 @@ func (l *leader) planner(program string) (checkpoint.NodeID, error) {
 func (l *leader) dropPlans(node checkpoint.NodeID) {
 	for request, p := range l.requests.plans {
 		if p.node == node {
-			delete(l.requests.plans, request)
-			p.reply <- submitted{err: api.Errorf(api.Unavailable, "node %s was lost while it built the graph of job %q; submit it again", node, p.req.Program)}
+			l.endPlan(request, submitted{err: api.Errorf(api.Unavailable,
+				"node %s was lost while it built the graph of job %q; submit it again", node, p.req.Program)})
 		}
 	}
 }
 
-// planned ends a submission: the graph's shape is known, or the reason why there is none.
+// planned goes on with a submission: the graph's shape is known, or the reason why there is none.
 func (l *leader) planned(m checkpoint.JobPlanned) {
 	p := l.requests.plans[m.Request]
-	if p == nil {
+	if p == nil || p.node == "" {
 		return
 	}
-	delete(l.requests.plans, m.Request)
-	if m.Error != "" {
-		p.reply <- submitted{err: api.Errorf(api.Invalid, "job %q: %s", p.req.Program, m.Error)}
-		return
+	p.node = ""
+	err := m.Topology.Validate()
+	switch {
+	case m.Error != "":
+		l.endPlan(m.Request, submitted{err: api.Errorf(api.Invalid, "job %q: %s", p.req.Program, m.Error)})
+	case err != nil:
+		l.endPlan(m.Request, submitted{err: api.Errorf(api.Invalid, "job %q: %v", p.req.Program, err)})
+	case !p.source.IsZero():
+		l.loadSource(l.ctx, m.Request, p, m.Topology)
+	default:
+		l.propose(m.Request, p, m.Topology)
 	}
-	if err := m.Topology.Validate(); err != nil {
-		p.reply <- submitted{err: api.Errorf(api.Invalid, "job %q: %v", p.req.Program, err)}
-		return
-	}
-	var id checkpoint.JobID
-	rand.Read(id[:]) // never fails: crypto/rand aborts the program instead
-	id, err := l.proposeJob(fsm.SubmitJob{
-		Job: id, Name: p.req.Name, Program: p.req.Program, Params: p.req.Params, Topology: m.Topology,
-		Config: p.config, At: checkpoint.Timestamp(time.Now().UnixMilli()),
-	})
-	p.reply <- submitted{id: id, err: err}
 }
 
-func (l *leader) proposeJob(c fsm.SubmitJob) (checkpoint.JobID, error) {
-	if err := l.proposeOne(c); err != nil {
-		return checkpoint.JobID{}, err
+// propose ends a submission in the log.
+func (l *leader) propose(request uint64, p *planRequest, t checkpoint.Topology) {
+	var id checkpoint.JobID
+	rand.Read(id[:]) // never fails: crypto/rand aborts the program instead
+	err := l.proposeOne(fsm.SubmitJob{
+		Job: id, Name: p.req.Name, Program: p.req.Program, Params: p.req.Params, Topology: t,
+		Config: p.config, Source: p.source, At: now(),
+	})
+	l.endPlan(request, submitted{id: id, err: err})
+}
+
+// endPlan answers a submission.
+func (l *leader) endPlan(request uint64, with submitted) {
+	p := l.requests.plans[request]
+	delete(l.requests.plans, request)
+	if p.imported != 0 {
+		l.view.OnImportEnded(p.imported)
 	}
-	return c.Job, nil
+	p.reply <- with
 }

@@ -82,6 +82,25 @@ func (k call[T]) attempt(ctx context.Context, c *Coordinator) (T, error) {
 	return k.remote(ctx, c.deps.Forward(address))
 }
 
+// read answers a question about the replicated jobs: on the leader, once that has made sure that it leads, or from this
+// coordinator's own copy when the caller is content with that.
+func read[T any](ctx context.Context, c *Coordinator, f func(reading) (T, error), remote func(context.Context, api.Service) (T, error)) (T, error) {
+	if api.Stale(ctx) {
+		return f(reading{jobs: c.replica.jobs(), now: time.Now()})
+	}
+	return call[T]{
+		local: func(ctx context.Context, l *leader) (T, error) {
+			if err := l.readIndex(ctx); err != nil {
+				var none T
+				return none, err
+			}
+			return ask(ctx, l, func() (T, error) { return f(l.reading()) })
+		},
+		remote:     remote,
+		repeatable: true,
+	}.run(ctx, c)
+}
+
 // noLeader says why nobody can answer.
 func (c *Coordinator) noLeader() error {
 	if why := c.bootstrap.waiting(); why != "" {

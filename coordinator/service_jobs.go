@@ -19,6 +19,9 @@ func (s service) SubmitJob(ctx context.Context, req api.SubmitJobRequest) (api.J
 	if err := checkName(req.Name); err != nil {
 		return api.Job{}, err
 	}
+	if err := checkSource(req.Source); err != nil {
+		return api.Job{}, err
+	}
 	config, err := checkpoint.ParseConfig(req.Config)
 	if err != nil {
 		return api.Job{}, api.Errorf(api.Invalid, "%v", err)
@@ -62,38 +65,59 @@ func submitHere(ctx context.Context, l *leader, req api.SubmitJobRequest, config
 	}
 }
 
-func readJob(ctx context.Context, l *leader, ref string) (api.Job, error) {
-	return askJob(ctx, l, ref, func(j *fsm.Job) (api.Job, error) { return jobModel(l.view, j, time.Now()), nil })
+// readJob returns a job as it is after a change to it.
+func readJob(ctx context.Context, l *leader, id string) (api.Job, error) {
+	return ask(ctx, l, func() (api.Job, error) {
+		return of(id, func(r reading, j *fsm.Job) (api.Job, error) { return r.jobModel(j), nil })(l.reading())
+	})
 }
 
 func (s service) ListJobs(ctx context.Context) ([]api.Job, error) {
-	return call[[]api.Job]{
-		local: func(ctx context.Context, l *leader) ([]api.Job, error) {
-			return ask(ctx, l, func() ([]api.Job, error) {
-				l.view.SetJobs(l.raft.jobs())
-				jobs := []api.Job{}
-				for _, j := range l.view.Jobs {
-					jobs = append(jobs, jobModel(l.view, j, time.Now()))
-				}
-				return jobs, nil
-			})
-		},
-		remote:     func(ctx context.Context, r api.Service) ([]api.Job, error) { return r.ListJobs(ctx) },
-		repeatable: true,
-	}.run(ctx, s.c)
+	return read(ctx, s.c, reading.jobModels, func(ctx context.Context, r api.Service) ([]api.Job, error) { return r.ListJobs(ctx) })
 }
 
 func (s service) ShowJob(ctx context.Context, ref string) (api.JobDetail, error) {
+	return read(ctx, s.c, of(ref, reading.jobDetail), func(ctx context.Context, r api.Service) (api.JobDetail, error) {
+		return r.ShowJob(ctx, ref)
+	})
+}
+
+func (s service) SetJob(ctx context.Context, ref string, config map[string]string) (api.JobDetail, error) {
 	return call[api.JobDetail]{
 		local: func(ctx context.Context, l *leader) (api.JobDetail, error) {
 			return askJob(ctx, l, ref, func(j *fsm.Job) (api.JobDetail, error) {
-				return jobDetailModel(l.view, j, time.Now()), nil
+				if err := l.configure(j, config); err != nil {
+					return api.JobDetail{}, err
+				}
+				return of(j.ID.String(), reading.jobDetail)(l.reading())
 			})
 		},
-		remote:     func(ctx context.Context, r api.Service) (api.JobDetail, error) { return r.ShowJob(ctx, ref) },
-		repeatable: true,
+		remote: func(ctx context.Context, r api.Service) (api.JobDetail, error) { return r.SetJob(ctx, ref, config) },
 	}.run(ctx, s.c)
 }
+
+// configure changes the given keys of a job's configuration, all or none.
+func (l *leader) configure(j *fsm.Job, values map[string]string) error {
+	if len(values) == 0 {
+		return api.Errorf(api.Invalid, "nothing to change: name at least one key of the configuration")
+	}
+	next, err := j.Config.With(values)
+	if err == nil {
+		err = j.Config.Mutable(next)
+	}
+	switch {
+	case err != nil:
+		return api.Errorf(api.Invalid, "job %s: %v", j.Name, err)
+	case j.Status.Terminal():
+		return api.Errorf(api.Conflict, "job %s is %s: its configuration does not change any more", j.Name, j.Status)
+	case next == j.Config:
+		return nil
+	}
+	return l.proposeOne(fsm.ConfigureJob{Job: j.ID, Config: next, At: now()})
+}
+
+// now is the leader's clock, as commands carry it.
+func now() checkpoint.Timestamp { return checkpoint.Timestamp(time.Now().UnixMilli()) }
 
 func (s service) CancelJob(ctx context.Context, ref string) (api.Job, error) {
 	return call[api.Job]{
@@ -112,5 +136,5 @@ func (l *leader) cancelJob(j *fsm.Job) error {
 	if j.Status.Terminal() {
 		return api.Errorf(api.Conflict, "job %s is %s already", j.Name, j.Status)
 	}
-	return l.proposeOne(fsm.CancelJob{Job: j.ID, Term: l.term, At: checkpoint.Timestamp(time.Now().UnixMilli())})
+	return l.proposeOne(fsm.CancelJob{Job: j.ID, Term: l.term, At: now()})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,6 +36,54 @@ func TestTriggerReportsTheOutcome(t *testing.T) {
 				t.Errorf("JSON: %+v, want exit code %d and %q", r, c.code, c.stderr)
 			}
 		})
+	}
+}
+
+func TestShowPendingCheckpoint(t *testing.T) {
+	for suffix, args := range map[string]string{".txt": "", ".json": " --json"} {
+		b := newBench()
+		b.service.checkpoint = pendingDetail()
+		r := b.run(t, strings.Fields("checkpoint show wordcount 42"+args)...)
+		if r.code != 0 {
+			t.Errorf("%+v", r)
+		}
+		golden(t, "checkpoint_show_pending"+suffix, r.stdout)
+	}
+}
+
+func TestShowCheckpointOfManySubtasks(t *testing.T) {
+	b := newBench()
+	b.service.checkpoint = manySubtasks()
+	lines := strings.Split(b.run(t, "checkpoint", "show", "wordcount", "41").stdout, "\n")
+	first := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "SUBTASK") }) + 1
+	shown := lines[first : slices.Index(lines[first:], "")+first]
+	if len(shown) != 20 || !strings.HasPrefix(shown[0], "count[7] ") || !strings.HasPrefix(shown[1], "count[49] ") || !strings.HasPrefix(shown[19], "count[31] ") {
+		t.Errorf("want the missing one and then the slowest 19, got:\n%s", strings.Join(shown, "\n"))
+	}
+	if rest := lines[first+len(shown):]; !slices.Equal(rest, []string{"", "30 faster subtasks are not shown; --all shows them.", ""}) {
+		t.Errorf("behind them: %q", rest)
+	}
+	all := b.run(t, "checkpoint", "show", "wordcount", "41", "--all").stdout
+	if n := strings.Count(all, "\ncount["); n != 50 || strings.Contains(all, "--all") {
+		t.Errorf("--all shows %d subtasks", n)
+	}
+}
+
+func TestShowCheckpointSaysWhatIsMissing(t *testing.T) {
+	b := newBench()
+	b.service.checkpoint.Tasks, b.service.checkpoint.Subtasks, b.service.checkpoint.Slowest = nil, nil, nil
+	b.service.checkpoint.DetailMissing = "Nothing was recorded of its subtasks: it ended together with its attempt."
+	if r := b.run(t, "checkpoint", "show", "wordcount", "41"); !strings.HasSuffix(r.stdout, "\n\n"+b.service.checkpoint.DetailMissing+"\n") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestStatisticsOfAJobWithoutCheckpoints(t *testing.T) {
+	b := newBench()
+	b.service.statistics = api.CheckpointStatistics{}
+	want := "Triggered    0\nCompleted    0\nFailed       0\nIn progress  0\nRestored     0\n\nNo checkpoint has ended yet.\n"
+	if r := b.run(t, "checkpoint", "stats", "wordcount"); r != (result{0, want, ""}) {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -41,24 +41,41 @@ func TestAddressesToDial(t *testing.T) {
 
 func TestWrongCommandLinesReachNobody(t *testing.T) {
 	for args, want := range map[string]string{
-		"statuss":                                `unknown command "statuss" for "coord"; known: checkpoint, job, members, operator, savepoint, status, version; did you mean "status"?`,
-		"job foo":                                `unknown command "foo" for "coord job"; known: cancel, list, set, show, stop, submit`,
-		"checkpoint lst wc":                      `unknown command "lst" for "coord checkpoint"; known: list, show, stats, trigger; did you mean "list"?`,
-		"operator transfer":                      `unknown command "transfer" for "coord operator"; known: raft`,
-		"operator raft x":                        `unknown command "x" for "coord operator raft"; known: list-peers, transfer-leadership`,
-		"status --watchh":                        `unknown flag "--watchh" for "coord status"; known: --addr, --help, --json, --stale, --timeout, --watch; did you mean "--watch"?`,
-		"status now":                             `"coord status" takes no arguments, got "now"`,
-		"job show":                               `"coord job show" needs JOB, got 0 of 1 arguments`,
-		"job list wc":                            `"coord job list" takes no arguments, got "wc"`,
-		"checkpoint show wc":                     `"coord checkpoint show" needs JOB ID, got 1 of 2 arguments`,
-		"members --timeout 0s":                   `--timeout 0s: must be positive`,
-		"members --timeout 5":                    `coord members: invalid value "5" for flag -timeout: parse error`,
-		"members --addr c1":                      `--addr "c1": must be host:port, for example 127.0.0.1:7480`,
-		"job submit p --param x":                 `coord job submit: invalid value "x" for flag -param: want KEY=VALUE`,
-		"job submit p --param =x":                `coord job submit: invalid value "=x" for flag -param: want KEY=VALUE`,
-		"job submit p --set a=1 --set a=2":       `coord job submit: invalid value "a=2" for flag -set: a is given twice`,
-		"job submit p --interval often":          `coord job submit: invalid value "often" for flag -interval: parse error`,
-		"job submit --name n --param input=/tmp": "name the PROGRAM to run, as an argument or in the file of --config",
+		"statuss":                             `unknown command "statuss" for "coord"; known: checkpoint, job, members, operator, savepoint, status, version; did you mean "status"?`,
+		"job foo":                             `unknown command "foo" for "coord job"; known: cancel, list, set, show, stop, submit`,
+		"checkpoint lst wc":                   `unknown command "lst" for "coord checkpoint"; known: list, show, stats, trigger; did you mean "list"?`,
+		"operator transfer":                   `unknown command "transfer" for "coord operator"; known: raft`,
+		"operator raft x":                     `unknown command "x" for "coord operator raft"; known: list-peers, transfer-leadership`,
+		"status --watchh":                     `unknown flag "--watchh" for "coord status"; known: --addr, --help, --json, --stale, --timeout, --watch; did you mean "--watch"?`,
+		"status now":                          `"coord status" takes no arguments, got "now"`,
+		"job show":                            `"coord job show" needs JOB, got 0 of 1 arguments`,
+		"job list wc":                         `"coord job list" takes no arguments, got "wc"`,
+		"checkpoint show wc":                  `"coord checkpoint show" needs JOB ID, got 1 of 2 arguments`,
+		"members --timeout 0s":                `--timeout 0s: must be positive`,
+		"members --timeout 5":                 `coord members: invalid value "5" for flag -timeout: parse error`,
+		"members --addr c1":                   `--addr "c1": must be host:port, for example 127.0.0.1:7480`,
+		"job submit p --param x":              `coord job submit: invalid value "x" for flag -param: want KEY=VALUE`,
+		"job submit p --param =x":             `coord job submit: invalid value "=x" for flag -param: want KEY=VALUE`,
+		"job submit p --set a=1 --set a=2":    `coord job submit: invalid value "a=2" for flag -set: a is given twice`,
+		"job submit p --from-savepoint wc":    `--from-savepoint "wc": want JOB/ID, for example wordcount/7, or a directory such as ./wc`,
+		"job submit p --from-savepoint wc/x":  `--from-savepoint "wc/x": want JOB/ID with a positive whole number as ID, for example wc/7, or a directory such as ./wc/x`,
+		"job submit p --from-checkpoint wc/0": `--from-checkpoint "wc/0": want JOB/ID with a positive whole number as ID, for example wc/7, or a directory such as ./wc/0`,
+		"job submit p --from-savepoint wc/1 --from-checkpoint wc/2": `--from-savepoint and --from-checkpoint: a job starts from one of them`,
+		"job submit p --from-savepoint wc/1 --restore-mode legacy":  `--restore-mode "legacy": allowed are claim and no_claim`,
+		"job submit p --restore-mode claim":                         `--restore-mode belongs to --from-savepoint or --from-checkpoint, which are missing`,
+		"job submit p --allow-non-restored-state":                   `--allow-non-restored-state belongs to --from-savepoint or --from-checkpoint, which are missing`,
+		"job set wc":          `nothing to change: name at least one KEY=VALUE`,
+		"job set wc interval": `"interval": want KEY=VALUE`,
+		"job set wc a=1 a=2":  `"a=2": a is given twice`,
+		"job set wc checkpointing.retain=3 --retain 4": `--retain and checkpointing.retain are the same: give one of them`,
+		"job set wc --retain many":                     `coord job set: invalid value "many" for flag -retain: parse error`,
+		"job stop wc --savepoint=false":                `--savepoint=false: a job is stopped with a savepoint; to end it without one use "coord job cancel"`,
+		"job stop wc --dir testdata":                   `--dir testdata: it is not empty (it holds checkpoint_list.json): name a new or an empty directory`,
+		"savepoint create wc --dir main.go":            `--dir main.go: open main.go: not a directory`,
+		"savepoint list a b":                           `"coord savepoint list" takes only [JOB], got also "b"`,
+		"savepoint dispose wc":                         `"coord savepoint dispose" needs JOB ID, got 1 of 2 arguments`,
+		"job submit p --interval often":                `coord job submit: invalid value "often" for flag -interval: parse error`,
+		"job submit --name n --param input=/tmp":       "name the PROGRAM to run, as an argument or in the file of --config",
 	} {
 		b := newBench()
 		r := b.run(t, strings.Fields(args)...)
@@ -75,7 +92,8 @@ func TestErrorsOfTheClusterArePrintedOnce(t *testing.T) {
 	for _, args := range []string{
 		"members", "job list", "job show wordcount", "job submit wordcount", "job cancel wordcount", "job cancel wordcount --wait",
 		"checkpoint list wordcount", "checkpoint show wordcount 41", "checkpoint trigger wordcount", "operator raft list-peers",
-		"operator raft transfer-leadership",
+		"operator raft transfer-leadership", "checkpoint stats wordcount", "savepoint create wordcount", "savepoint list",
+		"savepoint list wordcount", "savepoint dispose wordcount 43", "job stop wordcount", "job set wordcount checkpointing.retain=7",
 	} {
 		b := newBench()
 		b.service.err = api.Errorf(api.Unavailable, "waiting for 1 more coordinator")
@@ -90,6 +108,20 @@ func TestErrorsOfTheClusterArePrintedOnce(t *testing.T) {
 	r := newBench().run(t, "job", "show", "nope")
 	if r != (result{1, "", `Error: unknown job "nope"; known are wordcount` + "\n"}) {
 		t.Errorf("unknown job: %+v", r)
+	}
+}
+
+func TestStaleReads(t *testing.T) {
+	for _, args := range []string{
+		"status", "job list", "job show wordcount", "checkpoint list wordcount", "checkpoint show wordcount 41",
+		"checkpoint stats wordcount", "savepoint list",
+	} {
+		for flag, want := range map[string]bool{"": false, " --stale": true} {
+			b := newBench()
+			if r := b.run(t, strings.Fields(args+flag)...); r.code != 0 || b.service.stale != want {
+				t.Errorf("%s%s: %+v; asked for what may be old: %t", args, flag, r, b.service.stale)
+			}
+		}
 	}
 }
 

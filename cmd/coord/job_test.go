@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -48,6 +50,89 @@ func TestSubmitSendsWhatWasTyped(t *testing.T) {
 		if !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: sent %+v, want %+v", c.args, got, c.want)
 		}
+	}
+}
+
+func TestSubmitWithAFile(t *testing.T) {
+	path := writeJobFile(t, `
+name: from-file
+program: wc
+params: {input: /file, output: /out}
+checkpointing: {interval: 10s, retain: 5}
+restart.strategy: none
+`)
+	b := newBench()
+	r := b.run(t, "job", "submit", "--config", path, "--param", "input=/flag", "--interval", "2s", "--set", "checkpointing.mode=at_least_once")
+	if r.code != 0 || len(b.service.submitted) != 1 {
+		t.Fatalf("%+v", r)
+	}
+	want := api.SubmitJobRequest{
+		Program: "wc", Name: "from-file", Params: map[string]string{"input": "/flag", "output": "/out"},
+		Config: map[string]string{
+			"checkpointing.interval": "2s", "checkpointing.retain": "5", "restart.strategy": "none", "checkpointing.mode": "at_least_once",
+		},
+	}
+	if got := b.service.submitted[0]; !reflect.DeepEqual(got, want) {
+		t.Errorf("sent %+v, want %+v", got, want)
+	}
+	r = b.run(t, "job", "submit", "other", "--config", path, "--name", "n")
+	if got := b.service.submitted[1]; r.code != 0 || got.Program != "other" || got.Name != "n" {
+		t.Errorf("the command line does not win: %+v, sent %+v", r, got)
+	}
+}
+
+func TestSubmitFromASource(t *testing.T) {
+	for args, want := range map[string]api.Source{
+		"--from-savepoint wc/7":                                       {Job: "wc", Checkpoint: 7, Kind: "savepoint"},
+		"--from-savepoint=team/wc/7":                                  {Job: "team/wc", Checkpoint: 7, Kind: "savepoint"},
+		"--from-checkpoint " + exampleJobID + "/18446744073709551615": {Job: exampleJobID, Checkpoint: 18446744073709551615, Kind: "checkpoint"},
+		"--from-savepoint wc/7 --restore-mode claim":                  {Job: "wc", Checkpoint: 7, Kind: "savepoint", Claim: true},
+		"--from-checkpoint wc/7 --restore-mode no_claim --allow-non-restored-state": {
+			Job: "wc", Checkpoint: 7, Kind: "checkpoint", AllowNonRestoredState: true,
+		},
+	} {
+		b := newBench()
+		r := b.run(t, append([]string{"job", "submit", "wc"}, strings.Fields(args)...)...)
+		if r.code != 0 || len(b.service.submitted) != 1 || b.service.submitted[0].Source == nil || *b.service.submitted[0].Source != want {
+			t.Errorf("%s: %+v, sent %+v; want %+v", args, r, b.service.submitted, want)
+		}
+	}
+}
+
+func TestSubmitFromADirectory(t *testing.T) {
+	b := newBench()
+	b.directories.source = api.Source{Job: "feed", Checkpoint: 9, Kind: "savepoint", Manifest: exampleManifest, ManifestSize: 2100}
+	r := b.run(t, "job", "submit", "wc", "--from-savepoint", "./backup", "--restore-mode", "claim")
+	if r.code != 0 || len(b.service.submitted) != 1 {
+		t.Fatalf("%+v", r)
+	}
+	want := b.directories.source
+	want.Claim = true
+	if got := b.service.submitted[0].Source; got == nil || *got != want {
+		t.Errorf("sent %+v, want %+v", got, want)
+	}
+	// Once before the job names it, and once after: in between it may have been taken for garbage.
+	if want := []string{"10.0.0.1:7490 ./backup", "10.0.0.1:7490 ./backup"}; !slices.Equal(b.directories.loaded, want) {
+		t.Errorf("loaded %q, want %q", b.directories.loaded, want)
+	}
+
+	b = newBench()
+	b.directories.err = errors.New("backup: chunk aa11 is damaged")
+	if r := b.run(t, "job", "submit", "wc", "--from-savepoint", "./backup"); r.code != 1 || len(b.service.submitted) != 0 ||
+		r.stderr != "Error: backup: chunk aa11 is damaged\n" {
+		t.Errorf("%+v, sent %+v", r, b.service.submitted)
+	}
+}
+
+func TestSetSendsWhatWasTyped(t *testing.T) {
+	b := newBench()
+	r := b.run(t, strings.Fields("job set wordcount checkpointing.min_pause=1s --interval 0s checkpointing.timeout=1m --retain 7 --tolerable-failures -1")...)
+	want := map[string]string{
+		"checkpointing.min_pause": "1s", "checkpointing.interval": "0s", "checkpointing.timeout": "1m",
+		"checkpointing.retain": "7", "checkpointing.tolerable_failures": "-1", // the cluster says what is wrong with it
+	}
+	if r.code != 0 || len(b.service.set) != 1 || !reflect.DeepEqual(b.service.set[0], want) {
+		t.Errorf("%+v, sent %v", r, b.service.set)
 	}
 }
 

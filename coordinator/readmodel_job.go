@@ -1,0 +1,126 @@
+package coordinator
+
+import (
+	"fmt"
+	"maps"
+	"time"
+
+	"cairn/api"
+	"cairn/checkpoint"
+	"cairn/fsm"
+)
+
+func jobSummary(j *fsm.Job) api.JobSummary {
+	id, at := lastCompleted(j)
+	return api.JobSummary{
+		ID: j.ID.String(), Name: j.Name, State: j.Status.String(), Attempt: uint32(j.Attempt), Restarts: j.Restart.Count,
+		Checkpoints: api.JobCheckpoints{
+			LastCompletedID: uint64(id), LastCompletedAt: int64(at), InProgress: len(j.Pending),
+			Completed: j.Counters.Completed, Failed: j.Counters.Failed, Restored: j.Counters.Restored,
+		},
+	}
+}
+
+// lastCompleted returns the newest checkpoint or savepoint that the job has completed itself, and when. The history
+// may have forgotten it behind failures, the log may have given it away.
+func lastCompleted(j *fsm.Job) (id checkpoint.ID, at checkpoint.Timestamp) {
+	for _, kept := range [][]fsm.Completed{j.Completed, j.Savepoints} {
+		for _, c := range kept {
+			if c.Attempt > 0 && c.ID > id { // attempt 0: claimed from another job
+				id, at = c.ID, c.CompletedAt
+			}
+		}
+	}
+	for _, o := range j.History {
+		if o.Status == fsm.OutcomeCompleted && o.ID > id {
+			id, at = o.ID, o.EndedAt
+		}
+	}
+	return id, at
+}
+
+func (r reading) jobModel(j *fsm.Job) api.Job {
+	return api.Job{
+		JobSummary: jobSummary(j), Program: j.Program, SubmittedAt: int64(j.SubmittedAt), EndedAt: int64(j.EndedAt),
+		Reason: jobReason(r.view, j, r.now),
+	}
+}
+
+func (r reading) jobModels() ([]api.Job, error) {
+	jobs := make([]api.Job, 0, len(r.jobs))
+	for _, j := range r.jobs {
+		jobs = append(jobs, r.jobModel(j))
+	}
+	return jobs, nil
+}
+
+// jobReason says what a job waits for, or why it failed; it is empty when all is well. v is nil without the leader.
+func jobReason(v *View, j *fsm.Job, now time.Time) string {
+	switch j.Status {
+	case fsm.JobFailed:
+		return j.Failure
+	case fsm.JobCreated:
+		return waitsFor(v, j, now)
+	case fsm.JobRestarting:
+		reason := "attempt failed: " + j.Failure
+		if wait := waitsFor(v, j, now); wait != "" {
+			reason += "; " + wait
+		}
+		return reason
+	}
+	return ""
+}
+
+// waitsFor says why the next attempt of a job has not started.
+func waitsFor(v *View, j *fsm.Job, now time.Time) string {
+	if wait := int64(j.Restart.NextAt) - now.UnixMilli(); wait > 0 {
+		return fmt.Sprintf("restarts in %d ms", wait)
+	}
+	if v == nil {
+		return "" // the leader knows
+	}
+	d := &decision{view: v, now: now}
+	d.countSlots()
+	free, suitable := total(d.free), total(d.freeFor(j))
+	switch needs := j.Topology.SlotsNeeded(); {
+	case needs > free:
+		return fmt.Sprintf("needs %d slots, %d free", needs, free)
+	case needs > suitable:
+		return fmt.Sprintf("needs %d slots, %d free on nodes that know the program %s", needs, suitable, j.Program)
+	}
+	return v.job(j).restore.err
+}
+
+func (r reading) jobDetail(j *fsm.Job) (api.JobDetail, error) {
+	d := api.JobDetail{
+		Job: r.jobModel(j), Params: maps.Clone(j.Params), Config: j.Config.Values(), RestoredFrom: uint64(j.RestoredFrom),
+		Source: sourceModel(j.Source), Vertices: []api.Vertex{}, Subtasks: []api.Subtask{},
+	}
+	for _, vertex := range j.Topology.Vertices {
+		d.Vertices = append(d.Vertices, api.Vertex{
+			ID: string(vertex.ID), Name: vertex.Name, Parallelism: vertex.Parallelism, MaxParallelism: vertex.MaxParallelism,
+		})
+	}
+	if len(j.Assignment.NodeOf) == 0 {
+		return d, nil
+	}
+	for ordinal, subtask := range j.Topology.Subtasks() {
+		d.Subtasks = append(d.Subtasks, api.Subtask{
+			ID: subtask.String(), Node: string(j.Assignment.Node(ordinal).ID), Status: r.subtaskStatus(j, ordinal),
+		})
+	}
+	return d, nil
+}
+
+func (r reading) subtaskStatus(j *fsm.Job, ordinal int) string {
+	switch {
+	case j.Status.Terminal() && (r.view == nil || r.view.job(j).subtasks[ordinal].status == 0):
+		return j.Status.String()
+	case r.view == nil:
+		return unknownToFollowers
+	}
+	if status := r.view.job(j).subtasks[ordinal].status; status != 0 {
+		return status.String()
+	}
+	return "SCHEDULED"
+}

@@ -1,0 +1,93 @@
+package coordinator
+
+import (
+	"fmt"
+	"time"
+
+	"cairn/api"
+	"cairn/checkpoint"
+	"cairn/fsm"
+)
+
+// fillStatus fills in nodes and jobs, and the problems that they have.
+func fillStatus(status *api.Status, v *View, replicas int, now time.Time) {
+	r := reading{jobs: v.Jobs, view: v, now: now}
+	status.Nodes, status.Jobs, status.Problems = []api.Node{}, []api.JobSummary{}, []string{}
+	problem := func(format string, args ...any) {
+		status.Problems = append(status.Problems, fmt.Sprintf(format, args...))
+	}
+	used := r.usedSlots()
+	alive := 0
+	for _, n := range v.sortedNodes() {
+		state := v.stateOf(n, now)
+		if state == nodeAlive {
+			alive++
+		}
+		status.Nodes = append(status.Nodes, api.Node{
+			ID: string(n.ref.ID), Address: n.ref.Address, State: state.String(), Slots: n.slots, UsedSlots: used[n.ref.ID],
+		})
+		if state == nodeLost || state == nodeSuspect {
+			problem("node %s at %s is %s", n.ref.ID, n.ref.Address, state)
+		}
+	}
+	if alive > 0 && alive < replicas {
+		problem("checkpoints are stored on %d node instead of %d: no other one is alive", alive, replicas)
+	}
+	for _, j := range v.Jobs {
+		status.Jobs = append(status.Jobs, jobSummary(j))
+		if j.Status.Terminal() {
+			continue
+		}
+		if reason := jobReason(v, j, now); reason != "" {
+			problem("job %s is %s: %s", j.Name, j.Status, reason)
+		}
+		if stalled := r.stalled(j); stalled != "" {
+			problem("job %s %s", j.Name, stalled)
+		}
+	}
+}
+
+func (r reading) usedSlots() map[checkpoint.NodeID]int {
+	used := make(map[checkpoint.NodeID]int)
+	for _, j := range r.jobs {
+		if !holdsSlots(j) {
+			continue
+		}
+		for id, n := range usedSlots(j) {
+			used[id] += n
+		}
+	}
+	return used
+}
+
+// stalled says why a job that runs and should complete checkpoints does not: with every checkpoint that does, more is
+// done again after the next failure. It is empty when all is well. A checkpoint may take its timeout, and the one
+// behind it an interval to begin: with twice the interval there is nothing left to wait for.
+func (r reading) stalled(j *fsm.Job) string {
+	c := j.Config
+	if j.Status != fsm.JobRunning || c.Interval == 0 || r.view.job(j).allAtEnd() {
+		return ""
+	}
+	_, last := lastCompleted(j)
+	since := max(last, j.AttemptStartedAt)
+	without := time.Duration(r.now.UnixMilli()-int64(since)) * time.Millisecond
+	if without <= c.Timeout+2*c.Interval+c.MinPause {
+		return ""
+	}
+	return fmt.Sprintf("runs, but has completed no checkpoint for %s: %s", without.Round(time.Second), r.holdUp(j))
+}
+
+// holdUp says what keeps a job's checkpoints from completing.
+func (r reading) holdUp(j *fsm.Job) string {
+	if n := len(j.History); n > 0 && j.History[n-1].Status == fsm.OutcomeFailed {
+		o := j.History[n-1]
+		return fmt.Sprintf("checkpoint %d failed, the last of %d in a row that count: %s", o.ID, j.ConsecutiveFailures, failureText(o))
+	}
+	for _, p := range j.Pending {
+		detail, known := r.view.detailOf(j, p.ID, r.now)
+		if s := slowestPending(j, detail, int64(p.TriggeredAt), r.now.UnixMilli()); known && s != nil {
+			return fmt.Sprintf("checkpoint %d waits for %s on node %s in %s", p.ID, s.ID, s.Node, s.Phase)
+		}
+	}
+	return "none begins; not every subtask runs"
+}

@@ -1,0 +1,150 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"cairn/api"
+	"cairn/checkpoint"
+	"cairn/fsm"
+)
+
+// stops are the words of the client API for what becomes of the job.
+var stops = map[api.Stop]checkpoint.Stop{
+	api.StopNone: checkpoint.StopNone, api.StopSuspend: checkpoint.StopSuspend, api.StopDrain: checkpoint.StopDrain,
+}
+
+func (s service) TriggerSavepoint(ctx context.Context, ref string, stop api.Stop) (api.Savepoint, error) {
+	how, known := stops[stop]
+	if !known {
+		return api.Savepoint{}, api.Errorf(api.Invalid, "stop %q: allowed are %q, %q and, to let the job go on, nothing",
+			stop, api.StopSuspend, api.StopDrain)
+	}
+	return call[api.Savepoint]{
+		local: func(ctx context.Context, l *leader) (api.Savepoint, error) {
+			job, o, err := s.triggerHere(ctx, l, ref, checkpoint.KindSavepoint, how)
+			if err != nil {
+				return api.Savepoint{}, err
+			}
+			return s.savepointTaken(ctx, job, o)
+		},
+		remote: func(ctx context.Context, r api.Service) (api.Savepoint, error) {
+			return r.TriggerSavepoint(ctx, ref, stop)
+		},
+	}.run(ctx, s.c)
+}
+
+// savepointTaken answers with a savepoint that has an outcome, once the job has ended where it is to end with it.
+func (s service) savepointTaken(ctx context.Context, job checkpoint.JobID, o fsm.Outcome) (api.Savepoint, error) {
+	machine := s.c.replica.machine
+	j := machine.Job(job)
+	switch {
+	case j == nil:
+		return api.Savepoint{}, api.Errorf(api.NotFound, "job %s is gone, and with it savepoint %d", job, o.ID)
+	case o.Status == fsm.OutcomeFailed && o.Stop != checkpoint.StopNone:
+		return api.Savepoint{}, api.Errorf(api.Conflict, "job %s was not stopped: savepoint %d failed: %s", j.Name, o.ID, failureText(o))
+	case o.Status == fsm.OutcomeFailed:
+		return api.Savepoint{}, api.Errorf(api.Conflict, "savepoint %d of job %s failed: %s", o.ID, j.Name, failureText(o))
+	}
+	c, kept := j.SavepointByID(o.ID)
+	if !kept {
+		return api.Savepoint{}, api.Errorf(api.NotFound, "savepoint %d of job %s completed, and was disposed of since", o.ID, j.Name)
+	}
+	if o.Stop != checkpoint.StopNone {
+		if err := s.awaitEnd(ctx, j, o.ID); err != nil {
+			return api.Savepoint{}, err
+		}
+	}
+	return savepointModel(j, c, fsm.HoldsOf(machine.Jobs())), nil
+}
+
+// awaitEnd waits for the end of a job that has been stopped with a savepoint.
+func (s service) awaitEnd(ctx context.Context, j *fsm.Job, savepoint checkpoint.ID) error {
+	var ended *fsm.Job
+	err := s.await(ctx, j.ID, fmt.Sprintf("the end of job %s behind its savepoint %d, which has completed,", j.Name, savepoint),
+		func(j *fsm.Job) bool { ended = j; return j.Status.Terminal() })
+	if err != nil {
+		return err
+	}
+	if ended.Status != fsm.JobFinished {
+		return api.Errorf(api.Conflict, "savepoint %d completed, but job %s is %s: %s", savepoint, ended.Name, ended.Status, ended.Failure)
+	}
+	return nil
+}
+
+func (s service) ListSavepoints(ctx context.Context, ref string) ([]api.Savepoint, error) {
+	list := func(r reading) ([]api.Savepoint, error) { return r.savepoints(ref) }
+	return read(ctx, s.c, list, func(ctx context.Context, r api.Service) ([]api.Savepoint, error) {
+		return r.ListSavepoints(ctx, ref)
+	})
+}
+
+func (s service) DisposeSavepoint(ctx context.Context, ref string, id uint64) error {
+	_, err := call[struct{}]{
+		local: func(ctx context.Context, l *leader) (struct{}, error) {
+			return askJob(ctx, l, ref, func(j *fsm.Job) (struct{}, error) { return struct{}{}, l.dispose(j, checkpoint.ID(id)) })
+		},
+		remote: func(ctx context.Context, r api.Service) (struct{}, error) {
+			return struct{}{}, r.DisposeSavepoint(ctx, ref, id)
+		},
+	}.run(ctx, s.c)
+	return err
+}
+
+func (l *leader) dispose(j *fsm.Job, id checkpoint.ID) error {
+	c, found := j.SavepointByID(id)
+	if !found {
+		return noSuchCheckpoint(j, checkpoint.KindSavepoint, id)
+	}
+	if users := fsm.HoldsOf(l.view.Jobs)[c.Manifest.ID]; len(users) > 0 {
+		names := make([]string, len(users))
+		for i, user := range users {
+			names[i] = fmt.Sprintf("%s (%s)", l.view.byID[user].Name, user)
+		}
+		return api.Errorf(api.Conflict, "savepoint %d of job %s is in use: job %s was submitted from it and has not completed a "+
+			"checkpoint of its own; wait for one, or cancel that job", id, j.Name, strings.Join(names, ", "))
+	}
+	return l.proposeOne(fsm.DisposeSavepoint{Job: j.ID, Savepoint: id, At: now()})
+}
+
+// noSuchCheckpoint says why a job's checkpoint or savepoint cannot be had, and which can.
+func noSuchCheckpoint(j *fsm.Job, kind checkpoint.Kind, id checkpoint.ID) error {
+	if p, pending := j.PendingByID(id); pending {
+		return api.Errorf(api.Conflict, "%s %d of job %s is still in progress", p.Kind, id, j.Name)
+	}
+	same, other, otherKind := j.Completed, j.Savepoints, checkpoint.KindSavepoint
+	if kind == checkpoint.KindSavepoint {
+		same, other, otherKind = j.Savepoints, j.Completed, checkpoint.KindCheckpoint
+	}
+	if slices.ContainsFunc(other, func(c fsm.Completed) bool { return c.ID == id }) {
+		return api.Errorf(api.Invalid, "%d of job %s is a %s, not a %s", id, j.Name, otherKind, kind)
+	}
+	why := ""
+	for _, o := range j.History {
+		if o.ID == id && o.Status == fsm.OutcomeFailed {
+			why = ": that one failed"
+		} else if o.ID == id && o.Kind == kind {
+			why = ": that one was given up"
+		}
+	}
+	if len(same) == 0 {
+		return api.Errorf(api.NotFound, "job %s has no %s %d%s; it has none", j.Name, kind, id, why)
+	}
+	return api.Errorf(api.NotFound, "job %s has no %s %d%s; it has %s", j.Name, kind, id, why, listIDs(same))
+}
+
+// listIDs names the newest of a list, which is ascending.
+func listIDs(list []fsm.Completed) string {
+	const named = 10
+	text := ""
+	if more := len(list) - named; more > 0 {
+		list, text = list[more:], fmt.Sprintf("%d older ones, ", more)
+	}
+	ids := make([]string, len(list))
+	for i, c := range list {
+		ids[i] = c.ID.String()
+	}
+	return text + strings.Join(ids, ", ")
+}
