@@ -248,14 +248,23 @@ type fakeDirectories struct {
 	err           error
 }
 
-func (d *fakeDirectories) save(_ context.Context, nodes []string, manifest checkpoint.ChunkRef, dir string) (exported, error) {
-	d.saved = append(d.saved, fmt.Sprintf("%s %s %d %s", strings.Join(nodes, ","), manifest.ID.String()[:4], manifest.Size, dir))
+func (d *fakeDirectories) save(_ context.Context, nodes []api.Node, manifest checkpoint.ChunkRef, dir string, _ func(done, total int64)) (exported, error) {
+	d.saved = append(d.saved, fmt.Sprintf("%s %s %d %s", addressesOf(nodes), manifest.ID.String()[:4], manifest.Size, dir))
 	return exported{Directory: dir, Chunks: 15, Bytes: 3 << 20}, d.err
 }
 
-func (d *fakeDirectories) load(_ context.Context, nodes []string, dir string) (api.Source, error) {
-	d.loaded = append(d.loaded, strings.Join(nodes, ",")+" "+dir)
+func (d *fakeDirectories) load(_ context.Context, nodes []api.Node, dir string, progress func(done, total int64)) (api.Source, error) {
+	d.loaded = append(d.loaded, addressesOf(nodes)+" "+dir)
+	progress(1<<20, 3<<20)
 	return d.source, d.err
+}
+
+func addressesOf(nodes []api.Node) string {
+	var all []string
+	for _, n := range nodes {
+		all = append(all, n.Address)
+	}
+	return strings.Join(all, ",")
 }
 
 type closerFunc func() error

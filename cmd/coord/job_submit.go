@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 
 	"github.com/urfave/cli/v2"
@@ -116,11 +117,11 @@ func (s session) submit(ctx context.Context, request api.SubmitJobRequest, from 
 	if from.directory == "" {
 		return s.service.SubmitJob(ctx, request)
 	}
-	addresses, err := s.nodeAddresses(ctx)
+	nodes, err := s.aliveNodes(ctx)
 	if err != nil {
 		return api.Job{}, err
 	}
-	imported, err := s.directories.load(ctx, addresses, from.directory)
+	imported, err := s.load(ctx, nodes, from.directory)
 	if err != nil {
 		return api.Job{}, err
 	}
@@ -132,10 +133,18 @@ func (s session) submit(ctx context.Context, request api.SubmitJobRequest, from 
 	if err != nil {
 		return job, err
 	}
-	// Until a job named it, the cluster could take what was imported for garbage. Now it does not: bring back what
-	// may be gone.
-	_, err = s.directories.load(ctx, addresses, from.directory)
-	return job, err
+	// Until a job named it, a sweep could take what was imported for garbage. Now none does: bring back what may be
+	// gone.
+	if _, err := s.load(ctx, nodes, from.directory); err != nil {
+		return job, fmt.Errorf("job %s was submitted with ID %s, but its state could not be made safe: %w", oneLine(job.Name), job.ID, err)
+	}
+	return job, nil
+}
+
+func (s session) load(ctx context.Context, nodes []api.Node, dir string) (api.Source, error) {
+	line, done := s.progressLine("importing " + oneLine(dir))
+	defer done()
+	return s.directories.load(ctx, nodes, dir, line)
 }
 
 // stateText says where the job stands, and why.

@@ -67,6 +67,22 @@ func (s session) progressOf(ctx context.Context, job string, kind checkpoint.Kin
 	return fmt.Sprintf("waiting for the %s to begin", kind)
 }
 
+// progressLine returns a function that shows on a terminal how much of a transfer is done, now and then, and one that
+// takes the line away.
+func (s session) progressLine(what string) (show func(done, total int64), clear func()) {
+	if !s.interactive {
+		return func(int64, int64) {}, func() {}
+	}
+	next := s.now().Add(progressInterval)
+	show = func(done, total int64) {
+		if now := s.now(); now.After(next) {
+			next = now.Add(progressInterval)
+			fmt.Fprintf(s.err, "%s%s: %s of %s", clearLine, what, size(done), size(total))
+		}
+	}
+	return show, func() { fmt.Fprint(s.err, clearLine) }
+}
+
 // slowestText names a subtask, its phase and how long that takes.
 func slowestText(s api.SlowestSubtask) string {
 	node := ""

@@ -91,11 +91,13 @@ func (s session) export(ctx context.Context, savepoint api.Savepoint, dir string
 	if err != nil {
 		return exported{}, err
 	}
-	addresses, err := s.nodeAddresses(ctx)
+	nodes, err := s.aliveNodes(ctx)
 	if err != nil {
 		return exported{}, err
 	}
-	return s.directories.save(ctx, addresses, checkpoint.ChunkRef{ID: id, Size: savepoint.ManifestSize}, dir)
+	line, done := s.progressLine("copying to " + oneLine(dir))
+	defer done()
+	return s.directories.save(ctx, nodes, checkpoint.ChunkRef{ID: id, Size: savepoint.ManifestSize}, dir, line)
 }
 
 func writeTaken(s session, taken takenSavepoint) error {

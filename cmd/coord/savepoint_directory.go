@@ -6,53 +6,48 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"cairn/api"
 	"cairn/checkpoint"
+	"cairn/membership"
+	"cairn/node"
+	"cairn/statestore"
+	"cairn/transport"
 )
 
-// savepointDirectories copies savepoints between the nodes, whose addresses it is given, and directories.
+// savepointDirectories copies savepoints between nodes and directories. progress is told how many bytes of how many
+// have been dealt with.
 type savepointDirectories interface {
 	// save copies a savepoint, with every chunk that it names, into a directory that must be new or empty.
-	save(ctx context.Context, nodes []string, manifest checkpoint.ChunkRef, dir string) (exported, error)
-	// load copies an exported savepoint to the nodes, and returns what a job is to be submitted from. What the nodes
-	// have already is not copied again.
-	load(ctx context.Context, nodes []string, dir string) (api.Source, error)
+	save(ctx context.Context, nodes []api.Node, manifest checkpoint.ChunkRef, dir string, progress func(done, total int64)) (exported, error)
+	// load copies an exported savepoint to the nodes, and returns what a job is to be submitted from.
+	load(ctx context.Context, nodes []api.Node, dir string, progress func(done, total int64)) (api.Source, error)
 }
 
-// exported says how much was written into a directory.
+// exported says what was written.
 type exported struct {
 	Directory string `json:"directory"`
 	Chunks    int    `json:"chunks"`
 	Bytes     int64  `json:"bytes"`
 }
 
-// nodeAddresses returns where the living nodes are.
-func (s session) nodeAddresses(ctx context.Context) ([]string, error) {
+// aliveNodes returns the nodes that could hold or take chunks.
+func (s session) aliveNodes(ctx context.Context) ([]api.Node, error) {
 	status, err := s.service.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var addresses []string
+	var alive []api.Node
 	for _, n := range status.Nodes {
 		if n.State == "alive" {
-			addresses = append(addresses, n.Address)
+			alive = append(alive, n)
 		}
 	}
-	if len(addresses) == 0 {
+	if len(alive) == 0 {
 		return nil, errors.New("no task node is alive that could hold the savepoint's state; see coord status")
 	}
-	return addresses, nil
-}
-
-type nodeDirectories struct{}
-
-func (nodeDirectories) save(ctx context.Context, nodes []string, manifest checkpoint.ChunkRef, dir string) (exported, error) {
-	return exported{}, errors.New("not wired")
-}
-
-func (nodeDirectories) load(ctx context.Context, nodes []string, dir string) (api.Source, error) {
-	return api.Source{}, errors.New("not wired")
+	return alive, nil
 }
 
 // checkEmpty refuses a directory that has something in it, before anything is done for it.
@@ -67,4 +62,72 @@ func checkEmpty(dir string) error {
 		return fmt.Errorf("it is not empty (it holds %s): name a new or an empty directory", entries[0].Name())
 	}
 	return nil
+}
+
+// nodeDirectories talks to the nodes' chunk service.
+type nodeDirectories struct{}
+
+func (nodeDirectories) save(ctx context.Context, nodes []api.Node, manifest checkpoint.ChunkRef, dir string, progress func(done, total int64)) (exported, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return exported{}, err
+	}
+	var m checkpoint.Manifest
+	err = withChunks(nodes, func(store *statestore.Remote) error {
+		m, err = statestore.Export(ctx, store, manifest, abs, progress)
+		return err
+	})
+	e := exported{Directory: abs}
+	e.Chunks, e.Bytes = chunksOf(m)
+	return e, err
+}
+
+func (nodeDirectories) load(ctx context.Context, nodes []api.Node, dir string, progress func(done, total int64)) (api.Source, error) {
+	var source api.Source
+	err := withChunks(nodes, func(store *statestore.Remote) error {
+		ref, m, err := statestore.Import(ctx, dir, store, progress)
+		source = api.Source{
+			Job: m.Job.String(), Checkpoint: uint64(m.ID), Kind: m.Kind.String(), Manifest: ref.ID.String(), ManifestSize: ref.Size,
+		}
+		return err
+	})
+	return source, err
+}
+
+// withChunks lets f use the chunks of the nodes.
+func withChunks(nodes []api.Node, f func(*statestore.Remote) error) error {
+	dialer := transport.NewDialer(transport.DialerOptions{})
+	options := statestore.DefaultOptions()
+	err := f(statestore.NewRemote(node.StorePeers(roster(nodes), dialer, "", options.Replicas), options))
+	return errors.Join(err, dialer.Close())
+}
+
+// roster is a node.Roster of nodes that a coordinator called alive.
+type roster []api.Node
+
+// Members implements node.Roster.
+func (r roster) Members() []membership.Member {
+	members := make([]membership.Member, len(r))
+	for i, n := range r {
+		members[i] = membership.Member{
+			ID: checkpoint.NodeID(n.ID), Role: membership.RoleNode, RPCAddr: n.Address, State: membership.StateAlive,
+		}
+	}
+	return members
+}
+
+// chunksOf counts the chunks that a manifest names, each once, and their bytes.
+func chunksOf(m checkpoint.Manifest) (n int, bytes int64) {
+	seen := make(map[checkpoint.ChunkID]bool)
+	for _, s := range m.Subtasks {
+		for _, h := range s.Handles {
+			for _, c := range h.Chunks {
+				if !seen[c.ID] {
+					seen[c.ID] = true
+					bytes += c.Size
+				}
+			}
+		}
+	}
+	return len(seen), bytes
 }
