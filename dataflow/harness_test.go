@@ -250,7 +250,7 @@ func startAttempt(t *testing.T, g *Graph, number checkpoint.Attempt, store Chunk
 	for _, s := range g.Topology().Subtasks() {
 		spec := TaskSpec{
 			Job: checkpoint.JobID{1}, Attempt: number, Subtask: s, Graph: g, Assignment: oneNode(g),
-			Mode: checkpoint.ExactlyOnce, Restore: restore, State: states[s],
+			Mode: checkpoint.ExactlyOnce, AfterTasksFinish: true, Restore: restore, State: states[s],
 		}
 		task, err := NewTask(spec, a.deps(store))
 		if err != nil {
@@ -268,8 +268,8 @@ func (a *attempt) deps(store ChunkStore) TaskDeps {
 	return TaskDeps{
 		Store: store, Connector: a, Logger: deadLogger,
 		OnStatus:  func(r checkpoint.SubtaskReport) { a.events <- r },
-		OnAck:     func(ack checkpoint.Ack) { a.events <- ack },
-		OnDecline: func(d checkpoint.Decline) { a.events <- d },
+		OnAck:     func(ack checkpoint.Ack, _ checkpoint.Kind) { a.events <- ack },
+		OnDecline: func(d checkpoint.Decline, _ checkpoint.Kind) { a.events <- d },
 	}
 }
 

@@ -27,10 +27,15 @@ type runner struct {
 	outputs   []*output
 
 	aligner  *Aligner
-	begun    map[checkpoint.ID]time.Time // when the first barrier of a pending checkpoint came
+	begun    map[checkpoint.ID]beginning // of pending checkpoints
+	captured map[checkpoint.ID]bool      // snapshots whose completion is to be heard, and has not been
+	received int64                       // bytes of records taken in
 	inputs   []inputEnd                  // by channel
 	ended    bool                        // operators have finished and EndOfData has gone out
-	finalID  checkpoint.ID               // the completed checkpoint that covers the end; 0 while there is none
+	// suspended is the savepoint behind whose barrier nothing is read or emitted any more; 0 for none.
+	suspended checkpoint.ID
+	// finalID is the completed checkpoint that the task ends with; 0 while there is none.
+	finalID  checkpoint.ID
 	flush    *time.Timer
 	flushing bool // flush is armed
 }
@@ -48,7 +53,7 @@ func newRunner(ctx context.Context, t *Task) *runner {
 	r := &runner{
 		task: t, ctx: ctx, log: t.deps.Logger.Debug,
 		aligner: NewAligner(len(t.inputs)),
-		begun:   make(map[checkpoint.ID]time.Time),
+		begun:   make(map[checkpoint.ID]beginning), captured: make(map[checkpoint.ID]bool),
 		inputs:  make([]inputEnd, len(t.inputs)),
 		readers: make([]frameReader, len(t.topology.Edges)),
 		flush:   time.NewTimer(flushInterval),
@@ -71,12 +76,16 @@ func (r *runner) run() (final checkpoint.SubtaskState, err error) {
 	if err := r.start(); err != nil {
 		return checkpoint.SubtaskState{}, err
 	}
-	for r.finalID == 0 {
+	for !r.done() {
 		if err := r.turn(); err != nil {
 			return checkpoint.SubtaskState{}, err
 		}
 	}
-	final, _ = r.task.uploads.finalState(r.finalID)
+	if r.finalID != 0 {
+		final, _ = r.task.uploads.finalState(r.finalID)
+	} else {
+		r.leaveUnpublished()
+	}
 	return final, r.broadcast([]byte{frameEndOfPartition})
 }
 

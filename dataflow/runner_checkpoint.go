@@ -3,6 +3,7 @@ package dataflow
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -24,7 +25,7 @@ func (r *runner) applyOne(e Effect, forward bool) error {
 	id := e.Barrier.ID
 	switch e.Kind {
 	case EffectBegin:
-		r.begun[id] = r.task.clock()
+		return r.begin(e.Barrier)
 	case EffectBlock:
 		r.task.gate.block(e.Channels)
 	case EffectUnblock:
@@ -38,40 +39,74 @@ func (r *runner) applyOne(e Effect, forward bool) error {
 		}
 	case EffectSubsume:
 		delete(r.begun, id)
-		r.decline(id, checkpoint.ReasonSubsumed, "a newer barrier arrived during its alignment")
+		r.decline(e.Barrier, checkpoint.ReasonDeclinedSubsumed, checkpoint.PhaseAlignment,
+			"a newer barrier arrived during its alignment")
 		return r.broadcast(appendCancel(nil, id))
 	}
 	return nil
 }
 
+// beginning is where the task stood when a checkpoint's first barrier came.
+type beginning struct {
+	at       time.Time
+	received int64 // bytes of records taken in before
+}
+
+// begin notes that a checkpoint has reached the task. A source that is to drain the job ends its input first.
+func (r *runner) begin(b checkpoint.Barrier) error {
+	begun := beginning{at: r.task.clock(), received: r.received}
+	r.begun[b.ID] = begun
+	r.task.progress(b, checkpoint.PhaseAlignment, checkpoint.Metrics{StartDelayMillis: startDelay(b, begun.at)})
+	if b.Stop == checkpoint.StopDrain && r.source != nil {
+		return r.endOfInput()
+	}
+	return nil
+}
+
+// startDelay is how long the first barrier took to come, in milliseconds.
+func startDelay(b checkpoint.Barrier, begun time.Time) int64 {
+	return millisBetween(time.UnixMilli(int64(b.Timestamp)), begun)
+}
+
 // snapshot captures the state of the chain, hands it to the uploads, and sends the barrier on behind all
 // records that the state covers.
 func (r *runner) snapshot(b checkpoint.Barrier) error {
-	aligned, begun := r.task.clock(), r.begun[b.ID]
+	begun, aligned := r.begun[b.ID], r.task.clock()
 	delete(r.begun, b.ID)
-	s := &snapshot{barrier: b, endOfData: r.ended}
-	for at, o := range r.operators {
-		r.chain.enter(at)
-		err := o.capture(s)
-		switch {
-		case err == nil:
-			continue
-		case isDeclined(err):
-			s.release()
-			r.decline(b.ID, checkpoint.ReasonDeclined, r.chain.blame(err).Error())
-			return r.broadcast(appendCancel(nil, b.ID))
-		}
+	s := &snapshot{barrier: b, endOfData: r.ended, metrics: checkpoint.Metrics{
+		StartDelayMillis: startDelay(b, begun.at),
+		AlignmentMillis:  millisBetween(begun.at, aligned),
+		ProcessedBytes:   r.received - begun.received,
+	}}
+	r.task.progress(b, checkpoint.PhaseSync, s.metrics)
+	if err := r.capture(s); err != nil {
 		s.release()
-		return r.chain.blame(fmt.Errorf("checkpoint %d: %w", b.ID, err))
+		if !isDeclined(err) {
+			return fmt.Errorf("checkpoint %d: %w", b.ID, err)
+		}
+		r.decline(b, checkpoint.ReasonDeclined, checkpoint.PhaseSync, err.Error())
+		return r.broadcast(appendCancel(nil, b.ID))
 	}
 	s.captured = r.task.clock()
-	s.metrics = checkpoint.Metrics{
-		StartDelayMillis: max(0, begun.UnixMilli()-int64(b.Timestamp)),
-		AlignmentMillis:  millisBetween(begun, aligned),
-		SyncMillis:       millisBetween(aligned, s.captured),
+	s.metrics.SyncMillis = millisBetween(aligned, s.captured)
+	if b.Kind == checkpoint.KindCheckpoint || b.Stop != checkpoint.StopNone {
+		r.captured[b.ID] = true
+	}
+	if b.Stop == checkpoint.StopSuspend {
+		r.suspended = b.ID
 	}
 	r.task.uploads.start(r.ctx, s)
 	return r.broadcast(appendBarrier(nil, b))
+}
+
+func (r *runner) capture(s *snapshot) error {
+	for at, o := range r.operators {
+		r.chain.enter(at)
+		if err := o.capture(s); err != nil {
+			return r.chain.blame(err)
+		}
+	}
+	return nil
 }
 
 // complete commits what the completed checkpoint covers, and ends the task when that is everything.
@@ -82,6 +117,7 @@ func (r *runner) complete(id checkpoint.ID) error {
 			return r.chain.blame(err)
 		}
 	}
+	maps.DeleteFunc(r.captured, func(older checkpoint.ID, _ bool) bool { return older <= id })
 	if _, final := r.task.uploads.finalState(id); final {
 		r.finalID = id
 	}
@@ -104,10 +140,7 @@ func (r *runner) settle(id checkpoint.ID) (err error) {
 	return r.complete(id)
 }
 
-func (r *runner) decline(id checkpoint.ID, reason checkpoint.Reason, message string) {
-	r.log("checkpoint declined", "checkpoint", id, "reason", reason, "cause", message)
-	r.task.deps.OnDecline(checkpoint.Decline{
-		Job: r.task.spec.Job, Attempt: r.task.spec.Attempt, Checkpoint: id, Subtask: r.task.spec.Subtask,
-		Reason: reason, Message: message,
-	})
+func (r *runner) decline(b checkpoint.Barrier, reason checkpoint.Reason, phase checkpoint.Phase, message string) {
+	r.log("checkpoint declined", "checkpoint", b.ID, "reason", reason, "cause", message)
+	r.task.decline(b, reason, phase, message)
 }

@@ -19,7 +19,10 @@ func (r *runner) turn() error {
 		return r.flushOutputs()
 	default:
 	}
-	if r.source != nil {
+	switch {
+	case r.suspended != 0:
+		return r.wait(nil, time.Time{})
+	case r.source != nil:
 		return r.pull()
 	}
 	return r.receive()
@@ -33,6 +36,7 @@ func (r *runner) readMail() error {
 		return m.failure
 	}
 	for _, id := range m.aborted {
+		delete(r.captured, id)
 		if err := r.apply(r.aligner.OnCancel(id), false); err != nil {
 			return err
 		}
@@ -43,8 +47,8 @@ func (r *runner) readMail() error {
 		}
 	}
 	for _, b := range m.triggers {
-		if r.finalID != 0 {
-			r.task.declineEnded(b.ID)
+		if r.finalID != 0 || r.suspended != 0 && b.ID > r.suspended {
+			r.task.decline(b, checkpoint.ReasonTaskClosing, 0, "the task is about to finish")
 			continue
 		}
 		if err := r.apply(r.aligner.OnTrigger(b), false); err != nil {
@@ -125,6 +129,7 @@ func (r *runner) records(channel int, frame []byte) error {
 		return nil
 	}
 	r.chain.enter(0)
+	r.received += int64(len(frame))
 	count, err := r.readers[r.task.inputs[channel].edge](frame)
 	r.task.stats.recordsIn.Add(int64(count))
 	r.countOutput()
@@ -196,54 +201,4 @@ func (r *runner) countOutput() {
 	}
 	r.task.stats.recordsOut.Store(records)
 	r.task.stats.bytesOut.Store(bytes)
-}
-
-// endOfData takes in that a channel has no more records.
-func (r *runner) endOfData(channel int) error {
-	r.inputs[channel] = max(r.inputs[channel], inputDataEnded)
-	for _, in := range r.inputs {
-		if in == inputOpen {
-			return nil
-		}
-	}
-	return r.endOfInput()
-}
-
-// endOfPartition takes in that a channel carries nothing more.
-func (r *runner) endOfPartition(channel int) error {
-	if r.inputs[channel] == inputOpen {
-		return fmt.Errorf("%s: %w: its partition ends before its data",
-			r.task.channelName(r.task.inputs[channel]), errFrame)
-	}
-	r.inputs[channel] = inputClosed
-	return r.apply(r.aligner.OnEndOfPartition(channel), true)
-}
-
-// endOfInput finishes the operators in the order of the chain, once: each may emit into those behind it,
-// which finish later.
-func (r *runner) endOfInput() error {
-	if r.ended {
-		return nil
-	}
-	for at, o := range r.operators {
-		r.chain.enter(at)
-		if err := o.finish(); err != nil {
-			r.chain.fail(err)
-		}
-		if r.chain.err != nil {
-			return r.chain.err
-		}
-	}
-	return r.announceEnd()
-}
-
-// announceEnd tells everybody that no more records come. The task goes on taking part in checkpoints until
-// one that covers its end has completed.
-func (r *runner) announceEnd() error {
-	r.ended = true
-	if err := r.broadcast([]byte{frameEndOfData}); err != nil {
-		return err
-	}
-	r.task.report(checkpoint.SubtaskReport{Status: checkpoint.SubtaskFinishing})
-	return nil
 }

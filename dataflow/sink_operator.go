@@ -108,6 +108,13 @@ func (o *sinkOperator[T]) notifyComplete(id checkpoint.ID) error {
 	return nil
 }
 
+// leaveUnpublished is called when the task ends without a final checkpoint. Committing without one could publish
+// records twice: a restart goes back behind them.
+func (o *sinkOperator[T]) leaveUnpublished() {
+	o.chain.logger(o.at).Warn("the job does not wait for a checkpoint after its tasks finish: " +
+		"what the sink took since its last completed checkpoint is not published")
+}
+
 func (o *sinkOperator[T]) close() error {
 	if o.writer == nil {
 		return nil

@@ -12,11 +12,23 @@ import (
 // snapshot is one subtask's part in a checkpoint: captured at once by the task's goroutine, then serialized
 // and stored by another.
 type snapshot struct {
+	// barrier says what is asked for. Its Full needs nothing done so far: every part is written anew, and names no
+	// chunk for having been in an earlier snapshot. That the store finds equal bytes there already is not relying on
+	// the earlier one: it has been asked to keep them for this one, too.
 	barrier   checkpoint.Barrier
 	endOfData bool
 	metrics   checkpoint.Metrics
 	captured  time.Time // when the synchronous part was over
 	parts     []part
+}
+
+// ends reports whether the task ends when the snapshot's checkpoint has completed. A savepoint that the job goes on
+// after ends nothing: nothing is published for it.
+func (s *snapshot) ends() bool {
+	if s.barrier.Stop != checkpoint.StopNone {
+		return true
+	}
+	return s.endOfData && s.barrier.Kind == checkpoint.KindCheckpoint
 }
 
 // part is the captured state behind one handle.

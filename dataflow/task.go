@@ -110,12 +110,12 @@ func (t *Task) channelName(ref inputRef) string {
 // checkpoint again, or one that was aborted, changes nothing. It returns at once.
 func (t *Task) Trigger(b checkpoint.Barrier) {
 	if !t.mailbox.trigger(b) {
-		t.declineEnded(b.ID)
+		t.declineEnded(b)
 	}
 }
 
-// NotifyComplete says that a checkpoint is committed: sinks commit what it covers, and a task at the end of
-// its input finishes if the checkpoint was taken there. It returns at once.
+// NotifyComplete says that a checkpoint, or a savepoint that the job ends with, is committed: sinks commit what it
+// covers, and a task that was at the end of its input in it, or was suspended by it, finishes. It returns at once.
 func (t *Task) NotifyComplete(id checkpoint.ID) { t.mailbox.complete(id) }
 
 // NotifyAborted says that a checkpoint has failed: what is held for it is released. It returns at once.
@@ -133,7 +133,8 @@ func (t *Task) Stats() Stats {
 }
 
 // Run does the subtask's work: it restores the state, connects the outputs, processes until the end of the
-// input and its final checkpoint, and returns nil then. Otherwise it returns the error that ended it, which
+// input and its final checkpoint, or until a savepoint that the job ends with has completed, and returns nil then.
+// Otherwise it returns the error that ended it, which
 // is ctx's when ctx was cancelled. Before it returns it reports how the subtask ended, and everything that it
 // started has ended.
 func (t *Task) Run(ctx context.Context) error {
@@ -145,7 +146,7 @@ func (t *Task) Run(ctx context.Context) error {
 	t.report(checkpoint.SubtaskReport{Status: checkpoint.SubtaskInitializing})
 	r := newRunner(ctx, t)
 	final, err := r.run()
-	report := checkpoint.SubtaskReport{Status: checkpoint.SubtaskFinished, Final: final}
+	report := checkpoint.SubtaskReport{Status: checkpoint.SubtaskFinished, Final: final, FinalCheckpoint: r.finalID}
 	switch {
 	case err == nil:
 		t.finished.Store(true)
@@ -158,7 +159,7 @@ func (t *Task) Run(ctx context.Context) error {
 	late := t.end(r, err)
 	t.report(report)
 	for _, b := range late {
-		t.declineEnded(b.ID)
+		t.declineEnded(b)
 	}
 	return err
 }
@@ -171,7 +172,7 @@ func (t *Task) end(r *runner, err error) []checkpoint.Barrier {
 	} else {
 		t.gate.end(errTaskEnded)
 	}
-	t.uploads.stop()
+	t.uploads.end(err == nil)
 	if unread.completed != 0 {
 		if settling := r.settle(unread.completed); settling != nil {
 			// The next attempt, if there is one, commits it from the restored state.
@@ -191,15 +192,27 @@ func (t *Task) report(r checkpoint.SubtaskReport) {
 }
 
 // declineEnded answers a trigger that came too late.
-func (t *Task) declineEnded(id checkpoint.ID) {
-	d := checkpoint.Decline{
-		Job: t.spec.Job, Attempt: t.spec.Attempt, Checkpoint: id, Subtask: t.spec.Subtask,
-		Reason: checkpoint.ReasonTaskFailure, Message: "the task has ended",
-	}
+func (t *Task) declineEnded(b checkpoint.Barrier) {
 	if t.finished.Load() {
-		d.Reason, d.Message = checkpoint.ReasonTaskClosing, "the task has finished"
+		t.decline(b, checkpoint.ReasonTaskClosing, 0, "the task has finished")
+		return
 	}
-	t.deps.OnDecline(d)
+	t.decline(b, checkpoint.ReasonTaskFailure, 0, "the task has ended")
+}
+
+// decline says that the task cannot take part in a checkpoint; phase is how far it came, 0 when it had not begun.
+func (t *Task) decline(b checkpoint.Barrier, reason checkpoint.Reason, phase checkpoint.Phase, message string) {
+	t.deps.OnDecline(checkpoint.Decline{
+		Job: t.spec.Job, Attempt: t.spec.Attempt, Checkpoint: b.ID, Subtask: t.spec.Subtask,
+		Reason: reason, Phase: phase, Message: message,
+	}, b.Kind)
+}
+
+// progress tells that the task enters a phase, and the figures of those that are over.
+func (t *Task) progress(b checkpoint.Barrier, phase checkpoint.Phase, m checkpoint.Metrics) {
+	if t.deps.OnProgress != nil {
+		t.deps.OnProgress(b, checkpoint.SubtaskProgress{Subtask: t.spec.Subtask, Phase: phase, Metrics: m})
+	}
 }
 
 func (t *Task) clock() time.Time { return t.deps.Clock() }

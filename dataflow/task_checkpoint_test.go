@@ -81,7 +81,7 @@ func TestStoreFailureDeclines(t *testing.T) {
 	awaitStatus(t, a, readTask, checkpoint.SubtaskRunning)
 	a.tasks[readTask].Trigger(barrier(1))
 	d := await(t, a, func(d checkpoint.Decline) bool { return d.Subtask == readTask })
-	if d.Checkpoint != 1 || d.Reason != checkpoint.ReasonDeclined {
+	if d.Checkpoint != 1 || d.Reason != checkpoint.ReasonAsyncException || d.Phase != checkpoint.PhaseUpload {
 		t.Errorf("%+v", d)
 	}
 	wantMessage(t, d.Message, "operator read", "no space left on device")

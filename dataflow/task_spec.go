@@ -16,20 +16,25 @@ type TaskSpec struct {
 	Graph      *Graph // sealed; shared by the tasks of a process
 	Assignment checkpoint.Assignment
 	Mode       checkpoint.Mode // of the job; each barrier carries its own
-	Restore    checkpoint.ID   // the checkpoint that State comes from, 0 for a fresh start
-	State      checkpoint.SubtaskState
+	// AfterTasksFinish makes the task wait, at the end of its input, for a checkpoint that covers all its output.
+	AfterTasksFinish bool
+	Restore          checkpoint.ID // the checkpoint that State comes from, 0 for a fresh start
+	State            checkpoint.SubtaskState
 }
 
 // TaskDeps is what a Task needs of its surroundings. The callbacks return quickly and may be called from
-// several goroutines at once; OnStatus is called from the one that runs Run.
+// several goroutines at once; OnStatus is called from the one that runs Run. Answers to a checkpoint come with its
+// kind: what settles one kind need not settle the other.
 type TaskDeps struct {
 	Store     ChunkStore
 	Connector Connector
 	Logger    *slog.Logger
 	Clock     func() time.Time // nil means time.Now
 	OnStatus  func(checkpoint.SubtaskReport)
-	OnAck     func(checkpoint.Ack)
-	OnDecline func(checkpoint.Decline)
+	OnAck     func(checkpoint.Ack, checkpoint.Kind)
+	OnDecline func(checkpoint.Decline, checkpoint.Kind)
+	// OnProgress is told, before the answer, each phase that the task enters for a checkpoint; nil is allowed.
+	OnProgress func(checkpoint.Barrier, checkpoint.SubtaskProgress)
 }
 
 func (d TaskDeps) validate() error {

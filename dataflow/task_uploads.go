@@ -18,16 +18,22 @@ type uploads struct {
 
 	mu struct {
 		sync.Mutex
-		cancel map[checkpoint.ID]context.CancelFunc // of those that run
-		// final holds the acknowledged states that were captured after the end of the input: when one of
-		// these checkpoints completes, the task has finished.
+		active map[checkpoint.ID]activeUpload
+		// final holds the acknowledged states that the task ends with when their checkpoint completes: those captured
+		// after the end of the input, and for a savepoint that the job ends with.
 		final map[checkpoint.ID]checkpoint.SubtaskState
 	}
 }
 
+// activeUpload is an upload that runs.
+type activeUpload struct {
+	kind   checkpoint.Kind
+	cancel context.CancelFunc
+}
+
 func newUploads(t *Task) *uploads {
 	u := &uploads{task: t}
-	u.mu.cancel = make(map[checkpoint.ID]context.CancelFunc)
+	u.mu.active = make(map[checkpoint.ID]activeUpload)
 	u.mu.final = make(map[checkpoint.ID]checkpoint.SubtaskState)
 	return u
 }
@@ -36,7 +42,7 @@ func newUploads(t *Task) *uploads {
 func (u *uploads) start(ctx context.Context, s *snapshot) {
 	ctx, cancel := context.WithCancel(ctx)
 	u.mu.Lock()
-	u.mu.cancel[s.barrier.ID] = cancel
+	u.mu.active[s.barrier.ID] = activeUpload{kind: s.barrier.Kind, cancel: cancel}
 	u.mu.Unlock()
 	u.running.Go(func() {
 		defer cancel()
@@ -45,25 +51,29 @@ func (u *uploads) start(ctx context.Context, s *snapshot) {
 }
 
 func (u *uploads) run(ctx context.Context, s *snapshot) {
-	t, id := u.task, s.barrier.ID
-	state, err := u.store(ctx, s)
-	s.metrics.AsyncMillis = t.clock().Sub(s.captured).Milliseconds()
-	if !u.finished(ctx, state, id, err) {
+	t, b := u.task, s.barrier
+	t.progress(b, checkpoint.PhaseAsync, s.metrics)
+	m := &meter{ChunkStore: t.deps.Store, clock: t.clock, first: func() { t.progress(b, checkpoint.PhaseUpload, s.metrics) }}
+	state, err := u.store(ctx, s, m)
+	s.metrics.AsyncMillis = millisBetween(s.captured, t.clock())
+	s.metrics.UploadMillis = min(m.spent.Milliseconds(), s.metrics.AsyncMillis)
+	s.metrics.CheckpointedBytes = m.stored
+	if !u.finished(ctx, s, state, err) {
 		return // nobody waits for it any more
 	}
 	if err != nil {
-		t.deps.OnDecline(checkpoint.Decline{
-			Job: t.spec.Job, Attempt: t.spec.Attempt, Checkpoint: id, Subtask: t.spec.Subtask,
-			Reason: checkpoint.ReasonDeclined, Message: err.Error(),
-		})
+		t.decline(b, checkpoint.ReasonAsyncException, m.phase(), err.Error())
+		t.mailbox.abort(b.ID) // it cannot complete: a task at its end need not wait for the leader to say so
 		return
 	}
-	t.deps.OnAck(checkpoint.Ack{Job: t.spec.Job, Attempt: t.spec.Attempt, Checkpoint: id, State: state, Metrics: s.metrics})
+	t.deps.OnAck(checkpoint.Ack{
+		Job: t.spec.Job, Attempt: t.spec.Attempt, Checkpoint: b.ID, State: state, Metrics: s.metrics,
+	}, b.Kind)
 }
 
 // store uploads the snapshot. A panic in a user's codec fails the task: the checkpoint must not look like
 // one that merely could not be stored.
-func (u *uploads) store(ctx context.Context, s *snapshot) (state checkpoint.SubtaskState, err error) {
+func (u *uploads) store(ctx context.Context, s *snapshot, to ChunkStore) (state checkpoint.SubtaskState, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("subtask %s: panic while serializing state for checkpoint %d: %v\n%s",
@@ -71,20 +81,20 @@ func (u *uploads) store(ctx context.Context, s *snapshot) (state checkpoint.Subt
 			u.task.mailbox.fail(err)
 		}
 	}()
-	return s.upload(ctx, u.task.deps.Store, u.task.spec.Subtask)
+	return s.upload(ctx, to, u.task.spec.Subtask)
 }
 
 // finished takes an upload off the list and reports whether its result is to be told. It is not when the
 // upload was cancelled meanwhile.
-func (u *uploads) finished(ctx context.Context, state checkpoint.SubtaskState, id checkpoint.ID, err error) bool {
+func (u *uploads) finished(ctx context.Context, s *snapshot, state checkpoint.SubtaskState, err error) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	delete(u.mu.cancel, id)
+	delete(u.mu.active, s.barrier.ID)
 	if ctx.Err() != nil {
 		return false
 	}
-	if err == nil && state.EndOfData {
-		u.mu.final[id] = state
+	if err == nil && s.ends() {
+		u.mu.final[s.barrier.ID] = state
 	}
 	return true
 }
@@ -93,14 +103,13 @@ func (u *uploads) finished(ctx context.Context, state checkpoint.SubtaskState, i
 func (u *uploads) abort(id checkpoint.ID) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if cancel, runs := u.mu.cancel[id]; runs {
-		cancel()
+	if a, runs := u.mu.active[id]; runs {
+		a.cancel()
 	}
 	delete(u.mu.final, id)
 }
 
-// finalState returns the acknowledged state for the checkpoint, if that was captured after the end of the
-// input.
+// finalState returns the acknowledged state for the checkpoint, if the task ends with its completion.
 func (u *uploads) finalState(id checkpoint.ID) (checkpoint.SubtaskState, bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -108,14 +117,54 @@ func (u *uploads) finalState(id checkpoint.ID) (checkpoint.SubtaskState, bool) {
 	return state, found
 }
 
-// stop cancels all uploads and waits for them.
-func (u *uploads) stop() {
+// end waits for all uploads. It cancels them, save for savepoints when the task has finished: no final state stands
+// in for what the task owes to a savepoint that is older than its final checkpoint. Those last until they are stored,
+// aborted, or the task is cancelled.
+func (u *uploads) end(finished bool) {
 	u.mu.Lock()
-	for _, cancel := range u.mu.cancel {
-		cancel()
+	for _, a := range u.mu.active {
+		if !finished || a.kind != checkpoint.KindSavepoint {
+			a.cancel()
+		}
 	}
 	u.mu.Unlock()
 	u.running.Wait()
+}
+
+// meter is a store that measures what one upload asks of it. It belongs to the upload's goroutine.
+type meter struct {
+	ChunkStore
+	clock  func() time.Time
+	first  func() // called before the first chunk is stored
+	began  bool
+	failed bool          // storing, rather than serializing, has failed
+	stored int64         // bytes
+	spent  time.Duration // in storing
+}
+
+// Put implements ChunkStore.
+func (m *meter) Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, error) {
+	if !m.began {
+		m.began = true
+		m.first()
+	}
+	start := m.clock()
+	ref, err := m.ChunkStore.Put(ctx, data)
+	m.spent += m.clock().Sub(start)
+	if err != nil {
+		m.failed = true
+	} else {
+		m.stored += ref.Size
+	}
+	return ref, err
+}
+
+// phase is the one in which a failed upload gave up.
+func (m *meter) phase() checkpoint.Phase {
+	if m.failed {
+		return checkpoint.PhaseUpload
+	}
+	return checkpoint.PhaseAsync
 }
 
 // millisBetween returns the time from a to b in milliseconds, at least 0: the clocks may be of two machines.

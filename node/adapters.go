@@ -66,7 +66,10 @@ func (s frameSink) Fail(cause error) {
 // own tasks: what others store here is theirs to keep as well.
 type chunks struct{ store *statestore.Swept }
 
-var _ transport.ChunkStore = chunks{}
+var (
+	_ transport.ChunkStore  = chunks{}
+	_ executor.ChunkSweeper = (*statestore.Swept)(nil)
+)
 
 func (c chunks) Write(ctx context.Context, ref checkpoint.ChunkRef, data []byte) error {
 	return translateChunkError(c.store.Write(ctx, ref, data))

@@ -51,7 +51,7 @@ func New(cfg Config) (_ *Agent, err error) {
 	})
 	a.executor, err = executor.New(executor.Config{
 		Self: a.endpoint.Self, Slots: cfg.Slots, Version: version.Version, Registry: cfg.Registry,
-		Store: store, Dialer: dialer{a.endpoint.Dialer}, OrphanTimeout: cfg.OrphanTimeout, Logger: cfg.Logger,
+		Store: store, Sweeper: swept, Dialer: dialer{a.endpoint.Dialer}, OrphanTimeout: cfg.OrphanTimeout, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, err

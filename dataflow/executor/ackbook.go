@@ -2,79 +2,85 @@ package executor
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"cairn/checkpoint"
 )
 
+// settledMemory is how many IDs below the newest completion the ackbook remembers one by one. A late answer comes
+// seconds behind its checkpoint's outcome, not a thousand checkpoints.
+const settledMemory = 1000
+
 // ackbook keeps the answers of one attempt's subtasks to the checkpoints whose outcome has not been heard,
 // so that they can be given again to a new leader: that is what lets it adopt a checkpoint in flight.
 // It is pure; the executor's mutex guards it.
 type ackbook struct {
-	acks     map[checkpoint.ID]map[checkpoint.SubtaskID]checkpoint.Ack
-	declines map[checkpoint.ID]map[checkpoint.SubtaskID]checkpoint.Decline
-	// completed is the newest checkpoint known to be complete; it and all older ones have their outcome.
+	acks     map[checkpoint.ID]*answers[checkpoint.Ack]
+	declines map[checkpoint.ID]*answers[checkpoint.Decline]
+	// completed is the newest checkpoint known to be complete; it and all older ones have their outcome. Older
+	// savepoints need not: nothing subsumes them.
 	completed checkpoint.ID
-	// aborted are the checkpoints above completed that are known to have failed. An abort says nothing of
-	// older checkpoints: with several in flight, an older one may still complete.
-	aborted map[checkpoint.ID]bool
+	// settled are the checkpoints and savepoints whose own outcome was heard. That of a savepoint says nothing of
+	// others, and nor does an abort: with several in flight, an older one may still complete.
+	settled map[checkpoint.ID]bool
+}
+
+// answers are what the subtasks have answered to one checkpoint.
+type answers[T any] struct {
+	kind checkpoint.Kind
+	of   map[checkpoint.SubtaskID]T
 }
 
 func newAckbook() *ackbook {
 	return &ackbook{
-		acks:     make(map[checkpoint.ID]map[checkpoint.SubtaskID]checkpoint.Ack),
-		declines: make(map[checkpoint.ID]map[checkpoint.SubtaskID]checkpoint.Decline),
-		aborted:  make(map[checkpoint.ID]bool),
+		acks:     make(map[checkpoint.ID]*answers[checkpoint.Ack]),
+		declines: make(map[checkpoint.ID]*answers[checkpoint.Decline]),
+		settled:  make(map[checkpoint.ID]bool),
 	}
 }
 
-func (b *ackbook) resolved(id checkpoint.ID) bool { return id <= b.completed || b.aborted[id] }
+// resolved reports whether a checkpoint's outcome is known.
+func (b *ackbook) resolved(id checkpoint.ID, kind checkpoint.Kind) bool {
+	return b.settled[id] || kind != checkpoint.KindSavepoint && id <= b.completed
+}
 
 // ack records an ack and reports whether it is news. It is not when the checkpoint's outcome is known
 // or when the subtask has answered already.
-func (b *ackbook) ack(a checkpoint.Ack) bool {
-	if b.resolved(a.Checkpoint) {
-		return false
-	}
-	return record(b.acks, a.Checkpoint, a.State.Subtask, a)
+func (b *ackbook) ack(a checkpoint.Ack, kind checkpoint.Kind) bool {
+	return !b.resolved(a.Checkpoint, kind) && record(b.acks, a.Checkpoint, kind, a.State.Subtask, a)
 }
 
 // decline records a decline, as ack does.
-func (b *ackbook) decline(d checkpoint.Decline) bool {
-	if b.resolved(d.Checkpoint) {
-		return false
-	}
-	return record(b.declines, d.Checkpoint, d.Subtask, d)
+func (b *ackbook) decline(d checkpoint.Decline, kind checkpoint.Kind) bool {
+	return !b.resolved(d.Checkpoint, kind) && record(b.declines, d.Checkpoint, kind, d.Subtask, d)
 }
 
-// complete records that a checkpoint has completed: what was said of it and of all older ones is settled.
+// complete records that a checkpoint has completed: what was said of it and of all older checkpoints is settled.
 func (b *ackbook) complete(id checkpoint.ID) {
 	b.completed = max(b.completed, id)
-	b.forgetResolved()
+	b.settle(id)
 }
 
-// abort records that a checkpoint has failed.
-func (b *ackbook) abort(id checkpoint.ID) {
-	b.aborted[id] = true
-	b.forgetResolved()
+// settle records that a checkpoint has failed, or that a savepoint has its outcome.
+func (b *ackbook) settle(id checkpoint.ID) {
+	b.settled[id] = true
+	maps.DeleteFunc(b.settled, func(id checkpoint.ID, _ bool) bool { return id+settledMemory < b.completed })
+	maps.DeleteFunc(b.acks, func(id checkpoint.ID, a *answers[checkpoint.Ack]) bool { return b.resolved(id, a.kind) })
+	maps.DeleteFunc(b.declines, func(id checkpoint.ID, d *answers[checkpoint.Decline]) bool { return b.resolved(id, d.kind) })
 }
 
-func (b *ackbook) forgetResolved() {
-	for id := range b.aborted {
-		if id <= b.completed {
-			delete(b.aborted, id)
-		}
+// answered reports whether a subtask has answered to a checkpoint whose outcome is not known.
+func (b *ackbook) answered(id checkpoint.ID, s checkpoint.SubtaskID) bool {
+	return b.acks[id].has(s) || b.declines[id].has(s)
+}
+
+func (a *answers[T]) has(s checkpoint.SubtaskID) bool {
+	if a == nil {
+		return false
 	}
-	for id := range b.acks {
-		if b.resolved(id) {
-			delete(b.acks, id)
-		}
-	}
-	for id := range b.declines {
-		if b.resolved(id) {
-			delete(b.declines, id)
-		}
-	}
+	_, answered := a.of[s]
+	return answered
 }
 
 // unresolvedAcks returns the acks whose outcome has not been heard, by checkpoint, then subtask.
@@ -83,22 +89,24 @@ func (b *ackbook) unresolvedAcks() []checkpoint.Ack { return ordered(b.acks) }
 // unresolvedDeclines returns the declines whose outcome has not been heard, by checkpoint, then subtask.
 func (b *ackbook) unresolvedDeclines() []checkpoint.Decline { return ordered(b.declines) }
 
-func record[T any](m map[checkpoint.ID]map[checkpoint.SubtaskID]T, id checkpoint.ID, s checkpoint.SubtaskID, v T) bool {
-	if _, known := m[id][s]; known {
+func record[T any](m map[checkpoint.ID]*answers[T], id checkpoint.ID, kind checkpoint.Kind, s checkpoint.SubtaskID, v T) bool {
+	a := m[id]
+	if a == nil {
+		a = &answers[T]{kind: kind, of: make(map[checkpoint.SubtaskID]T)}
+		m[id] = a
+	}
+	if a.has(s) {
 		return false
 	}
-	if m[id] == nil {
-		m[id] = make(map[checkpoint.SubtaskID]T)
-	}
-	m[id][s] = v
+	a.of[s] = v
 	return true
 }
 
-func ordered[T any](m map[checkpoint.ID]map[checkpoint.SubtaskID]T) []T {
+func ordered[T any](m map[checkpoint.ID]*answers[T]) []T {
 	var all []T
 	for _, id := range sortedKeys(m, cmp.Compare) {
-		for _, s := range sortedKeys(m[id], compareSubtasks) {
-			all = append(all, m[id][s])
+		for _, s := range sortedKeys(m[id].of, compareSubtasks) {
+			all = append(all, m[id].of[s])
 		}
 	}
 	return all

@@ -33,11 +33,12 @@ type attempt struct {
 	done   chan struct{} // closed when all its tasks have ended
 
 	// The executor's mutex guards the rest.
-	roster *roster
-	book   *ackbook
-	tasks  map[checkpoint.SubtaskID]task // nil until all have been made; not changed afterwards
-	forget bool                          // cancelled by the leader: it goes when its tasks have ended
-	over   bool                          // all its tasks have ended
+	roster   *roster
+	book     *ackbook
+	progress *progress
+	tasks    map[checkpoint.SubtaskID]task // nil until all have been made; not changed afterwards
+	forget   bool                          // cancelled by the leader: it goes when its tasks have ended
+	over     bool                          // all its tasks have ended
 }
 
 func (a *attempt) number() checkpoint.Attempt { return a.deploy.Attempt }
@@ -90,7 +91,7 @@ func (e *Executor) deployLocked(m checkpoint.Deploy) {
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &attempt{
 		deploy: m, ctx: ctx, cancel: cancel, done: make(chan struct{}),
-		roster: newRoster(subtasksOn(m, e.cfg.Self.ID)), book: newAckbook(),
+		roster: newRoster(subtasksOn(m, e.cfg.Self.ID)), book: newAckbook(), progress: newProgress(),
 	}
 	previous := j.last
 	if !e.goLocked(func() { e.runAttempt(a, previous) }) {

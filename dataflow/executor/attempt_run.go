@@ -34,7 +34,7 @@ func (e *Executor) attemptOver(a *attempt) {
 	a.cancel()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	a.over = true
+	a.over, a.progress = true, newProgress()
 	if j := e.mu.jobs[a.deploy.Job]; j.current == a && a.forget {
 		j.current = nil
 	}

@@ -12,17 +12,18 @@ func (e *Executor) taskSpec(a *attempt, s checkpoint.SubtaskID, graph *dataflow.
 	m := a.deploy
 	return dataflow.TaskSpec{
 		Job: m.Job, Attempt: m.Attempt, Subtask: s, Graph: graph, Assignment: m.Assignment,
-		Mode: m.Mode, Restore: m.Restore, State: state,
+		Mode: m.Mode, AfterTasksFinish: m.AfterTasksFinish, Restore: m.Restore, State: state,
 	}
 }
 
 // taskDeps gives a task of the attempt its surroundings. The callbacks only record and queue.
 func (e *Executor) taskDeps(a *attempt) dataflow.TaskDeps {
 	return dataflow.TaskDeps{
-		OnStatus:  func(r checkpoint.SubtaskReport) { e.onStatus(a, r) },
-		OnAck:     func(ack checkpoint.Ack) { e.onAck(a, ack) },
-		OnDecline: func(d checkpoint.Decline) { e.onDecline(a, d) },
-		Store:     e.cfg.Store, Connector: connector{e}, Logger: e.cfg.Logger,
+		OnStatus:   func(r checkpoint.SubtaskReport) { e.onStatus(a, r) },
+		OnAck:      func(ack checkpoint.Ack, kind checkpoint.Kind) { e.onAck(a, ack, kind) },
+		OnDecline:  func(d checkpoint.Decline, kind checkpoint.Kind) { e.onDecline(a, d, kind) },
+		OnProgress: func(b checkpoint.Barrier, p checkpoint.SubtaskProgress) { e.onProgress(a, b, p) },
+		Store:      e.cfg.Store, Connector: connector{e}, Logger: e.cfg.Logger,
 	}
 }
 
@@ -41,24 +42,42 @@ func (e *Executor) onStatus(a *attempt, r checkpoint.SubtaskReport) {
 }
 
 // onAck records an ack until its checkpoint's outcome is heard, and tells it.
-func (e *Executor) onAck(a *attempt, ack checkpoint.Ack) {
+func (e *Executor) onAck(a *attempt, ack checkpoint.Ack, kind checkpoint.Kind) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.currentLocked(a.deploy.Job, a.number()) != a || !a.book.ack(ack) {
+	if e.currentLocked(a.deploy.Job, a.number()) != a || !a.book.ack(ack, kind) {
 		return
 	}
+	a.progress.answered(ack.Checkpoint, ack.State.Subtask)
 	if e.mu.outbox.putAck(ack) {
 		e.wakeSender()
 	}
 }
 
 // onDecline records a decline until its checkpoint's outcome is heard, and tells it.
-func (e *Executor) onDecline(a *attempt, d checkpoint.Decline) {
+func (e *Executor) onDecline(a *attempt, d checkpoint.Decline, kind checkpoint.Kind) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.currentLocked(a.deploy.Job, a.number()) == a {
+		e.declineLocked(a, d, kind)
+	}
+}
+
+// declineLocked records a decline and tells it.
+func (e *Executor) declineLocked(a *attempt, d checkpoint.Decline, kind checkpoint.Kind) {
 	d.Message = clip(d.Message)
-	if e.currentLocked(a.deploy.Job, a.number()) == a && a.book.decline(d) {
+	a.progress.answered(d.Checkpoint, d.Subtask)
+	if a.book.decline(d, kind) {
 		e.tellLocked(d)
+	}
+}
+
+// onProgress records which phase of a checkpoint a task has entered.
+func (e *Executor) onProgress(a *attempt, b checkpoint.Barrier, p checkpoint.SubtaskProgress) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.currentLocked(a.deploy.Job, a.number()) == a {
+		e.noteProgressLocked(a, b, p)
 	}
 }
 

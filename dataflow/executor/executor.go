@@ -22,6 +22,7 @@ type Config struct {
 	Version  string             // of the build, for the leader's member list
 	Registry *dataflow.Registry // the programs that the node can run
 	Store    dataflow.ChunkStore
+	Sweeper  ChunkSweeper // of the node's own part of Store
 	// Dialer connects to tasks on other nodes. Tasks on this node are connected without it. It returns an
 	// error that is ErrUnknownAttempt when the other side has not been told of the attempt yet.
 	Dialer dataflow.Connector
@@ -37,8 +38,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("executor: Self %+v: the ID and the incarnation must be set", c.Self)
 	case c.Slots < 1:
 		return fmt.Errorf("executor: Slots %d: must be at least 1", c.Slots)
-	case c.Registry == nil, c.Store == nil, c.Dialer == nil, c.Logger == nil:
-		return errors.New("executor: Registry, Store, Dialer and Logger must be set")
+	case c.Registry == nil, c.Store == nil, c.Sweeper == nil, c.Dialer == nil, c.Logger == nil:
+		return errors.New("executor: Registry, Store, Sweeper, Dialer and Logger must be set")
 	case c.OrphanTimeout < 0:
 		return fmt.Errorf("executor: OrphanTimeout %s: must not be negative", c.OrphanTimeout)
 	}
@@ -63,7 +64,11 @@ type Executor struct {
 
 	outboxReady   chan struct{}  // capacity 1: the outbox is not empty; never closed
 	leaderChanged chan struct{}  // capacity 1: the leader's session opened or closed; never closed
-	running       sync.WaitGroup // attempts and plans; nothing is added once mu.closed is set
+	progressed    chan struct{}  // capacity 1: a checkpoint has got on, or there is somebody new to tell; never closed
+	running       sync.WaitGroup // attempts, plans and deletions; nothing is added once mu.closed is set
+
+	life context.Context // ends when Run does
+	end  context.CancelFunc
 
 	mu struct {
 		sync.Mutex
@@ -90,7 +95,9 @@ func New(cfg Config) (*Executor, error) {
 		newTask:       newDataflowTask,
 		outboxReady:   make(chan struct{}, 1),
 		leaderChanged: make(chan struct{}, 1),
+		progressed:    make(chan struct{}, 1),
 	}
+	e.life, e.end = context.WithCancel(context.Background())
 	e.mu.jobs = make(map[checkpoint.JobID]*job)
 	e.mu.leaderless = time.Now()
 	return e, nil
@@ -109,7 +116,9 @@ func (e *Executor) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { e.sendLoop(ctx) })
 	loops.Go(func() { e.watchForLeader(ctx) })
+	loops.Go(func() { e.progressLoop(ctx) })
 	loops.Wait() // until ctx is done
+	e.end()
 	e.mu.Lock()
 	e.mu.closed = true
 	for _, j := range e.mu.jobs {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"cairn/checkpoint"
 )
@@ -55,7 +56,7 @@ func TestStaleTermChangesNothing(t *testing.T) {
 		for _, m := range []checkpoint.ToNode{
 			deployment(1, 2),
 			checkpoint.CancelAttempt{Term: 1, Job: job1, Attempt: 1},
-			checkpoint.Trigger{Term: 1, Job: job1, Attempt: 1, Barrier: checkpoint.Barrier{ID: 5}, Subtasks: []checkpoint.SubtaskID{read0}},
+			checkpoint.Trigger{Term: 1, Job: job1, Attempt: 1, Barrier: barrier(5, checkpoint.KindCheckpoint), Subtasks: []checkpoint.SubtaskID{read0}},
 			checkpoint.NotifyComplete{Term: 1, Job: job1, Attempt: 1, Checkpoint: 5},
 			checkpoint.NotifyAborted{Term: 1, Job: job1, Attempt: 1, Checkpoint: 5},
 			checkpoint.Leading{Term: 1, Leader: "c1"},
@@ -110,7 +111,9 @@ func TestReplacedTaskIsNotHeard(t *testing.T) {
 		c.Receive(leader, deployment(1, 2))
 		leader.take()
 		old.ack(4)
-		old.deps.OnDecline(checkpoint.Decline{Job: job1, Attempt: 1, Checkpoint: 5, Subtask: read0})
+		old.decline(5)
+		old.enter(barrier(6, checkpoint.KindCheckpoint), checkpoint.PhaseSync)
+		time.Sleep(time.Minute) // virtual: long enough for the leader to be told of checkpoint 6
 		old.status(checkpoint.SubtaskFailed)
 		if got := leader.take(); len(got) != 0 {
 			t.Errorf("the leader was told %+v", got)

@@ -11,7 +11,11 @@ import (
 )
 
 func trigger(term checkpoint.Term, attempt checkpoint.Attempt, id checkpoint.ID, subtasks ...checkpoint.SubtaskID) checkpoint.Trigger {
-	return checkpoint.Trigger{Term: term, Job: job1, Attempt: attempt, Barrier: checkpoint.Barrier{ID: id}, Subtasks: subtasks}
+	return checkpoint.Trigger{Term: term, Job: job1, Attempt: attempt, Barrier: barrier(id, checkpoint.KindCheckpoint), Subtasks: subtasks}
+}
+
+func barrier(id checkpoint.ID, kind checkpoint.Kind) checkpoint.Barrier {
+	return checkpoint.Barrier{ID: id, Kind: kind, Mode: checkpoint.ExactlyOnce, Alignment: checkpoint.AlignmentAligned}
 }
 
 func acksIn(messages []checkpoint.FromNode) (acks []checkpoint.Ack) {
@@ -29,7 +33,7 @@ func TestTriggersAndOutcomesReachTheTasks(t *testing.T) {
 		c.Receive(leader, deployment(1, 2))
 		read, write := c.task(2, read0), c.task(2, write0)
 		c.Receive(leader, trigger(1, 2, 5, read0))
-		c.Receive(leader, checkpoint.NotifyComplete{Term: 1, Job: job1, Attempt: 2, Checkpoint: 5})
+		c.Receive(leader, checkpoint.NotifyComplete{Term: 1, Job: job1, Attempt: 2, Checkpoint: 5, Kind: checkpoint.KindCheckpoint})
 		c.Receive(leader, checkpoint.NotifyAborted{Term: 1, Job: job1, Attempt: 2, Checkpoint: 6, LatestCompleted: 5})
 		if got := read.takeHeard(); !reflect.DeepEqual(got, []string{"trigger 5", "complete 5", "aborted 6"}) {
 			t.Errorf("read[0] heard %v", got)
@@ -39,7 +43,7 @@ func TestTriggersAndOutcomesReachTheTasks(t *testing.T) {
 		}
 		for _, attempt := range []checkpoint.Attempt{1, 3} { // I6
 			c.Receive(leader, trigger(1, attempt, 7, read0))
-			c.Receive(leader, checkpoint.NotifyComplete{Term: 1, Job: job1, Attempt: attempt, Checkpoint: 7})
+			c.Receive(leader, checkpoint.NotifyComplete{Term: 1, Job: job1, Attempt: attempt, Checkpoint: 7, Kind: checkpoint.KindCheckpoint})
 			c.Receive(leader, checkpoint.NotifyAborted{Term: 1, Job: job1, Attempt: attempt, Checkpoint: 7})
 		}
 		if got := append(read.takeHeard(), write.takeHeard()...); len(got) != 0 {
@@ -102,11 +106,11 @@ func TestAnswersAreToldAgainToTheNextLeader(t *testing.T) {
 			read.ack(id)
 		}
 		read.ack(6) // I6
-		write.deps.OnDecline(checkpoint.Decline{Job: job1, Attempt: 1, Checkpoint: 6, Subtask: write0})
+		write.decline(6)
 		if acks := acksIn(leader.take()); len(acks) != 3 {
 			t.Errorf("the leader was told %d acks, want 3", len(acks))
 		}
-		c.Receive(leader, checkpoint.NotifyComplete{Term: 1, Job: job1, Attempt: 1, Checkpoint: 4})
+		c.Receive(leader, checkpoint.NotifyComplete{Term: 1, Job: job1, Attempt: 1, Checkpoint: 4, Kind: checkpoint.KindCheckpoint})
 		c.SessionClosed(leader)
 		write.ack(5) // nobody leads
 
@@ -123,6 +127,11 @@ func TestAnswersAreToldAgainToTheNextLeader(t *testing.T) {
 		}
 
 		c.Receive(leader, checkpoint.NotifyAborted{Term: 2, Job: job1, Attempt: 1, Checkpoint: 6, LatestCompleted: 5})
+		leader, report = c.lead(2, "c2")
+		if acks := report.Attempts[0].Acks; len(acks)+len(leader.take()) != 2 {
+			t.Errorf("the abort of 6 left the acks %+v, want the two of 5", acks)
+		}
+		c.Receive(leader, checkpoint.NotifyComplete{Term: 2, Job: job1, Attempt: 1, Checkpoint: 5, Kind: checkpoint.KindCheckpoint})
 		leader, report = c.lead(3, "c3")
 		if got := leader.take(); len(report.Attempts[0].Acks)+len(got) != 0 {
 			t.Errorf("settled answers are still told: %+v, %+v", report.Attempts[0].Acks, got)

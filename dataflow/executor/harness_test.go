@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -31,6 +32,7 @@ type cluster struct {
 	stop    context.CancelFunc
 	stopped chan struct{} // closed when Run has returned
 	peer    *fakePeer
+	sweeper *fakeSweeper
 	slow    chan struct{} // closed by the test to let the program "slow" be built
 
 	mu    sync.Mutex
@@ -58,9 +60,9 @@ func inCluster(t *testing.T, test func(*testing.T, *cluster)) {
 }
 
 func newCluster(t *testing.T) *cluster {
-	c := &cluster{t: t, stopped: make(chan struct{}), peer: &fakePeer{}, slow: make(chan struct{})}
+	c := &cluster{t: t, stopped: make(chan struct{}), peer: &fakePeer{}, sweeper: &fakeSweeper{}, slow: make(chan struct{})}
 	e, err := New(Config{
-		Self: self, Slots: 4, Version: "test", Registry: testRegistry(c.slow), Store: noStore{}, Dialer: c.peer,
+		Self: self, Slots: 4, Version: "test", Registry: testRegistry(c.slow), Store: noStore{}, Sweeper: c.sweeper, Dialer: c.peer,
 		OrphanTimeout: time.Minute, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	if err != nil {
@@ -195,7 +197,17 @@ func (f *fakeTask) NotifyAborted(id checkpoint.ID)  { f.note("aborted " + id.Str
 func (f *fakeTask) status(s checkpoint.SubtaskStatus) {
 	f.deps.OnStatus(checkpoint.SubtaskReport{Subtask: f.spec.Subtask, Status: s})
 }
-func (f *fakeTask) ack(id checkpoint.ID) { f.deps.OnAck(f.ackFor(id)) }
+func (f *fakeTask) ack(id checkpoint.ID) { f.deps.OnAck(f.ackFor(id), checkpoint.KindCheckpoint) }
+func (f *fakeTask) decline(id checkpoint.ID) {
+	f.deps.OnDecline(checkpoint.Decline{
+		Job: f.spec.Job, Attempt: f.spec.Attempt, Checkpoint: id, Subtask: f.spec.Subtask, Reason: checkpoint.ReasonDeclined,
+	}, checkpoint.KindCheckpoint)
+}
+func (f *fakeTask) enter(b checkpoint.Barrier, phase checkpoint.Phase) {
+	f.deps.OnProgress(b, checkpoint.SubtaskProgress{
+		Subtask: f.spec.Subtask, Phase: phase, Metrics: checkpoint.Metrics{SyncMillis: int64(phase)},
+	})
+}
 func (f *fakeTask) ackFor(id checkpoint.ID) checkpoint.Ack {
 	return checkpoint.Ack{
 		Job: f.spec.Job, Attempt: f.spec.Attempt, Checkpoint: id, State: checkpoint.SubtaskState{Subtask: f.spec.Subtask},
@@ -279,4 +291,42 @@ func (noStore) Put(context.Context, []byte) (checkpoint.ChunkRef, error) {
 }
 func (noStore) Get(context.Context, checkpoint.ChunkRef) ([]byte, error) {
 	return nil, errors.New("not used")
+}
+
+// fakeSweeper notes what it is asked for.
+type fakeSweeper struct {
+	mu   sync.Mutex
+	asks []string
+	err  error         // what Delete returns
+	hold chan struct{} // when set, Delete waits for it or for its context
+}
+
+func (s *fakeSweeper) note(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asks = append(s.asks, fmt.Sprintf(format, args...))
+}
+
+// asked returns what it was asked for since the last call.
+func (s *fakeSweeper) asked() []string {
+	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	asks := s.asks
+	s.asks = nil
+	return asks
+}
+
+func (s *fakeSweeper) Mark(sweep uint64) { s.note("mark %d", sweep) }
+
+func (s *fakeSweeper) Delete(ctx context.Context, sweep uint64, chunks []checkpoint.ChunkID) (deleted, refused int, err error) {
+	s.note("delete %d of %d", len(chunks), sweep)
+	if s.hold != nil {
+		select {
+		case <-s.hold:
+		case <-ctx.Done():
+			return 0, 0, ctx.Err()
+		}
+	}
+	return len(chunks) - 1, 1, s.err
 }

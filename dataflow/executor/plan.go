@@ -22,9 +22,7 @@ func (e *Executor) planLocked(s Session, m checkpoint.PlanJob) {
 		}
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		if e.mu.fence.session == s && e.mu.fence.term == m.Term {
-			e.tellLocked(answer)
-		}
+		e.answerLocked(s, m.Term, answer)
 	})
 }
 

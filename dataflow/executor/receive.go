@@ -34,8 +34,8 @@ func (e *Executor) Receive(s Session, m checkpoint.ToNode) {
 	}
 }
 
-// admit changes the bookkeeping as the message says and returns the calls to tasks that follow from it.
-// They are made when the mutex has been released: a task calls back into the executor.
+// admit changes the bookkeeping as the message says and returns the calls to tasks, and to the store, that follow
+// from it. They are made when the mutex has been released: a task calls back into the executor.
 func (e *Executor) admit(s Session, m checkpoint.ToNode) ([]func(), error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -64,6 +64,10 @@ func (e *Executor) handleLocked(s Session, m checkpoint.ToNode) []func() {
 		return e.completeLocked(m)
 	case checkpoint.NotifyAborted:
 		return e.abortedLocked(m)
+	case checkpoint.MarkChunks:
+		return []func(){func() { e.markChunks(s, m) }}
+	case checkpoint.DeleteChunks:
+		e.deleteChunksLocked(s, m)
 	}
 	return nil
 }
@@ -85,61 +89,75 @@ func (e *Executor) leadingLocked(s Session, m checkpoint.Leading) {
 			Job: id, Attempt: a.number(), Subtasks: a.roster.subtasks(), Acks: a.book.unresolvedAcks(),
 		})
 		declines = append(declines, a.book.unresolvedDeclines()...)
+		a.progress.repeat()
 	}
 	e.tellLocked(report)
 	for _, d := range declines {
 		e.tellLocked(d)
 	}
+	e.signalProgress()
 	e.log.Info("leader heard", "term", m.Term, "leader", m.Leader, "attempts", len(report.Attempts))
 }
 
-func (e *Executor) triggerLocked(m checkpoint.Trigger) (calls []func()) {
-	a := e.currentLocked(m.Job, m.Attempt)
+// currentForLocked returns the attempt that a message is for. A message for another one changes nothing (I6).
+func (e *Executor) currentForLocked(m checkpoint.ToNode, job checkpoint.JobID, number checkpoint.Attempt) *attempt {
+	a := e.currentLocked(job, number)
 	if a == nil {
-		e.log.Debug("trigger of another attempt ignored", "job", m.Job, "attempt", m.Attempt, "checkpoint", m.Barrier.ID)
+		e.log.Debug("message for another attempt ignored", "message", m)
+	}
+	return a
+}
+
+func (e *Executor) triggerLocked(m checkpoint.Trigger) (calls []func()) {
+	a := e.currentForLocked(m, m.Job, m.Attempt)
+	if a == nil {
 		return nil
 	}
 	for _, s := range m.Subtasks {
 		reason, message, refused := a.roster.refusal(s)
 		t := a.tasks[s]
-		switch {
-		case refused:
-			e.declineLocked(a, m.Barrier.ID, s, reason, message)
-		case t == nil:
-			e.declineLocked(a, m.Barrier.ID, s, checkpoint.ReasonDeclined, s.String()+" has not started yet")
-		default:
-			calls = append(calls, func() { t.Trigger(m.Barrier) })
+		if !refused && t == nil {
+			reason, message, refused = checkpoint.ReasonTaskNotReady, s.String()+" has not started yet", true
 		}
+		if refused {
+			e.declineLocked(a, checkpoint.Decline{
+				Job: m.Job, Attempt: m.Attempt, Checkpoint: m.Barrier.ID, Subtask: s, Reason: reason, Message: message,
+			}, m.Barrier.Kind)
+			continue
+		}
+		e.noteProgressLocked(a, m.Barrier, checkpoint.SubtaskProgress{Subtask: s, Phase: checkpoint.PhaseStartDelay})
+		calls = append(calls, func() { t.Trigger(m.Barrier) })
 	}
 	return calls
 }
 
-func (e *Executor) declineLocked(a *attempt, id checkpoint.ID, s checkpoint.SubtaskID, reason checkpoint.Reason, message string) {
-	d := checkpoint.Decline{
-		Job: a.deploy.Job, Attempt: a.number(), Checkpoint: id, Subtask: s, Reason: reason, Message: message,
-	}
-	if a.book.decline(d) {
-		e.tellLocked(d)
-	}
-}
-
+// completeLocked passes a completion on. Of a savepoint that the job goes on after, tasks are not told: sinks publish
+// nothing for it, since a restart goes back to the log, in which it is not.
 func (e *Executor) completeLocked(m checkpoint.NotifyComplete) []func() {
-	a := e.currentLocked(m.Job, m.Attempt)
+	a := e.currentForLocked(m, m.Job, m.Attempt)
 	if a == nil {
-		e.log.Debug("completion in another attempt ignored", "job", m.Job, "attempt", m.Attempt, "checkpoint", m.Checkpoint)
 		return nil
 	}
-	a.book.complete(m.Checkpoint)
+	if m.Kind == checkpoint.KindSavepoint {
+		a.book.settle(m.Checkpoint)
+	} else {
+		a.book.complete(m.Checkpoint)
+	}
+	a.progress.forget(a.book.resolved)
+	if m.Kind == checkpoint.KindSavepoint && m.Stop == checkpoint.StopNone {
+		return nil
+	}
 	return a.eachTask(func(t task) { t.NotifyComplete(m.Checkpoint) })
 }
 
+// abortedLocked passes an abort on. It settles no other outcome: what the latest completed checkpoint settles comes
+// with its own notification, which also says that it was a checkpoint.
 func (e *Executor) abortedLocked(m checkpoint.NotifyAborted) []func() {
-	a := e.currentLocked(m.Job, m.Attempt)
+	a := e.currentForLocked(m, m.Job, m.Attempt)
 	if a == nil {
-		e.log.Debug("abort in another attempt ignored", "job", m.Job, "attempt", m.Attempt, "checkpoint", m.Checkpoint)
 		return nil
 	}
-	a.book.complete(m.LatestCompleted)
-	a.book.abort(m.Checkpoint)
+	a.book.settle(m.Checkpoint)
+	a.progress.forget(a.book.resolved)
 	return a.eachTask(func(t task) { t.NotifyAborted(m.Checkpoint) })
 }

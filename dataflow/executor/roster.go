@@ -61,10 +61,10 @@ func (r *roster) refusal(s checkpoint.SubtaskID) (reason checkpoint.Reason, mess
 	switch {
 	case !known:
 		return checkpoint.ReasonDeclined, fmt.Sprintf("%s is not on this node", s), true
-	case report.Status == checkpoint.SubtaskFinished:
-		return checkpoint.ReasonTaskClosing, fmt.Sprintf("%s has finished", s), true
-	case ended(report.Status):
+	case report.Status == checkpoint.SubtaskFailed:
 		return checkpoint.ReasonTaskFailure, fmt.Sprintf("%s is %s", s, report.Status), true
+	case ended(report.Status):
+		return checkpoint.ReasonTaskClosing, fmt.Sprintf("%s is %s", s, report.Status), true
 	}
 	return 0, "", false
 }

@@ -48,7 +48,7 @@ func (c *cluster) start(id checkpoint.NodeID) {
 	c.started++
 	n := &node{ref: checkpoint.NodeRef{ID: id, Incarnation: c.started}, stopped: make(chan struct{})}
 	e, err := executor.New(executor.Config{
-		Self: n.ref, Slots: 4, Registry: dataflow.NewRegistry(Program()), Store: c.store, Dialer: c,
+		Self: n.ref, Slots: 4, Registry: dataflow.NewRegistry(Program()), Store: c.store, Sweeper: noSweeps{}, Dialer: c,
 		Logger: slog.New(slog.NewTextHandler(c.t.Output(), nil)),
 	})
 	if err != nil {
@@ -100,6 +100,14 @@ func (c *cluster) Connect(ctx context.Context, to checkpoint.NodeRef, id dataflo
 		return nil, fmt.Errorf("node %s is down", to.ID)
 	}
 	return n.AcceptChannel(ctx, id)
+}
+
+// noSweeps stands in for what no leader here asks for.
+type noSweeps struct{}
+
+func (noSweeps) Mark(uint64) {}
+func (noSweeps) Delete(context.Context, uint64, []checkpoint.ChunkID) (deleted, refused int, err error) {
+	return 0, 0, errors.New("nothing is deleted here")
 }
 
 // memoryStore keeps chunks by the hash of their content.

@@ -119,7 +119,8 @@ func (l *leader) deploy() {
 	for _, id := range ids {
 		m := checkpoint.Deploy{
 			Term: l.term, Job: testJob, Attempt: l.attempt, Program: "wordcount", Params: l.params, Topology: l.topology,
-			Assignment: l.assignment, Mode: checkpoint.ExactlyOnce, Restore: l.completed.id,
+			Assignment: l.assignment, Mode: checkpoint.ExactlyOnce, AfterTasksFinish: true,
+			Restore: l.completed.id,
 		}
 		for _, ordinal := range l.assignment.Ordinals(id) {
 			if l.completed.id != 0 {

@@ -1,0 +1,53 @@
+package executor
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"cairn/checkpoint"
+)
+
+func TestMarkingAndDeletingChunks(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		leader, _ := c.lead(1, "c1")
+		ask := func(m checkpoint.ToNode, wantAsked string, want checkpoint.FromNode) {
+			t.Helper()
+			c.Receive(leader, m)
+			asked, got := c.sweeper.asked(), leader.take()
+			if !slices.Equal(asked, []string{wantAsked}) {
+				t.Errorf("%s: the store was asked for %v", m, asked)
+			}
+			if len(got) != 1 || got[0] != want {
+				t.Errorf("%s: answered %+v, want %+v", m, got, want)
+			}
+		}
+		two := make([]checkpoint.ChunkID, 2)
+		ask(checkpoint.MarkChunks{Term: 1, Sweep: 7}, "mark 7", checkpoint.ChunksMarked{Sweep: 7})
+		ask(checkpoint.DeleteChunks{Term: 1, Sweep: 7, Chunks: two}, "delete 2 of 7", checkpoint.ChunksDeleted{Sweep: 7, Deleted: 1, Refused: 1})
+		c.sweeper.err = fmt.Errorf("disk on fire")
+		ask(checkpoint.DeleteChunks{Term: 1, Sweep: 7, Chunks: two}, "delete 2 of 7",
+			checkpoint.ChunksDeleted{Sweep: 7, Deleted: 1, Refused: 1, Error: "disk on fire"})
+	})
+}
+
+// A slow disk holds nothing up: neither the session, nor the executor's end.
+func TestSlowDeletion(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		leader, _ := c.lead(1, "c1")
+		c.sweeper.hold = make(chan struct{})
+		c.Receive(leader, checkpoint.DeleteChunks{Term: 1, Sweep: 1, Chunks: make([]checkpoint.ChunkID, 1)})
+		c.Receive(leader, checkpoint.MarkChunks{Term: 1, Sweep: 2})
+		if got := leader.take(); len(got) != 1 || got[0] != (checkpoint.ChunksMarked{Sweep: 2}) {
+			t.Errorf("answered %+v, want the mark alone", got)
+		}
+		// The leader that asked is deposed: its answer is nobody's.
+		next, _ := c.lead(2, "c2")
+		close(c.sweeper.hold)
+		if got := append(leader.take(), next.take()...); len(got) != 0 {
+			t.Errorf("the next leader got %+v", got)
+		}
+		c.sweeper.hold = make(chan struct{}) // never released: the end of the test ends it
+		c.Receive(next, checkpoint.DeleteChunks{Term: 2, Sweep: 1})
+	})
+}
