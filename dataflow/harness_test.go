@@ -66,6 +66,13 @@ func (s *memoryStore) Get(_ context.Context, ref checkpoint.ChunkRef) ([]byte, e
 	return data, nil
 }
 
+// setHold makes Put wait for hold from now on, or not if it is nil.
+func (s *memoryStore) setHold(hold chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hold = hold
+}
+
 // has reports whether every chunk of the state is stored.
 func (s *memoryStore) has(state checkpoint.SubtaskState) bool {
 	s.mu.Lock()
@@ -240,18 +247,52 @@ type attempt struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   sync.WaitGroup
+
+	mu       sync.Mutex
+	progress []progressNote // in the order of arrival
+}
+
+// progressNote says that a subtask has entered a phase of a checkpoint.
+type progressNote struct {
+	checkpoint checkpoint.ID
+	subtask    checkpoint.SubtaskID
+	phase      checkpoint.Phase
+}
+
+func (a *attempt) progressed(n progressNote) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.progress = append(a.progress, n)
+}
+
+// phases returns the phases of a checkpoint that a subtask has entered, in that order.
+func (a *attempt) phases(id checkpoint.ID, s checkpoint.SubtaskID) (phases []checkpoint.Phase) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, n := range a.progress {
+		if n.checkpoint == id && n.subtask == s {
+			phases = append(phases, n.phase)
+		}
+	}
+	return phases
 }
 
 // startAttempt runs every subtask of the graph, from the given states if restore is not 0.
 func startAttempt(t *testing.T, g *Graph, number checkpoint.Attempt, store ChunkStore, restore checkpoint.ID, states map[checkpoint.SubtaskID]checkpoint.SubtaskState) *attempt {
 	t.Helper()
+	return startAttemptWith(t, g, store, TaskSpec{
+		Attempt: number, Mode: checkpoint.ExactlyOnce, AfterTasksFinish: true, Restore: restore,
+	}, states)
+}
+
+// startAttemptWith runs every subtask of the graph by the specification, which lacks what differs between them.
+func startAttemptWith(t *testing.T, g *Graph, store ChunkStore, common TaskSpec, states map[checkpoint.SubtaskID]checkpoint.SubtaskState) *attempt {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	a := &attempt{tasks: make(map[checkpoint.SubtaskID]*Task), events: make(chan any, 1<<14), ctx: ctx, cancel: cancel}
 	for _, s := range g.Topology().Subtasks() {
-		spec := TaskSpec{
-			Job: checkpoint.JobID{1}, Attempt: number, Subtask: s, Graph: g, Assignment: oneNode(g),
-			Mode: checkpoint.ExactlyOnce, AfterTasksFinish: true, Restore: restore, State: states[s],
-		}
+		spec := common
+		spec.Job, spec.Subtask, spec.Graph, spec.Assignment, spec.State = checkpoint.JobID{1}, s, g, oneNode(g), states[s]
 		task, err := NewTask(spec, a.deps(store))
 		if err != nil {
 			t.Fatal(err)
@@ -270,6 +311,9 @@ func (a *attempt) deps(store ChunkStore) TaskDeps {
 		OnStatus:  func(r checkpoint.SubtaskReport) { a.events <- r },
 		OnAck:     func(ack checkpoint.Ack, _ checkpoint.Kind) { a.events <- ack },
 		OnDecline: func(d checkpoint.Decline, _ checkpoint.Kind) { a.events <- d },
+		OnProgress: func(b checkpoint.Barrier, p checkpoint.SubtaskProgress) {
+			a.progressed(progressNote{b.ID, p.Subtask, p.Phase})
+		},
 	}
 }
 
@@ -296,6 +340,13 @@ func oneNode(g *Graph) checkpoint.Assignment {
 		Nodes:  []checkpoint.NodeRef{{ID: "n1", Incarnation: 1, Address: "mem"}},
 		NodeOf: make([]int, g.Topology().NumSubtasks()),
 	}
+}
+
+// savepoint is the barrier of a savepoint.
+func savepoint(id checkpoint.ID, stop checkpoint.Stop) checkpoint.Barrier {
+	b := barrier(id)
+	b.Kind, b.Stop = checkpoint.KindSavepoint, stop
+	return b
 }
 
 func barrier(id checkpoint.ID) checkpoint.Barrier {

@@ -29,6 +29,11 @@ type leader struct {
 	final   map[checkpoint.SubtaskID]checkpoint.SubtaskState
 	pending map[checkpoint.ID]map[checkpoint.SubtaskID]checkpoint.SubtaskState
 	mode    checkpoint.Mode
+
+	// stop makes the leader end the job with a savepoint, at some time behind the given number of checkpoints.
+	stop      checkpoint.Stop
+	stopAfter int
+	stopping  checkpoint.ID // the savepoint that the attempt is to end with; 0 for none
 }
 
 func newLeader(t *testing.T, g *Graph, seed uint64, faults int) *leader {
@@ -52,6 +57,7 @@ func (l *leader) run() {
 // runAttempt returns true when every subtask has finished, and false when the attempt was killed or failed.
 func (l *leader) runAttempt() bool {
 	l.number++
+	l.stopping = 0
 	l.attempt = startAttempt(l.t, l.graph, l.number, l.store, l.completed, l.states)
 	defer l.attempt.stop()
 	l.status = make(map[checkpoint.SubtaskID]checkpoint.SubtaskStatus)
@@ -105,7 +111,7 @@ func (l *leader) handle(e any) (goesOn bool) {
 		if e.Reason == checkpoint.ReasonTaskClosing {
 			return true
 		}
-		l.abort(e.Checkpoint)
+		return l.abort(e.Checkpoint)
 	}
 	return true
 }
@@ -119,10 +125,9 @@ func (l *leader) act() bool {
 		return false
 	case n < 4:
 		for id := range l.pending {
-			l.abort(id)
-			break
+			return l.abort(id)
 		}
-	case len(l.pending) < 2 && l.running():
+	case len(l.pending) < 2 && l.running() && l.stopping == 0:
 		l.trigger()
 	}
 	return true
@@ -142,6 +147,9 @@ func (l *leader) trigger() {
 	l.counter++
 	l.pending[l.counter] = make(map[checkpoint.SubtaskID]checkpoint.SubtaskState)
 	b := barrier(l.counter)
+	if l.stop != checkpoint.StopNone && l.counts.completed >= l.stopAfter {
+		b, l.stopping = savepoint(l.counter, l.stop), l.counter
+	}
 	b.Mode = l.mode
 	for s, task := range l.attempt.tasks {
 		if _, finished := l.final[s]; finished || !l.predecessorsFinished(task) {
@@ -179,15 +187,17 @@ func (l *leader) predecessorsFinished(task *Task) bool {
 	return true
 }
 
-func (l *leader) abort(id checkpoint.ID) {
+// abort gives a checkpoint up. It returns false when the job was to end with it: the attempt has to end instead.
+func (l *leader) abort(id checkpoint.ID) (goesOn bool) {
 	if l.pending[id] == nil {
-		return
+		return true
 	}
 	delete(l.pending, id)
 	l.counts.aborted++
 	for _, task := range l.attempt.tasks {
 		l.send(func() { task.NotifyAborted(id) })
 	}
+	return id != l.stopping
 }
 
 // tryComplete commits the checkpoint when every subtask has done its part. It returns false when the process
