@@ -14,6 +14,7 @@ const (
 	I2       Invariant = "I2"
 	I3       Invariant = "I3"
 	I4       Invariant = "I4"
+	I5       Invariant = "I5"
 	I6       Invariant = "I6"
 	I7       Invariant = "I7"
 	I8       Invariant = "I8"
@@ -46,6 +47,8 @@ type checker struct {
 	runs      map[subtaskKey]checkpoint.NodeRef
 	ended     map[subtaskKey]checkpoint.SubtaskStatus // finished, failed or canceled
 	failures  map[attemptKey]bool                     // a task of it has really failed or been stopped
+
+	chunks chunkLedger
 
 	silenced map[*leaderLoop]bool // leaderships that have met an unknown outcome
 }
@@ -94,7 +97,7 @@ func newChecker(w *World) *checker {
 		outcomes: make(map[checkpointKey]outcome), over: make(map[attemptKey]int),
 		acks: make(map[ackKey]checkpoint.SubtaskState), manifests: make(map[checkpointKey]checkpoint.Manifest),
 		runs: make(map[subtaskKey]checkpoint.NodeRef), ended: make(map[subtaskKey]checkpoint.SubtaskStatus),
-		failures: make(map[attemptKey]bool), silenced: make(map[*leaderLoop]bool),
+		failures: make(map[attemptKey]bool), chunks: newChunkLedger(), silenced: make(map[*leaderLoop]bool),
 	}
 }
 

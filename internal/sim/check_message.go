@@ -73,8 +73,8 @@ func (k *checker) cancelled(l *leaderLoop, m checkpoint.CancelAttempt) {
 // leader has lost sight of, or too many failed checkpoints. What an older attempt says is none (I6).
 func (k *checker) proposing(l *leaderLoop, c fsm.Command) {
 	fail, ok := c.(fsm.FailAttempt)
-	if !ok || k.failures[attemptKey{fail.Job, fail.Attempt}] {
-		return
+	if !ok || k.failures[attemptKey{fail.Job, fail.Attempt}] || l.c.raft.role != leading {
+		return // of a leader that was deposed and does not know it nothing comes but an unknown outcome
 	}
 	j := l.c.raft.state.Jobs[fail.Job]
 	if j.Attempt != fail.Attempt || j.ConsecutiveFailures > j.Config.TolerableFailures {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"slices"
 
 	"cairn/checkpoint"
@@ -24,6 +25,7 @@ func (k *checker) restored(a *attempt, id checkpoint.SubtaskID, state checkpoint
 		k.w.violate(I7, "attempt %d restores checkpoint %d, which has no manifest", a.number(), a.deploy.Restore)
 		return
 	}
+	k.chunksThere(chunksOf(state), fmt.Sprintf("checkpoint %d, which attempt %d restores,", a.deploy.Restore, a.number()))
 	for _, s := range m.Subtasks {
 		if s.Subtask == id && sameState(s, state) {
 			return
@@ -39,8 +41,9 @@ func (k *checker) handed(from, to *task) {
 	}
 }
 
-// acked notes what a task really captured.
-func (k *checker) acked(ack checkpoint.Ack) {
+// acked notes what a task really captured, and on which machines that is durable.
+func (k *checker) acked(ack checkpoint.Ack, on []*host) {
+	k.chunksAcked(ack, on)
 	key := subtaskKey{attemptKey{ack.Job, ack.Attempt}, ack.State.Subtask}
 	k.acks[ackKey{key, ack.Checkpoint}] = ack.State
 }
@@ -61,9 +64,9 @@ func (k *checker) status(t *task) {
 // captured by that subtask for that checkpoint (or is its final one), and that together they are one consistent
 // cut through the job.
 func (k *checker) checkManifest(key checkpointKey, c fsm.CompleteCheckpoint) {
-	data, found := k.w.store.chunks[c.Manifest.ID]
+	data, found := k.w.content(c.Manifest.ID)
 	if !found {
-		k.w.violate(I7, "checkpoint %d completes without a manifest in the store", key.id)
+		k.w.violate(I5, "checkpoint %d completes without a manifest on any disk", key.id)
 		return
 	}
 	m, err := checkpoint.DecodeManifest(data)
@@ -72,6 +75,7 @@ func (k *checker) checkManifest(key checkpointKey, c fsm.CompleteCheckpoint) {
 		return
 	}
 	k.manifests[key] = m
+	k.chunksCompleted(key, c.Manifest.ID, m)
 	j := k.state.Jobs[c.Job]
 	for ordinal, s := range j.Topology.Subtasks() {
 		k.checkState(c, m.Subtasks[ordinal], s)

@@ -84,14 +84,14 @@ func (c *coord) lead(term checkpoint.Term) {
 	c.w.moment(Moment{Kind: Leads, Coordinator: c.id, Term: term})
 }
 
-// deposed is how the coordinator hears that it has lost the leadership: a moment later, as from another
-// goroutine. Until then its leader loop goes on, in a term that is over.
+// deposed is how the coordinator hears that it has lost the leadership: a moment later, as from another goroutine, or
+// much later, as after a pause of the process. Until then its leader loop goes on, in a term that is over.
 func (c *coord) deposed() {
 	l := c.loop
 	if l == nil {
 		return
 	}
-	c.after(c.w.between(0, 30*time.Millisecond), func() {
+	c.after(c.w.linger(), func() {
 		if c.loop == l {
 			c.stopLeading()
 		}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -59,8 +60,8 @@ func TestCrashWithTheManifestWritten(t *testing.T) {
 	var id checkpoint.ID
 	s.strikeAt(func(m Moment) bool { return m.Kind == ManifestWritten }, func() {
 		id = s.inFlight()
-		for chunk := range s.store.chunks {
-			before = append(before, chunk)
+		for _, h := range s.hosts {
+			before = slices.AppendSeq(before, maps.Keys(h.disk))
 		}
 		s.crashLeader(false)
 	})

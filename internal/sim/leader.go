@@ -126,10 +126,17 @@ func (l *leaderLoop) handle(id checkpoint.NodeID, m checkpoint.FromNode) {
 		}
 	case checkpoint.Decline:
 		l.view.OnDecline(id, m)
+	case checkpoint.ChunksMarked:
+		l.view.OnChunksMarked(id, m)
+	case checkpoint.ChunksDeleted:
+		l.view.OnChunksDeleted(id, m, l.c.clock())
 	}
 }
 
-var errStoreUnreachable = errors.New("no copy of the chunk can be reached")
+var (
+	errStoreUnreachable = errors.New("no copy of the chunk can be reached")
+	errDeposed          = errors.New("the leadership ended")
+)
 
 func (l *leaderLoop) writeManifest(m checkpoint.Manifest) {
 	l.view.OnManifestWriting(m)
@@ -139,7 +146,7 @@ func (l *leaderLoop) writeManifest(m checkpoint.Manifest) {
 		return
 	}
 	l.after(l.w.storeDelay(), func() {
-		ref, err := l.w.store.put(l.c, data)
+		ref, err := l.w.put(l.c, data)
 		l.post(func() { l.view.OnManifestWritten(m.Job, m.ID, ref, fsm.Detail{}, err) })
 		l.w.moment(Moment{Kind: ManifestWritten, Coordinator: l.c.id})
 	})
@@ -149,7 +156,7 @@ func (l *leaderLoop) loadManifest(a coordinator.LoadManifest) {
 	l.view.OnManifestLoading(a)
 	l.after(l.w.storeDelay(), func() {
 		var m checkpoint.Manifest
-		data, err := l.w.store.get(l.c, a.Manifest)
+		data, err := l.w.get(l.c, a.Manifest)
 		if err == nil {
 			m, err = checkpoint.DecodeManifest(data)
 		}

@@ -92,6 +92,12 @@ func (l *leaderLoop) perform(a coordinator.Action) {
 		l.loadManifest(a)
 	case coordinator.Refuse:
 		l.view.OnRefused(a)
+	case coordinator.AdvanceSweep:
+		l.advanceSweep(a)
+	case coordinator.PlanSweep:
+		l.planSweep()
+	case coordinator.ConfirmLeadership:
+		l.confirmLeadership(a)
 	}
 }
 

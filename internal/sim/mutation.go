@@ -44,6 +44,14 @@ const (
 	IgnoresAttempts Mutation = "channels ignore attempts"
 	// ForgetsAcks leaves the unresolved acks out of reports.
 	ForgetsAcks Mutation = "node forgets acks"
+	// DeletesWhatWasKept makes nodes delete what they were asked to keep after the mark.
+	DeletesWhatWasKept Mutation = "deletes what was asked for after the mark"
+	// SweepsWithoutWaiting plans a sweep while checkpoints are pending that began before the marks.
+	SweepsWithoutWaiting Mutation = "sweeps without waiting for pending checkpoints"
+	// SweepsWhatIsShared deletes the chunks of old checkpoints that newer ones name too.
+	SweepsWhatIsShared Mutation = "sweeps what is shared"
+	// SweepsUnconfirmed deletes without a proof that nobody else leads.
+	SweepsUnconfirmed Mutation = "sweeps without confirming the leadership"
 	// KeepsItsIncarnation makes a restarted node pass for the process that died.
 	KeepsItsIncarnation Mutation = "restarted node keeps its incarnation"
 )

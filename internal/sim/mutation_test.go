@@ -26,6 +26,9 @@ func TestCheckerCatches(t *testing.T) {
 		StampsWhenApplying:     {I10},
 		NodeIgnoresTerms:       {I6},
 		KeepsItsIncarnation:    {I7},
+		DeletesWhatWasKept:     {I5},
+		SweepsWithoutWaiting:   {I5},
+		SweepsWhatIsShared:     {I5},
 	} {
 		t.Run(string(m), func(t *testing.T) {
 			t.Parallel()

@@ -15,7 +15,8 @@ type host struct {
 	id        checkpoint.NodeID
 	slots     int
 	processes int
-	proc      *node // nil while none runs
+	disk      map[checkpoint.ChunkID][]byte // manifests with their content, all others without
+	proc      *node                         // nil while none runs
 }
 
 // node is one process of a task node: the term fence, its share of attempts, and sessions to all coordinators.
@@ -30,6 +31,7 @@ type node struct {
 	outbox     *session // of the leader; nil while there is none
 	leaderless int      // counts the times that the leader's session was lost or found
 	jobs       map[checkpoint.JobID]*nodeJob
+	swept      swept
 	highest    checkpoint.Term // that the checker has seen delivered
 }
 
@@ -174,7 +176,7 @@ func (n *node) current(id checkpoint.JobID, number checkpoint.Attempt) *attempt 
 // fingerprint is everything that a message could change.
 func (n *node) fingerprint() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d %s %p;", n.fence.term, n.fence.leader, n.outbox)
+	fmt.Fprintf(&b, "%d %s %p %d;", n.fence.term, n.fence.leader, n.outbox, n.swept.sweep)
 	for _, id := range sortedJobs(n.jobs) {
 		j := n.jobs[id]
 		fmt.Fprintf(&b, "%x %d %p;", id[0], j.seen, j.current)

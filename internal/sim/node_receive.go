@@ -44,6 +44,10 @@ func (n *node) handle(s *session, m checkpoint.ToNode) {
 		if a := n.current(m.Job, m.Attempt); a != nil {
 			a.trigger(m)
 		}
+	case checkpoint.MarkChunks:
+		n.mark(m)
+	case checkpoint.DeleteChunks:
+		n.remove(m)
 	case checkpoint.NotifyComplete:
 		if a := n.current(m.Job, m.Attempt); a != nil {
 			a.book.complete(m.Checkpoint)

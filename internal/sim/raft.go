@@ -124,7 +124,7 @@ func (r *replica) peers(f func(peer int)) {
 	}
 }
 
-// propose appends commands to the log. It reports false, having appended nothing, when no proposals are taken.
+// propose appends commands to the log; nil is an entry that says nothing. It reports false, having appended nothing, when no proposals are taken.
 func (r *replica) propose(commands []fsm.Command, done func([]fsm.Response, bool)) bool {
 	if r.w.now < r.busyUntil {
 		return false
@@ -135,12 +135,16 @@ func (r *replica) propose(commands []fsm.Command, done func([]fsm.Response, bool
 	}
 	p := &proposal{first: r.lastIndex() + 1, left: len(commands), done: done}
 	for _, c := range commands {
-		data, err := fsm.EncodeCommand(c)
-		if err != nil {
-			r.w.violate(harness, "encoding %T: %v", c, err)
-			return true
+		e := entry{term: r.term}
+		if c != nil {
+			data, err := fsm.EncodeCommand(c)
+			if err != nil {
+				r.w.violate(harness, "encoding %T: %v", c, err)
+				return true
+			}
+			e.command = string(data)
 		}
-		r.log = append(r.log, entry{term: r.term, command: string(data)})
+		r.log = append(r.log, e)
 	}
 	r.waiting = append(r.waiting, p)
 	r.replicate()

@@ -53,6 +53,7 @@ func (s *Stats) wantVariety(t *testing.T, seeds int) {
 		"completed checkpoints":   {s.Completed, 5 * seeds},
 		"failed checkpoints":      {s.Aborted, seeds / 2},
 		"adopted and completed":   {s.Adopted, seeds / 10},
+		"chunks deleted":          {s.ChunksDeleted, 10 * seeds},
 	} {
 		if c.got < c.atLeast {
 			t.Errorf("%s: %d, want at least %d: the simulation does not reach what it is meant to", what, c.got, c.atLeast)
@@ -70,6 +71,7 @@ func (s *Stats) add(other Stats) {
 	s.Completed += other.Completed
 	s.Aborted += other.Aborted
 	s.Adopted += other.Adopted
+	s.ChunksDeleted += other.ChunksDeleted
 }
 
 func numberFrom(t *testing.T, variable string, otherwise uint64) uint64 {

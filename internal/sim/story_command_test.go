@@ -49,6 +49,10 @@ func (s *story) doCluster(t *testing.T, d *datadriven.TestData) string {
 		Seed: 1, Coordinators: coordinators, Timing: timing(), OrphanTimeout: time.Minute, Steady: true,
 		Slots: slices.Repeat([]int{slots}, nodes),
 	}
+	cfg.Timing.SweepPause = time.Hour
+	if d.HasArg("sweeps") {
+		cfg.Timing.SweepPause = settle / 2
+	}
 	s.script = newScript(t, cfg)
 	s.narrator.world = s.World
 	s.gate = s.gateAnswer
@@ -285,16 +289,19 @@ func (s *story) doLog(t *testing.T, d *datadriven.TestData) string {
 	from := 1
 	d.MaybeScanArgs(t, "from", &from)
 	var b strings.Builder
-	for i := from - 1; i < len(s.check.log); i++ {
-		fmt.Fprintln(&b, entryText(i+1, s.check.log[i]))
+	for index := from; index <= len(s.check.log); index++ {
+		fmt.Fprintln(&b, s.entryText(index))
 	}
 	return b.String()
 }
 
-// doShow prints the committed state of a job, or what nodes hold.
+// doShow prints the committed state of a job, what nodes hold, or how many chunks are on their disks.
 func (s *story) doShow(t *testing.T, d *datadriven.TestData) string {
 	if d.HasArg("nodes") {
 		return s.showNodes()
+	}
+	if d.HasArg("disks") {
+		return s.showDisks()
 	}
 	_, j := s.storyJob(t, d)
 	return jobText(j)
@@ -316,6 +323,21 @@ func (s *story) showNodes() string {
 				fmt.Fprintf(&b, "   keeps its ack of %d by %s\n", ack.Checkpoint, ack.State.Subtask)
 			}
 		})
+	}
+	return b.String()
+}
+
+// showDisks counts the chunks on each disk: those that something in use names, and the others.
+func (s *story) showDisks() string {
+	var b strings.Builder
+	for _, h := range s.hosts {
+		inUse := 0
+		for id := range h.disk {
+			if _, found := s.check.chunksInUse()[place{id, h}]; found {
+				inUse++
+			}
+		}
+		fmt.Fprintf(&b, "%s has %d chunks in use, %d others\n", h.id, inUse, len(h.disk)-inUse)
 	}
 	return b.String()
 }
@@ -358,4 +380,3 @@ func parseTopology(vertices, edges string) (checkpoint.Topology, error) {
 	}
 	return topology, topology.Validate()
 }
-

@@ -68,9 +68,7 @@ func (n *narrator) moment(m Moment) {
 // noteLog writes down what the log has committed meanwhile.
 func (n *narrator) noteLog() {
 	for ; n.logged < len(n.world.check.log); n.logged++ {
-		if e := n.world.check.log[n.logged]; e.command != nil {
-			n.note("%s", entryText(n.logged+1, e))
-		}
+		n.note("%s", n.world.entryText(n.logged+1))
 	}
 }
 
@@ -107,15 +105,21 @@ func momentName(m Moment) string {
 
 func firstWord(text string) string {
 	word, _, _ := strings.Cut(text, " ")
-	return word
+	return strings.TrimSuffix(word, ",")
 }
 
 func commandName(c fsm.Command) string { return firstWord(commandText(c, fsm.Result{})) }
 
-func entryText(index int, e committedEntry) string {
-	text := "(a new leader's first entry)"
-	if e.command != nil {
+func (w *World) entryText(index int) string {
+	e := w.check.log[index-1]
+	text := ""
+	switch {
+	case e.command != nil:
 		text = commandText(e.command, e.response.Result)
+	case w.check.termStart[e.term] == index:
+		text = "(a new leader's first entry)"
+	default:
+		text = "(nothing: it shows that nobody else leads)"
 	}
 	if e.response.Err != nil {
 		text += ": rejected, " + e.response.Err.Error()
@@ -213,9 +217,16 @@ func toNodeText(m checkpoint.ToNode) string {
 		return fmt.Sprintf("notify-complete %d", m.Checkpoint)
 	case checkpoint.NotifyAborted:
 		return fmt.Sprintf("notify-aborted %d", m.Checkpoint)
+	case checkpoint.MarkChunks:
+		return "mark-chunks for " + sweepText(m.Sweep)
+	case checkpoint.DeleteChunks:
+		return fmt.Sprintf("delete-chunks, %d in %s", len(m.Chunks), sweepText(m.Sweep))
 	}
 	return m.String()
 }
+
+// sweepText names a sweep by the term of its leader and its number there.
+func sweepText(sweep uint64) string { return fmt.Sprintf("sweep %d.%d", sweep>>32, uint32(sweep)) }
 
 // fromNodeText is empty for what is not worth a line.
 func fromNodeText(m checkpoint.FromNode) string {
@@ -242,6 +253,14 @@ func fromNodeText(m checkpoint.FromNode) string {
 			parts = append(parts, fmt.Sprintf("ack %d by %s", ack.Checkpoint, ack.State.Subtask))
 		}
 		return strings.Join(parts, ", ")
+	case checkpoint.ChunksMarked:
+		return "chunks-marked for " + sweepText(m.Sweep)
+	case checkpoint.ChunksDeleted:
+		text := fmt.Sprintf("chunks-deleted, %d in %s", m.Deleted, sweepText(m.Sweep))
+		if m.Refused > 0 {
+			text += fmt.Sprintf(", %d refused", m.Refused)
+		}
+		return text + causeText(m.Error)
 	case checkpoint.Decline:
 		return fmt.Sprintf("decline %d by %s, %s", m.Checkpoint, m.Subtask, m.Reason)
 	}

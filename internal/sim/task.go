@@ -28,6 +28,7 @@ type task struct {
 	finals   map[checkpoint.ID]checkpoint.SubtaskState
 	aborted  map[checkpoint.ID]bool // uploads that were cancelled
 	notified checkpoint.ID
+	shared   checkpoint.ChunkID // of the last snapshot, or of the state that was restored
 }
 
 func newTask(a *attempt, ordinal int, id checkpoint.SubtaskID, inputs [][]int, state checkpoint.SubtaskState) *task {
@@ -38,6 +39,9 @@ func newTask(a *attempt, ordinal int, id checkpoint.SubtaskID, inputs [][]int, s
 		base:   state.Size(),
 		finals: make(map[checkpoint.ID]checkpoint.SubtaskState), aborted: make(map[checkpoint.ID]bool),
 		restored: state.EndOfData,
+	}
+	if chunks := chunksOf(state); len(chunks) > 1 {
+		t.shared = chunks[1]
 	}
 	if a.deploy.Restore != 0 {
 		a.n.w.check.restored(a, id, state)
@@ -127,40 +131,47 @@ func (t *task) snapshot(b checkpoint.Barrier) {
 	state := t.state(b.ID)
 	t.broadcast(frame{kind: barrier, barrier: b, value: state.Size()})
 	t.a.after(t.w.between(time.Millisecond, 60*time.Millisecond), func() {
-		t.w.gate(t, b.ID, func() { t.answer(b.ID, state) })
+		t.store(state, func(on []*host) {
+			t.w.gate(t, b.ID, func() { t.answer(b.ID, state, on) })
+		})
 	})
 }
 
 // answer acknowledges a checkpoint whose snapshot is stored, unless there is no need any more.
-func (t *task) answer(id checkpoint.ID, state checkpoint.SubtaskState) {
+func (t *task) answer(id checkpoint.ID, state checkpoint.SubtaskState, on []*host) {
 	switch {
 	case t.ended() || t.aborted[id]:
 	case !t.w.calm && t.w.chance(t.w.cfg.Declines):
 		t.decline(id, checkpoint.ReasonDeclined)
 	default:
-		t.ack(id, state)
+		t.ack(id, state, on)
 	}
 }
 
-// state names the captured value by who captured it, so that it is told from every other.
+// state names the captured value by who captured it, so that it is told from every other. Beside it stands a chunk
+// that several snapshots in a row have in common, as those of a large state do.
 func (t *task) state(id checkpoint.ID) checkpoint.SubtaskState {
 	value := t.value()
 	h := fnv.New64a()
 	fmt.Fprint(h, t.a.deploy.Job, t.a.number(), id, t.id, t.a.n.ref, value)
 	var chunk checkpoint.ChunkID
 	binary.BigEndian.PutUint64(chunk[:], h.Sum64())
+	if t.shared.IsZero() || t.w.chance(0.3) {
+		t.shared = chunk
+		t.shared[31] = 1
+	}
 	return checkpoint.SubtaskState{Subtask: t.id, EndOfData: t.atEnd, Handles: []checkpoint.Handle{{
 		Operator: checkpoint.OperatorID(t.id.Vertex), Kind: checkpoint.ListState,
-		Chunks: []checkpoint.ChunkRef{{ID: chunk, Size: value}},
+		Chunks: []checkpoint.ChunkRef{{ID: chunk, Size: value}, {ID: t.shared}},
 	}}}
 }
 
-func (t *task) ack(id checkpoint.ID, state checkpoint.SubtaskState) {
+func (t *task) ack(id checkpoint.ID, state checkpoint.SubtaskState, on []*host) {
 	if state.EndOfData {
 		t.finals[id] = state
 	}
 	ack := checkpoint.Ack{Job: t.a.deploy.Job, Attempt: t.a.number(), Checkpoint: id, State: state}
-	t.w.check.acked(ack)
+	t.w.check.acked(ack, on)
 	if t.current() && enter(&t.a.book, t.a.book.acks, id, t.ordinal, ack) {
 		t.a.n.tell(checkpoint.AckBatch{Acks: []checkpoint.Ack{ack}})
 		t.w.moment(Moment{Kind: Acked, Node: t.a.n.ref.ID})

@@ -21,7 +21,6 @@ type World struct {
 	rng          *rand.Rand
 	trace        trace
 	net          network
-	store        store
 	check        *checker
 	coordinators []*coord
 	hosts        []*host
@@ -30,6 +29,8 @@ type World struct {
 	calmSince    time.Duration
 	stats        Stats
 	watch        func(Moment)
+	// linger says how long a deposed leader's loop goes on before it hears of that.
+	linger func() time.Duration
 	// gate is passed by every snapshot that is stored: answer acknowledges or declines it.
 	gate   func(t *task, id checkpoint.ID, answer func())
 	failed *Failure
@@ -42,6 +43,7 @@ type Stats struct {
 	Attempts, Ended                            int
 	Completed, Aborted                         int
 	Adopted                                    int // completed in another term than they began in
+	ChunksDeleted                              int
 }
 
 // Failure is a violated invariant, with the last events before it.
@@ -65,8 +67,8 @@ func New(cfg Config) *World {
 		cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0xca1c)), watch: func(Moment) {},
 		gate: func(_ *task, _ checkpoint.ID, answer func()) { answer() },
 	}
+	w.linger = w.usualLinger
 	w.net = newNetwork(w, cfg.Coordinators+len(cfg.Slots))
-	w.store = store{w: w, chunks: make(map[checkpoint.ChunkID][]byte)}
 	w.check = newChecker(w)
 	for i := range cfg.Coordinators {
 		c := &coord{w: w, self: i, id: checkpoint.NodeID(fmt.Sprintf("c%d", i+1)), skew: w.between(-cfg.Skew, cfg.Skew)}
@@ -76,6 +78,7 @@ func New(cfg Config) *World {
 	for i, slots := range cfg.Slots {
 		w.hosts = append(w.hosts, &host{
 			w: w, self: cfg.Coordinators + i, id: checkpoint.NodeID(fmt.Sprintf("n%d", i+1)), slots: slots,
+			disk: make(map[checkpoint.ChunkID][]byte),
 		})
 	}
 	for i, job := range cfg.Jobs {
@@ -149,6 +152,14 @@ func (w *World) violate(i Invariant, format string, args ...any) {
 	if w.failed == nil {
 		w.failed = &Failure{Invariant: i, Text: fmt.Sprintf(format, args...), Seed: w.cfg.Seed, At: w.now, Trace: w.trace.last()}
 	}
+}
+
+// usualLinger is a moment, and now and then much longer, as after a pause of the process.
+func (w *World) usualLinger() time.Duration {
+	if w.chance(0.1) {
+		return w.between(0, 2*time.Second)
+	}
+	return w.between(0, 30*time.Millisecond)
 }
 
 func (w *World) chance(p float64) bool {

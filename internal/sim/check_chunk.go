@@ -1,0 +1,157 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+
+	"cairn/checkpoint"
+	"cairn/fsm"
+)
+
+// chunkLedger is what the checker knows of chunks: what names them, by the log and by what tasks acknowledged, and
+// where they were made durable for that. A copy elsewhere, of another checkpoint that named the same chunk, is of no
+// concern.
+type chunkLedger struct {
+	stored    map[checkpoint.ChunkID][]*host // of manifests: where they were stored
+	acked     map[checkpointKey]map[checkpoint.SubtaskID][]placement
+	manifests map[checkpoint.ChunkID][]placement // of completed checkpoints: what they name, themselves included
+	acks      int
+	// inUse caches who names a chunk where, as of the log's length and the number of acks.
+	inUse map[place]string
+	asOf  [2]int
+}
+
+type placement struct {
+	chunk checkpoint.ChunkID
+	on    []*host
+}
+
+type place struct {
+	chunk checkpoint.ChunkID
+	on    *host
+}
+
+func newChunkLedger() chunkLedger {
+	return chunkLedger{
+		stored:    make(map[checkpoint.ChunkID][]*host),
+		acked:     make(map[checkpointKey]map[checkpoint.SubtaskID][]placement),
+		manifests: make(map[checkpoint.ChunkID][]placement),
+	}
+}
+
+// chunksAcked notes what an ack names, and demands that it is where it was stored: that nobody has deleted it
+// meanwhile (I5).
+func (k *checker) chunksAcked(ack checkpoint.Ack, on []*host) {
+	var placements []placement
+	for _, id := range chunksOf(ack.State) {
+		placements = append(placements, placement{id, on})
+	}
+	k.demandThere(placements, fmt.Sprintf("the ack of %s for checkpoint %d", ack.State.Subtask, ack.Checkpoint))
+	key := checkpointKey{ack.Job, ack.Checkpoint}
+	if k.chunks.acked[key] == nil {
+		k.chunks.acked[key] = make(map[checkpoint.SubtaskID][]placement)
+	}
+	k.chunks.acked[key][ack.State.Subtask] = placements
+	k.chunks.acks++
+}
+
+// demandThere demands that chunks are where they were stored.
+func (k *checker) demandThere(placements []placement, user string) {
+	for _, p := range placements {
+		for _, h := range p.on {
+			if _, found := h.disk[p.chunk]; !found {
+				k.w.violate(I5, "chunk %x is gone from %s, where %s names it", p.chunk[:4], h.id, user)
+			}
+		}
+	}
+}
+
+// chunksCompleted notes what a completed checkpoint names, and demands that it is there (I5). The state of a subtask
+// that had finished before is that of an older checkpoint.
+func (k *checker) chunksCompleted(key checkpointKey, manifest checkpoint.ChunkID, m checkpoint.Manifest) {
+	placements := []placement{{manifest, k.chunks.stored[manifest]}}
+	for _, s := range m.Subtasks {
+		placements = append(placements, k.placementsOf(key, s)...)
+	}
+	k.chunks.manifests[manifest] = placements
+	k.demandThere(placements, fmt.Sprintf("checkpoint %d", key.id))
+}
+
+func (k *checker) placementsOf(key checkpointKey, s checkpoint.SubtaskState) []placement {
+	if own, found := k.chunks.acked[key][s.Subtask]; found {
+		return own
+	}
+	var placements []placement
+	for _, id := range chunksOf(s) {
+		for _, of := range k.chunks.acked {
+			for _, p := range of[s.Subtask] {
+				if p.chunk == id {
+					placements = append(placements, p)
+				}
+			}
+		}
+	}
+	return placements
+}
+
+// chunksThere demands that chunks are on a disk.
+func (k *checker) chunksThere(chunks []checkpoint.ChunkID, user string) {
+	for _, id := range chunks {
+		if !slices.ContainsFunc(k.w.hosts, func(h *host) bool { _, found := h.disk[id]; return found }) {
+			k.w.violate(I5, "no machine has chunk %x, which %s names", id[:4], user)
+		}
+	}
+}
+
+// deleting demands that nothing in use names a chunk that a machine is about to delete, there (I5).
+func (k *checker) deleting(h *host, id checkpoint.ChunkID) {
+	k.w.stats.ChunksDeleted++
+	if user, found := k.chunksInUse()[place{id, h}]; found {
+		k.w.violate(I5, "%s deletes chunk %x, which %s names", h.id, id[:4], user)
+	}
+}
+
+// chunksInUse returns who names each chunk that is in use: what is retained, owned by a user, restored from, or
+// acknowledged for a checkpoint that has no outcome.
+func (k *checker) chunksInUse() map[place]string {
+	now := [2]int{len(k.log), k.chunks.acks}
+	if k.chunks.inUse != nil && k.chunks.asOf == now {
+		return k.chunks.inUse
+	}
+	k.chunks.inUse, k.chunks.asOf = make(map[place]string), now
+	for _, j := range k.state.SortedJobs() {
+		k.chunksOfJob(j)
+	}
+	return k.chunks.inUse
+}
+
+func (k *checker) chunksOfJob(j *fsm.Job) {
+	use := func(placements []placement, user string, id checkpoint.ID) {
+		for _, p := range placements {
+			for _, h := range p.on {
+				k.chunks.inUse[place{p.chunk, h}] = fmt.Sprintf("%s %d of job %d", user, id, j.ID[0])
+			}
+		}
+	}
+	for _, c := range j.Completed {
+		use(k.chunks.manifests[c.Manifest.ID], "retained checkpoint", c.ID)
+	}
+	for _, c := range j.Savepoints {
+		use(k.chunks.manifests[c.Manifest.ID], "savepoint", c.ID)
+	}
+	if !j.Source.IsZero() && len(j.Completed) == 0 && !j.Status.Terminal() {
+		use(k.chunks.manifests[j.Source.Manifest.ID], "the source", j.Source.Checkpoint)
+	}
+	for _, p := range j.Pending {
+		for _, placements := range k.chunks.acked[checkpointKey{j.ID, p.ID}] {
+			use(placements, "pending checkpoint", p.ID)
+		}
+	}
+	if latest, _ := j.LatestCompleted(); j.Status == fsm.JobRunning && latest.Attempt != j.Attempt {
+		for _, d := range j.Discards {
+			if d.ID == j.RestoredFrom {
+				use(k.chunks.manifests[d.Manifest.ID], "the attempt that restores", d.ID)
+			}
+		}
+	}
+}

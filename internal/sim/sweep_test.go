@@ -1,0 +1,81 @@
+package sim
+
+import (
+	"testing"
+	"time"
+
+	"cairn/checkpoint"
+	"cairn/fsm"
+)
+
+// I5, I8: a leader that was deposed and does not know it has collected chunks of a failed checkpoint. The next leader's
+// checkpoint names them again, and a node that still obeys the old one has a copy. Nothing but the entry of the log
+// that the old leader cannot commit stands between that copy and its deletion.
+func TestI5_DeposedLeaderDeletesNothing(t *testing.T) {
+	if f := sweepOfADeposedLeader(t, Sound); f != nil {
+		t.Error(f)
+	}
+	if f := sweepOfADeposedLeader(t, SweepsUnconfirmed); f == nil || f.Invariant != I5 {
+		t.Errorf("a deposed leader that deletes is not caught: %v", f)
+	}
+}
+
+func sweepOfADeposedLeader(t *testing.T, m Mutation) *Failure {
+	cfg := quiet()
+	cfg.Mutation = m
+	cfg.Timing.SweepPause = 3 * time.Second
+	cfg.Jobs[0].Config.Interval, cfg.Jobs[0].Config.Retain = 0, 1
+	s := newScript(t, cfg)
+	s.linger = func() time.Duration { return 20 * time.Second }
+	running := func() bool { return s.job() != nil && s.job().Status == fsm.JobRunning }
+	s.await("the job to run", running)
+	s.complete(1)
+	for _, h := range s.hosts { // the next state has nothing in common with the last
+		h.proc.eachAttempt(func(a *attempt) {
+			a.eachTask(func(t *task) { t.shared = checkpoint.ChunkID{} })
+		})
+	}
+	left := 5
+	s.gate = func(t *task, id checkpoint.ID, answer func()) {
+		if id == 2 {
+			left--
+		}
+		if id == 2 && left == 0 {
+			t.decline(id, checkpoint.ReasonAsyncException)
+			return
+		}
+		answer()
+	}
+	s.clients[0].askCheckpoint()
+	s.await("a failed checkpoint", func() bool { return s.job().Counters.Failed == 1 })
+	old, n3 := s.leader(), s.hosts[2]
+	other := s.coordinators[(old.self+1)%3]
+	for _, c := range s.coordinators {
+		if c != old {
+			s.net.cut[c.self][old.self], s.net.cut[old.self][c.self] = true, true
+			s.net.cut[c.self][n3.self], s.net.cut[n3.self][c.self] = true, true
+		}
+	}
+	other.raft.campaign()
+	s.await("another leader", func() bool { return other.loop != nil })
+	s.complete(3)
+	if old.loop == nil || n3.proc.fence.leader != old.id {
+		t.Fatal("the old leader has nobody left who obeys it")
+	}
+	s.runUntil(10*time.Second, func() bool { return false })
+	return s.failed
+}
+
+// complete asks for a checkpoint, again where nobody has heard it, until one from id on has completed.
+func (s *script) complete(id checkpoint.ID) {
+	s.t.Helper()
+	asked := time.Duration(0)
+	s.await("a completion", func() bool {
+		if asked == 0 || s.now-asked > time.Second {
+			asked = s.now
+			s.clients[0].askCheckpoint()
+		}
+		latest, _ := s.job().LatestCompleted()
+		return latest.ID >= id
+	})
+}
