@@ -11,12 +11,14 @@ import (
 )
 
 func agentCommand() *cli.Command {
-	raft := coordinator.DefaultRaftTiming()
+	raft, compaction, upkeep := coordinator.DefaultRaftTiming(), coordinator.DefaultCompaction(), coordinator.DefaultUpkeep()
 	return &cli.Command{
 		Name:  "agent",
 		Usage: "run a coordinator until a signal",
 		Description: "Joins the other coordinators by gossip. As soon as --bootstrap-expect of them are there for the first\n" +
-			"time, they form a cluster. SIGTERM hands leadership over and leaves; a second signal stops at once.",
+			"time, they form a cluster. One that finds a cluster running joins it, and gets a vote when it has kept up for\n" +
+			"--raft-stabilization; so it may take the place of one that is gone. SIGTERM lets the pending checkpoints\n" +
+			"finish, hands leadership over and leaves; a second signal stops at once.",
 		Flags: append(daemon.EndpointFlags("127.0.0.1:7480", "127.0.0.1:7481"),
 			&cli.StringFlag{Name: "data-dir", Usage: "`DIR` for this coordinator's Raft files", EnvVars: []string{"CAIRN_DATA_DIR"}},
 			&cli.IntFlag{Name: "bootstrap-expect", Usage: "coordinators that form a new cluster", Value: 3, EnvVars: []string{"CAIRN_BOOTSTRAP_EXPECT"}},
@@ -24,6 +26,10 @@ func agentCommand() *cli.Command {
 			&cli.DurationFlag{Name: "raft-heartbeat", Usage: "a follower without news of the leader stands for election after this", Value: raft.Heartbeat, EnvVars: []string{"CAIRN_RAFT_HEARTBEAT"}},
 			&cli.DurationFlag{Name: "raft-election", Usage: "a candidate without a majority tries again after this", Value: raft.Election, EnvVars: []string{"CAIRN_RAFT_ELECTION"}},
 			&cli.DurationFlag{Name: "raft-lease", Usage: "a leader that reaches no majority steps down after this", Value: raft.Lease, EnvVars: []string{"CAIRN_RAFT_LEASE"}},
+			&cli.DurationFlag{Name: "raft-stabilization", Usage: "a coordinator that joins gets a vote after having kept up for this, and a dead one may be replaced after it", Value: upkeep.Stabilization, EnvVars: []string{"CAIRN_RAFT_STABILIZATION"}},
+			&cli.Uint64Flag{Name: "raft-snapshot-threshold", Usage: "log `ENTRIES` since the last snapshot of the state that are worth a new one", Value: compaction.Threshold, EnvVars: []string{"CAIRN_RAFT_SNAPSHOT_THRESHOLD"}},
+			&cli.DurationFlag{Name: "raft-snapshot-interval", Usage: "how often the log is looked at for that", Value: compaction.Interval, EnvVars: []string{"CAIRN_RAFT_SNAPSHOT_INTERVAL"}},
+			&cli.Uint64Flag{Name: "raft-trailing-logs", Usage: "`ENTRIES` kept in front of a snapshot, for coordinators that are a little behind", Value: compaction.Trailing, EnvVars: []string{"CAIRN_RAFT_TRAILING_LOGS"}},
 		),
 		Action: runAgent,
 	}
@@ -39,6 +45,11 @@ func runAgent(c *cli.Context) error {
 		EndpointConfig: endpoint, DataDir: c.String("data-dir"), Replicas: c.Int("replicas"),
 		Raft: coordinator.RaftTiming{
 			Heartbeat: c.Duration("raft-heartbeat"), Election: c.Duration("raft-election"), Lease: c.Duration("raft-lease"),
+		},
+		Upkeep: coordinator.Upkeep{Stabilization: c.Duration("raft-stabilization")},
+		Compaction: coordinator.Compaction{
+			Threshold: c.Uint64("raft-snapshot-threshold"), Interval: c.Duration("raft-snapshot-interval"),
+			Trailing: c.Uint64("raft-trailing-logs"),
 		},
 		Timing: coordinator.DefaultTiming(),
 	})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,10 +26,12 @@ import (
 // agentConfig is what a coordinator is told at start-up.
 type agentConfig struct {
 	daemon.EndpointConfig
-	DataDir  string
-	Raft     coordinator.RaftTiming
-	Timing   coordinator.Timing
-	Replicas int
+	DataDir    string
+	Raft       coordinator.RaftTiming
+	Upkeep     coordinator.Upkeep
+	Compaction coordinator.Compaction
+	Timing     coordinator.Timing
+	Replicas   int
 }
 
 func (c agentConfig) validate() error {
@@ -43,7 +46,7 @@ func (c agentConfig) validate() error {
 	case c.Replicas < 1:
 		return fmt.Errorf("--replicas %d: must be at least 1", c.Replicas)
 	}
-	return c.Raft.Validate()
+	return cmp.Or(c.Raft.Validate(), c.Upkeep.Validate(), c.Compaction.Validate())
 }
 
 const (
@@ -93,7 +96,7 @@ func (a *agent) openCoordinator() (*coordinator.Coordinator, error) {
 	c, err := coordinator.New(
 		coordinator.Config{
 			ID: cfg.ID, Address: a.endpoint.Self.Address, BootstrapExpect: cfg.BootstrapExpect, Replicas: cfg.Replicas,
-			Raft: cfg.Raft, Timing: cfg.Timing, Logger: cfg.Logger,
+			Raft: cfg.Raft, Upkeep: cfg.Upkeep, Compaction: cfg.Compaction, Timing: cfg.Timing, Logger: cfg.Logger,
 		},
 		coordinator.Deps{
 			Stores: stores,

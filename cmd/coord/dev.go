@@ -138,7 +138,8 @@ func (d *devCluster) open() error {
 				ID: checkpoint.NodeID(id), Role: membership.RoleCoordinator, Bind: bind, GossipBind: "127.0.0.1:0", Join: join,
 				BootstrapExpect: coordinators, Logger: log,
 			},
-			DataDir: filepath.Join(d.dir, id), Replicas: 2, Raft: coordinator.DefaultRaftTiming(), Timing: coordinator.DefaultTiming(),
+			DataDir: filepath.Join(d.dir, id), Replicas: 2, Raft: coordinator.DefaultRaftTiming(),
+			Upkeep: coordinator.DefaultUpkeep(), Compaction: coordinator.DefaultCompaction(), Timing: coordinator.DefaultTiming(),
 		})
 		if err != nil {
 			return err

@@ -54,9 +54,13 @@ func leaderText(l api.Leader) string {
 func writeVoters(w io.Writer, voters []api.Voter) error {
 	var rows [][]string
 	for _, v := range voters {
-		rows = append(rows, []string{v.ID, v.Address, v.State, lastContact(v.State, v.LastContactMillis)})
+		vote := ""
+		if !v.Voter {
+			vote = "no vote yet"
+		}
+		rows = append(rows, []string{v.ID, v.Address, v.State, vote, lastContact(v.State, v.LastContactMillis)})
 	}
-	columns := []column{left("COORDINATOR"), left("ADDRESS"), left("STATE"), right("LAST CONTACT")}
+	columns := []column{left("COORDINATOR"), left("ADDRESS"), left("STATE"), left("VOTE"), right("LAST CONTACT")}
 	return writeTable(w, "No coordinator votes yet.", columns, rows)
 }
 
