@@ -107,7 +107,9 @@ func writeWhole(path string, save func(io.Writer) (api.SnapshotInfo, error)) (in
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.Remove(temporary))
+			if failed := os.Remove(temporary); !errors.Is(failed, os.ErrNotExist) {
+				err = errors.Join(err, failed)
+			}
 		}
 	}()
 	out := bufio.NewWriter(f)
