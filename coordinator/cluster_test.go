@@ -55,7 +55,8 @@ type testCluster struct {
 	coordinators map[checkpoint.NodeID]*testCoordinator
 	fabric       *fabric
 	store        Store
-	configure    func(*Config) // of each coordinator, if not nil
+	configure    func(*Config)                                               // of each coordinator, if not nil
+	wrapLog      func(id checkpoint.NodeID, log replicatedLog) replicatedLog // what its leader loop sees, if not nil
 	running      sync.WaitGroup
 }
 
@@ -72,10 +73,21 @@ func newTestCluster(t *testing.T, nodes ...checkpoint.NodeID) *testCluster {
 }
 
 func newConfiguredCluster(t *testing.T, configure func(*Config), nodes ...checkpoint.NodeID) *testCluster {
-	c := &testCluster{
-		t: t, coordinators: make(map[checkpoint.NodeID]*testCoordinator), fabric: &fabric{}, configure: configure,
+	c := emptyCluster(t)
+	c.configure = configure
+	c.startThree(nodes...)
+	return c
+}
+
+func emptyCluster(t *testing.T) *testCluster {
+	return &testCluster{
+		t: t, coordinators: make(map[checkpoint.NodeID]*testCoordinator), fabric: &fabric{},
 		store: &memoryStore{chunks: make(map[checkpoint.ChunkID][]byte)},
 	}
+}
+
+// startThree starts three coordinators that form a cluster, and the nodes.
+func (c *testCluster) startThree(nodes ...checkpoint.NodeID) {
 	for _, id := range []checkpoint.NodeID{"c1", "c2", "c3"} {
 		c.start(id, string(id), blankStores())
 	}
@@ -83,7 +95,6 @@ func newConfiguredCluster(t *testing.T, configure func(*Config), nodes ...checkp
 	for _, id := range nodes {
 		c.fabric.nodes = append(c.fabric.nodes, c.startNode(id))
 	}
-	return c
 }
 
 // blankStores are the disk of a coordinator that never ran.
@@ -110,6 +121,9 @@ func (c *testCluster) start(id checkpoint.NodeID, address string, stores Stores)
 	})
 	if err != nil {
 		c.t.Fatal(err)
+	}
+	if c.wrapLog != nil {
+		coordinator.leaderLog = c.wrapLog(id, coordinator.leaderLog)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	coord := &testCoordinator{Coordinator: coordinator, transport: transport, stores: stores, cancel: cancel}
@@ -195,6 +209,7 @@ func (c *testCluster) stop() {
 	}
 	c.fabric.disconnect("")
 	c.running.Wait()
+	time.Sleep(time.Second) // virtual time: what raft had on the way to coordinators that are gone times out
 }
 
 // leader waits for a coordinator other than not to lead.

@@ -51,6 +51,14 @@ type fakeNode struct {
 	acks     []checkpoint.Ack // unresolved
 	notified []checkpoint.ID
 	sweeps   fakeSweeps
+	cancels  bool // CancelAttempt is obeyed
+}
+
+// obeyCancel lets the node cancel its tasks when it is asked to.
+func (n *fakeNode) obeyCancel() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cancels = true
 }
 
 // fakeStream is one session, as the coordinator sees it.
@@ -152,6 +160,9 @@ func (n *fakeNode) receive(s *fakeStream, m checkpoint.ToNode) {
 	case checkpoint.PlanJob:
 		s.out <- checkpoint.JobPlanned{Request: m.Request, Topology: testTopology()}
 	case checkpoint.Deploy:
+		if n.deployed == nil || n.deployed.Job != m.Job {
+			n.acked = make(map[checkpoint.ID]bool) // the IDs are another job's
+		}
 		n.deployed = &m
 		n.deploys++
 		for _, r := range n.statusLocked() {
@@ -159,6 +170,14 @@ func (n *fakeNode) receive(s *fakeStream, m checkpoint.ToNode) {
 		}
 	case checkpoint.MarkChunks, checkpoint.DeleteChunks:
 		n.sweeps.receive(s, m)
+	case checkpoint.CancelAttempt:
+		if n.cancels && n.deployed != nil && n.deployed.Job == m.Job && n.deployed.Attempt <= m.Attempt {
+			for _, r := range n.statusLocked() {
+				r.Status = checkpoint.SubtaskCanceled
+				s.out <- checkpoint.StatusChange{Job: m.Job, Attempt: n.deployed.Attempt, Report: r}
+			}
+			n.deployed, n.acks = nil, nil
+		}
 	case checkpoint.NotifyComplete:
 		n.notified = append(n.notified, m.Checkpoint)
 		n.acks = nil

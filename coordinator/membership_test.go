@@ -288,8 +288,8 @@ func TestRemovePeer(t *testing.T) {
 
 func TestRemovePeerKeepsTheLastVoter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &testCluster{t: t, coordinators: map[checkpoint.NodeID]*testCoordinator{}, fabric: &fabric{},
-			configure: func(cfg *Config) { cfg.BootstrapExpect = 1 }}
+		c := emptyCluster(t)
+		c.configure = func(cfg *Config) { cfg.BootstrapExpect = 1 }
 		defer c.stop()
 		c.start("c1", "c1", blankStores())
 		c.gossip()
