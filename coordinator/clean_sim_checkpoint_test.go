@@ -141,10 +141,12 @@ func (s *cleanSim) failed(c *simCheckpoint) {
 		return
 	}
 	c.todo = nil
-	v := s.leader().view
-	v.jobs[c.key.job].garbage = append(v.jobs[c.key.job].garbage, c.chunks...)
+	j := s.leader().view.jobs[c.key.job]
+	for _, ref := range c.chunks {
+		j.garbage = append(j.garbage, ref.ID)
+	}
 	if !c.manifest.ID.IsZero() {
-		v.jobs[c.key.job].garbage = append(v.jobs[c.key.job].garbage, c.manifest)
+		j.garbage = append(j.garbage, c.manifest.ID)
 	}
 }
 

@@ -334,7 +334,7 @@ func (s *cleanSim) deliver(l *simLeader, n *simNode) {
 		link.toLeader = link.toLeader[1:]
 		switch m := m.(type) {
 		case checkpoint.Report:
-			l.view.OnReport(n.ref.ID, m)
+			l.view.OnReport(n.ref.ID, m, s.now)
 		case checkpoint.ChunksMarked:
 			l.view.OnChunksMarked(n.ref.ID, m)
 			for _, other := range l.view.cleaning.nodes {

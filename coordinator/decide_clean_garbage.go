@@ -33,9 +33,7 @@ func (v *View) takeGarbage() []checkpoint.ChunkID {
 	c := &v.cleaning
 	for _, j := range v.Jobs {
 		s := v.jobs[j.ID]
-		for _, ref := range s.garbage[:min(len(s.garbage), maxGarbage-len(c.garbage))] {
-			c.garbage = append(c.garbage, ref.ID)
-		}
+		c.garbage = append(c.garbage, s.garbage[:min(len(s.garbage), maxGarbage-len(c.garbage))]...)
 		s.garbage = nil
 	}
 	return slices.Clip(c.garbage)
@@ -45,14 +43,7 @@ func (v *View) takeGarbage() []checkpoint.ChunkID {
 func (s *jobView) collect(old, new *fsm.Job) {
 	for id, p := range s.pending {
 		if !isPending(new, id) && !completed(new, id) {
-			for ordinal := range p.parts {
-				if ack := p.parts[ordinal].ack; ack != nil {
-					s.discardState(ack.State)
-				}
-			}
-			if !p.finished.manifest.ID.IsZero() {
-				s.garbage = append(s.garbage, p.finished.manifest)
-			}
+			s.garbage = p.appendStored(s.garbage)
 		}
 	}
 	kept := make(map[checkpoint.ChunkID]bool)
@@ -60,7 +51,7 @@ func (s *jobView) collect(old, new *fsm.Job) {
 		kept[new.History[i].Detail.Chunk.ID] = true
 	}
 	for i := range old.History {
-		if chunk := old.History[i].Detail.Chunk; !chunk.ID.IsZero() && !kept[chunk.ID] {
+		if chunk := old.History[i].Detail.Chunk.ID; !chunk.IsZero() && !kept[chunk] {
 			s.garbage = append(s.garbage, chunk)
 		}
 	}
@@ -70,13 +61,8 @@ func (s *jobView) collect(old, new *fsm.Job) {
 // has ended. That of a job which is not known here is left alone: it is not ours to judge.
 func (v *View) collectLate(ack checkpoint.Ack) {
 	if j := v.byID[ack.Job]; j != nil && !completed(j, ack.Checkpoint) {
-		v.job(j).discardState(ack.State)
-	}
-}
-
-func (s *jobView) discardState(state checkpoint.SubtaskState) {
-	for _, h := range state.Handles {
-		s.garbage = append(s.garbage, h.Chunks...)
+		s := v.job(j)
+		s.garbage = appendChunks(s.garbage, ack.State)
 	}
 }
 

@@ -27,7 +27,7 @@ type cleaning struct {
 	heldUp string    // why no sweep could be planned lately, empty when one was
 
 	nodes    map[checkpoint.NodeID]*sweepNode // of the present sweep; from SweepWaiting on only those that have the mark
-	taken    []Discarded // what the present sweep takes on, fixed when it begins
+	taken    []Discarded                      // what the present sweep takes on, fixed when it begins
 	waitFor  []pendingKey
 	imports  map[uint64]bool // under way; true for those that the present sweep waits for
 	asked    bool            // SweepPlanning and SweepConfirming: it is under way

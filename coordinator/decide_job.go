@@ -46,7 +46,7 @@ type jobView struct {
 	cleaning int
 	// garbage are chunks of checkpoints that failed and of acks that came too late. Retained, pending and restoring
 	// checkpoints may name the same chunks: whoever deletes looks first (C14).
-	garbage []checkpoint.ChunkRef
+	garbage []checkpoint.ChunkID
 }
 
 // statuses is the number of subtask statuses, that of a subtask which has not reported one included.
