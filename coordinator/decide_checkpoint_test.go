@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -11,20 +10,6 @@ import (
 	"cairn/checkpoint"
 	"cairn/fsm"
 )
-
-func TestC1_NothingBeginsWhileATaskIsNotRunning(t *testing.T) {
-	w := newWorld(t)
-	w.join("n1", 2, 1)
-	w.submit(testConfig())
-	w.run()
-	w.allStatus(checkpoint.SubtaskRunning)
-	w.status(sub("read", 1), checkpoint.SubtaskInitializing)
-	w.tick()
-	w.wantPending()
-	w.status(sub("read", 1), checkpoint.SubtaskRunning)
-	w.run()
-	w.wantPending(1)
-}
 
 func TestC2_FinishedSubtasksArePreAcknowledged(t *testing.T) {
 	w := running(t, testConfig())
@@ -222,37 +207,6 @@ func TestI6_StaleAcksChangeNothing(t *testing.T) {
 	}
 }
 
-func TestC13_AckAfterADeclineChangesNothing(t *testing.T) {
-	w := running(t, testConfig())
-	w.tick()
-	w.decline(1, sub("read", 0))
-	w.ack(1)
-	w.wantCompleted()
-	if len(w.commands) != 0 {
-		t.Fatalf("proposed %v", w.commands)
-	}
-}
-
-func TestC16_MaxConcurrent(t *testing.T) {
-	for _, n := range []int{1, 2, 5} {
-		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			c := testConfig()
-			c.MaxConcurrent = n
-			w := running(t, c)
-			for range 2 * n {
-				w.tick()
-			}
-			if got := len(w.pendingIDs()); got != n {
-				t.Fatalf("%d in flight, want %d", got, n)
-			}
-			w.ack(1)
-			if got := len(w.pendingIDs()); got != n {
-				t.Fatalf("after a completion %d in flight, want %d: one more begins", got, n)
-			}
-		})
-	}
-}
-
 func TestC20_AbortsCarryTheLatestCompleted(t *testing.T) {
 	w := running(t, testConfig())
 	w.tick()
@@ -273,66 +227,6 @@ func TestC21_ManifestThatCannotBeWrittenFailsTheCheckpoint(t *testing.T) {
 	w.wantPending()
 	if o := w.lastOutcome(); o.Reason != checkpoint.ReasonFinalizeFailure || !strings.Contains(o.Message, "no space on node n1") {
 		t.Fatalf("outcome %+v", o)
-	}
-}
-
-func TestT1_PeriodicTriggersFollowTheInterval(t *testing.T) {
-	w := running(t, testConfig())
-	for id := checkpoint.ID(1); id <= 5; id++ {
-		w.advance(999 * time.Millisecond)
-		w.run()
-		w.wantPending()
-		w.advance(time.Millisecond)
-		w.run()
-		w.wantPending(id)
-		w.ack(id)
-	}
-}
-
-func TestT2_WithoutAnIntervalOnlyRequestsBeginOne(t *testing.T) {
-	c := testConfig()
-	c.Interval = 0
-	w := running(t, c)
-	for range 100 {
-		w.tick()
-	}
-	w.wantPending()
-	w.request(checkpoint.KindCheckpoint, checkpoint.StopNone)
-	w.run()
-	w.wantPending(1)
-}
-
-func TestT8_MinPauseHoldsBackPeriodicOnesOnly(t *testing.T) {
-	c := testConfig()
-	c.MinPause = c.Interval
-	w := running(t, c)
-	w.tick()
-	w.advance(900 * time.Millisecond)
-	w.ack(1)
-	w.advance(500 * time.Millisecond)
-	w.run()
-	w.wantPending() // the interval is over, the pause since the completion is not
-	w.request(checkpoint.KindCheckpoint, checkpoint.StopNone)
-	w.run()
-	w.wantPending(2)
-}
-
-func TestF1_TooManyFailuresRestartTheJobOnce(t *testing.T) {
-	c := testConfig()
-	c.TolerableFailures = 2
-	w := running(t, c)
-	for id := checkpoint.ID(1); id <= 3; id++ {
-		w.tick()
-		w.decline(id, sub("count", 0))
-	}
-	j := w.job()
-	if j.Status != fsm.JobRestarting || j.Restart.Count != 1 {
-		t.Fatalf("the job is %s after %d restarts", j.Status, j.Restart.Count)
-	}
-	for _, part := range []string{"3 consecutive", "tolerable are 2", "count[0] on node n1", "disk full"} {
-		if !strings.Contains(j.Failure, part) {
-			t.Errorf("cause %q does not name %q", j.Failure, part)
-		}
 	}
 }
 
