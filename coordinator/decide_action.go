@@ -54,6 +54,7 @@ type Refuse struct {
 type LoadManifest struct {
 	Job        checkpoint.JobID
 	Checkpoint checkpoint.ID
+	Owner      checkpoint.JobID // the job that took the checkpoint
 	Manifest   checkpoint.ChunkRef
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // startAttempt assigns the next attempt of a job that waits for one, as soon as its time has come, its
-// slots are free and the manifest it restores from has been read.
+// slots are free and the state it restores from is known.
 func (d *decision) startAttempt(j *fsm.Job) {
 	if j.Status == fsm.JobRestarting && d.delayed(j) {
 		d.prepareRestore(j, restorePoint(j)) // use the delay
@@ -23,12 +23,8 @@ func (d *decision) startAttempt(j *fsm.Job) {
 	for id, used := range slotsOf(j.Topology, assignment) {
 		d.free[id] -= used
 	}
-	var from checkpoint.ID
-	if c := restorePoint(j); c != nil {
-		from = c.ID
-	}
 	d.do(Propose{fsm.StartAttempt{
-		Job: j.ID, Attempt: j.Attempt + 1, Assignment: assignment, RestoreFrom: from, At: d.at,
+		Job: j.ID, Attempt: j.Attempt + 1, Assignment: assignment, RestoreFrom: restorePoint(j).id, At: d.at,
 	}})
 }
 

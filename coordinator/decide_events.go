@@ -139,31 +139,6 @@ func (v *View) resolveStaleAck(id checkpoint.NodeID, ack checkpoint.Ack) {
 	}
 }
 
-// OnManifestLoading records that LoadManifest has begun, so that Decide does not ask for it again.
-func (v *View) OnManifestLoading(a LoadManifest) {
-	if j := v.byID[a.Job]; j != nil {
-		v.job(j).restore = restoreView{id: a.Checkpoint, loading: true}
-	}
-}
-
-// OnManifestLoaded records how LoadManifest ended.
-func (v *View) OnManifestLoaded(job checkpoint.JobID, id checkpoint.ID, m *checkpoint.Manifest, err error, now time.Time) {
-	j := v.byID[job]
-	if j == nil {
-		return
-	}
-	s := v.job(j)
-	if s.restore.id != id {
-		return
-	}
-	s.restore.loading = false
-	if err != nil {
-		s.restore.err, s.restore.failedAt = err.Error(), now
-		return
-	}
-	s.restore.manifest, s.restore.err = m, ""
-}
-
 // OnSent records that a message went out, so that Decide does not ask for it again.
 func (v *View) OnSent(id checkpoint.NodeID, m checkpoint.ToNode) {
 	n := v.nodes[id]

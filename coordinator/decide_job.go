@@ -66,15 +66,6 @@ type subtaskView struct {
 	finalBy checkpoint.ID // the checkpoint that it finished with
 }
 
-// restoreView is the manifest that the next deployment restores from.
-type restoreView struct {
-	id       checkpoint.ID
-	manifest *checkpoint.Manifest
-	loading  bool
-	err      string
-	failedAt time.Time
-}
-
 func newJobView(j *fsm.Job) *jobView {
 	s := &jobView{all: j.Topology.Subtasks(), standIns: j.Config.AfterTasksFinish}
 	s.reset()

@@ -5,28 +5,66 @@ import (
 	"cairn/fsm"
 )
 
-// restorePoint returns the checkpoint that the next attempt starts from, nil for a fresh start.
-func restorePoint(j *fsm.Job) *fsm.Completed { return newestCommitted(j) }
+// origin is a completed checkpoint or savepoint that an attempt starts from; its ID is 0 for a fresh start.
+type origin struct {
+	id       checkpoint.ID
+	owner    checkpoint.JobID // that took it
+	manifest checkpoint.ChunkRef
+}
 
-// restoredFrom returns what the current attempt was started from, nil for a fresh start.
-func restoredFrom(j *fsm.Job) *fsm.Completed { return completedAs(j, j.RestoredFrom) }
+func originOf(j *fsm.Job, id checkpoint.ID, manifest checkpoint.ChunkRef) origin {
+	o := origin{id: id, owner: j.ID, manifest: manifest}
+	if !own(j, id) {
+		o.owner = j.Source.Job
+	}
+	return o
+}
 
-// prepareRestore reports whether the manifest of c is at hand (a fresh start needs none), and asks for it
-// where it is not.
-func (d *decision) prepareRestore(j *fsm.Job, c *fsm.Completed) bool {
-	if c == nil {
+// restorePoint returns what the next attempt starts from: the newest completion whose side effects are published; while
+// there is none, what the job was submitted from.
+func restorePoint(j *fsm.Job) origin {
+	if c := newestCommitted(j); c != nil {
+		return originOf(j, c.ID, c.Manifest)
+	}
+	return originOf(j, j.Source.Checkpoint, j.Source.Manifest)
+}
+
+// restoredFrom returns what the current attempt was started from. It is found for as long as a node may have to be told
+// of it: the replicated state spares it until the attempt has completed a checkpoint of its own.
+func restoredFrom(j *fsm.Job) (o origin, found bool) {
+	id := j.RestoredFrom
+	for _, held := range [][]fsm.Completed{j.Completed, j.Savepoints} {
+		for _, c := range held {
+			if c.ID == id {
+				return originOf(j, id, c.Manifest), true
+			}
+		}
+	}
+	for _, d := range j.Discards {
+		if d.ID == id {
+			return originOf(j, id, d.Manifest), true
+		}
+	}
+	return originOf(j, id, j.Source.Manifest), id == j.Source.Checkpoint // also when both are 0
+}
+
+// prepareRestore reports whether the states that o stands for are at hand (a fresh start needs none), and asks for its
+// manifest where it is not.
+func (d *decision) prepareRestore(j *fsm.Job, o origin) bool {
+	if o.id == 0 {
 		return true
 	}
 	r := &d.view.jobs[j.ID].restore
 	switch {
-	case r.id == c.ID && r.manifest != nil:
-		return true
-	case r.id == c.ID && r.loading:
+	case r.id == o.id && r.manifest != nil:
+		_, problem := r.match(j)
+		return problem == ""
+	case r.id == o.id && r.loading:
 		return false
-	case r.id == c.ID && r.err != "" && d.now.Sub(r.failedAt) < d.view.Timing.LoadRetry:
+	case r.id == o.id && r.err != "" && d.now.Sub(r.failedAt) < d.view.Timing.LoadRetry:
 		return false
 	}
-	d.do(LoadManifest{Job: j.ID, Checkpoint: c.ID, Manifest: c.Manifest})
+	d.do(LoadManifest{Job: j.ID, Checkpoint: o.id, Owner: o.owner, Manifest: o.manifest})
 	return false
 }
 
@@ -39,7 +77,10 @@ func (d *decision) deploy(j *fsm.Job) {
 			missing = append(missing, ref)
 		}
 	}
-	if len(missing) == 0 || !d.prepareRestore(j, restoredFrom(j)) {
+	if len(missing) == 0 {
+		return
+	}
+	if from, found := restoredFrom(j); !found || !d.prepareRestore(j, from) {
 		return
 	}
 	for _, ref := range missing {
@@ -51,22 +92,16 @@ func (d *decision) deploy(j *fsm.Job) {
 	}
 }
 
-// statesFor returns the restored state of a node's subtasks. The parallelism is that of the manifest: a
-// job is restored in the shape in which it was submitted.
+// statesFor returns what a node's subtasks are restored from.
 func (d *decision) statesFor(j *fsm.Job, id checkpoint.NodeID) []checkpoint.SubtaskState {
 	if j.RestoredFrom == 0 {
 		return nil
 	}
-	subtasks := j.Topology.Subtasks()
-	here := make(map[checkpoint.SubtaskID]bool)
-	for _, ordinal := range j.Assignment.Ordinals(id) {
-		here[subtasks[ordinal]] = true
-	}
-	var states []checkpoint.SubtaskState
-	for _, s := range d.view.jobs[j.ID].restore.manifest.Subtasks {
-		if here[s.Subtask] {
-			states = append(states, s)
-		}
+	s := d.view.jobs[j.ID]
+	matched, _ := s.restore.match(j)
+	states := make([]checkpoint.SubtaskState, 0, len(s.ordinals[id]))
+	for _, ordinal := range s.ordinals[id] {
+		states = append(states, matched[ordinal])
 	}
 	return states
 }

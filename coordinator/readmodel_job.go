@@ -88,7 +88,7 @@ func waitsFor(v *View, j *fsm.Job, now time.Time) string {
 	case needs > suitable:
 		return fmt.Sprintf("needs %d slots, %d free on nodes that know the program %s", needs, suitable, j.Program)
 	}
-	return v.job(j).restore.err
+	return v.job(j).restore.problem(j)
 }
 
 func (r reading) jobDetail(j *fsm.Job) (api.JobDetail, error) {
