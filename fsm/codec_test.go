@@ -292,7 +292,7 @@ func TestDecodeSnapshotChecksInvariants(t *testing.T) {
 		"source without a manifest":  func(j *Job) { j.Source.Job = jobID(9) },
 		"source elsewhere":           func(j *Job) { j.Source = sampleSource(1) },
 		"claimed entry: manifest":    func(j *Job) { claimed(j).Manifest = manifest(77) },
-		"claimed entry: kind":        func(j *Job) { claimed(j).Kind = checkpoint.KindCheckpoint },
+		"claimed entry: kind":        func(j *Job) { claimed(j).Kind = 0 },
 		"claimed entry: not first":   func(j *Job) { claimed(j); slices.Reverse(j.Completed) },
 		"savepoints out of order":    func(j *Job) { withSavepoints(j, 3, 1) },
 		"savepoint twice":            func(j *Job) { withSavepoints(j, 1, 1) },

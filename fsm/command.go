@@ -11,7 +11,7 @@ type Command interface{ command() }
 //
 // With a Source that is claimed, the source leaves its owner's log or savepoints and becomes the first entry of the
 // new job's log. That is rejected with ErrWrongStatus when it is a checkpoint of a job that has not ended, and with
-// ErrInUse when another job still depends on it. A source whose job is known but which that job neither retains nor
+// ErrInUse when a job still depends on it. A source whose job is known but which that job neither retains nor
 // holds as a savepoint is rejected with ErrUnknownCheckpoint; one of a job that is not known here (imported) is not.
 type SubmitJob struct {
 	Job      checkpoint.JobID
@@ -34,8 +34,8 @@ type ConfigureJob struct {
 }
 
 // StartAttempt assigns the next attempt of a job that is created or restarting. Attempt must be the
-// current one plus 1 (ErrStaleAttempt otherwise). RestoreFrom must be in the completed log, a savepoint that the
-// job was to end with, or the job's Source while that log is empty, or 0 (ErrUnknownCheckpoint otherwise).
+// current one plus 1 (ErrStaleAttempt otherwise). RestoreFrom must be in the completed log, the job's Source while
+// that log is empty, one of its savepoints that it was to end with, or 0 (ErrUnknownCheckpoint otherwise).
 type StartAttempt struct {
 	Job         checkpoint.JobID
 	Attempt     checkpoint.Attempt
@@ -130,7 +130,7 @@ type FinishDiscards struct {
 
 // DisposeSavepoint gives up a savepoint: it moves to the discard list. It is rejected with ErrUnknownCheckpoint when
 // the job has no such savepoint, and with ErrInUse while a job that was submitted from it has not completed a
-// checkpoint of its own, or while its own job would restart from it. The job may have ended.
+// checkpoint of its own, or while the job itself would restart from it. The job may have ended.
 type DisposeSavepoint struct {
 	Job       checkpoint.JobID
 	Savepoint checkpoint.ID

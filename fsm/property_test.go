@@ -42,8 +42,8 @@ func commandOf(t *rapid.T, s *State, at checkpoint.Timestamp) Command {
 		}
 	case "start":
 		from := j.Source.Checkpoint
-		if len(j.Completed) > 0 {
-			from = rapid.SampledFrom(completedIDs(j)).Draw(t, "from")
+		if known := append(completedIDs(j), savepointIDs(j)...); len(known) > 0 {
+			from = rapid.SampledFrom(known).Draw(t, "from")
 		}
 		return StartAttempt{Job: id, Attempt: attempt + 1, Assignment: assignment(), RestoreFrom: from, At: at}
 	case "fail":

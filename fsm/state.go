@@ -77,8 +77,8 @@ type Job struct {
 	AttemptStartedAt checkpoint.Timestamp
 	// Source is what the job was submitted to start from; its Manifest is zero for a fresh start.
 	Source Source
-	// RestoredFrom is the checkpoint that the current attempt started from, 0 for none: one of Completed, or
-	// Source.Checkpoint while the job has completed none of its own.
+	// RestoredFrom is the checkpoint that the current attempt started from, 0 for none: one of Completed as it was
+	// then, Source.Checkpoint while the job had completed none of its own, or a savepoint that it was to end with.
 	RestoredFrom checkpoint.ID
 	Restart      Restart
 
@@ -91,8 +91,8 @@ type Job struct {
 	// Pending holds the checkpoints that have begun and have no outcome, ascending by ID. All of them
 	// belong to the current attempt.
 	Pending []Pending
-	// Completed is the completed-checkpoint log, ascending by ID, at most Config.Retain entries while the
-	// job runs. A claimed savepoint or checkpoint of another job is its first entry until it is subsumed.
+	// Completed is the completed-checkpoint log, ascending by ID, at most Config.Retain entries. A claimed savepoint
+	// or checkpoint of another job is its first entry until it is subsumed; it keeps its Kind, and its Attempt is 0.
 	Completed []Completed
 	// Savepoints holds the completed savepoints that nobody has disposed of, ascending by ID. They belong to the
 	// user: nothing that happens to the job removes one.

@@ -88,8 +88,8 @@ func (j *Job) checkNamed() error {
 func (j *Job) checkLog() error {
 	last := checkpoint.ID(0)
 	for i, c := range j.Completed {
-		claimed := i == 0 && j.Source.Claim && c.ID == j.FirstID && c.Kind == j.Source.Kind && c.Manifest == j.Source.Manifest
-		if c.ID <= last || c.ID <= j.FirstID && !claimed || c.Kind != checkpoint.KindCheckpoint && !claimed {
+		claimed := i == 0 && j.Source.Claim && c.ID == j.FirstID && c.Manifest == j.Source.Manifest
+		if c.ID <= last || c.ID <= j.FirstID && !claimed || c.Kind != checkpoint.KindCheckpoint && !(claimed && c.Kind == checkpoint.KindSavepoint) {
 			return fmt.Errorf("completed log: %s %d after %d, first ID %d", c.Kind, c.ID, last, j.FirstID)
 		}
 		last = c.ID

@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"fmt"
 	"slices"
 
 	"cairn/checkpoint"
@@ -23,6 +24,13 @@ func (j *Job) restoring() checkpoint.ID {
 	return j.RestoredFrom
 }
 
+// needsSavepoint reports whether the job itself depends on a savepoint of its own: it was to end with it and has
+// neither ended nor completed a checkpoint since, so that it would restart from it; or it is restoring from it.
+func (j *Job) needsSavepoint(c Completed) bool {
+	latest, _ := j.LatestCompleted()
+	return !j.Status.Terminal() && (c.Stop != checkpoint.StopNone && c.ID > latest.ID || c.ID == j.restoring())
+}
+
 // Holds maps the manifests of checkpoints to the jobs that depend on them without owning them, in the order of the
 // jobs. It is a view of one moment.
 type Holds map[checkpoint.ChunkID][]checkpoint.JobID
@@ -36,13 +44,6 @@ func HoldsOf(jobs []*Job) Holds {
 		}
 	}
 	return holds
-}
-
-// restartsFrom reports whether the job's next attempt would start from the savepoint: it was to end with it, what the
-// savepoint covers has been published, and it has not ended.
-func (j *Job) restartsFrom(s Completed) bool {
-	latest, _ := j.LatestCompleted()
-	return s.Stop != checkpoint.StopNone && s.ID > latest.ID && !j.Status.Terminal()
 }
 
 // Discardable returns the entries of the job's discard list whose chunks may be deleted: those on which no job
@@ -94,9 +95,21 @@ func (j *Job) manifestOf(id checkpoint.ID) checkpoint.ChunkID {
 	return checkpoint.ChunkID{}
 }
 
-// InUse reports whether a job depends on a checkpoint or savepoint of the given job.
-func (s *State) InUse(job checkpoint.JobID, id checkpoint.ID) bool {
-	return len(s.Holders(job, id)) > 0
+// InUse reports whether a job depends on a checkpoint or savepoint of the given job, or that job itself on one of its
+// savepoints.
+func (s *State) InUse(job checkpoint.JobID, id checkpoint.ID) bool { return s.inUse(job, id) != "" }
+
+// inUse says why a checkpoint or savepoint is in use, empty when it is not.
+func (s *State) inUse(job checkpoint.JobID, id checkpoint.ID) string {
+	if holders := s.Holders(job, id); len(holders) > 0 {
+		return fmt.Sprintf("job %s was submitted from it and has not completed a checkpoint of its own", holders[0])
+	}
+	if j := s.Jobs[job]; j != nil {
+		if savepoint, ok := j.SavepointByID(id); ok && j.needsSavepoint(savepoint) {
+			return fmt.Sprintf("job %s, which is %s, would restart from it", job, j.Status)
+		}
+	}
+	return ""
 }
 
 // Discardable returns what Holds.Discardable does for the job of that ID; nothing for one that is not known.

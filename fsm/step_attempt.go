@@ -32,19 +32,16 @@ func (s *State) startAttempt(c StartAttempt) error {
 	return nil
 }
 
-// mayRestoreFrom reports whether an attempt may start from the checkpoint, 0 for none: from what the log holds, from a
-// savepoint that the job was to end with, or from what the job was submitted from while the log is empty.
+// mayRestoreFrom reports whether an attempt may start from the checkpoint, 0 for none: from what the log holds; from
+// what the job was submitted from, while the log is empty; or from a savepoint that the job was to end with, for its
+// completion has published side effects that an older checkpoint would publish again.
 func (j *Job) mayRestoreFrom(id checkpoint.ID) bool {
-	if id == 0 {
+	if id == 0 || len(j.Completed) == 0 && !j.Source.IsZero() && id == j.Source.Checkpoint {
 		return true
 	}
-	if s, ok := j.SavepointByID(id); ok && s.Stop != checkpoint.StopNone {
-		return true
-	}
-	if len(j.Completed) == 0 {
-		return !j.Source.IsZero() && id == j.Source.Checkpoint
-	}
-	return slices.ContainsFunc(j.Completed, func(c Completed) bool { return c.ID == id })
+	savepoint, ok := j.SavepointByID(id)
+	return ok && savepoint.Stop != checkpoint.StopNone ||
+		slices.ContainsFunc(j.Completed, func(c Completed) bool { return c.ID == id })
 }
 
 // checkAssignment says what keeps a from placing every subtask of t on one node of an ordered list.

@@ -58,12 +58,8 @@ func (s *State) disposeSavepoint(c DisposeSavepoint) error {
 	if !ok {
 		return fmt.Errorf("%w: job %s has no savepoint %d", ErrUnknownCheckpoint, c.Job, c.Savepoint)
 	}
-	if j.restartsFrom(savepoint) {
-		return fmt.Errorf("%w: savepoint %d of job %s: the job has not ended, and would restart from it", ErrInUse, c.Savepoint, c.Job)
-	}
-	if holders := s.Holders(c.Job, c.Savepoint); len(holders) > 0 {
-		return fmt.Errorf("%w: savepoint %d of job %s: job %s was submitted from it and has not completed a checkpoint of its own",
-			ErrInUse, c.Savepoint, c.Job, holders[0])
+	if why := s.inUse(c.Job, c.Savepoint); why != "" {
+		return fmt.Errorf("%w: savepoint %d of job %s: %s", ErrInUse, c.Savepoint, c.Job, why)
 	}
 	j.Savepoints = without(j.Savepoints, func(e Completed) bool { return e.ID == c.Savepoint })
 	j.discard(savepoint)

@@ -140,26 +140,38 @@ func TestDiscardableOfUnknownJobs(t *testing.T) {
 	s.wantHolders(1, 1, "of a checkpoint that never was")
 }
 
-// A savepoint that a job was to end with has published what it covers. While the job goes on all the same, it restarts
-// from there, and so nobody may take it away.
-func TestI5_AStopSavepointIsKeptForTheRestart(t *testing.T) {
+// TestI5_AJobKeepsTheSavepointThatItWouldRestartFrom: it was to end with it, its sinks have committed, and then a task
+// failed.
+func TestI5_AJobKeepsTheSavepointThatItWouldRestartFrom(t *testing.T) {
 	s := newScript(t)
 	s.running(1)
 	s.completed(1, 1)
-	id := s.must(BeginCheckpoint{
-		Job: jobID(1), Attempt: 1, Kind: checkpoint.KindSavepoint, Stop: checkpoint.StopSuspend, Manual: true, At: s.at,
-	}).Checkpoint
-	s.must(s.complete(1, id))
-	s.must(s.fail(1, "it broke behind the savepoint"))
-	claim := s.submitFrom(2, 1, checkpoint.KindSavepoint, id, true)
-	dispose := DisposeSavepoint{Job: jobID(1), Savepoint: id, At: s.at}
-	s.rejects(ErrInUse, claim)
-	s.rejects(ErrInUse, dispose)
-	s.must(s.start(1, id))
-	s.rejects(ErrInUse, dispose) // it restores from it
-	s.completed(1, 1)
-	s.must(dispose)
-	plain := s.savepoint(1)
-	s.must(s.fail(1, "again"))
-	s.rejects(ErrUnknownCheckpoint, s.start(1, plain)) // nothing of that one has been published
+	other := s.savepoint(1) // 2
+	s.must(BeginCheckpoint{Job: jobID(1), Attempt: 1, Kind: aSavepoint, Stop: checkpoint.StopSuspend})
+	s.must(s.complete(1, 3))
+	dispose := DisposeSavepoint{Job: jobID(1), Savepoint: 3}
+	inUse := func(want bool, when string) {
+		t.Helper()
+		if got := s.state.InUse(jobID(1), 3); got != want {
+			t.Errorf("%s: in use %t", when, got)
+		}
+		if want {
+			s.rejects(ErrInUse, dispose)
+			s.rejects(ErrInUse, s.submitFrom(2, 1, aSavepoint, 3, true))
+		}
+	}
+	inUse(true, "while the job is about to end")
+	s.must(s.fail(1, "lost"))
+	inUse(true, "while the job restarts")
+	s.rejects(ErrUnknownCheckpoint, s.start(1, other)) // one that published nothing
+	s.must(s.start(1, 3))
+	inUse(true, "while the job restores from it")
+	s.completed(1, 1) // 4
+	inUse(false, "after a newer checkpoint")
+	s.must(s.fail(1, "lost"))
+	s.must(s.start(1, 3)) // an operator says so, for 4 cannot be read
+	inUse(true, "while the job restores from it once more")
+	s.ended(1)
+	inUse(false, "after the end of the job")
+	s.must(s.submitFrom(2, 1, aSavepoint, 3, true))
 }

@@ -36,13 +36,15 @@ func (s *State) take(j *Job) (owner *Job, err error) {
 	}
 	j.FirstID, j.LastID = source.Checkpoint, source.Checkpoint // so that the next ID is larger (L1)
 	entry, owner, err := s.find(source)
-	if err != nil || !source.Claim {
+	switch {
+	case err != nil:
 		return nil, err
+	case owner == nil:
+		err = s.mayImport(source)
+	case source.Claim:
+		err = s.mayClaim(source, owner)
 	}
-	if owner != nil && owner.restartsFrom(entry) {
-		return nil, fmt.Errorf("%w: savepoint %d: job %s has not ended, and would restart from it", ErrInUse, entry.ID, owner.ID)
-	}
-	if err := s.mayClaim(source, owner); err != nil {
+	if err != nil || !source.Claim {
 		return nil, err
 	}
 	// It is not an attempt of the new job that took it: nobody is to be told of its completion.
@@ -81,28 +83,41 @@ func (s *State) find(source Source) (Completed, *Job, error) {
 // mayClaim says why a source cannot change hands. The checkpoints of a job that goes on are what it would restart
 // from; its savepoints are the user's to give away.
 func (s *State) mayClaim(source Source, owner *Job) error {
-	if owner != nil && !owner.Status.Terminal() && source.Kind == checkpoint.KindCheckpoint {
+	if !owner.Status.Terminal() && source.Kind == checkpoint.KindCheckpoint {
 		return fmt.Errorf("%w: checkpoint %d belongs to job %s, which is %s: claim it when that has ended, or take a savepoint",
 			ErrWrongStatus, source.Checkpoint, owner.ID, owner.Status)
 	}
-	if holders := HoldsOf(s.SortedJobs())[source.Manifest.ID]; len(holders) > 0 {
-		return fmt.Errorf("%w: %s %d of job %s: job %s was submitted from it and has not completed a checkpoint of its own",
-			ErrInUse, source.Kind, source.Checkpoint, source.Job, holders[0])
+	if why := s.inUse(source.Job, source.Checkpoint); why != "" {
+		return fmt.Errorf("%w: %s %d of job %s: %s", ErrInUse, source.Kind, source.Checkpoint, source.Job, why)
 	}
-	if owner != nil {
-		return nil
-	}
+	return nil
+}
+
+// mayImport says why a source of a job that is not known here cannot be used: its manifest has an owner all the same,
+// for that job was known once. What is being discarded nobody comes to depend on any more.
+func (s *State) mayImport(source Source) error {
+	manifest := source.Manifest.ID
 	for _, j := range s.SortedJobs() {
-		if j.names(source.Manifest.ID) {
-			return fmt.Errorf("%w: imported %s %d of job %s: job %s owns it",
+		depends := j.keeps(manifest) || j.NeedsSource() && j.Source.Manifest.ID == manifest
+		switch {
+		case source.Claim && depends:
+			return fmt.Errorf("%w: imported %s %d of job %s: job %s depends on it",
+				ErrInUse, source.Kind, source.Checkpoint, source.Job, j.ID)
+		case j.discards(manifest):
+			return fmt.Errorf("%w: imported %s %d of job %s: job %s has discarded it, and its chunks are being deleted: submit again later",
 				ErrInUse, source.Kind, source.Checkpoint, source.Job, j.ID)
 		}
 	}
 	return nil
 }
 
-// names reports whether the job keeps the checkpoint with that manifest.
-func (j *Job) names(manifest checkpoint.ChunkID) bool {
+// keeps reports whether the job has the checkpoint with that manifest in its log or among its savepoints.
+func (j *Job) keeps(manifest checkpoint.ChunkID) bool {
 	is := func(c Completed) bool { return c.Manifest.ID == manifest }
 	return slices.ContainsFunc(j.Completed, is) || slices.ContainsFunc(j.Savepoints, is)
+}
+
+// discards reports whether the checkpoint with that manifest is on the job's discard list.
+func (j *Job) discards(manifest checkpoint.ChunkID) bool {
+	return slices.ContainsFunc(j.Discards, func(d Discard) bool { return d.Manifest.ID == manifest })
 }

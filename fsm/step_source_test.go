@@ -179,6 +179,28 @@ func TestAnImportedSource(t *testing.T) {
 	}
 }
 
+// TestAnImportedSourceThatIsBeingDiscarded was claimed and subsumed: nobody comes to depend on it any more, else a sweep
+// that has begun would delete what somebody needs.
+func TestAnImportedSourceThatIsBeingDiscarded(t *testing.T) {
+	s := newScript(t)
+	s.must(s.submitFrom(3, 9, aSavepoint, 40, false))
+	s.rejects(ErrInUse, s.submitFrom(2, 9, aSavepoint, 40, true))
+	s.ended(3)
+	c := s.submitFrom(2, 9, aSavepoint, 40, true)
+	c.Config.Retain = 1
+	s.must(c)
+	s.must(s.submitFrom(4, 9, aSavepoint, 40, false)) // job 2 keeps it as yet
+	s.must(s.start(2, 40))
+	s.completed(2, 1)
+	s.wantFree(2, "while job 4 depends on it")
+	s.ended(4)
+	s.wantFree(2, "after the end of job 4", 40)
+	s.rejects(ErrInUse, s.submitFrom(5, 9, aSavepoint, 40, false))
+	s.rejects(ErrInUse, s.submitFrom(5, 9, aSavepoint, 40, true))
+	s.must(FinishDiscards{Job: jobID(2), Checkpoints: []checkpoint.ID{40}})
+	s.must(s.submitFrom(5, 9, aSavepoint, 40, true)) // imported anew
+}
+
 func TestSourceRejections(t *testing.T) {
 	change := func(f func(*Source)) func(*script) SubmitJob {
 		return func(s *script) SubmitJob { c := s.submitFrom(3, 1, aSavepoint, 4, false); f(&c.Source); return c }
