@@ -107,13 +107,13 @@ func (d *decoding) jobState(pb *fsmpb.Job) *Job {
 		LastSuccess: checkpoint.ID(pb.GetLastSuccess()), Summary: d.summary(pb.GetSummary()), Leapt: pb.GetLeapt(),
 	}
 	if d.version < 2 {
-		j.LastSuccess = j.successOf1()
+		j.LastSuccess = j.deriveLastSuccess()
 	}
 	return j
 }
 
-// successOf1 returns what version 1 did not store: the last success, as far as the log and the history tell.
-func (j *Job) successOf1() checkpoint.ID {
+// deriveLastSuccess returns what version 1 did not store: the last success, as far as the log and the history tell.
+func (j *Job) deriveLastSuccess() checkpoint.ID {
 	latest, _ := j.LatestCompleted()
 	last := latest.ID
 	for _, o := range j.History {

@@ -125,7 +125,7 @@ func TestVersion1LastSuccessMayBeASavepoint(t *testing.T) {
 	j := Job{Completed: []Completed{{ID: 3}}, History: []Outcome{
 		{ID: 3, Status: OutcomeCompleted}, {ID: 5, Status: OutcomeCompleted, Kind: checkpoint.KindSavepoint}, {ID: 6, Status: OutcomeFailed},
 	}}
-	if got := j.successOf1(); got != 5 {
+	if got := j.deriveLastSuccess(); got != 5 {
 		t.Errorf("last success %d, want 5", got)
 	}
 }

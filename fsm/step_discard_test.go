@@ -125,8 +125,12 @@ func TestI5_WhatAnAttemptRestoresFromIsKept(t *testing.T) {
 	if !slices.Contains(s.state.Live().Manifests, manifest(2)) {
 		t.Error("checkpoint 2 is not alive")
 	}
+	again := restored(t, s.bytes())
 	s.completed(1, 1)
 	s.wantFree(1, "after attempt 2 has completed a checkpoint", 1, 2, 3)
+	s.state = again
+	s.must(s.fail(1, "lost"))
+	s.wantFree(1, "after attempt 2 has failed", 1, 2)
 }
 
 func TestDiscardableOfUnknownJobs(t *testing.T) {
@@ -172,6 +176,17 @@ func TestI5_AJobKeepsTheSavepointThatItWouldRestartFrom(t *testing.T) {
 	s.must(s.start(1, 3)) // an operator says so, for 4 cannot be read
 	inUse(true, "while the job restores from it once more")
 	s.ended(1)
-	inUse(false, "after the end of the job")
+	inUse(false, "after the failure of the job")
 	s.must(s.submitFrom(2, 1, aSavepoint, 3, true))
+}
+
+// TestTheSavepointThatAJobHasEndedWithIsDisposedOf as any other.
+func TestTheSavepointThatAJobHasEndedWithIsDisposedOf(t *testing.T) {
+	s := newScript(t)
+	s.running(1)
+	s.must(BeginCheckpoint{Job: jobID(1), Attempt: 1, Kind: aSavepoint, Stop: checkpoint.StopDrain})
+	s.must(s.complete(1, 1))
+	s.must(s.end(1, JobFinished))
+	s.must(DisposeSavepoint{Job: jobID(1), Savepoint: 1})
+	s.wantFree(1, "after its disposal", 1)
 }
