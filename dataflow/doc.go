@@ -19,6 +19,9 @@
 // one vertex, whose instances run as tasks: within a task records pass by plain calls, between tasks they
 // travel in batches called frames, with checkpoint barriers in line.
 //
+// A job ends with its input, or with a savepoint. Sinks publish what a completed checkpoint covers and nothing else:
+// where checkpoints after the end of the input are switched off, what they took since the last one is not published.
+//
 // A Graph is built by one goroutine and read-only afterwards. A Task belongs to the goroutine that calls Run;
 // user code of a subtask (sources, functions, processors, sinks) runs on it and needs no locks. Functions
 // given to Map, Filter, FlatMap and KeyBy are shared by all subtasks of a process and must be safe for

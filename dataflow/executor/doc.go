@@ -5,14 +5,18 @@
 //
 // The node keeps a session to every coordinator, and the executor obeys the one that leads the highest term
 // it has seen. What a deposed leader, an older attempt or a task that has been replaced still says changes
-// nothing (I6).
+// nothing (I6). TestI6_Fencing walks through all kinds of messages.
+//
+// The node's own store deletes chunks when the leader says so, and refuses those that it was asked for since the
+// leader began to draw up its list (ChunkSweeper).
 //
 // # What survives a change of leader
 //
 // Tasks know nothing of leaders. All that a leader has been told can be told again: each subtask's status,
 // and its answers to checkpoints whose outcome has not been heard. A new leader's Leading is answered with
-// all of it, so that it takes over the running attempt and the checkpoints in flight as they are. Only when
-// no leader has had a session for the orphan timeout are the tasks stopped.
+// all of it, so that it takes over the running attempt and the checkpoints in flight as they are. How far subtasks
+// are with slow checkpoints is told too, for people to read; nothing depends on it. Only when no leader has had a
+// session for the orphan timeout are the tasks stopped.
 //
 // # Threading
 //

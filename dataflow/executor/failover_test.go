@@ -2,6 +2,7 @@ package executor
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -49,6 +50,53 @@ func TestTriggersAndOutcomesReachTheTasks(t *testing.T) {
 		if got := append(read.takeHeard(), write.takeHeard()...); len(got) != 0 {
 			t.Errorf("messages of other attempts reached the tasks: %v", got)
 		}
+	})
+}
+
+// A savepoint settles its own answers and nobody else's. Tasks hear of it only when the job ends with it: else sinks
+// would publish what a restart, which goes back to the log, publishes again.
+func TestC18_CompletedSavepoints(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		leader, _ := c.lead(1, "c1")
+		c.Receive(leader, deployment(1, 1))
+		read := c.task(1, read0)
+		read.ack(4)
+		for id := checkpoint.ID(5); id <= 7; id++ {
+			read.deps.OnAck(read.ackFor(id), checkpoint.KindSavepoint)
+		}
+		complete := func(id checkpoint.ID, kind checkpoint.Kind, stop checkpoint.Stop, wantHeard []string, want ...checkpoint.ID) {
+			t.Helper()
+			c.Receive(leader, checkpoint.NotifyComplete{Term: leader.term, Job: job1, Attempt: 1, Checkpoint: id, Kind: kind, Stop: stop})
+			if heard := read.takeHeard(); !slices.Equal(heard, wantHeard) {
+				t.Errorf("%s %d: read[0] heard %v, want %v", kind, id, heard, wantHeard)
+			}
+			var report checkpoint.Report
+			leader, report = c.lead(leader.term+1, "c2")
+			if got := ackIDs(report.Attempts[0].Acks); !slices.Equal(got, want) {
+				t.Errorf("%s %d: the next leader is told the acks of %v, want %v", kind, id, got, want)
+			}
+		}
+		complete(6, checkpoint.KindSavepoint, checkpoint.StopNone, nil, 4, 5, 7)
+		complete(8, checkpoint.KindCheckpoint, checkpoint.StopNone, []string{"complete 8"}, 5, 7)
+		complete(7, checkpoint.KindSavepoint, checkpoint.StopSuspend, []string{"complete 7"}, 5)
+	})
+}
+
+func TestTriggerBeforeTheTaskIsThere(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		leader, _ := c.lead(1, "c1")
+		slow := deployment(1, 1)
+		slow.Program = "slow"
+		c.Receive(leader, slow)
+		c.Receive(leader, trigger(1, 1, 5, read0))
+		got := leader.take()
+		if len(got) != 1 {
+			t.Fatalf("told %+v, want a decline", got)
+		}
+		if d := got[0].(checkpoint.Decline); d.Reason != checkpoint.ReasonTaskNotReady || d.Phase != 0 {
+			t.Errorf("declined with %+v", d)
+		}
+		close(c.slow)
 	})
 }
 

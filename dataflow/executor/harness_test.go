@@ -112,7 +112,7 @@ func (c *cluster) task(attempt checkpoint.Attempt, s checkpoint.SubtaskID) *fake
 // lead makes a new session that says it leads, and takes the report.
 func (c *cluster) lead(term checkpoint.Term, leader checkpoint.NodeID) (*fakeSession, checkpoint.Report) {
 	c.t.Helper()
-	s := &fakeSession{}
+	s := &fakeSession{term: term}
 	c.Receive(s, checkpoint.Leading{Term: term, Leader: leader})
 	messages := s.take()
 	if len(messages) == 0 {
@@ -225,6 +225,8 @@ func (fakeWriter) Close() error                        { return nil }
 
 // fakeSession keeps what it is told.
 type fakeSession struct {
+	term checkpoint.Term
+
 	mu     sync.Mutex
 	got    []checkpoint.FromNode
 	broken bool

@@ -49,12 +49,14 @@ func TestRosterOfAStoppedAttempt(t *testing.T) {
 }
 
 func TestRosterRefusals(t *testing.T) {
-	r := newRoster([]checkpoint.SubtaskID{sub(0), sub(1), sub(2), sub(3)})
+	r := newRoster([]checkpoint.SubtaskID{sub(0), sub(1), sub(2), sub(3), sub(4)})
 	r.update(status(1, checkpoint.SubtaskFinished))
 	r.update(status(2, checkpoint.SubtaskFailed))
 	r.update(status(3, checkpoint.SubtaskFinishing))
+	r.update(status(4, checkpoint.SubtaskCanceled))
 	for index, want := range map[int]checkpoint.Reason{
-		0: 0, 1: checkpoint.ReasonTaskClosing, 2: checkpoint.ReasonTaskFailure, 3: 0, 9: checkpoint.ReasonDeclined,
+		0: 0, 1: checkpoint.ReasonTaskClosing, 2: checkpoint.ReasonTaskFailure, 3: 0, 4: checkpoint.ReasonTaskClosing,
+		9: checkpoint.ReasonDeclined,
 	} {
 		reason, message, refused := r.refusal(sub(index))
 		if reason != want || refused != (want != 0) || refused != (message != "") {
