@@ -20,6 +20,16 @@ import (
 type memoryStore struct {
 	mu     sync.Mutex
 	chunks map[checkpoint.ChunkID][]byte
+	held   chan struct{} // Get waits until it is closed; nil lets it go at once
+}
+
+// hold makes Get wait until the function that it returns is called.
+func (s *memoryStore) hold() (release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	held := make(chan struct{})
+	s.held = held
+	return func() { close(held) }
 }
 
 func (s *memoryStore) Put(_ context.Context, data []byte) (checkpoint.ChunkRef, error) {
@@ -31,6 +41,12 @@ func (s *memoryStore) Put(_ context.Context, data []byte) (checkpoint.ChunkRef, 
 }
 
 func (s *memoryStore) Get(_ context.Context, ref checkpoint.ChunkRef) ([]byte, error) {
+	s.mu.Lock()
+	held := s.held
+	s.mu.Unlock()
+	if held != nil {
+		<-held
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	data, found := s.chunks[ref.ID]

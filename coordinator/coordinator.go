@@ -57,6 +57,8 @@ type Coordinator struct {
 	// handingOver is held while a hand-over is under way.
 	handingOver sync.Mutex
 	current     atomic.Pointer[leadership] // nil while another coordinator leads
+	// stopped is closed when the replica is about to be stopped: it hears of nothing any more.
+	stopped chan struct{}
 }
 
 // New opens the replica. It does not take part in anything before Run.
@@ -69,18 +71,19 @@ func New(cfg Config, deps Deps) (*Coordinator, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Coordinator{cfg: cfg, deps: deps, log: log, replica: r, leaderLog: r, sessions: newSessions(log)}
+	c := &Coordinator{cfg: cfg, deps: deps, log: log, replica: r, leaderLog: r, sessions: newSessions(log), stopped: make(chan struct{})}
 	c.bootstrap, c.upkeep = newBootstrap(c), newUpkeep(c)
 	return c, nil
 }
 
 // Run leads whenever Raft says so, until ctx is done. Then it hands leadership over if it has it, stops the
-// replica, and returns after everything it started has ended.
+// replica, and returns after everything it started has ended. It is called once.
 func (c *Coordinator) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	running.Go(func() { c.bootstrap.run(ctx) })
 	c.leadUntil(ctx)
 	running.Wait()
+	close(c.stopped)
 	return c.replica.shutdown()
 }
 

@@ -158,7 +158,7 @@ func (n *fakeNode) receive(s *fakeStream, m checkpoint.ToNode) {
 		n.leader = s
 		s.out <- n.reportLocked(m.Term)
 	case checkpoint.PlanJob:
-		s.out <- checkpoint.JobPlanned{Request: m.Request, Topology: testTopology()}
+		s.out <- checkpoint.JobPlanned{Request: m.Request, Topology: planned(m.Params)}
 	case checkpoint.Deploy:
 		if n.deployed == nil || n.deployed.Job != m.Job {
 			n.acked = make(map[checkpoint.ID]bool) // the IDs are another job's
@@ -181,6 +181,12 @@ func (n *fakeNode) receive(s *fakeStream, m checkpoint.ToNode) {
 	case checkpoint.NotifyComplete:
 		n.notified = append(n.notified, m.Checkpoint)
 		n.acks = nil
+		if m.Stop != checkpoint.StopNone {
+			for _, r := range n.statusLocked() {
+				r.Status, r.FinalCheckpoint = checkpoint.SubtaskFinished, m.Checkpoint
+				s.out <- checkpoint.StatusChange{Job: m.Job, Attempt: m.Attempt, Report: r}
+			}
+		}
 	}
 }
 

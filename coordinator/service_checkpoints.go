@@ -30,15 +30,21 @@ func (s service) ShowCheckpoint(ctx context.Context, ref string, id uint64) (api
 	if err != nil {
 		return api.CheckpointDetail{}, err
 	}
-	if !d.chunk.ID.IsZero() { // read here, beside the leader loop
-		data, err := s.c.deps.Store.Get(ctx, d.chunk)
-		if err != nil {
-			d.model.DetailMissing = fmt.Sprintf("What was recorded of its subtasks could not be read: %v", err)
-			return d.model, nil
-		}
-		d.decode(data)
+	return s.withBreakdown(ctx, d), nil
+}
+
+// withBreakdown reads a breakdown that is a chunk of the state store. It does so beside the leader loop.
+func (s service) withBreakdown(ctx context.Context, d described) api.CheckpointDetail {
+	if d.chunk.ID.IsZero() {
+		return d.model
 	}
-	return d.model, nil
+	data, err := s.c.deps.Store.Get(ctx, d.chunk)
+	if err != nil {
+		d.model.DetailMissing = fmt.Sprintf("What was recorded of its subtasks could not be read: %v", err)
+		return d.model
+	}
+	d.decode(data)
+	return d.model
 }
 
 func (s service) TriggerCheckpoint(ctx context.Context, ref string) (api.Checkpoint, error) {
@@ -105,6 +111,8 @@ func (s service) await(ctx context.Context, id checkpoint.JobID, what string, do
 		}
 		select {
 		case <-changed:
+		case <-s.c.stopped:
+			return api.Errorf(api.Unavailable, "coordinator %s has stopped before it knew %s; ask another one", s.c.cfg.ID, what)
 		case <-ctx.Done():
 			return api.Errorf(api.Unavailable, "%s did not come in time: %v", what, context.Cause(ctx))
 		}
