@@ -144,7 +144,7 @@ func TestSavepointOutlivesItsLeader(t *testing.T) {
 }
 
 // With --stale a coordinator answers from its own copy: also when it is alone, and then also says what it cannot know.
-func TestStaleReadsNeedNoLeader(t *testing.T) {
+func TestStaleReadsOfAJobNeedNoLeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s := idleCluster(t)
 		defer c.stop()

@@ -18,7 +18,7 @@ func (l *leaderLoop) advanceSweep(a coordinator.AdvanceSweep) {
 
 // planSweep reads the manifests beside the loop.
 func (l *leaderLoop) planSweep() {
-	in := l.view.OnSweepPlanning(l.c.clock())
+	in := l.view.OnSweepPlanning()
 	if l.w.broken(SweepsWhatIsShared) {
 		in.Live, in.Named = nil, nil
 	}
