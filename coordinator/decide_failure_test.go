@@ -136,15 +136,17 @@ func unswept(t *testing.T, c checkpoint.Config) *world {
 // wantGarbage asks that exactly the state of the given acks has been given up.
 func (w *world) wantGarbage(acks ...checkpoint.Ack) {
 	w.t.Helper()
-	var want []checkpoint.ChunkRef
+	var want []checkpoint.ChunkID
 	for _, a := range acks {
 		for _, h := range a.State.Handles {
-			want = append(want, h.Chunks...)
+			for _, c := range h.Chunks {
+				want = append(want, c.ID)
+			}
 		}
 	}
 	got := slices.Clone(w.view.jobs[testJob].garbage)
-	for _, refs := range [][]checkpoint.ChunkRef{got, want} {
-		slices.SortFunc(refs, func(a, b checkpoint.ChunkRef) int { return slices.Compare(a.ID[:], b.ID[:]) })
+	for _, ids := range [][]checkpoint.ChunkID{got, want} {
+		slices.SortFunc(ids, func(a, b checkpoint.ChunkID) int { return slices.Compare(a[:], b[:]) })
 	}
 	if !slices.Equal(got, want) {
 		w.t.Fatalf("garbage %v, want %v", got, want)
