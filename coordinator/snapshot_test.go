@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -194,6 +195,21 @@ func TestRestoreRefusesBadBytes(t *testing.T) {
 			t.Errorf("the job is %s in attempt %d", after.Status, after.Attempt)
 		}
 	})
+}
+
+// A file of version 1 stays readable. It was put together independently of this package.
+func TestSnapshotFileGolden(t *testing.T) {
+	file, err := os.ReadFile("testdata/snapshot_file_v1.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, info, err := decodeSnapshotFile(file)
+	if err != nil || info.Term != 7 || info.Version != 2 || info.Jobs == 0 || info.Checkpoints == 0 {
+		t.Fatalf("%+v, %v", info, err)
+	}
+	if !bytes.Equal(encodeSnapshotFile(7, state), file) {
+		t.Error("the form has changed without a new version")
+	}
 }
 
 type brokenStream struct{}

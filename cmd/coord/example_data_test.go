@@ -53,9 +53,9 @@ func exampleStatus() api.Status {
 	return api.Status{
 		Leader: api.Leader{ID: "c1", Term: 3, Address: "10.0.0.1:7480"},
 		Voters: []api.Voter{
-			{ID: "c1", Address: "10.0.0.1:7480", State: "leader"},
-			{ID: "c2", Address: "10.0.0.2:7480", State: "follower", LastContactMillis: 12},
-			{ID: "c3", Address: "10.0.0.3:7480", State: "failed", LastContactMillis: -1},
+			{ID: "c1", Address: "10.0.0.1:7480", State: "leader", Voter: true},
+			{ID: "c2", Address: "10.0.0.2:7480", State: "follower", Voter: true, LastContactMillis: 12},
+			{ID: "c3", Address: "10.0.0.3:7480", State: "failed", Voter: true, LastContactMillis: -1},
 		},
 		FailureTolerance: 0,
 		Problems:         []string{"coordinator c3 at 10.0.0.3:7480 does not follow the leader", "node n2 at 10.0.0.2:7490 is lost"},

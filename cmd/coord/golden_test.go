@@ -28,6 +28,7 @@ func TestOutput(t *testing.T) {
 		{"savepoint_list", "savepoint list wordcount"},
 		{"savepoint_dispose", "savepoint dispose wordcount 43"},
 		{"raft_list_peers", "operator raft list-peers"},
+		{"raft_remove_peer", "operator raft remove-peer c4"},
 		{"raft_transfer_leadership", "operator raft transfer-leadership --to c2"},
 		{"raft_transfer_leadership", "operator transfer-leadership --to c2"},
 	} {

@@ -12,7 +12,7 @@ func listPeersCommand(con *console) *cli.Command {
 	return &cli.Command{
 		Name:   "list-peers",
 		Usage:  "list the members of Raft's configuration, with and without a vote",
-		Flags:  clientFlags(defaultTimeout),
+		Flags:  readFlags(defaultTimeout),
 		Action: con.call(listPeers),
 	}
 }
