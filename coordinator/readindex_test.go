@@ -119,7 +119,7 @@ func TestCutOffLeaderServesNoRead(t *testing.T) {
 }
 
 // With WithStale every coordinator answers from what it has, also without any other.
-func TestStaleReadsNeedNoLeader(t *testing.T) {
+func TestStaleStatusNeedsNoLeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTestCluster(t, "n1", "n2")
 		defer c.stop()

@@ -18,6 +18,9 @@ const (
 	logFile = "raft.db"
 	// lockTimeout is how long opening waits for another process to let go of the log file.
 	lockTimeout = time.Second
+	// howToReplace is the advice when the log is lost. An older copy of it would be worse than none: it has forgotten
+	// votes, and nobody can tell.
+	howToReplace = "move the data directory away and start again: while a majority of the others runs, this coordinator joins them anew"
 	// keptSnapshots is how many snapshots of the state machine stay on disk.
 	keptSnapshots = 2
 )
@@ -28,7 +31,7 @@ func OpenStores(dir string, log *slog.Logger) (_ Stores, err error) {
 	// bbolt panics on pages that make no sense.
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("raft log %s is damaged: %v; restore it from a backup", filepath.Join(dir, logFile), p)
+			err = fmt.Errorf("raft log %s is damaged: %v; %s", filepath.Join(dir, logFile), p, howToReplace)
 		}
 	}()
 	if err := os.MkdirAll(dir, 0o750); err != nil {
@@ -67,7 +70,7 @@ func checkLogFile(path string) error {
 		return fmt.Errorf("raft log %s: %w", path, err)
 	}
 	if info.Size() == 0 {
-		return fmt.Errorf("raft log %s is empty: it was truncated, or never written; restore it from a backup", path)
+		return fmt.Errorf("raft log %s is empty: it was truncated, or never written; %s", path, howToReplace)
 	}
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: lockTimeout})
 	if err != nil {
@@ -76,8 +79,8 @@ func checkLogFile(path string) error {
 	defer db.Close()
 	return db.View(func(tx *bbolt.Tx) error {
 		if tx.Size() > info.Size() {
-			return fmt.Errorf("raft log %s is truncated: it holds %d of %d bytes; restore it from a backup",
-				path, info.Size(), tx.Size())
+			return fmt.Errorf("raft log %s is truncated: it holds %d of %d bytes; %s",
+				path, info.Size(), tx.Size(), howToReplace)
 		}
 		return nil
 	})

@@ -58,6 +58,24 @@ func New(bin, dir string) (*Cluster, error) {
 	return c, nil
 }
 
+// NewCoordinator prepares another coordinator, which joins through the first one, with its files below dir.
+func (c *Cluster) NewCoordinator(name, dir string) (*Process, error) {
+	ports, err := freePorts(2)
+	if err != nil {
+		return nil, err
+	}
+	addr := fmt.Sprintf("127.0.0.1:%d", ports[0])
+	p := &Process{
+		Name: name, path: filepath.Join(c.bin, "coord"), Log: filepath.Join(dir, name+".log"),
+		args: []string{
+			"agent", "--id", name, "--bind", addr, "--gossip-bind", fmt.Sprintf("127.0.0.1:%d", ports[1]),
+			"--bootstrap-expect", fmt.Sprint(len(c.Gossip)), "--join", c.Gossip[0], "--data-dir", filepath.Join(dir, name),
+		},
+	}
+	c.Coordinators, c.Addrs = append(c.Coordinators, p), append(c.Addrs, addr)
+	return p, nil
+}
+
 // All returns every process, the nodes first: the order in which to stop them.
 func (c *Cluster) All() []*Process { return slices.Concat(c.Nodes, c.Coordinators) }
 
