@@ -69,6 +69,7 @@ func (f forwarding) Status(ctx context.Context) (api.Status, error) {
 type testCluster struct {
 	t            *testing.T
 	coordinators map[checkpoint.NodeID]*testCoordinator
+	reachable    sync.Map // of the living: address to *testCoordinator
 	fabric       *fabric
 	store        Store
 	configure    func(*Config)                                               // of each coordinator, if not nil
@@ -144,6 +145,7 @@ func (c *testCluster) start(id checkpoint.NodeID, address string, stores Stores)
 	ctx, cancel := context.WithCancel(context.Background())
 	coord := &testCoordinator{Coordinator: coordinator, transport: transport, stores: stores, cancel: cancel}
 	c.coordinators[id] = coord
+	c.reachable.Store(address, coord)
 	c.connect(coord)
 	c.running.Go(func() {
 		if err := coord.Run(ctx); err != nil && !coord.dead {
@@ -187,12 +189,10 @@ func (c *testCluster) gossip() {
 	}
 }
 
-// forward returns the API of the coordinator at an address.
+// forward returns the API of the coordinator at an address. Coordinators call it at any time.
 func (c *testCluster) forward(address string) api.Service {
-	for _, to := range c.coordinators {
-		if to.cfg.Address == address && !to.dead {
-			return forwarding{to.Service()}
-		}
+	if to, found := c.reachable.Load(address); found {
+		return forwarding{to.(*testCoordinator).Service()}
 	}
 	return unreachable{}
 }
@@ -208,6 +208,7 @@ func (unreachable) Status(context.Context) (api.Status, error) {
 func (c *testCluster) crash(id checkpoint.NodeID) *testCoordinator {
 	coord := c.coordinators[id]
 	coord.dead = true
+	c.reachable.Delete(coord.cfg.Address)
 	c.cut(coord)
 	coord.replica.raft.Shutdown()
 	c.fabric.disconnect(id)
