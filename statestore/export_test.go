@@ -176,7 +176,7 @@ func TestExportSurvivesCrashes(t *testing.T) {
 			fsys.crashAt = len(fsys.changes) + crashAt
 			_, err := export(t.Context(), fsys, store, ref, "/backup/sp", nil)
 			after := []*crashFS{fsys.afterKill()}
-			for seed := range uint64(4) {
+			for seed := range uint64(8) {
 				after = append(after, fsys.afterPowerLoss(seed))
 			}
 			for _, left := range after {
