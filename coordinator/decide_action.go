@@ -54,8 +54,10 @@ type Refuse struct {
 type LoadManifest struct {
 	Job        checkpoint.JobID
 	Checkpoint checkpoint.ID
-	Owner      checkpoint.JobID // the job that took the checkpoint
-	Manifest   checkpoint.ChunkRef
+	// Own says that the job itself has taken the checkpoint. The manifest of what it was submitted from names another
+	// job, and not always the one that had it last: a job may have claimed it before.
+	Own      bool
+	Manifest checkpoint.ChunkRef
 }
 
 func (Propose) action()       {}

@@ -8,16 +8,12 @@ import (
 // origin is a completed checkpoint or savepoint that an attempt starts from; its ID is 0 for a fresh start.
 type origin struct {
 	id       checkpoint.ID
-	owner    checkpoint.JobID // that took it
+	own      bool // the job itself has taken it; else it is what the job was submitted from
 	manifest checkpoint.ChunkRef
 }
 
 func originOf(j *fsm.Job, id checkpoint.ID, manifest checkpoint.ChunkRef) origin {
-	o := origin{id: id, owner: j.ID, manifest: manifest}
-	if !own(j, id) {
-		o.owner = j.Source.Job
-	}
-	return o
+	return origin{id: id, own: own(j, id), manifest: manifest}
 }
 
 // restorePoint returns what the next attempt starts from: the newest completion whose side effects are published; while
@@ -64,7 +60,7 @@ func (d *decision) prepareRestore(j *fsm.Job, o origin) bool {
 	case r.id == o.id && r.err != "" && d.now.Sub(r.failedAt) < d.view.Timing.LoadRetry:
 		return false
 	}
-	d.do(LoadManifest{Job: j.ID, Checkpoint: o.id, Owner: o.owner, Manifest: o.manifest})
+	d.do(LoadManifest{Job: j.ID, Checkpoint: o.id, Own: o.own, Manifest: o.manifest})
 	return false
 }
 

@@ -101,12 +101,12 @@ func (w *world) loads() []LoadManifest {
 	return loads
 }
 
-// A manifest is checked against the job that took the checkpoint, which is another one until the job has completed a
-// checkpoint of its own, also when it has claimed that of the other.
+// A manifest is checked to be the job's own, which it is not until the job has completed a checkpoint of its own, also
+// when it has claimed that of another one.
 func TestManifestOfASourceBelongsToAnotherJob(t *testing.T) {
 	for _, claim := range []bool{false, true} {
 		w := submittedFrom(t, sourceManifest(), claim)
-		if got := w.loads(); len(got) != 1 || got[0].Owner != otherJob || got[0].Checkpoint != 7 {
+		if got := w.loads(); len(got) != 1 || got[0].Own || got[0].Checkpoint != 7 {
 			t.Fatalf("claim %v: %+v is asked for", claim, got)
 		}
 		w.run()
@@ -121,7 +121,7 @@ func TestManifestOfASourceBelongsToAnotherJob(t *testing.T) {
 		w.join("n1", 1, 1)
 		w.join("n2", 1, 1)
 		w.advance(time.Second)
-		if got := w.loads(); len(got) != 1 || got[0].Owner != testJob || got[0].Checkpoint != 8 {
+		if got := w.loads(); len(got) != 1 || !got[0].Own || got[0].Checkpoint != 8 {
 			t.Fatalf("claim %v: %+v is asked for", claim, got)
 		}
 	}
@@ -212,26 +212,26 @@ func TestRestorePoint(t *testing.T) {
 	}
 	source := fsm.Source{Job: otherJob, Checkpoint: 7, Manifest: checkpoint.ChunkRef{ID: checkpoint.ChunkID{7}}}
 	for name, test := range map[string]struct {
-		job   fsm.Job
-		id    checkpoint.ID
-		owner checkpoint.JobID
+		job fsm.Job
+		id  checkpoint.ID
+		own bool
 	}{
-		"nothing yet":                        {fsm.Job{}, 0, testJob},
-		"the newest of the log":              {fsm.Job{Completed: completed(3, 5)}, 5, testJob},
-		"not a savepoint":                    {fsm.Job{Completed: completed(3), Savepoints: savepoint(4, checkpoint.StopNone)}, 3, testJob},
-		"a savepoint that published":         {fsm.Job{Completed: completed(3), Savepoints: savepoint(4, checkpoint.StopSuspend)}, 4, testJob},
-		"but not one that is older":          {fsm.Job{Completed: completed(3, 5), Savepoints: savepoint(4, checkpoint.StopDrain)}, 5, testJob},
-		"the source while nothing completed": {fsm.Job{Source: source, FirstID: 7}, 7, otherJob},
-		"not with a savepoint alone":         {fsm.Job{Source: source, FirstID: 7, Savepoints: savepoint(8, checkpoint.StopNone)}, 7, otherJob},
-		"the source in the log":              {fsm.Job{Source: source, FirstID: 7, Completed: completed(7)}, 7, otherJob},
-		"its own after that":                 {fsm.Job{Source: source, FirstID: 7, Completed: completed(7, 8)}, 8, testJob},
+		"nothing yet":                        {fsm.Job{}, 0, false},
+		"the newest of the log":              {fsm.Job{Completed: completed(3, 5)}, 5, true},
+		"not a savepoint":                    {fsm.Job{Completed: completed(3), Savepoints: savepoint(4, checkpoint.StopNone)}, 3, true},
+		"a savepoint that published":         {fsm.Job{Completed: completed(3), Savepoints: savepoint(4, checkpoint.StopSuspend)}, 4, true},
+		"but not one that is older":          {fsm.Job{Completed: completed(3, 5), Savepoints: savepoint(4, checkpoint.StopDrain)}, 5, true},
+		"the source while nothing completed": {fsm.Job{Source: source, FirstID: 7}, 7, false},
+		"not with a savepoint alone":         {fsm.Job{Source: source, FirstID: 7, Savepoints: savepoint(8, checkpoint.StopNone)}, 7, false},
+		"the source in the log":              {fsm.Job{Source: source, FirstID: 7, Completed: completed(7)}, 7, false},
+		"its own after that":                 {fsm.Job{Source: source, FirstID: 7, Completed: completed(7, 8)}, 8, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := test.job
 			j.ID = testJob
 			got := restorePoint(&j)
-			if got.id != test.id || got.owner != test.owner && got.id != 0 || got.manifest.ID[0] != byte(test.id) {
-				t.Errorf("it is %+v, want %d of %s", got, test.id, test.owner)
+			if got.id != test.id || got.own != test.own || got.manifest.ID[0] != byte(test.id) {
+				t.Errorf("it is %+v, want %d, own %v", got, test.id, test.own)
 			}
 			j.RestoredFrom = got.id
 			if again, found := restoredFrom(&j); !found || again != got {
@@ -265,10 +265,12 @@ func TestManifestOfAnotherCheckpointIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := &leader{store: manifestStore{data}}
-	if m, err := l.readManifest(t.Context(), LoadManifest{Job: testJob, Checkpoint: 7, Owner: otherJob}); err != nil || m.ID != 7 {
-		t.Errorf("%+v, %v", m, err)
+	for _, a := range []LoadManifest{{Job: testJob, Checkpoint: 7}, {Job: otherJob, Checkpoint: 7, Own: true}} {
+		if m, err := l.readManifest(t.Context(), a); err != nil || m.ID != 7 {
+			t.Errorf("%+v: %+v, %v", a, m, err)
+		}
 	}
-	for _, a := range []LoadManifest{{Job: otherJob, Checkpoint: 7, Owner: testJob}, {Job: testJob, Checkpoint: 8, Owner: otherJob}} {
+	for _, a := range []LoadManifest{{Job: testJob, Checkpoint: 7, Own: true}, {Job: testJob, Checkpoint: 8}} {
 		if _, err := l.readManifest(t.Context(), a); err == nil || !strings.Contains(err.Error(), "it is of job "+otherJob.String()) {
 			t.Errorf("%+v: %v", a, err)
 		}

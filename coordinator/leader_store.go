@@ -83,8 +83,8 @@ func (l *leader) readManifest(ctx context.Context, a LoadManifest) (*checkpoint.
 	if err != nil {
 		return nil, fmt.Errorf("manifest of checkpoint %d: %w", a.Checkpoint, err)
 	}
-	if m.Job != a.Owner || m.ID != a.Checkpoint {
-		return nil, fmt.Errorf("manifest of checkpoint %d of job %s: it is of job %s, checkpoint %d", a.Checkpoint, a.Owner, m.Job, m.ID)
+	if m.ID != a.Checkpoint || (m.Job == a.Job) != a.Own {
+		return nil, fmt.Errorf("manifest of checkpoint %d: it is of job %s, checkpoint %d", a.Checkpoint, m.Job, m.ID)
 	}
 	return &m, nil
 }
