@@ -35,6 +35,9 @@ type Store interface {
 	Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, error)
 	// Get returns the verified content of a chunk.
 	Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error)
+	// Keep makes the nodes that hold the chunks spare them in the sweeps that are under way. It fails when some chunk
+	// is nowhere.
+	Keep(ctx context.Context, refs []checkpoint.ChunkRef) error
 }
 
 // leader is the loop of one leadership. Its fields belong to the goroutine in run; everybody else posts

@@ -2,13 +2,69 @@ package coordinator
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"cairn/api"
 	"cairn/checkpoint"
+	"cairn/fsm"
 )
+
+// Keep fails like the real one: for the first chunk that is not there.
+func (s *memoryStore) Keep(ctx context.Context, refs []checkpoint.ChunkRef) error {
+	for _, ref := range refs {
+		if _, err := s.Get(ctx, ref); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// I5: an imported savepoint of which something has been deleted meanwhile is refused before a job depends on it.
+func TestI5_ImportWithoutItsStateIsRefused(t *testing.T) {
+	store := &memoryStore{chunks: make(map[checkpoint.ChunkID][]byte)}
+	state, err := store.Put(t.Context(), []byte("state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := checkpoint.EncodeManifest(checkpoint.Manifest{Job: testJob, ID: 7, Attempt: 1, Kind: checkpoint.KindSavepoint, Subtasks: []checkpoint.SubtaskState{{
+		Subtask: sub("read", 0), Handles: []checkpoint.Handle{{Operator: "read", Kind: checkpoint.ListState, Chunks: []checkpoint.ChunkRef{state}}},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := store.Put(t.Context(), data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := fsm.Source{Job: testJob, Checkpoint: 7, Kind: checkpoint.KindSavepoint, Manifest: manifest}
+	if err := keepImported(t.Context(), store, "savepoint 7", source); err != nil {
+		t.Fatal(err)
+	}
+	for _, gone := range []checkpoint.ChunkID{state.ID, manifest.ID} {
+		delete(store.chunks, gone)
+		if err := keepImported(t.Context(), store, "savepoint 7", source); api.CodeOf(err) != api.Unavailable || !strings.Contains(err.Error(), gone.String()) {
+			t.Fatalf("without chunk %s: %v", gone, err)
+		}
+	}
+}
+
+// Sweeps wait for imports that began before their marks were complete, and not for later ones.
+func TestI5_SweepWaitsForImports(t *testing.T) {
+	w := swept(t)
+	earlier := w.view.OnImportBegun()
+	w.run()
+	w.wantPhase(SweepWaiting)
+	w.view.OnImportBegun()
+	w.run()
+	w.wantPhase(SweepWaiting)
+	w.view.OnImportEnded(earlier)
+	w.run()
+	w.wantPhase(SweepIdle)
+	w.wantDiscards()
+}
 
 // fakeSweeps is a fake node's part in sweeps. The node's mutex guards it.
 type fakeSweeps struct {

@@ -82,6 +82,9 @@ func (l *leader) loadSource(ctx context.Context, request uint64, p *planRequest,
 	l.tasks.Go(func() {
 		what := fmt.Sprintf("%s %d of job %s", p.source.Kind, p.source.Checkpoint, p.req.Source.Job)
 		err := checkState(ctx, l.store, what, p.source, t)
+		if err == nil && p.imported != 0 {
+			err = keepImported(ctx, l.store, what, p.source)
+		}
 		l.inbox.post(func() {
 			if l.requests.plans[request] != p {
 				return

@@ -7,8 +7,8 @@ import (
 	"cairn/checkpoint"
 )
 
-// Peer is the store of another node, as seen over the network. Both methods return when ctx is done, and
-// keep no reference to data.
+// Peer is the store of another node, as seen over the network. Its methods return when ctx is done, and keep no
+// reference to data.
 type Peer interface {
 	// Put makes a chunk durable on the peer, which verifies it first. A nil error is the peer's word that a
 	// power failure on its side will not lose the chunk.
@@ -16,6 +16,8 @@ type Peer interface {
 	// Get returns a chunk of the peer. Its errors wrap ErrNotFound or ErrCorrupt where they apply; the
 	// caller checks the bytes all the same.
 	Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error)
+	// Has reports whether the peer holds the chunk. A peer under sweeps takes the question for a wish to keep it.
+	Has(ctx context.Context, ref checkpoint.ChunkRef) (bool, error)
 }
 
 // PeerInfo is one live node and its store.
@@ -42,6 +44,10 @@ func (p storePeer) Put(ctx context.Context, ref checkpoint.ChunkRef, data []byte
 
 func (p storePeer) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error) {
 	return p.store.Get(ctx, ref)
+}
+
+func (p storePeer) Has(ctx context.Context, ref checkpoint.ChunkRef) (bool, error) {
+	return p.store.Has(ctx, ref)
 }
 
 // candidates returns the live nodes other than self in the order in which they should hold the chunk.

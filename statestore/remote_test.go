@@ -93,6 +93,79 @@ func TestRemoteGet(t *testing.T) {
 	}
 }
 
+// I5: Keep reaches every copy, so that a sweep that is under way spares it, and notices what is nowhere.
+func TestI5_RemoteKeep(t *testing.T) {
+	data, other := []byte("state"), []byte("other state")
+	ref := statestore.RefOf(data)
+	var live livePeers
+	var nodes []*statestore.Swept
+	for _, id := range []checkpoint.NodeID{"n1", "n2", "n3"} {
+		n := statestore.NewSwept(statestore.NewMemory())
+		nodes, live = append(nodes, n), append(live, statestore.PeerInfo{ID: id, Peer: statestore.AsPeer(n)})
+	}
+	mustPut(t, nodes[0], data)
+	mustPut(t, nodes[2], data)
+	for _, n := range nodes {
+		n.Mark(1)
+	}
+	s := statestore.NewRemote(live, statestore.Options{})
+	if err := s.Keep(t.Context(), []checkpoint.ChunkRef{ref}); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes {
+		wantSwept(t, n, 1, ref.ID, 0, 1)
+	}
+	err := s.Keep(t.Context(), []checkpoint.ChunkRef{ref, statestore.RefOf(other)})
+	if !errors.Is(err, statestore.ErrNotFound) || !strings.Contains(err.Error(), statestore.RefOf(other).ID.String()) {
+		t.Fatalf("Keep of a chunk that nobody has: %v", err)
+	}
+	if err := statestore.NewRemote(newCluster(0), statestore.Options{}).Keep(t.Context(), []checkpoint.ChunkRef{ref}); !errors.Is(err, statestore.ErrNoNodes) {
+		t.Fatalf("Keep without nodes: %v", err)
+	}
+	if err := s.Keep(t.Context(), nil); err != nil {
+		t.Fatalf("Keep of nothing: %v", err)
+	}
+}
+
+// A node that does not answer does not matter where another one has the chunk.
+func TestRemoteKeepWithoutANode(t *testing.T) {
+	data := []byte("state")
+	ref := statestore.RefOf(data)
+	nodes := newCluster(3)
+	order := nodes.order(t, ref)
+	if err := nodes[order[1]].Write(t.Context(), ref, data); err != nil {
+		t.Fatal(err)
+	}
+	s := statestore.NewRemote(brokenHas{nodes, order[0]}, statestore.Options{})
+	if err := s.Keep(t.Context(), []checkpoint.ChunkRef{ref}); err != nil {
+		t.Fatal(err)
+	}
+	s = statestore.NewRemote(brokenHas{nodes, order[1]}, statestore.Options{})
+	if err := s.Keep(t.Context(), []checkpoint.ChunkRef{ref}); !errors.Is(err, errDown) || errors.Is(err, statestore.ErrNotFound) {
+		t.Fatalf("Keep with the only copy out of reach: %v", err)
+	}
+}
+
+// brokenHas is a cluster in which one node cannot be asked.
+type brokenHas struct {
+	cluster
+	node checkpoint.NodeID
+}
+
+func (b brokenHas) Live() []statestore.PeerInfo {
+	live := b.cluster.Live()
+	for i := range live {
+		if live[i].ID == b.node {
+			live[i].Peer = deafPeer{live[i].Peer}
+		}
+	}
+	return live
+}
+
+type deafPeer struct{ statestore.Peer }
+
+func (deafPeer) Has(context.Context, checkpoint.ChunkRef) (bool, error) { return false, errDown }
+
 func TestRemoteLimits(t *testing.T) {
 	s := statestore.NewRemote(newCluster(1), statestore.Options{})
 	if _, err := s.Put(t.Context(), make([]byte, statestore.MaxChunkSize+1)); !errors.Is(err, statestore.ErrTooLarge) {
