@@ -376,15 +376,37 @@ func TestI5_NoSweepBeforeTheReports(t *testing.T) {
 	}
 }
 
-// The final state of a finished subtask is in use by every later checkpoint, though nobody stores it again.
-func TestI5_FinalStatesStay(t *testing.T) {
+// The final state of a finished subtask is in use by every later checkpoint, though nobody stores it again; until the
+// job has ended.
+func TestI5_FinalStatesStayUntilTheJobEnds(t *testing.T) {
 	w := running(t, manual())
-	final := checkpoint.SubtaskState{Subtask: sub("read", 0), EndOfData: true, Handles: ackOf(1, 200, sub("read", 0)).State.Handles}
-	w.view.OnStatus(w.nodeOf(sub("read", 0)), checkpoint.StatusChange{Job: testJob, Attempt: 1, Report: checkpoint.SubtaskReport{
-		Subtask: sub("read", 0), Status: checkpoint.SubtaskFinished, Final: final,
-	}})
-	in := w.view.OnSweepPlanning()
-	if !slices.Contains(in.Named, chunkOf(200, sub("read", 0))) {
+	for _, s := range testTopology().Subtasks() {
+		w.status(s, checkpoint.SubtaskFinishing)
+	}
+	w.run()
+	w.wantPending(1)
+	w.ack(1)
+	finish := func(subtasks ...checkpoint.SubtaskID) {
+		for _, s := range subtasks {
+			w.view.OnStatus(w.nodeOf(s), checkpoint.StatusChange{Job: testJob, Attempt: 1, Report: checkpoint.SubtaskReport{
+				Subtask: s, Status: checkpoint.SubtaskFinished, Final: ackOf(1, 1, s).State,
+			}})
+		}
+		w.run()
+	}
+	all := testTopology().Subtasks()
+	finish(all[0])
+	if in := w.view.OnSweepPlanning(); !slices.Contains(in.Named, chunkOf(1, all[0])) {
 		t.Fatalf("named are %v", in.Named)
+	}
+	w.view.cleaning.asked = false
+	finish(all[1:]...)
+	if got := w.job().Status; got != fsm.JobFinished {
+		t.Fatalf("the job is %s", got)
+	}
+	w.sweep()
+	w.wantDiscards()
+	for _, s := range all {
+		w.wantDeleted("n1", chunkOf(1, s), true)
 	}
 }

@@ -157,6 +157,9 @@ func (v *View) stillDiscardable(taken []Discarded) []Discarded {
 func (v *View) namedBesideManifests() []checkpoint.ChunkID {
 	var ids []checkpoint.ChunkID
 	for _, j := range v.Jobs {
+		if j.Status.Terminal() {
+			continue // its subtasks have finished for good: no later checkpoint names their states
+		}
 		s := v.jobs[j.ID]
 		for i := range s.subtasks {
 			ids = appendChunks(ids, s.subtasks[i].final)
