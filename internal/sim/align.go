@@ -131,6 +131,7 @@ func (t *task) take(at int, f frame) {
 	case endOfPartition:
 		t.inputs[at].closed = true
 		t.completeAligned()
+		t.finishUncovered()
 	}
 }
 
@@ -161,7 +162,7 @@ func (t *task) subsume(at int, newer checkpoint.ID) {
 		}
 		t.release(p)
 		t.cancelled[p.barrier.ID] = true
-		t.decline(p.barrier.ID, checkpoint.ReasonSubsumed)
+		t.decline(p.barrier, checkpoint.ReasonDeclinedSubsumed)
 		t.broadcast(frame{kind: cancelBarrier, barrier: p.barrier})
 	}
 }
@@ -185,6 +186,13 @@ func (t *task) completeAligned() {
 func (t *task) onTrigger(b checkpoint.Barrier) {
 	if t.find(b.ID) >= 0 || t.settled(b.ID) {
 		return
+	}
+	if t.suspended != 0 {
+		t.decline(b, checkpoint.ReasonTaskClosing)
+		return
+	}
+	if b.Stop == checkpoint.StopDrain && t.isSource() {
+		t.endInput()
 	}
 	t.begin(b)
 	t.completeAligned()

@@ -140,11 +140,11 @@ func (a *attempt) trigger(m checkpoint.Trigger) {
 		case t == nil:
 			a.n.w.violate(harness, "%s was triggered on %s, where it is not", s, a.n.ref.ID)
 		case t.last.Status == checkpoint.SubtaskFinished:
-			t.decline(m.Barrier.ID, checkpoint.ReasonTaskClosing)
+			t.decline(m.Barrier, checkpoint.ReasonTaskClosing)
 		case t.ended() || a.ending:
-			t.decline(m.Barrier.ID, checkpoint.ReasonTaskFailure)
+			t.decline(m.Barrier, checkpoint.ReasonTaskFailure)
 		case !a.started:
-			t.decline(m.Barrier.ID, checkpoint.ReasonDeclined)
+			t.decline(m.Barrier, checkpoint.ReasonTaskNotReady)
 		default:
 			t.onTrigger(m.Barrier)
 		}

@@ -74,9 +74,11 @@ func (l *leaderLoop) resume(commands []fsm.Command, responses []fsm.Response, ok
 }
 
 func (l *leaderLoop) proposed(c fsm.Command, r fsm.Response) {
-	if r.Err == nil {
-		l.view.OnProposed(c, r.Result, l.c.clock())
+	if r.Err != nil {
+		l.view.OnRejected(c, r.Err)
+		return
 	}
+	l.view.OnProposed(c, r.Result, l.c.clock())
 }
 
 func (l *leaderLoop) perform(a coordinator.Action) {

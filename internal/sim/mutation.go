@@ -52,6 +52,8 @@ const (
 	SweepsWhatIsShared Mutation = "sweeps what is shared"
 	// SweepsUnconfirmed deletes without a proof that nobody else leads.
 	SweepsUnconfirmed Mutation = "sweeps without confirming the leadership"
+	// SharesWithTheSource makes tasks share chunks with a checkpoint that belongs to somebody else.
+	SharesWithTheSource Mutation = "shares chunks with a source that it has not claimed"
 	// KeepsItsIncarnation makes a restarted node pass for the process that died.
 	KeepsItsIncarnation Mutation = "restarted node keeps its incarnation"
 )

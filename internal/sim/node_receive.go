@@ -50,16 +50,27 @@ func (n *node) handle(s *session, m checkpoint.ToNode) {
 		n.remove(m)
 	case checkpoint.NotifyComplete:
 		if a := n.current(m.Job, m.Attempt); a != nil {
-			a.book.complete(m.Checkpoint)
-			a.eachTask(func(t *task) { t.notifyComplete(m.Checkpoint) })
+			a.completed(m)
 		}
 	case checkpoint.NotifyAborted:
 		if a := n.current(m.Job, m.Attempt); a != nil {
-			a.book.complete(m.LatestCompleted)
-			a.book.abort(m.Checkpoint)
+			a.book.settle(m.Checkpoint)
 			a.eachTask(func(t *task) { t.notifyAborted(m.Checkpoint) })
 		}
 	}
+}
+
+// completed passes a completion on. Nothing is published for a savepoint that the job goes on after.
+func (a *attempt) completed(m checkpoint.NotifyComplete) {
+	if m.Kind == checkpoint.KindSavepoint {
+		a.book.settle(m.Checkpoint)
+	} else {
+		a.book.complete(m.Checkpoint)
+	}
+	if m.Kind == checkpoint.KindSavepoint && m.Stop == checkpoint.StopNone {
+		return
+	}
+	a.eachTask(func(t *task) { t.notifyComplete(m.Checkpoint) })
 }
 
 // report answers a leader with everything that is in memory, unresolved acks and declines included.
@@ -112,59 +123,4 @@ func (n *node) cancelAttempt(m checkpoint.CancelAttempt) {
 			j.current = nil
 		}
 	}
-}
-
-// book keeps an attempt's answers to the checkpoints whose outcome has not been heard.
-type book struct {
-	acks      map[checkpoint.ID]map[int]checkpoint.Ack // by ordinal
-	declines  map[checkpoint.ID]map[int]checkpoint.Decline
-	completed checkpoint.ID
-	aborted   map[checkpoint.ID]bool
-}
-
-func newBook() book {
-	return book{
-		acks:     make(map[checkpoint.ID]map[int]checkpoint.Ack),
-		declines: make(map[checkpoint.ID]map[int]checkpoint.Decline),
-		aborted:  make(map[checkpoint.ID]bool),
-	}
-}
-
-func (b *book) resolved(id checkpoint.ID) bool { return id <= b.completed || b.aborted[id] }
-
-func (b *book) complete(id checkpoint.ID) {
-	b.completed = max(b.completed, id)
-	b.forget()
-}
-
-func (b *book) abort(id checkpoint.ID) {
-	b.aborted[id] = true
-	b.forget()
-}
-
-func (b *book) forget() {
-	maps.DeleteFunc(b.acks, func(id checkpoint.ID, _ map[int]checkpoint.Ack) bool { return b.resolved(id) })
-	maps.DeleteFunc(b.declines, func(id checkpoint.ID, _ map[int]checkpoint.Decline) bool { return b.resolved(id) })
-}
-
-// enter records an answer and reports whether it is news.
-func enter[T any](b *book, m map[checkpoint.ID]map[int]T, id checkpoint.ID, ordinal int, answer T) bool {
-	if _, known := m[id][ordinal]; known || b.resolved(id) {
-		return false
-	}
-	if m[id] == nil {
-		m[id] = make(map[int]T)
-	}
-	m[id][ordinal] = answer
-	return true
-}
-
-func unresolved[T any](m map[checkpoint.ID]map[int]T) []T {
-	var all []T
-	for _, id := range slices.Sorted(maps.Keys(m)) {
-		for _, ordinal := range slices.Sorted(maps.Keys(m[id])) {
-			all = append(all, m[id][ordinal])
-		}
-	}
-	return all
 }

@@ -113,7 +113,7 @@ func (s *story) doAck(t *testing.T, d *datadriven.TestData) string {
 	var id uint64
 	d.MaybeScanArgs(t, "checkpoint", &id)
 	released := s.release(func(h heldAnswer) bool {
-		if id != 0 && h.id != checkpoint.ID(id) {
+		if id != 0 && h.barrier.ID != checkpoint.ID(id) {
 			return false
 		}
 		return d.HasArg("all") || d.HasArg(h.task.id.String()) || d.HasArg(string(h.task.a.n.ref.ID))
@@ -132,7 +132,7 @@ func (s *story) doDecline(t *testing.T, d *datadriven.TestData) string {
 	}
 	h := s.held[at]
 	s.held = slices.Delete(s.held, at, at+1)
-	h.task.decline(h.id, checkpoint.ReasonAsyncException)
+	h.task.decline(h.barrier, checkpoint.ReasonAsyncException)
 	return s.settled(settle)
 }
 

@@ -37,9 +37,9 @@ type story struct {
 }
 
 type heldAnswer struct {
-	task   *task
-	id     checkpoint.ID
-	answer func()
+	task    *task
+	barrier checkpoint.Barrier
+	answer  func()
 }
 
 // tell carries out one command.
@@ -94,13 +94,13 @@ func (s *story) release(which func(heldAnswer) bool) (released int) {
 }
 
 // gateAnswer keeps a stored snapshot's answer until the story gives it.
-func (s *story) gateAnswer(t *task, id checkpoint.ID, answer func()) {
+func (s *story) gateAnswer(t *task, b checkpoint.Barrier, answer func()) {
 	if s.acks == "auto" {
 		answer()
 		return
 	}
-	s.note("   %s  %s has stored its snapshot of %d", t.a.n.ref.ID, t.id, id)
-	s.held = append(s.held, heldAnswer{t, id, answer})
+	s.note("   %s  %s has stored its snapshot of %d", t.a.n.ref.ID, t.id, b.ID)
+	s.held = append(s.held, heldAnswer{t, b, answer})
 }
 
 // storyJob returns the committed state of a job: that of the argument job, or the last one submitted.

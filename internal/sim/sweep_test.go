@@ -43,12 +43,12 @@ func sweepOfADeposedLeader(t *testing.T, seed uint64, m Mutation) *Failure {
 		})
 	}
 	left := 5
-	s.gate = func(t *task, id checkpoint.ID, answer func()) {
-		if id == 2 {
+	s.gate = func(t *task, b checkpoint.Barrier, answer func()) {
+		if b.ID == 2 {
 			left--
 		}
-		if id == 2 && left == 0 {
-			t.decline(id, checkpoint.ReasonAsyncException)
+		if b.ID == 2 && left == 0 {
+			t.decline(b, checkpoint.ReasonAsyncException)
 			return
 		}
 		answer()

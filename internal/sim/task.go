@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
+	"maps"
+	"slices"
 	"time"
 
 	"cairn/checkpoint"
@@ -20,15 +22,19 @@ type task struct {
 	alignment
 	outputs []*channel
 
-	base     int64         // what it was restored with
-	restored bool          // at the end of its input
-	since    time.Duration // when it began to run
-	atEnd    bool          // has seen the end of its input
-	ends     []bool        // inputs that have no more data
-	finals   map[checkpoint.ID]checkpoint.SubtaskState
-	aborted  map[checkpoint.ID]bool // uploads that were cancelled
+	base     int64                                     // what it was restored with
+	restored bool                                      // at the end of its input
+	since    time.Duration                             // when it began to run
+	atEnd    bool                                      // has seen the end of its input
+	ends     []bool                                    // inputs that have no more data
+	finals   map[checkpoint.ID]checkpoint.SubtaskState // with whose completion it finishes
+	captured map[checkpoint.ID]bool                    // whose outcome it has to hear before it may finish without one
+	aborted  map[checkpoint.ID]bool                    // uploads that were cancelled
 	notified checkpoint.ID
-	shared   checkpoint.ChunkID // of the last snapshot, or of the state that was restored
+	// suspended is the savepoint behind which it emits nothing, 0 for none; a source stands still at frozen.
+	suspended checkpoint.ID
+	frozen    int64
+	shared    checkpoint.ChunkID // of the last snapshot, or of the state that was restored
 }
 
 func newTask(a *attempt, ordinal int, id checkpoint.SubtaskID, inputs [][]int, state checkpoint.SubtaskState) *task {
@@ -38,7 +44,7 @@ func newTask(a *attempt, ordinal int, id checkpoint.SubtaskID, inputs [][]int, s
 		ends:   make([]bool, len(inputs[ordinal])),
 		base:   state.Size(),
 		finals: make(map[checkpoint.ID]checkpoint.SubtaskState), aborted: make(map[checkpoint.ID]bool),
-		restored: state.EndOfData,
+		captured: make(map[checkpoint.ID]bool), restored: state.EndOfData,
 	}
 	if chunks := chunksOf(state); len(chunks) > 1 {
 		t.shared = chunks[1]
@@ -105,6 +111,9 @@ func (t *task) value() int64 {
 	if !t.isSource() {
 		return t.sum()
 	}
+	if t.suspended != 0 {
+		return t.frozen
+	}
 	read := t.base
 	if !t.restored && t.last.Status != checkpoint.SubtaskInitializing {
 		read += (t.w.now - t.since).Milliseconds()
@@ -118,45 +127,64 @@ func (t *task) value() int64 {
 // endInput is the end of the data. The task goes on taking part in checkpoints until one that covers it has
 // completed.
 func (t *task) endInput() {
-	if t.ended() || t.atEnd {
+	if t.ended() || t.atEnd || t.suspended != 0 {
 		return
 	}
 	t.atEnd = true
 	t.broadcast(frame{kind: endOfData})
 	t.report(checkpoint.SubtaskReport{Status: checkpoint.SubtaskFinishing})
+	t.finishUncovered()
+}
+
+// finishUncovered ends a task that is not to wait for a final checkpoint, when it has heard what became of those that
+// it has taken part in.
+func (t *task) finishUncovered() {
+	open := slices.ContainsFunc(t.inputs, func(in *input) bool { return !in.closed })
+	if t.a.deploy.AfterTasksFinish || !t.atEnd || open || len(t.captured) > 0 || t.ended() || t.a.ending {
+		return
+	}
+	t.broadcast(frame{kind: endOfPartition})
+	t.report(checkpoint.SubtaskReport{Status: checkpoint.SubtaskFinished})
 }
 
 // snapshot captures the state, stores it beside the work, and sends the barrier on.
 func (t *task) snapshot(b checkpoint.Barrier) {
-	state := t.state(b.ID)
+	state := t.state(b)
+	if b.Kind == checkpoint.KindCheckpoint || b.Stop != checkpoint.StopNone {
+		t.captured[b.ID] = true
+	}
+	if b.Stop == checkpoint.StopSuspend {
+		t.suspended, t.frozen = b.ID, state.Size()
+	}
 	t.broadcast(frame{kind: barrier, barrier: b, value: state.Size()})
 	t.a.after(t.w.between(time.Millisecond, 60*time.Millisecond), func() {
 		t.store(state, func(on []*host) {
-			t.w.gate(t, b.ID, func() { t.answer(b.ID, state, on) })
+			t.w.gate(t, b, func() { t.answer(b, state, on) })
 		})
 	})
 }
 
 // answer acknowledges a checkpoint whose snapshot is stored, unless there is no need any more.
-func (t *task) answer(id checkpoint.ID, state checkpoint.SubtaskState, on []*host) {
+func (t *task) answer(b checkpoint.Barrier, state checkpoint.SubtaskState, on []*host) {
 	switch {
-	case t.ended() || t.aborted[id]:
+	case t.ended() || t.aborted[b.ID]:
 	case !t.w.calm && t.w.chance(t.w.cfg.Declines):
-		t.decline(id, checkpoint.ReasonDeclined)
+		t.decline(b, checkpoint.ReasonAsyncException)
 	default:
-		t.ack(id, state, on)
+		t.ack(b, state, on)
 	}
 }
 
 // state names the captured value by who captured it, so that it is told from every other. Beside it stands a chunk
 // that several snapshots in a row have in common, as those of a large state do.
-func (t *task) state(id checkpoint.ID) checkpoint.SubtaskState {
+func (t *task) state(b checkpoint.Barrier) checkpoint.SubtaskState {
 	value := t.value()
 	h := fnv.New64a()
-	fmt.Fprint(h, t.a.deploy.Job, t.a.number(), id, t.id, t.a.n.ref, value)
+	fmt.Fprint(h, t.a.deploy.Job, t.a.number(), b.ID, t.id, t.a.n.ref, value)
 	var chunk checkpoint.ChunkID
 	binary.BigEndian.PutUint64(chunk[:], h.Sum64())
-	if t.shared.IsZero() || t.w.chance(0.3) {
+	full := b.Full && !t.w.broken(SharesWithTheSource)
+	if t.shared.IsZero() || full || t.w.chance(0.3) {
 		t.shared = chunk
 		t.shared[31] = 1
 	}
@@ -166,42 +194,46 @@ func (t *task) state(id checkpoint.ID) checkpoint.SubtaskState {
 	}}}
 }
 
-func (t *task) ack(id checkpoint.ID, state checkpoint.SubtaskState, on []*host) {
-	if state.EndOfData {
-		t.finals[id] = state
+func (t *task) ack(b checkpoint.Barrier, state checkpoint.SubtaskState, on []*host) {
+	if b.Stop != checkpoint.StopNone || state.EndOfData && b.Kind == checkpoint.KindCheckpoint {
+		t.finals[b.ID] = state
 	}
-	ack := checkpoint.Ack{Job: t.a.deploy.Job, Attempt: t.a.number(), Checkpoint: id, State: state}
+	ack := checkpoint.Ack{Job: t.a.deploy.Job, Attempt: t.a.number(), Checkpoint: b.ID, State: state}
 	t.w.check.acked(ack, on)
-	if t.current() && enter(&t.a.book, t.a.book.acks, id, t.ordinal, ack) {
+	if t.current() && enter(&t.a.book, t.a.book.acks, b.ID, b.Kind, t.ordinal, ack) {
 		t.a.n.tell(checkpoint.AckBatch{Acks: []checkpoint.Ack{ack}})
 		t.w.moment(Moment{Kind: Acked, Node: t.a.n.ref.ID})
 	}
 }
 
-func (t *task) decline(id checkpoint.ID, reason checkpoint.Reason) {
+func (t *task) decline(b checkpoint.Barrier, reason checkpoint.Reason) {
 	d := checkpoint.Decline{
-		Job: t.a.deploy.Job, Attempt: t.a.number(), Checkpoint: id, Subtask: t.id, Reason: reason, Message: "simulated",
+		Job: t.a.deploy.Job, Attempt: t.a.number(), Checkpoint: b.ID, Subtask: t.id, Reason: reason, Message: "simulated",
 	}
-	if t.current() && enter(&t.a.book, t.a.book.declines, id, t.ordinal, d) {
+	if t.current() && enter(&t.a.book, t.a.book.declines, b.ID, b.Kind, t.ordinal, d) {
 		t.a.n.tell(d)
 	}
 }
 
 func (t *task) notifyComplete(id checkpoint.ID) {
 	t.notified = max(t.notified, id)
+	maps.DeleteFunc(t.captured, func(older checkpoint.ID, _ bool) bool { return older <= id })
 	final, found := t.finals[id]
 	if !found || t.ended() || t.a.ending {
+		t.finishUncovered()
 		return
 	}
 	t.broadcast(frame{kind: endOfPartition})
-	t.report(checkpoint.SubtaskReport{Status: checkpoint.SubtaskFinished, Final: final})
+	t.report(checkpoint.SubtaskReport{Status: checkpoint.SubtaskFinished, Final: final, FinalCheckpoint: id})
 }
 
 func (t *task) notifyAborted(id checkpoint.ID) {
 	t.aborted[id] = true
 	delete(t.finals, id)
+	delete(t.captured, id)
 	if !t.ended() && !t.a.ending {
 		t.cancelAlignment(id, false)
+		t.finishUncovered()
 	}
 }
 

@@ -32,7 +32,7 @@ type World struct {
 	// linger says how long a deposed leader's loop goes on before it hears of that.
 	linger func() time.Duration
 	// gate is passed by every snapshot that is stored: answer acknowledges or declines it.
-	gate   func(t *task, id checkpoint.ID, answer func())
+	gate   func(t *task, b checkpoint.Barrier, answer func())
 	failed *Failure
 }
 
@@ -65,7 +65,7 @@ func (f *Failure) Error() string {
 func New(cfg Config) *World {
 	w := &World{
 		cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 0xca1c)), watch: func(Moment) {},
-		gate: func(_ *task, _ checkpoint.ID, answer func()) { answer() },
+		gate: func(_ *task, _ checkpoint.Barrier, answer func()) { answer() },
 	}
 	w.linger = w.usualLinger
 	w.net = newNetwork(w, cfg.Coordinators+len(cfg.Slots))
