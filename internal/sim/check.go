@@ -10,17 +10,19 @@ type Invariant string
 
 // The invariants that the simulation checks, and Liveness: what was stopped by faults goes on when they are over.
 const (
-	I1       Invariant = "I1"
-	I2       Invariant = "I2"
-	I3       Invariant = "I3"
-	I4       Invariant = "I4"
-	I5       Invariant = "I5"
-	I6       Invariant = "I6"
-	I7       Invariant = "I7"
-	I8       Invariant = "I8"
-	I10      Invariant = "I10"
-	I11      Invariant = "I11"
-	Liveness Invariant = "liveness"
+	I1  Invariant = "I1"
+	I2  Invariant = "I2"
+	I3  Invariant = "I3"
+	I4  Invariant = "I4"
+	I5  Invariant = "I5"
+	I6  Invariant = "I6"
+	I7  Invariant = "I7"
+	I8  Invariant = "I8"
+	I10 Invariant = "I10"
+	I11 Invariant = "I11"
+	// Savepoints: what a user owns stays until the user gives it up, and is in no log.
+	Savepoints Invariant = "savepoints"
+	Liveness   Invariant = "liveness"
 	// harness says that the simulation itself is broken.
 	harness Invariant = "the simulation"
 )
@@ -49,6 +51,10 @@ type checker struct {
 	failures  map[attemptKey]bool                     // a task of it has really failed or been stopped
 
 	chunks chunkLedger
+	// What users own, by the commands alone; and what each job goes back to.
+	savepoints   map[checkpoint.JobID][]checkpoint.ID
+	claimed      map[checkpoint.JobID]checkpoint.ID
+	restorePoint map[checkpoint.JobID]checkpoint.ID
 
 	silenced map[*leaderLoop]bool // leaderships that have met an unknown outcome
 }
@@ -82,6 +88,8 @@ type ackKey struct {
 
 type begun struct {
 	attempt checkpoint.Attempt
+	kind    checkpoint.Kind
+	stop    checkpoint.Stop
 	index   int
 }
 
@@ -97,7 +105,9 @@ func newChecker(w *World) *checker {
 		outcomes: make(map[checkpointKey]outcome), over: make(map[attemptKey]int),
 		acks: make(map[ackKey]checkpoint.SubtaskState), manifests: make(map[checkpointKey]checkpoint.Manifest),
 		runs: make(map[subtaskKey]checkpoint.NodeRef), ended: make(map[subtaskKey]checkpoint.SubtaskStatus),
-		failures: make(map[attemptKey]bool), chunks: newChunkLedger(), silenced: make(map[*leaderLoop]bool),
+		failures: make(map[attemptKey]bool), chunks: newChunkLedger(),
+		savepoints: make(map[checkpoint.JobID][]checkpoint.ID), claimed: make(map[checkpoint.JobID]checkpoint.ID),
+		restorePoint: make(map[checkpoint.JobID]checkpoint.ID), silenced: make(map[*leaderLoop]bool),
 	}
 }
 

@@ -78,12 +78,15 @@ func (w *World) stuck(last map[checkpoint.JobID]checkpoint.ID) string {
 		j := w.check.state.Jobs[c.id]
 		switch {
 		case j == nil:
-			return fmt.Sprintf("job %d is not submitted", c.id[0])
+			if c.job.From == nil || w.sourceOf(c) {
+				return fmt.Sprintf("job %d is not submitted", c.id[0])
+			}
+		case j.Status == fsm.JobFailed && j.Config.Restart.Strategy != checkpoint.ExponentialDelay:
 		case j.Status.Terminal():
 			if c.job.CancelAt == 0 && j.Status != fsm.JobFinished {
 				return fmt.Sprintf("job %d is %s: %s", c.id[0], j.Status, j.Failure)
 			}
-		case c.job.CancelAt > 0 || c.job.Limit > 0:
+		case c.job.CancelAt > 0 || c.job.StopAt > 0 || c.job.Limit > 0:
 			return fmt.Sprintf("job %d has not ended, it is %s", c.id[0], j.Status)
 		default:
 			if latest, _ := j.LatestCompleted(); j.Status != fsm.JobRunning || latest.ID <= last[c.id] {
@@ -92,6 +95,16 @@ func (w *World) stuck(last map[checkpoint.JobID]checkpoint.ID) string {
 		}
 	}
 	return ""
+}
+
+// sourceOf reports whether there is something that a client can submit its job from.
+func (w *World) sourceOf(c *client) bool {
+	l := w.leaderLoop()
+	if l == nil {
+		return true
+	}
+	_, found := c.source(l)
+	return found
 }
 
 // latestCompleted returns the last completed checkpoint of each running job, and of which attempt it is.

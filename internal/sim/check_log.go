@@ -54,7 +54,7 @@ func (k *checker) append(index int, e entry) {
 			return
 		}
 		entry.command = c
-		result, err := k.state.Step(uint64(index), c)
+		result, err := k.w.apply(k.state, uint64(index), c)
 		entry.response = fsm.Response{Result: result, Err: err}
 		k.w.trace.add(k.w.now, "committed %d: %T %v", index, c, err)
 		if err == nil {
@@ -85,6 +85,7 @@ func (k *checker) stepped(index int, c fsm.Command, r fsm.Result) {
 	case fsm.CompleteCheckpoint:
 		key := checkpointKey{c.Job, c.Checkpoint}
 		k.decided(key, outcome{completed: true, index: index})
+		k.published(c)
 		k.checkManifest(key, c)
 		k.decidedAll(index, c.Job, r.Aborted)
 		k.w.stats.Completed++
@@ -105,6 +106,7 @@ func (k *checker) stepped(index int, c fsm.Command, r fsm.Result) {
 		k.decidedAll(index, c.Job, r.Aborted)
 		k.jobEnded(index, c)
 	}
+	k.savepointsStepped(index, c, r)
 }
 
 // handedOut demands that IDs strictly increase (I1).
@@ -113,7 +115,7 @@ func (k *checker) handedOut(index int, c fsm.BeginCheckpoint, id checkpoint.ID) 
 		k.w.violate(I1, "index %d hands out checkpoint %d of job %s after %d", index, id, c.Job, k.lastID[c.Job])
 	}
 	k.lastID[c.Job] = id
-	k.begun[checkpointKey{c.Job, id}] = begun{attempt: c.Attempt, index: index}
+	k.begun[checkpointKey{c.Job, id}] = begun{attempt: c.Attempt, kind: c.Kind, stop: c.Stop, index: index}
 }
 
 // decided demands that a checkpoint has begun and has no outcome yet (I2).
@@ -133,12 +135,12 @@ func (k *checker) decidedAll(index int, job checkpoint.JobID, aborted []checkpoi
 	}
 }
 
-// attemptStarted demands that an attempt goes on from the last completed checkpoint (I7).
+// attemptStarted demands that an attempt goes on from the last completion whose effects are published, or from what
+// the job was submitted from (I7).
 func (k *checker) attemptStarted(c fsm.StartAttempt) {
 	k.w.stats.Attempts++
-	latest, _ := k.state.Jobs[c.Job].LatestCompleted()
-	if c.RestoreFrom != latest.ID {
-		k.w.violate(I7, "attempt %d starts from checkpoint %d, the last completed is %d", c.Attempt, c.RestoreFrom, latest.ID)
+	if want := k.restorePoint[c.Job]; c.RestoreFrom != want {
+		k.w.violate(I7, "attempt %d starts from checkpoint %d, the last one whose effects are published is %d", c.Attempt, c.RestoreFrom, want)
 	}
 }
 
@@ -149,11 +151,23 @@ func (k *checker) jobEnded(index int, c fsm.EndJob) {
 	k.over[attempt] = index
 	k.w.stats.Ended++
 	if c.Status != fsm.JobFinished {
+		k.mayFail(j, c)
 		return
+	}
+	if last := k.restorePoint[j.ID]; k.begun[checkpointKey{j.ID, last}].stop != checkpoint.StopNone {
+		k.w.stats.Stopped++
 	}
 	for _, s := range j.Topology.Subtasks() {
 		if status := k.ended[subtaskKey{attempt, s}]; status != checkpoint.SubtaskFinished {
 			k.w.violate(I7, "job %s finishes although %s has not (%s)", j.ID, s, status)
 		}
+	}
+}
+
+// mayFail demands that a job fails only when its restart strategy allows no more, as far as that is a number.
+func (k *checker) mayFail(j *fsm.Job, c fsm.EndJob) {
+	r := j.Config.Restart
+	if c.Status == fsm.JobFailed && r.Strategy == checkpoint.FixedDelay && j.Restart.Count < r.Attempts {
+		k.w.violate(Liveness, "job %d fails after %d restarts of %d: %s", j.ID[0], j.Restart.Count, r.Attempts, c.Failure)
 	}
 }

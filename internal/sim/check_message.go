@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	"cairn/checkpoint"
 	"cairn/fsm"
 )
@@ -70,14 +72,17 @@ func (k *checker) cancelled(l *leaderLoop, m checkpoint.CancelAttempt) {
 }
 
 // proposing demands a real reason for ending an attempt: a task of it that failed or has gone, a node of it that the
-// leader has lost sight of, or too many failed checkpoints. What an older attempt says is none (I6).
+// leader has lost sight of, too many failed checkpoints, or a savepoint that failed with which it was to end. What an older attempt says is none (I6).
 func (k *checker) proposing(l *leaderLoop, c fsm.Command) {
 	fail, ok := c.(fsm.FailAttempt)
 	if !ok || k.failures[attemptKey{fail.Job, fail.Attempt}] || l.c.raft.role != leading {
 		return // of a leader that was deposed and does not know it nothing comes but an unknown outcome
 	}
 	j := l.c.raft.state.Jobs[fail.Job]
-	if j.Attempt != fail.Attempt || j.ConsecutiveFailures > j.Config.TolerableFailures {
+	stopFailed := slices.ContainsFunc(j.History, func(o fsm.Outcome) bool {
+		return o.Attempt == j.Attempt && o.Stop != checkpoint.StopNone && o.Status == fsm.OutcomeFailed
+	})
+	if j.Attempt != fail.Attempt || j.ConsecutiveFailures > j.Config.TolerableFailures || stopFailed {
 		return
 	}
 	timing := k.w.cfg.Timing

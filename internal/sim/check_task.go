@@ -77,6 +77,7 @@ func (k *checker) checkManifest(key checkpointKey, c fsm.CompleteCheckpoint) {
 	k.manifests[key] = m
 	k.chunksCompleted(key, c.Manifest.ID, m)
 	j := k.state.Jobs[c.Job]
+	k.sharesNothing(j, key.id, m)
 	for ordinal, s := range j.Topology.Subtasks() {
 		k.checkState(c, m.Subtasks[ordinal], s)
 	}

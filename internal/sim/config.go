@@ -53,9 +53,13 @@ func Random(seed uint64) Config {
 	}
 	needed := 0
 	for range 1 + rng.IntN(2) {
-		job := randomJob(rng, between, c.Faulty)
+		c.Jobs = append(c.Jobs, randomJob(rng, between, c.Faulty))
+	}
+	if rng.IntN(3) == 0 {
+		c.Jobs = append(c.Jobs, successor(rng, &c.Jobs[0], between, c.Faulty))
+	}
+	for _, job := range c.Jobs {
 		needed += job.Topology.SlotsNeeded()
-		c.Jobs = append(c.Jobs, job)
 	}
 	for i := range c.Slots {
 		c.Slots[i] = (needed+len(c.Slots)-1)/len(c.Slots) + rng.IntN(3)
@@ -71,7 +75,8 @@ func randomJob(rng *rand.Rand, between func(low, high time.Duration) time.Durati
 	c.MaxConcurrent = 1 + rng.IntN(3)
 	c.TolerableFailures = []int{0, 3, 1000}[rng.IntN(3)]
 	c.Retain = 1 + rng.IntN(3)
-	c.Restart.InitialBackoff, c.Restart.MaxBackoff = 50*time.Millisecond, 400*time.Millisecond
+	c.RetainOnCancel, c.AfterTasksFinish = rng.IntN(2) == 0, rng.IntN(6) > 0
+	c.Restart = randomRestart(rng)
 	job := Job{Topology: Topologies[rng.IntN(len(Topologies))], Config: c, SubmitAt: between(0, faulty/4)}
 	if rng.IntN(3) > 0 {
 		job.Limit = between(200*time.Millisecond, 4*time.Second)
@@ -82,7 +87,46 @@ func randomJob(rng *rand.Rand, between func(low, high time.Duration) time.Durati
 	if c.Interval == 0 || c.Interval > time.Second || rng.IntN(4) == 0 {
 		job.TriggerEvery = between(50*time.Millisecond, 500*time.Millisecond)
 	}
+	if rng.IntN(4) == 0 {
+		job.SavepointEvery = between(200*time.Millisecond, time.Second)
+		job.DisposeEvery = []time.Duration{0, 700 * time.Millisecond}[rng.IntN(2)]
+	}
+	if rng.IntN(5) == 0 {
+		job.StopAt = between(faulty/4, faulty)
+		job.Stop = []checkpoint.Stop{checkpoint.StopSuspend, checkpoint.StopDrain}[rng.IntN(2)]
+	}
+	if rng.IntN(4) == 0 {
+		job.ConfigureEvery = between(200*time.Millisecond, time.Second)
+	}
 	return job
+}
+
+// successor is a job that goes on from another one's checkpoint or savepoint.
+func successor(rng *rand.Rand, of *Job, between func(low, high time.Duration) time.Duration, faulty time.Duration) Job {
+	job := randomJob(rng, between, faulty)
+	job.Topology, job.Limit, job.SubmitAt = of.Topology, 0, between(faulty/4, faulty)
+	job.From = &From{Kind: checkpoint.KindSavepoint, Claim: rng.IntN(2) == 0}
+	if rng.IntN(3) == 0 {
+		job.From = &From{Kind: checkpoint.KindCheckpoint}
+	} else if of.SavepointEvery == 0 {
+		of.SavepointEvery = between(200*time.Millisecond, time.Second)
+	}
+	return job
+}
+
+// randomRestart draws what follows the failure of an attempt, nearly always without an end.
+func randomRestart(rng *rand.Rand) checkpoint.RestartConfig {
+	r := checkpoint.DefaultRestartConfig()
+	r.InitialBackoff, r.MaxBackoff, r.Delay = 50*time.Millisecond, 400*time.Millisecond, 100*time.Millisecond
+	switch rng.IntN(12) {
+	case 0:
+		r.Strategy, r.Attempts = checkpoint.FixedDelay, 2
+	case 1:
+		r.Strategy, r.MaxFailures, r.FailureInterval = checkpoint.FailureRate, 3, time.Second
+	case 2:
+		r.Strategy = checkpoint.NoRestart
+	}
+	return r
 }
 
 // Topologies are the shapes of jobs that Random chooses from: a single vertex, a forwarding chain, a shuffle with

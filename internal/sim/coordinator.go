@@ -84,6 +84,35 @@ func (c *coord) lead(term checkpoint.Term) {
 	c.w.moment(Moment{Kind: Leads, Coordinator: c.id, Term: term})
 }
 
+const (
+	drainLimit = 2 * time.Second // how long a hand-over waits for what is pending
+	drainPoll  = 10 * time.Millisecond
+)
+
+// handOver hands leadership to another coordinator, after what is pending has had time to finish. Nothing begins
+// meanwhile.
+func (c *coord) handOver(to int) {
+	l := c.loop
+	if l == nil {
+		return
+	}
+	c.w.stats.HandOvers++
+	until := c.w.now + drainLimit
+	var drain func()
+	drain = func() {
+		l.view.Draining = true
+		for _, j := range c.raft.state.Jobs {
+			if len(j.Pending) > 0 && c.w.now < until {
+				l.after(drainPoll, func() { l.post(drain) })
+				return
+			}
+		}
+		c.raft.transfer(to)
+		l.after(transferLimit, func() { l.post(func() { l.view.Draining = false }) })
+	}
+	l.post(drain)
+}
+
 // deposed is how the coordinator hears that it has lost the leadership: a moment later, as from another goroutine, or
 // much later, as after a pause of the process. Until then its leader loop goes on, in a term that is over.
 func (c *coord) deposed() {

@@ -31,7 +31,7 @@ var faults = []Fault{
 	}},
 	{"hand-over", 3, func(w *World) {
 		if c := w.raftLeader(); c != nil {
-			c.raft.transfer((c.self + 1 + w.rng.IntN(len(w.coordinators)-1)) % len(w.coordinators))
+			c.handOver((c.self + 1 + w.rng.IntN(len(w.coordinators)-1)) % len(w.coordinators))
 		}
 	}},
 	{"partition", 4, func(w *World) { w.partition(func(int) bool { return w.chance(0.5) }) }},

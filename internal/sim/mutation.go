@@ -54,6 +54,12 @@ const (
 	SweepsUnconfirmed Mutation = "sweeps without confirming the leadership"
 	// SharesWithTheSource makes tasks share chunks with a checkpoint that belongs to somebody else.
 	SharesWithTheSource Mutation = "shares chunks with a source that it has not claimed"
+	// TakesSavepointsForCheckpoints makes a savepoint an entry of the log that newer ones subsume.
+	TakesSavepointsForCheckpoints Mutation = "takes savepoints for checkpoints"
+	// SubsumesSavepoints gives a pending savepoint up when a newer checkpoint completes.
+	SubsumesSavepoints Mutation = "subsumes savepoints"
+	// ReusesIDs lets a job that was submitted from a checkpoint count from 1 again.
+	ReusesIDs Mutation = "reuses IDs after a restore"
 	// KeepsItsIncarnation makes a restarted node pass for the process that died.
 	KeepsItsIncarnation Mutation = "restarted node keeps its incarnation"
 )

@@ -29,6 +29,11 @@ func TestCheckerCatches(t *testing.T) {
 		DeletesWhatWasKept:     {I5},
 		SweepsWithoutWaiting:   {I5},
 		SweepsWhatIsShared:     {I5},
+		SharesWithTheSource:    {I5},
+		ReusesIDs:              {I1},
+
+		TakesSavepointsForCheckpoints: {Savepoints},
+		SubsumesSavepoints:            {Savepoints},
 	} {
 		t.Run(string(m), func(t *testing.T) {
 			t.Parallel()

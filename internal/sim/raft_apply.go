@@ -37,7 +37,7 @@ func (r *replica) step(index int, e entry) fsm.Response {
 		begin.At = checkpoint.Timestamp(r.owner.clock().UnixMilli())
 		c = begin
 	}
-	result, err := r.state.Step(uint64(index), c)
+	result, err := r.w.apply(r.state, uint64(index), c)
 	return fsm.Response{Result: result, Err: err}
 }
 

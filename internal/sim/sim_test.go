@@ -53,6 +53,10 @@ func (s *Stats) wantVariety(t *testing.T, seeds int) {
 		"completed checkpoints":   {s.Completed, 5 * seeds},
 		"failed checkpoints":      {s.Aborted, seeds / 2},
 		"adopted and completed":   {s.Adopted, seeds / 10},
+		"savepoints":              {s.Savepoints, seeds / 2},
+		"jobs stopped with one":   {s.Stopped, seeds / 20},
+		"jobs submitted from one": {s.Resubmitted, seeds / 20},
+		"hand-overs":              {s.HandOvers, seeds / 4},
 		"chunks deleted":          {s.ChunksDeleted, 10 * seeds},
 	} {
 		if c.got < c.atLeast {
@@ -72,6 +76,10 @@ func (s *Stats) add(other Stats) {
 	s.Aborted += other.Aborted
 	s.Adopted += other.Adopted
 	s.ChunksDeleted += other.ChunksDeleted
+	s.Savepoints += other.Savepoints
+	s.Stopped += other.Stopped
+	s.Resubmitted += other.Resubmitted
+	s.HandOvers += other.HandOvers
 }
 
 func numberFrom(t *testing.T, variable string, otherwise uint64) uint64 {

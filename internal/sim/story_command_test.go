@@ -97,7 +97,7 @@ func (s *story) doSubmit(t *testing.T, d *datadriven.TestData) string {
 // doTrigger asks for a checkpoint.
 func (s *story) doTrigger(t *testing.T, d *datadriven.TestData) string {
 	c, _ := s.storyJob(t, d)
-	c.askCheckpoint()
+	c.request(checkpoint.KindCheckpoint, checkpoint.StopNone)
 	return s.settled(settle)
 }
 

@@ -44,6 +44,9 @@ type Stats struct {
 	Completed, Aborted                         int
 	Adopted                                    int // completed in another term than they began in
 	ChunksDeleted                              int
+	Savepoints, Stopped                        int // savepoints completed; jobs that ended with one
+	Resubmitted                                int // from a checkpoint or savepoint
+	HandOvers                                  int
 }
 
 // Failure is a violated invariant, with the last events before it.
