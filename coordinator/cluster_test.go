@@ -20,7 +20,8 @@ import (
 type memoryStore struct {
 	mu     sync.Mutex
 	chunks map[checkpoint.ChunkID][]byte
-	held   chan struct{} // Get waits until it is closed; nil lets it go at once
+	held   chan struct{}      // Get waits until it is closed; nil lets it go at once
+	lost   checkpoint.ChunkID // Keep does not find it
 }
 
 // hold makes Get wait until the function that it returns is called.

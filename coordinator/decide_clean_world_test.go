@@ -23,7 +23,6 @@ type sweepWorld struct {
 	plans       []SweepPlan
 	trace       []string                                                // actions of sweeps
 	deleted     map[checkpoint.NodeID]map[checkpoint.ChunkID]int        // chunks that a node was told to delete, how often
-	marks       map[checkpoint.NodeID]uint64                            // newest mark
 	afterDelete func(id checkpoint.NodeID, chunks []checkpoint.ChunkID) // called at each deletion
 }
 

@@ -258,6 +258,8 @@ func (s manifestStore) Put(context.Context, []byte) (checkpoint.ChunkRef, error)
 	return checkpoint.ChunkRef{}, nil
 }
 
+func (s manifestStore) Keep(context.Context, []checkpoint.ChunkRef) error { return nil }
+
 // The chunk is what its reference says; that it is the right one is another question.
 func TestManifestOfAnotherCheckpointIsRefused(t *testing.T) {
 	data, err := checkpoint.EncodeManifest(sourceManifest())

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -9,14 +10,15 @@ import (
 
 	"cairn/api"
 	"cairn/checkpoint"
-	"cairn/fsm"
 )
 
-// Keep fails like the real one: for the first chunk that is not there.
-func (s *memoryStore) Keep(ctx context.Context, refs []checkpoint.ChunkRef) error {
+// Keep finds everything but what is lost: the state that fake nodes acknowledge is nowhere.
+func (s *memoryStore) Keep(_ context.Context, refs []checkpoint.ChunkRef) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, ref := range refs {
-		if _, err := s.Get(ctx, ref); err != nil {
-			return err
+		if ref.ID == s.lost {
+			return fmt.Errorf("chunk %s: not found", ref.ID)
 		}
 	}
 	return nil
@@ -24,31 +26,34 @@ func (s *memoryStore) Keep(ctx context.Context, refs []checkpoint.ChunkRef) erro
 
 // I5: an imported savepoint of which something has been deleted meanwhile is refused before a job depends on it.
 func TestI5_ImportWithoutItsStateIsRefused(t *testing.T) {
-	store := &memoryStore{chunks: make(map[checkpoint.ChunkID][]byte)}
-	state, err := store.Put(t.Context(), []byte("state"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := checkpoint.EncodeManifest(checkpoint.Manifest{Job: testJob, ID: 7, Attempt: 1, Kind: checkpoint.KindSavepoint, Subtasks: []checkpoint.SubtaskState{{
-		Subtask: sub("read", 0), Handles: []checkpoint.Handle{{Operator: "read", Kind: checkpoint.ListState, Chunks: []checkpoint.ChunkRef{state}}},
-	}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	manifest, err := store.Put(t.Context(), data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	source := fsm.Source{Job: testJob, Checkpoint: 7, Kind: checkpoint.KindSavepoint, Manifest: manifest}
-	if err := keepImported(t.Context(), store, "savepoint 7", source); err != nil {
-		t.Fatal(err)
-	}
-	for _, gone := range []checkpoint.ChunkID{state.ID, manifest.ID} {
-		delete(store.chunks, gone)
-		if err := keepImported(t.Context(), store, "savepoint 7", source); api.CodeOf(err) != api.Unavailable || !strings.Contains(err.Error(), gone.String()) {
-			t.Fatalf("without chunk %s: %v", gone, err)
+	synctest.Test(t, func(t *testing.T) {
+		c := newTestCluster(t, "n1", "n2")
+		defer c.stop()
+		c.awaitStatus("two nodes", twoAlive)
+		m := keyedManifest()
+		source := c.importSavepoint(m)
+		submit := func() error {
+			_, err := c.leader("").Service().SubmitJob(context.Background(), api.SubmitJobRequest{Program: "test", Name: "next", Source: source})
+			return err
 		}
-	}
+		manifest, err := checkpoint.ParseChunkID(source.Manifest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		store := c.store.(*memoryStore)
+		for _, store.lost = range []checkpoint.ChunkID{NamedChunks(m)[0], manifest} {
+			if err := submit(); api.CodeOf(err) != api.Unavailable || !strings.Contains(err.Error(), store.lost.String()) {
+				t.Fatalf("without chunk %s: %v", store.lost, err)
+			}
+		}
+		if jobs := c.leader("").replica.jobs(); len(jobs) > 0 {
+			t.Fatalf("%d jobs were submitted", len(jobs))
+		}
+		store.lost = checkpoint.ChunkID{}
+		if err := submit(); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 // Sweeps wait for imports that began before their marks were complete, and not for later ones.
