@@ -297,3 +297,22 @@ func TestStatesOfANodeAreThoseOfItsSubtasks(t *testing.T) {
 		t.Error("a checkpoint has begun")
 	}
 }
+
+// A savepoint that the job was to end with has published its output. If the job cannot end after all, it goes on from
+// there: an older checkpoint would publish that output again.
+func TestJobThatCouldNotEndGoesOnFromItsLastSavepoint(t *testing.T) {
+	w := stopping(t, checkpoint.StopSuspend)
+	w.ack(2)
+	w.wantCompleted(1)
+	w.fail(sub("count", 0), checkpoint.Failure{Message: "boom"})
+	w.run()
+	w.advance(time.Second)
+	w.run()
+	if j := w.job(); j.Status != fsm.JobRunning || j.Attempt != 2 || j.RestoredFrom != 2 {
+		t.Fatalf("the job is %s, attempt %d from checkpoint %d: %s", j.Status, j.Attempt, j.RestoredFrom, j.Failure)
+	}
+	deploy := sentTo[checkpoint.Deploy](w)["n1"]
+	if len(deploy) != 1 || deploy[0].Restore != 2 || len(deploy[0].States) == 0 || deploy[0].States[0].Handles[0].Chunks[0].ID[0] != 2 {
+		t.Fatalf("deployment to n1: %+v", deploy)
+	}
+}
