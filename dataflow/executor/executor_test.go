@@ -18,7 +18,7 @@ func TestDeployRunsThisNodesShare(t *testing.T) {
 			t.Errorf("an idle node reports %+v", report)
 		}
 		m := deployment(1, 1)
-		m.Restore = 7
+		m.Restore, m.AfterTasksFinish = 7, true
 		m.States = []checkpoint.SubtaskState{{Subtask: read0, EndOfData: true}, {Subtask: write0}}
 		c.Receive(leader, m)
 		statuses := leader.takeStatuses()
@@ -26,7 +26,7 @@ func TestDeployRunsThisNodesShare(t *testing.T) {
 			t.Fatalf("the leader was told %+v", statuses)
 		}
 		spec := c.task(1, read0).spec
-		if spec.Job != job1 || spec.Attempt != 1 || spec.Restore != 7 || !spec.State.EndOfData || spec.Mode != checkpoint.ExactlyOnce {
+		if spec.Job != job1 || spec.Attempt != 1 || spec.Restore != 7 || !spec.State.EndOfData || !spec.AfterTasksFinish || spec.Mode != checkpoint.ExactlyOnce {
 			t.Errorf("the task was made as %+v", spec)
 		}
 	})

@@ -27,6 +27,8 @@ type leader struct {
 	pending    checkpoint.ID // 0 for none
 	completed  completed
 	restored   checkpoint.ID
+	stop       checkpoint.Stop // of the next checkpoint, which is a savepoint that the job ends with; 0 for none
+	stopped    bool            // that savepoint has completed
 
 	// What a new leader learns from the nodes.
 	term     checkpoint.Term
@@ -106,6 +108,7 @@ func (l *leader) plan() {
 func (l *leader) deploy() {
 	l.attempt++
 	l.pending, l.failures, l.restored = 0, nil, l.completed.id
+	l.stop, l.stopped = checkpoint.StopNone, false
 	clear(l.status)
 	l.assignment = checkpoint.Assignment{}
 	ids := slices.Sorted(maps.Keys(l.cluster.alive()))
@@ -216,7 +219,7 @@ func (l *leader) statusChanged(m checkpoint.StatusChange) {
 
 // begin triggers a checkpoint, or the pending one again, when every subtask is ready for it.
 func (l *leader) begin() {
-	if len(l.topology.Vertices) == 0 || l.finished() {
+	if len(l.topology.Vertices) == 0 || l.stopped || l.finished() {
 		return
 	}
 	for _, s := range l.topology.Subtasks() {
@@ -243,8 +246,11 @@ func (l *leader) begin() {
 func (l *leader) trigger() {
 	m := checkpoint.Trigger{Term: l.term, Job: testJob, Attempt: l.attempt, Barrier: checkpoint.Barrier{
 		ID: l.pending, Timestamp: checkpoint.Timestamp(time.Now().UnixMilli()), Kind: checkpoint.KindCheckpoint,
-		Mode: checkpoint.ExactlyOnce, Alignment: checkpoint.AlignmentAligned,
+		Mode: checkpoint.ExactlyOnce, Alignment: checkpoint.AlignmentAligned, Stop: l.stop,
 	}}
+	if l.stop != checkpoint.StopNone {
+		m.Barrier.Kind = checkpoint.KindSavepoint
+	}
 	byNode := make(map[checkpoint.NodeID][]checkpoint.SubtaskID)
 	for ordinal, s := range l.topology.Subtasks() {
 		if l.status[s].Status != checkpoint.SubtaskFinished && l.leads(s.Vertex) {
@@ -281,7 +287,13 @@ func (l *leader) completeIfAcknowledged() {
 	}
 	l.completed = completed{id: l.pending, states: maps.Clone(l.acks)}
 	l.pending = 0
-	l.send(checkpoint.NotifyComplete{Term: l.term, Job: testJob, Attempt: l.attempt, Checkpoint: l.completed.id})
+	m := checkpoint.NotifyComplete{
+		Term: l.term, Job: testJob, Attempt: l.attempt, Checkpoint: l.completed.id, Kind: checkpoint.KindCheckpoint, Stop: l.stop,
+	}
+	if l.stop != checkpoint.StopNone {
+		m.Kind, l.stopped = checkpoint.KindSavepoint, true
+	}
+	l.send(m)
 }
 
 // send tells all nodes of the attempt.

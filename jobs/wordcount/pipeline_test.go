@@ -151,6 +151,27 @@ func TestCountsAreExactAfterNodesDie(t *testing.T) {
 	})
 }
 
+// I7: the job is stopped with a savepoint and resumed, twice; the output in between is committed, and goes on exactly.
+func TestCountsAreExactAfterStops(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ *cluster, l *leader) {
+		for range 2 {
+			l.until("some checkpoints have completed", func() bool { return l.completed.id >= l.restored+2 && l.pending == 0 })
+			l.stop = checkpoint.StopSuspend
+			l.until("the job has stopped", l.finished)
+			for s, r := range l.status {
+				if r.FinalCheckpoint != l.completed.id || !l.stopped {
+					t.Errorf("%s has finished with checkpoint %d, want savepoint %d", s, r.FinalCheckpoint, l.completed.id)
+				}
+			}
+			readOutput(t, l.params["output"]) // fails on what is not committed
+			l.deploy()
+		}
+		if len(l.failures) != 0 {
+			t.Errorf("subtasks failed: %q", l.failures)
+		}
+	})
+}
+
 // The leader is replaced at every stage of a checkpoint: the tasks go on, and the checkpoint in flight
 // completes under the next leader with the same ID.
 func TestCountsAreExactAcrossLeaders(t *testing.T) {
