@@ -229,7 +229,7 @@ type SubtaskReport struct {
 	Failure Failure      // when failed
 	Final   SubtaskState // when finished: its state at its final checkpoint, for later manifests
 	// FinalCheckpoint is, when finished, the checkpoint whose completion it finished with: Final is its part in newer
-	// ones. It is 0, and Final is empty, when it finished without one (Config.AfterTasksFinish), and when it had finished
+	// ones. It is 0 when it finished without one (Config.AfterTasksFinish; Final is empty then), and when it had finished
 	// before the attempt began.
 	FinalCheckpoint ID
 }
