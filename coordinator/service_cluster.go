@@ -22,7 +22,11 @@ const peerTimeout = 500 * time.Millisecond
 // asked for that. A forwarded call asks for this replica's own view: that is how coordinators learn of each other.
 func (s service) Status(ctx context.Context) (api.Status, error) {
 	if api.Stale(ctx) {
-		return s.localStatus(), nil
+		status := s.localStatus()
+		if id, address := s.c.replica.leader(); id != "" {
+			status.Leader = api.Leader{ID: string(id), Address: address, Term: s.c.replica.raft.CurrentTerm()}
+		}
+		return status, nil
 	}
 	if s.c.deps.Forwarded(ctx) {
 		return s.ownStatus(ctx), nil

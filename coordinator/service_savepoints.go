@@ -123,10 +123,15 @@ func noSuchCheckpoint(j *fsm.Job, kind checkpoint.Kind, id checkpoint.ID) error 
 	}
 	why := ""
 	for _, o := range j.History {
-		if o.ID == id && o.Status == fsm.OutcomeFailed {
+		switch {
+		case o.ID != id:
+		case o.Status == fsm.OutcomeFailed:
 			why = ": that one failed"
-		} else if o.ID == id && o.Kind == kind {
-			why = ": that one was given up"
+		case o.Kind != kind:
+		case kind == checkpoint.KindSavepoint:
+			why = ": that one was disposed of, or claimed by another job"
+		default:
+			why = ": that one was discarded, or claimed by another job"
 		}
 	}
 	if len(same) == 0 {

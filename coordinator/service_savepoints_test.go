@@ -153,6 +153,10 @@ func TestStaleReadsOfAJobNeedNoLeader(t *testing.T) {
 		go s.TriggerCheckpoint(context.Background(), "wc")
 		c.awaitStatus("a pending checkpoint", func(s api.Status) bool { return s.Jobs[0].Checkpoints.InProgress == 1 })
 		first := c.leader("")
+		led, err := c.follower().Service().Status(api.WithStale(context.Background()))
+		if err != nil || !led.Stale || led.Leader.ID != string(first.cfg.ID) || led.Leader.Term == 0 {
+			t.Errorf("a follower knows of the leader %+v, %v", led.Leader, err)
+		}
 		c.crash(first.cfg.ID)
 		second := c.leader(first.cfg.ID)
 		c.crash(second.cfg.ID)
@@ -167,7 +171,7 @@ func TestStaleReadsOfAJobNeedNoLeader(t *testing.T) {
 		}
 		ctx := api.WithStale(context.Background())
 		status, err := last.Status(ctx)
-		if err != nil || !status.Stale || len(status.Jobs) != 1 || status.Jobs[0].Checkpoints.Completed != 1 {
+		if err != nil || !status.Stale || status.Leader.ID != "" || len(status.Jobs) != 1 || status.Jobs[0].Checkpoints.Completed != 1 {
 			t.Errorf("status %+v, %v", status, err)
 		}
 		job, err := last.ShowJob(ctx, "wc")

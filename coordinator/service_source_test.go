@@ -272,6 +272,7 @@ func TestNoSuchCheckpoint(t *testing.T) {
 		Name: "wc", Pending: []fsm.Pending{{ID: 9, Kind: checkpoint.KindSavepoint}},
 		History: []fsm.Outcome{
 			{ID: 5, Kind: checkpoint.KindSavepoint, Status: fsm.OutcomeFailed}, {ID: 6, Kind: checkpoint.KindSavepoint, Status: fsm.OutcomeCompleted},
+			{ID: 7, Kind: checkpoint.KindCheckpoint, Status: fsm.OutcomeCompleted},
 		},
 	}
 	for id := range checkpoint.ID(12) {
@@ -284,7 +285,9 @@ func TestNoSuchCheckpoint(t *testing.T) {
 	}{
 		{checkpoint.KindSavepoint, 9, "savepoint 9 of job wc is still in progress"},
 		{checkpoint.KindSavepoint, 5, "job wc has no savepoint 5: that one failed; it has none"},
-		{checkpoint.KindSavepoint, 6, "job wc has no savepoint 6: that one was given up; it has none"},
+		{checkpoint.KindSavepoint, 6, "job wc has no savepoint 6: that one was disposed of, or claimed by another job; it has none"},
+		{checkpoint.KindSavepoint, 7, "job wc has no savepoint 7; it has none"},
+		{checkpoint.KindCheckpoint, 7, "job wc has no checkpoint 7: that one was discarded, or claimed by another job; it has 2 older ones, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111"},
 		{checkpoint.KindCheckpoint, 6, "job wc has no checkpoint 6; it has 2 older ones, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111"},
 	} {
 		if err := noSuchCheckpoint(j, tc.kind, tc.id); err.Error() != tc.want {

@@ -40,7 +40,11 @@ func writeJob(s session, job api.JobDetail) error {
 		ended = age(now, job.EndedAt)
 	}
 	if job.RestoredFrom != 0 {
-		restored = fmt.Sprintf("checkpoint %d", job.RestoredFrom)
+		kind := "checkpoint"
+		if job.Source != nil && job.Source.Checkpoint == job.RestoredFrom {
+			kind = job.Source.Kind
+		}
+		restored = fmt.Sprintf("%s %d", kind, job.RestoredFrom)
 	}
 	c := job.Checkpoints
 	if err := writeFacts(s.out,

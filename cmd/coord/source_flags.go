@@ -26,8 +26,7 @@ func sourceFlags() []cli.Flag {
 		&cli.StringFlag{Name: "from-checkpoint", Usage: "start from a retained checkpoint, `JOB/ID`"},
 		&cli.StringFlag{
 			Name: "restore-mode", DefaultText: modeNoClaim,
-			Usage: "`MODE` claim makes the new job its owner, which deletes it when it is no longer needed; with\n" +
-				"no_claim it stays whose it is, and the first checkpoint copies what it needs",
+			Usage: "`MODE` of ownership: with claim the new job deletes it in time, with no_claim it stays whose it is",
 		},
 		&cli.BoolFlag{
 			Name: "allow-non-restored-state", DisableDefaultText: true,

@@ -52,6 +52,19 @@ func TestStatusOfAnEmptyCluster(t *testing.T) {
 	}
 }
 
+func TestStaleStatus(t *testing.T) {
+	b := newBench()
+	b.service.status = func(context.Context) (api.Status, error) {
+		return api.Status{Stale: true, Leader: api.Leader{ID: "c1", Address: "10.0.0.1:7480", Term: 3}, Jobs: exampleStatus().Jobs[:1]}, nil
+	}
+	r := b.run(t, "status", "--stale")
+	want := "Stale      yes: this is what one coordinator knows by itself, and may be old\nLeader     c1 at 10.0.0.1:7480, term 3\nHealthy    unknown\n\n" +
+		"No coordinator votes yet.\n\nThe nodes are known to the leader alone.\n\nJOB "
+	if r.code != 0 || !strings.HasPrefix(r.stdout, want) {
+		t.Errorf("%+v, want %q", r, want)
+	}
+}
+
 // watch runs "coord status --watch" for 2.5 s, in which the second of three answers is an error.
 func watch(t *testing.T, b *bench, args ...string) (r result, calls int) {
 	t.Helper()

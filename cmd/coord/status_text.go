@@ -9,26 +9,25 @@ import (
 )
 
 func writeStatusText(w io.Writer, now time.Time, status api.Status) error {
-	healthy := "yes"
-	if !status.Healthy {
+	healthy, tolerates, stale := "yes", "failure of "+count(status.FailureTolerance, "more coordinator"), ""
+	switch {
+	case status.Stale: // by one coordinator, which cannot judge
+		healthy, tolerates, stale = "unknown", "", "yes: this is what one coordinator knows by itself, and may be old"
+	case !status.Healthy:
 		healthy = "no"
-	}
-	stale := ""
-	if status.Stale {
-		stale = "what one coordinator knows by itself; it may be old"
 	}
 	if err := writeFacts(w,
 		say("Stale", stale),
 		say("Leader", leaderText(status.Leader)),
 		say("Healthy", healthy),
 		say("Problems", status.Problems...),
-		say("Tolerates", "failure of "+count(status.FailureTolerance, "more coordinator")),
+		say("Tolerates", tolerates),
 	); err != nil {
 		return err
 	}
 	for _, section := range []func() error{
 		func() error { return writeVoters(w, status.Voters) },
-		func() error { return writeNodes(w, status.Nodes) },
+		func() error { return writeNodes(w, status) },
 		func() error { return writeJobSummaries(w, now, status.Jobs) },
 	} {
 		if _, err := fmt.Fprintln(w); err != nil {
@@ -64,13 +63,17 @@ func writeVoters(w io.Writer, voters []api.Voter) error {
 	return writeTable(w, "No coordinator votes yet.", columns, rows)
 }
 
-func writeNodes(w io.Writer, nodes []api.Node) error {
+func writeNodes(w io.Writer, status api.Status) error {
+	none := "No node is known."
+	if status.Stale {
+		none = "The nodes are known to the leader alone."
+	}
 	var rows [][]string
-	for _, n := range nodes {
+	for _, n := range status.Nodes {
 		rows = append(rows, []string{n.ID, n.Address, n.State, fmt.Sprintf("%d/%d", n.UsedSlots, n.Slots)})
 	}
 	columns := []column{left("NODE"), left("ADDRESS"), left("STATE"), right("SLOTS USED")}
-	return writeTable(w, "No node is known.", columns, rows)
+	return writeTable(w, none, columns, rows)
 }
 
 func writeJobSummaries(w io.Writer, now time.Time, jobs []api.JobSummary) error {
