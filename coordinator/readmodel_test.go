@@ -90,7 +90,7 @@ func describe(t *testing.T, w *world, id checkpoint.ID) described {
 	return d
 }
 
-func TestBreakdownOfAPendingCheckpoint(t *testing.T) {
+func TestPendingCheckpointIsShownInParts(t *testing.T) {
 	w := running(t, testConfig())
 	w.tick()
 	began := w.job().Pending[0].TriggeredAt
