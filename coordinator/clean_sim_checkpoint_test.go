@@ -136,7 +136,6 @@ func (s *cleanSim) abort(c *simCheckpoint) {
 // failed lets the leader collect what it knows of a failed checkpoint. With faults it may know nothing, and uploads
 // may go on behind the abort: nobody collects those.
 func (s *cleanSim) failed(c *simCheckpoint) {
-	c.failed = true
 	if s.opts.faults && s.chance(50) {
 		return
 	}

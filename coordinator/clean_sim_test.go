@@ -80,7 +80,6 @@ type simCheckpoint struct {
 	copies []simPut // acknowledged ones
 	// manifest is set when all chunks are stored and the manifest is being put.
 	manifest checkpoint.ChunkRef
-	failed   bool
 }
 
 type simPut struct {

@@ -58,17 +58,6 @@ type pendingKey struct {
 	checkpoint checkpoint.ID
 }
 
-type discardKey struct {
-	job checkpoint.JobID
-	id  checkpoint.ID
-}
-
-// failedDiscard is a discard that could not be read, or not be deleted everywhere.
-type failedDiscard struct {
-	tries   int
-	retryAt time.Time
-}
-
 func newCleaning(term checkpoint.Term, since time.Time, t Timing) cleaning {
 	return cleaning{
 		number: uint64(term) << 32, nextAt: since.Add(t.SweepPause),
@@ -103,36 +92,6 @@ func (v *View) overdue(n *sweepNode, now time.Time) bool {
 func (v *View) stillPending(p pendingKey) bool {
 	j := v.byID[p.job]
 	return j != nil && isPending(j, p.checkpoint)
-}
-
-// discardable returns the discards that a sweep at time now can take on, at most limit of them. It leaves out those
-// on which a job depends, and those whose last try is too recent.
-func (v *View) discardable(now time.Time, limit int) []Discarded {
-	var found []Discarded
-	v.eachDiscardable(func(j *fsm.Job, free []fsm.Discard) {
-		for _, d := range free {
-			if len(found) < limit && !now.Before(v.cleaning.failed[discardKey{j.ID, d.ID}].retryAt) {
-				found = append(found, Discarded{Job: j.ID, Discard: d})
-			}
-		}
-	})
-	return found
-}
-
-// eachDiscardable calls f for each job with the discards that may be deleted, if there are any.
-func (v *View) eachDiscardable(f func(j *fsm.Job, free []fsm.Discard)) {
-	var holds fsm.Holds
-	for _, j := range v.Jobs {
-		if len(j.Discards) == 0 {
-			continue
-		}
-		if holds == nil {
-			holds = fsm.HoldsOf(v.Jobs)
-		}
-		if free := holds.Discardable(j); len(free) > 0 {
-			f(j, free)
-		}
-	}
 }
 
 // OnSweepAdvanced moves the sweep to another phase.
@@ -197,17 +156,6 @@ func (v *View) waits() bool {
 	return slices.ContainsFunc(v.cleaning.waitFor, v.stillPending)
 }
 
-// OnImportBegun records that chunks are being stored which nothing names before a job is submitted that starts from
-// them: sweeps wait for it. It returns a number for OnImportEnded.
-func (v *View) OnImportBegun() uint64 {
-	v.cleaning.lastImport++
-	v.cleaning.imports[v.cleaning.lastImport] = false
-	return v.cleaning.lastImport
-}
-
-// OnImportEnded records that the job was submitted, or will not be.
-func (v *View) OnImportEnded(n uint64) { delete(v.cleaning.imports, n) }
-
 // finishDeleting decides which discards come off the lists: all of the plan, or, when a node has failed, those that
 // have been tried often enough.
 func (v *View) finishDeleting(now time.Time) {
@@ -222,14 +170,6 @@ func (v *View) finishDeleting(now time.Time) {
 	if c.garbageTries++; !incomplete || c.garbageTries >= maxSweepTries {
 		c.garbage, c.garbageTries = nil, 0
 	}
-}
-
-// giveUp counts a failed try of a discard and reports whether it was the last.
-func (v *View) giveUp(k discardKey, now time.Time) bool {
-	f := v.cleaning.failed[k]
-	f.tries, f.retryAt = f.tries+1, now.Add(v.Timing.SweepRetry)
-	v.cleaning.failed[k] = f
-	return f.tries >= maxSweepTries
 }
 
 // endSweep leaves nothing behind but what the next sweep can use.
@@ -270,75 +210,3 @@ func (v *View) endSweep(cause string, now time.Time) {
 		}
 	}
 }
-
-// OnChunksMarked records that a node has the mark of the present sweep. One that comes when the others have gone on
-// is too late.
-func (v *View) OnChunksMarked(id checkpoint.NodeID, m checkpoint.ChunksMarked) {
-	c := &v.cleaning
-	if n := c.nodes[id]; n != nil && c.phase == SweepMarking && m.Sweep == c.number {
-		n.marked, n.asked = true, false
-	}
-}
-
-// OnChunksDeleted records what a node has deleted of the message that it was sent last.
-func (v *View) OnChunksDeleted(id checkpoint.NodeID, m checkpoint.ChunksDeleted, now time.Time) {
-	c := &v.cleaning
-	n := c.nodes[id]
-	deleting := c.phase == SweepDeletingState || c.phase == SweepDeletingManifests
-	if n == nil || !deleting || m.Sweep != c.number || !n.asked {
-		return
-	}
-	n.asked, n.since, n.err = false, now, m.Error
-	n.done += chunksPerDelete
-}
-
-// sweepSent records what a node is to answer.
-func (v *View) sweepSent(id checkpoint.NodeID) {
-	if n := v.cleaning.nodes[id]; n != nil {
-		n.asked = true
-	}
-}
-
-// sweepReported draws the conclusion from a node's report: an answer that has not come will not come any more. The
-// mark can be sent again. What became of a deletion is unknown, and a second answer to it could be taken for one to
-// the next.
-func (v *View) sweepReported(id checkpoint.NodeID) {
-	c := &v.cleaning
-	n := c.nodes[id]
-	if n == nil || !n.asked {
-		return
-	}
-	n.asked = false
-	if c.phase != SweepMarking {
-		n.err = "the session broke while it was deleting"
-	}
-}
-
-// OnConfirming records that ConfirmLeadership has begun, so that Decide does not ask for it again.
-func (v *View) OnConfirming() { v.cleaning.asked = true }
-
-// OnConfirmed records how ConfirmLeadership ended: from here on chunks may be deleted.
-func (v *View) OnConfirmed(sweep uint64, err error, now time.Time) {
-	c := &v.cleaning
-	if c.phase != SweepConfirming || c.number != sweep {
-		return
-	}
-	if err != nil {
-		v.endSweep("confirming the leadership: "+err.Error(), now)
-		return
-	}
-	c.phase, c.asked = SweepDeletingState, false
-	for _, d := range c.plan.Covered {
-		if s := v.jobs[d.Job]; s != nil {
-			s.cleaning++
-		}
-	}
-}
-
-// Discarded is an entry of a job's discard list.
-type Discarded struct {
-	Job checkpoint.JobID
-	fsm.Discard
-}
-
-func (d Discarded) key() discardKey { return discardKey{d.Job, d.ID} }
