@@ -79,12 +79,20 @@ func (d *decision) deploy(j *fsm.Job) {
 	if from, found := restoredFrom(j); !found || !d.prepareRestore(j, from) {
 		return
 	}
-	for _, ref := range missing {
-		d.send(ref.ID, checkpoint.Deploy{
+	deployments := make([]checkpoint.Deploy, len(missing))
+	for i, ref := range missing {
+		deployments[i] = checkpoint.Deploy{
 			Term: d.view.Term, Job: j.ID, Attempt: j.Attempt, Program: j.Program, Params: j.Params,
 			Topology: j.Topology, Assignment: j.Assignment, Mode: j.Config.Mode, AfterTasksFinish: j.Config.AfterTasksFinish,
 			Restore: j.RestoredFrom, States: d.statesFor(j, ref.ID),
-		})
+		}
+		if problem := oversized(deployments[i], ref.ID); problem != "" {
+			d.failJob(j, problem)
+			return
+		}
+	}
+	for i, ref := range missing {
+		d.send(ref.ID, deployments[i])
 	}
 }
 

@@ -43,7 +43,7 @@ func TestOutcomeHoldsSizesAndBreakdown(t *testing.T) {
 	}
 }
 
-func TestBreakdownOfAPendingCheckpoint(t *testing.T) {
+func TestDetailOfAPendingCheckpoint(t *testing.T) {
 	w := running(t, testConfig())
 	w.status(sub("read", 0), checkpoint.SubtaskFinished)
 	w.tick()

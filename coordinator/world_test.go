@@ -13,7 +13,7 @@ import (
 // world is a cluster without a network, clocks or disks: the real state machine and the real Decide, with the
 // test in the place of Raft, of the nodes and of the store.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	state *fsm.State
 	index uint64
 	now   time.Time
@@ -31,7 +31,7 @@ type world struct {
 
 var testJob = checkpoint.JobID{1}
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	w := &world{
 		t: t, state: fsm.NewState(), now: time.UnixMilli(1_000_000),
 		nodes: make(map[checkpoint.NodeID]checkpoint.Hello), manifests: make(map[checkpoint.ChunkID]checkpoint.Manifest),
@@ -93,7 +93,7 @@ func (w *world) execute(a Action) {
 	case WriteDetail:
 		w.view.OnDetailWriting(a)
 		if !w.holdWrite {
-			w.view.OnDetailWritten(a.Job, a.Checkpoint, fsm.Detail{Chunk: checkpoint.ChunkRef{ID: checkpoint.ChunkID{0xdd}, Size: 1}})
+			w.view.OnDetailWritten(a.Job, a.Checkpoint, detailAsStored(a.Detail))
 		}
 	case Refuse:
 		w.view.OnRefused(a)
@@ -117,7 +117,15 @@ func (w *world) write(a WriteManifest) {
 	if w.writeErr == nil {
 		w.manifests[ref.ID] = a.Manifest
 	}
-	w.view.OnManifestWritten(a.Manifest.Job, a.Manifest.ID, ref, fsm.Detail{Inline: checkpoint.EncodeDetail(a.Detail)}, w.writeErr)
+	w.view.OnManifestWritten(a.Manifest.Job, a.Manifest.ID, ref, detailAsStored(a.Detail), w.writeErr)
+}
+
+// detailAsStored is what the leader makes of a breakdown.
+func detailAsStored(d checkpoint.Detail) fsm.Detail {
+	if data := checkpoint.EncodeDetail(d); len(data) <= fsm.MaxInlineDetail {
+		return fsm.Detail{Inline: data}
+	}
+	return fsm.Detail{Chunk: checkpoint.ChunkRef{ID: checkpoint.ChunkID{0xdd}, Size: 1}}
 }
 
 func (w *world) advance(d time.Duration) {
