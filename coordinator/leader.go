@@ -45,6 +45,7 @@ type Store interface {
 type leader struct {
 	id       checkpoint.NodeID
 	term     checkpoint.Term
+	nth      uint8 // of the loops of this term, from 0: it keeps the numbers of their sweeps apart
 	log      *slog.Logger
 	raft     replicatedLog
 	store    Store
@@ -75,6 +76,7 @@ func (l *leader) run(ctx context.Context, registry *sessions) error {
 		return fmt.Errorf("term %d: applying the log: %w", l.term, err)
 	}
 	l.view = NewView(l.term, time.Now(), l.timing)
+	l.view.cleaning.number += uint64(l.nth) << 24
 	l.view.SetJobs(l.raft.jobs())
 	registry.attach(l)
 	defer l.failRequests()

@@ -74,9 +74,9 @@ func (l *leadership) interlude(ctx context.Context, f func() error) error {
 // keepLoop runs leader loops, one after the other, for as long as this replica is the leader.
 func (l *leadership) keepLoop(ctx context.Context) {
 	c, failures := l.c, 0
-	for ctx.Err() == nil && c.replica.raft.State() == raft.Leader {
+	for nth := uint8(0); ctx.Err() == nil && c.replica.raft.State() == raft.Leader; nth++ {
 		began := time.Now()
-		err, interlude := l.runLoop(ctx)
+		interlude, err := l.runLoop(ctx, nth)
 		if interlude != nil {
 			interlude()
 			continue
@@ -102,20 +102,21 @@ func (l *leadership) keepLoop(ctx context.Context) {
 }
 
 // runLoop runs one leader loop until it ends, or until somebody wants an interlude, which is returned then.
-func (l *leadership) runLoop(ctx context.Context) (error, func()) {
+func (l *leadership) runLoop(ctx context.Context, nth uint8) (func(), error) {
 	c := l.c
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)
 	loop := newLeader(c.cfg.ID, checkpoint.Term(c.replica.raft.CurrentTerm()), c.leaderLog, c.deps.Store, c.cfg.Timing, c.log)
+	loop.nth = nth
 	go func() { ended <- loop.run(ctx, c.sessions) }()
 	select {
 	case err := <-ended:
-		return err, nil
+		return nil, err
 	case f := <-l.interludes:
 		cancel()
 		<-ended
-		return nil, f
+		return f, nil
 	}
 }
 

@@ -133,8 +133,7 @@ func (r *replica) confirmLeadership(term checkpoint.Term) error {
 func (r *replica) heartbeat(voter raft.Server, term checkpoint.Term) error {
 	self := r.gate.EncodePeer(raft.ServerID(r.id), r.gate.LocalAddr())
 	req := raft.AppendEntriesRequest{
-		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(r.id), Addr: self},
-		Term:      uint64(term), Leader: self,
+		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(r.id), Addr: self}, Term: uint64(term),
 	}
 	var resp raft.AppendEntriesResponse
 	if err := r.gate.AppendEntries(voter.ID, voter.Address, &req, &resp); err != nil {
