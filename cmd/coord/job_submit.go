@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 
 	"github.com/urfave/cli/v2"
@@ -129,16 +128,7 @@ func (s session) submit(ctx context.Context, request api.SubmitJobRequest, from 
 	source.Job, source.Checkpoint, source.Kind = imported.Job, imported.Checkpoint, imported.Kind
 	source.Manifest, source.ManifestSize = imported.Manifest, imported.ManifestSize
 	request.Source = &source
-	job, err := s.service.SubmitJob(ctx, request)
-	if err != nil {
-		return job, err
-	}
-	// Until a job named it, a sweep could take what was imported for garbage. Now none does: bring back what may be
-	// gone.
-	if _, err := s.load(ctx, nodes, from.directory); err != nil {
-		return job, fmt.Errorf("job %s was submitted with ID %s, but its state could not be made safe: %w", oneLine(job.Name), job.ID, err)
-	}
-	return job, nil
+	return s.service.SubmitJob(ctx, request)
 }
 
 func (s session) load(ctx context.Context, nodes []api.Node, dir string) (api.Source, error) {
