@@ -132,6 +132,15 @@ func (l *leader) propose(request uint64, p *planRequest, t checkpoint.Topology) 
 	l.endPlan(request, submitted{id: id, err: err})
 }
 
+// withdrawPlan ends a submission that nobody waits for any more.
+func (l *leader) withdrawPlan(reply chan submitted, why error) {
+	for request, p := range l.requests.plans {
+		if p.reply == reply {
+			l.endPlan(request, submitted{err: why})
+		}
+	}
+}
+
 // endPlan answers a submission.
 func (l *leader) endPlan(request uint64, with submitted) {
 	p := l.requests.plans[request]

@@ -9,8 +9,12 @@ import (
 	"cairn/fsm"
 )
 
-// planTimeout bounds how long a node may take to build a job's graph.
-const planTimeout = 10 * time.Second
+// planTimeout bounds how long a node may take to build a job's graph, and sourceTimeout how long it may take in all
+// when the nodes are also asked for the state that the job starts from.
+const (
+	planTimeout   = 10 * time.Second
+	sourceTimeout = 2 * time.Minute
+)
 
 func (s service) SubmitJob(ctx context.Context, req api.SubmitJobRequest) (api.Job, error) {
 	if req.Name == "" {
@@ -48,7 +52,12 @@ func checkName(name string) error {
 }
 
 func submitHere(ctx context.Context, l *leader, req api.SubmitJobRequest, config checkpoint.Config) (api.Job, error) {
-	ctx, cancel := context.WithTimeout(ctx, planTimeout)
+	limit, late := planTimeout, api.Errorf(api.Unavailable, "no node answered with the graph of job %q in time", req.Program)
+	if req.Source != nil {
+		limit, late = sourceTimeout, api.Errorf(api.Unavailable, "the nodes did not answer in time with the graph of job %q and the state of %s %d",
+			req.Program, req.Source.Kind, req.Source.Checkpoint)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	reply := make(chan submitted, 1)
 	if _, err := ask(ctx, l, func() (struct{}, error) { l.submit(req, config, reply); return struct{}{}, nil }); err != nil {
@@ -61,7 +70,8 @@ func submitHere(ctx context.Context, l *leader, req api.SubmitJobRequest, config
 		}
 		return readJob(ctx, l, r.id.String())
 	case <-ctx.Done():
-		return api.Job{}, api.Errorf(api.Unavailable, "no node answered with the graph of job %q within %s", req.Program, planTimeout)
+		l.inbox.post(func() { l.withdrawPlan(reply, late) })
+		return api.Job{}, late
 	}
 }
 

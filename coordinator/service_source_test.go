@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"cairn/api"
 	"cairn/checkpoint"
@@ -263,6 +264,27 @@ func TestSourceIsReadBesideTheLoop(t *testing.T) {
 		release()
 		if err := <-submitted; err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// A submission whose client has gone is not made behind its back.
+func TestSubmissionThatNobodyWaitsFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := idleCluster(t)
+		defer c.stop()
+		source := c.importSavepoint(keyedManifest())
+		release := c.store.(*memoryStore).hold()
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		_, err := s.SubmitJob(ctx, api.SubmitJobRequest{Program: "test", Name: "next", Source: source})
+		if api.CodeOf(err) != api.Unavailable || !strings.Contains(err.Error(), "the state of savepoint 40") {
+			t.Errorf("got %v", err)
+		}
+		release()
+		synctest.Wait()
+		if _, err := s.ShowJob(context.Background(), "next"); api.CodeOf(err) != api.NotFound {
+			t.Errorf("it was submitted all the same: %v", err)
 		}
 	})
 }
