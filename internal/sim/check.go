@@ -53,7 +53,7 @@ type checker struct {
 	chunks chunkLedger
 	// What users own, by the commands alone; and what each job goes back to.
 	savepoints   map[checkpoint.JobID][]checkpoint.ID
-	claimed      map[checkpoint.JobID]checkpoint.ID
+	source       map[checkpoint.JobID]checkpoint.ID
 	restorePoint map[checkpoint.JobID]checkpoint.ID
 
 	silenced map[*leaderLoop]bool // leaderships that have met an unknown outcome
@@ -106,7 +106,7 @@ func newChecker(w *World) *checker {
 		acks: make(map[ackKey]checkpoint.SubtaskState), manifests: make(map[checkpointKey]checkpoint.Manifest),
 		runs: make(map[subtaskKey]checkpoint.NodeRef), ended: make(map[subtaskKey]checkpoint.SubtaskStatus),
 		failures: make(map[attemptKey]bool), chunks: newChunkLedger(),
-		savepoints: make(map[checkpoint.JobID][]checkpoint.ID), claimed: make(map[checkpoint.JobID]checkpoint.ID),
+		savepoints: make(map[checkpoint.JobID][]checkpoint.ID), source: make(map[checkpoint.JobID]checkpoint.ID),
 		restorePoint: make(map[checkpoint.JobID]checkpoint.ID), silenced: make(map[*leaderLoop]bool),
 	}
 }

@@ -77,21 +77,19 @@ func (k *checker) chunksCompleted(key checkpointKey, manifest checkpoint.ChunkID
 	k.demandThere(placements, fmt.Sprintf("checkpoint %d", key.id))
 }
 
+// placementsOf returns where the state of a subtask in a checkpoint is.
 func (k *checker) placementsOf(key checkpointKey, s checkpoint.SubtaskState) []placement {
 	if own, found := k.chunks.acked[key][s.Subtask]; found {
 		return own
 	}
-	var placements []placement
-	for _, id := range chunksOf(s) {
-		for _, of := range k.chunks.acked {
-			for _, p := range of[s.Subtask] {
-				if p.chunk == id {
-					placements = append(placements, p)
-				}
-			}
+	chunks := chunksOf(s)
+	for other, of := range k.chunks.acked {
+		final := of[s.Subtask] // each snapshot has a chunk of its own, so no other one has the same list
+		if other.job == key.job && slices.EqualFunc(final, chunks, func(p placement, id checkpoint.ChunkID) bool { return p.chunk == id }) {
+			return final
 		}
 	}
-	return placements
+	return nil
 }
 
 // chunksThere demands that chunks are on a disk.

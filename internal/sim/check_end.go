@@ -88,6 +88,7 @@ func (w *World) stuck(last map[checkpoint.JobID]checkpoint.ID) string {
 			}
 		case c.job.CancelAt > 0 || c.job.StopAt > 0 || c.job.Limit > 0:
 			return fmt.Sprintf("job %d has not ended, it is %s", c.id[0], j.Status)
+		case !j.Config.AfterTasksFinish && w.check.someFinished(j):
 		default:
 			if latest, _ := j.LatestCompleted(); j.Status != fsm.JobRunning || latest.ID <= last[c.id] {
 				return fmt.Sprintf("job %d completes nothing behind checkpoint %d", c.id[0], last[c.id])
@@ -95,6 +96,16 @@ func (w *World) stuck(last map[checkpoint.JobID]checkpoint.ID) string {
 		}
 	}
 	return ""
+}
+
+// someFinished reports whether a task of the attempt has finished, as one does that was restored at its end.
+func (k *checker) someFinished(j *fsm.Job) bool {
+	for _, s := range j.Topology.Subtasks() {
+		if k.ended[subtaskKey{attemptKey{j.ID, j.Attempt}, s}] == checkpoint.SubtaskFinished {
+			return true
+		}
+	}
+	return false
 }
 
 // sourceOf reports whether there is something that a client can submit its job from.

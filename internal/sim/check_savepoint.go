@@ -48,7 +48,7 @@ func (k *checker) submittedFrom(c fsm.SubmitJob) {
 	k.w.stats.Resubmitted++
 	k.lastID[c.Job], k.restorePoint[c.Job] = source.Checkpoint, source.Checkpoint
 	k.manifests[checkpointKey{c.Job, source.Checkpoint}] = k.manifests[checkpointKey{source.Job, source.Checkpoint}]
-	k.claimed[c.Job] = source.Checkpoint
+	k.source[c.Job] = source.Checkpoint
 	if source.Claim {
 		k.giveUp(source.Job, source.Checkpoint)
 	}
