@@ -123,20 +123,32 @@ func TestRunningJobIsManaged(t *testing.T) {
 	await(t, "no savepoint", savepoints(c, "words"), func(s []api.Savepoint) bool { return len(s) == 0 })
 }
 
-// chunkBytes sums up what the nodes have stored.
-func chunkBytes(t *testing.T, dir string) (bytes int64) {
-	t.Helper()
-	err := filepath.WalkDir(dir, func(_ string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+// What nothing names any more is deleted from the nodes' disks: old checkpoints while the job runs, and all of them
+// when it has been cancelled.
+func TestChunksAreDeleted(t *testing.T) {
+	c := prepared(t)
+	words(t, c, filepath.Join(t.TempDir(), "output"))
+	coord(t, c, "job", "set", "words", "checkpointing.retain=1")
+	await(t, "chunks on the nodes", func(context.Context) (int, error) { return chunks(c) }, func(n int) bool { return n > 0 })
+	await(t, "many checkpoints", job(c, "words"), func(j api.JobDetail) bool { return j.Checkpoints.Completed >= 10 })
+	coord(t, c, "job", "cancel", "words")
+	await(t, "the job's end", job(c, "words"), localcluster.Ended)
+	await(t, "no chunk on any node", func(context.Context) (int, error) { return chunks(c) }, func(n int) bool { return n == 0 })
+}
+
+// chunks counts the chunk files of all nodes.
+func chunks(c *localcluster.Cluster) (int, error) {
+	n := 0
+	for _, node := range c.Nodes {
+		err := filepath.WalkDir(filepath.Join(filepath.Dir(node.Log), node.Name, "chunks"), func(_ string, d os.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				n++
+			}
 			return nil // a file that goes while we look is what we want to see
+		})
+		if err != nil {
+			return 0, err
 		}
-		if info, err := d.Info(); err == nil {
-			bytes += info.Size()
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
-	return bytes
+	return n, nil
 }
