@@ -58,8 +58,8 @@ func (w *World) addClient(number int, job Job) {
 	if job.StopAt > 0 {
 		w.after(job.StopAt, c.stop)
 	}
-	c.every(job.TriggerEvery, func() { c.request(checkpoint.KindCheckpoint, checkpoint.StopNone) })
-	c.every(job.SavepointEvery, func() { c.request(checkpoint.KindSavepoint, checkpoint.StopNone) })
+	c.every(job.TriggerEvery, func() { c.request(checkpoint.KindCheckpoint, checkpoint.StopNone, clientWait) })
+	c.every(job.SavepointEvery, func() { c.request(checkpoint.KindSavepoint, checkpoint.StopNone, clientWait) })
 	c.every(job.DisposeEvery, c.dispose)
 	c.every(job.ConfigureEvery, c.configure)
 }
@@ -145,7 +145,7 @@ func (c *client) stop() {
 		return
 	}
 	c.w.after(2*clientWait, c.stop)
-	c.request(checkpoint.KindSavepoint, c.job.Stop)
+	c.request(checkpoint.KindSavepoint, c.job.Stop, clientWait)
 }
 
 // dispose gives up the oldest savepoint. That may be refused: the savepoint is in use, or gone.
@@ -213,8 +213,9 @@ func (c *client) call(command func(l *leaderLoop) fsm.Command) {
 	})
 }
 
-// request asks the leader, if there is one, for a checkpoint or savepoint, and waits a while for it to begin.
-func (c *client) request(kind checkpoint.Kind, stop checkpoint.Stop) {
+// request asks the leader, if there is one, for a checkpoint or savepoint, and takes that back when it has not begun
+// within a time.
+func (c *client) request(kind checkpoint.Kind, stop checkpoint.Stop, within time.Duration) {
 	l := c.w.leaderLoop()
 	if l == nil {
 		return
@@ -225,6 +226,6 @@ func (c *client) request(kind checkpoint.Kind, stop checkpoint.Stop) {
 			return
 		}
 		id := l.view.OnRequest(j, kind, stop, l.at())
-		l.after(clientWait, func() { l.post(func() { l.view.OnWithdrawn(c.id, id) }) })
+		l.after(within, func() { l.post(func() { l.view.OnWithdrawn(c.id, id) }) })
 	})
 }

@@ -65,5 +65,13 @@ func spoiled(seed uint64, m Mutation) Config {
 			cfg.Jobs[i].Config.Interval, cfg.Jobs[i].Limit = 20*time.Second, 0
 		}
 	}
+	if m == SweepsWithoutWaiting { // failed checkpoints leave chunks behind that the next one names, which is under way
+		cfg.Declines = 0.2
+		for i := range cfg.Jobs {
+			c := &cfg.Jobs[i].Config
+			c.Interval, c.MinPause, c.MaxConcurrent, c.TolerableFailures = 50*time.Millisecond, 0, 3, 1000
+			cfg.Jobs[i].ConfigureEvery, cfg.Jobs[i].Limit, cfg.Jobs[i].StopAt, cfg.Jobs[i].CancelAt = 0, 0, 0, 0
+		}
+	}
 	return cfg
 }

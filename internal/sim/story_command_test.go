@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"cairn/checkpoint"
+	"cairn/fsm"
 )
 
 type storyCommand func(s *story, t *testing.T, d *datadriven.TestData) string
@@ -19,6 +20,10 @@ var storyCommands = map[string]storyCommand{
 	"cluster":   (*story).doCluster,
 	"submit":    (*story).doSubmit,
 	"trigger":   (*story).doTrigger,
+	"savepoint": (*story).doSavepoint,
+	"stop":      (*story).doStop,
+	"dispose":   (*story).doDispose,
+	"set":       (*story).doSet,
 	"cancel":    (*story).doCancel,
 	"ack":       (*story).doAck,
 	"decline":   (*story).doDecline,
@@ -29,6 +34,7 @@ var storyCommands = map[string]storyCommand{
 	"replay":    (*story).doReplay,
 	"crash":     (*story).doCrash,
 	"start":     (*story).doStart,
+	"elect":     (*story).doElect,
 	"transfer":  (*story).doTransfer,
 	"partition": (*story).doPartition,
 	"heal":      (*story).doHeal,
@@ -69,9 +75,15 @@ func (s *story) doCluster(t *testing.T, d *datadriven.TestData) string {
 // doSubmit submits a job; arguments that are not of the command's own are keys of its configuration.
 func (s *story) doSubmit(t *testing.T, d *datadriven.TestData) string {
 	vertices, edges, settings := "src:2,sink:2", "src>sink", map[string]string{"checkpointing.interval": "0s"}
+	var from *From
 	for _, a := range d.CmdArgs {
 		switch value := strings.Join(a.Vals, ","); {
-		case a.Key == "quiet":
+		case a.Key == "quiet" || a.Key == "claim":
+		case a.Key == "from":
+			from = &From{Job: len(s.clients) - 1, Kind: checkpoint.KindCheckpoint, Claim: d.HasArg("claim")}
+			if value == "savepoint" {
+				from.Kind = checkpoint.KindSavepoint
+			}
 		case a.Key == "vertices":
 			vertices, edges = value, ""
 		case a.Key == "edges":
@@ -90,14 +102,54 @@ func (s *story) doSubmit(t *testing.T, d *datadriven.TestData) string {
 	if err != nil {
 		d.Fatalf(t, "%v", err)
 	}
-	s.addClient(len(s.clients), Job{Topology: topology, Config: config})
+	s.addClient(len(s.clients), Job{Topology: topology, Config: config, From: from})
 	return s.settled(settle)
 }
 
 // doTrigger asks for a checkpoint.
 func (s *story) doTrigger(t *testing.T, d *datadriven.TestData) string {
 	c, _ := s.storyJob(t, d)
-	c.request(checkpoint.KindCheckpoint, checkpoint.StopNone)
+	c.request(checkpoint.KindCheckpoint, checkpoint.StopNone, patience)
+	return s.settled(settle)
+}
+
+// doSavepoint asks for a savepoint.
+func (s *story) doSavepoint(t *testing.T, d *datadriven.TestData) string {
+	c, _ := s.storyJob(t, d)
+	c.request(checkpoint.KindSavepoint, checkpoint.StopNone, patience)
+	return s.settled(settle)
+}
+
+// doStop asks for the savepoint that the job is to end with.
+func (s *story) doStop(t *testing.T, d *datadriven.TestData) string {
+	c, _ := s.storyJob(t, d)
+	stop := checkpoint.StopSuspend
+	if d.HasArg("drain") {
+		stop = checkpoint.StopDrain
+	}
+	c.request(checkpoint.KindSavepoint, stop, patience)
+	return s.settled(settle)
+}
+
+// doDispose gives up the oldest savepoint.
+func (s *story) doDispose(t *testing.T, d *datadriven.TestData) string {
+	c, _ := s.storyJob(t, d)
+	c.dispose()
+	return s.settled(settle)
+}
+
+// doSet changes keys of the configuration.
+func (s *story) doSet(t *testing.T, d *datadriven.TestData) string {
+	c, j := s.storyJob(t, d)
+	settings := j.Config.Values()
+	for _, a := range d.CmdArgs {
+		settings["checkpointing."+a.Key] = strings.Join(a.Vals, ",")
+	}
+	config, err := checkpoint.ParseConfig(settings)
+	if err != nil {
+		d.Fatalf(t, "%v", err)
+	}
+	c.call(func(l *leaderLoop) fsm.Command { return fsm.ConfigureJob{Job: c.id, Config: config, At: l.at()} })
 	return s.settled(settle)
 }
 
@@ -235,11 +287,17 @@ func (s *story) doStart(_ *testing.T, d *datadriven.TestData) string {
 	return s.settled(settle)
 }
 
-// doTransfer makes the leader hand over to another coordinator.
+// doElect makes a coordinator stand for election, as one does that has not heard from the leader for a while.
+func (s *story) doElect(_ *testing.T, d *datadriven.TestData) string {
+	s.coordinatorOf(d.CmdArgs[0].Key).raft.campaign()
+	return s.settled(settle)
+}
+
+// doTransfer makes the leader hand over to another coordinator, as before a planned stop.
 func (s *story) doTransfer(t *testing.T, d *datadriven.TestData) string {
 	var to string
 	d.ScanArgs(t, "to", &to)
-	s.coordinatorOf("leader").raft.transfer(s.coordinatorOf(to).self)
+	s.coordinatorOf("leader").handOver(s.coordinatorOf(to).self)
 	return s.settled(settle)
 }
 

@@ -15,6 +15,9 @@ import (
 // and to be answered, too short for an election.
 const settle = 100 * time.Millisecond
 
+// patience is how long a story's user waits for a checkpoint to begin.
+const patience = time.Hour
+
 // TestStories reads stories from testdata: one file for each thing that can happen to a checkpoint. They are the
 // protocol's documentation by example. A command does something and prints what came of it within settle of virtual
 // time: what was sent, what the log committed, what nodes refused. testdata/README.md lists the commands.

@@ -32,6 +32,9 @@ func (n *narrator) note(format string, args ...any) {
 func (n *narrator) take() string {
 	text := strings.Join(n.lines, "\n")
 	n.lines = nil
+	for i, c := range n.world.clients {
+		text = strings.ReplaceAll(text, "job "+c.id.String(), fmt.Sprintf("job-%d", i+1))
+	}
 	return text
 }
 
@@ -130,7 +133,14 @@ func (w *World) entryText(index int) string {
 func commandText(c fsm.Command, r fsm.Result) string {
 	switch c := c.(type) {
 	case fsm.SubmitJob:
-		return "submit-job " + c.Name
+		text := "submit-job " + c.Name
+		if !c.Source.IsZero() {
+			text += fmt.Sprintf(" from %s %d of job-%d", c.Source.Kind, c.Source.Checkpoint, c.Source.Job[0])
+		}
+		if c.Source.Claim {
+			text += ", claimed"
+		}
+		return text
 	case fsm.StartAttempt:
 		return fmt.Sprintf("start-attempt %d from %s: %s", c.Attempt, checkpointText(c.RestoreFrom), assignmentText(c.Assignment))
 	case fsm.FailAttempt:
@@ -145,7 +155,7 @@ func commandText(c fsm.Command, r fsm.Result) string {
 			text += fmt.Sprintf(" %s %d", c.Kind, r.Checkpoint)
 		}
 		if c.Stop != checkpoint.StopNone {
-			text += ", then " + c.Stop.String()
+			text += " to " + c.Stop.String() + " with"
 		}
 		return text
 	case fsm.CompleteCheckpoint:
@@ -209,12 +219,12 @@ func toNodeText(m checkpoint.ToNode) string {
 		return fmt.Sprintf("cancel attempt %d", m.Attempt)
 	case checkpoint.Trigger:
 		text := fmt.Sprintf("trigger %d at %v", m.Barrier.ID, m.Subtasks)
-		if m.Barrier.Stop != checkpoint.StopNone {
-			text += ", then " + m.Barrier.Stop.String()
+		if m.Barrier.Full {
+			text += ", full"
 		}
-		return text
+		return text + savepointText(m.Barrier.Kind, m.Barrier.Stop)
 	case checkpoint.NotifyComplete:
-		return fmt.Sprintf("notify-complete %d", m.Checkpoint)
+		return fmt.Sprintf("notify-complete %d", m.Checkpoint) + savepointText(m.Kind, m.Stop)
 	case checkpoint.NotifyAborted:
 		return fmt.Sprintf("notify-aborted %d", m.Checkpoint)
 	case checkpoint.MarkChunks:
@@ -223,6 +233,17 @@ func toNodeText(m checkpoint.ToNode) string {
 		return fmt.Sprintf("delete-chunks, %d in %s", len(m.Chunks), sweepText(m.Sweep))
 	}
 	return m.String()
+}
+
+// savepointText is empty for a checkpoint.
+func savepointText(kind checkpoint.Kind, stop checkpoint.Stop) string {
+	switch {
+	case kind != checkpoint.KindSavepoint:
+		return ""
+	case stop == checkpoint.StopNone:
+		return ", a savepoint"
+	}
+	return ", a savepoint to " + stop.String() + " with"
 }
 
 // sweepText names a sweep by the term of its leader and its number there.

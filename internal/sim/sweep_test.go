@@ -53,7 +53,7 @@ func sweepOfADeposedLeader(t *testing.T, seed uint64, m Mutation) *Failure {
 		}
 		answer()
 	}
-	s.clients[0].request(checkpoint.KindCheckpoint, checkpoint.StopNone)
+	s.clients[0].request(checkpoint.KindCheckpoint, checkpoint.StopNone, clientWait)
 	s.await("a failed checkpoint", func() bool { return s.job().Counters.Failed == 1 })
 	old, n3 := s.leader(), s.hosts[2]
 	other := s.coordinators[(old.self+1)%3]
@@ -83,7 +83,7 @@ func (s *script) complete(id checkpoint.ID) {
 	s.await("a completion", func() bool {
 		if asked == 0 || s.now-asked > time.Second {
 			asked = s.now
-			s.clients[0].request(checkpoint.KindCheckpoint, checkpoint.StopNone)
+			s.clients[0].request(checkpoint.KindCheckpoint, checkpoint.StopNone, clientWait)
 		}
 		latest, _ := s.job().LatestCompleted()
 		return latest.ID >= id
