@@ -91,7 +91,8 @@ func live(t *testing.T, seed uint64, list func(context.Context, *Coordinator) ([
 		c.submit()
 		ctx, cancel := context.WithCancel(t.Context())
 		var faults, clients sync.WaitGroup
-		faults.Go(func() { c.disturb(ctx, rand.New(rand.NewPCG(rng.Uint64(), 0))) })
+		ofFaults := rand.New(rand.NewPCG(rng.Uint64(), 0))
+		faults.Go(func() { c.disturb(ctx, ofFaults) })
 		for i := range linearClients {
 			own := rand.New(rand.NewPCG(rng.Uint64(), 0))
 			clients.Go(func() { c.ask(i, own, h, list) })
