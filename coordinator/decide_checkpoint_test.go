@@ -32,6 +32,21 @@ func TestC2_FinishedSubtasksArePreAcknowledged(t *testing.T) {
 	}
 }
 
+// Once everybody has been asked, no event looks through the subtasks again for whom to ask.
+func TestTriggeredCheckpointIsLeftAlone(t *testing.T) {
+	w := running(t, testConfig())
+	w.tick()
+	if w.view.jobs[testJob].pending[1].unasked {
+		t.Error("all heads were asked")
+	}
+	w.leave("n2")
+	w.join("n2", 1, 1, w.report("n2", checkpoint.SubtaskRunning))
+	w.run()
+	if got := sentTo[checkpoint.Trigger](w); len(got["n2"]) != 1 || len(got["n1"]) != 0 {
+		t.Errorf("triggers after n2 came back: %v", got)
+	}
+}
+
 func TestC2_SubtasksWhosePredecessorsFinishLaterAreTriggeredThen(t *testing.T) {
 	w := running(t, testConfig())
 	w.tick()

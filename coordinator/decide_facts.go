@@ -25,8 +25,8 @@ type facts struct {
 	stopFailure string
 }
 
-// own reports whether the checkpoint is one of the job's own: what it was submitted from, and may have claimed, bears
-// the attempt of another job.
+// own reports whether the checkpoint is one that the job has taken itself, and not what it was submitted from, which it
+// may have claimed.
 func own(j *fsm.Job, id checkpoint.ID) bool { return id > j.FirstID }
 
 func factsOf(j *fsm.Job) facts {

@@ -248,6 +248,12 @@ func TestC15_LateMetricsUpdateTheStatisticsOnly(t *testing.T) {
 	if o := w.lastOutcome(); o.NumAcknowledged != 1 {
 		t.Fatalf("%d acknowledged", o.NumAcknowledged)
 	}
+	late = ackOf(1, 1, sub("read", 0)) // had acknowledged: said again, it has nothing new to say
+	late.Metrics.AlignmentMillis = 88
+	w.view.OnAck(w.nodeOf(sub("read", 0)), late, w.now)
+	if after, _ := w.view.detailOf(w.job(), 1, w.now); after.Subtasks[0].Metrics.AlignmentMillis != 0 {
+		t.Fatalf("repeated part %+v", after.Subtasks[0])
+	}
 }
 
 // U10: a final checkpoint that fails is taken again; the job ends well all the same.

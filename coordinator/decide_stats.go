@@ -16,14 +16,18 @@ type recentView struct {
 	detail    checkpoint.Detail
 }
 
-// keptRecent bounds the recent checkpoints of a job. The replicated history holds more; what is here answers at once,
-// and takes in what subtasks still measure of a checkpoint that has failed.
-const keptRecent = 10
+// keptRecent bounds the recent checkpoints of a job, and keptParts what is kept of wide ones. The replicated history
+// holds more; what is here answers at once, and takes in what subtasks still measure of a checkpoint that has failed.
+const (
+	keptRecent = 10
+	keptParts  = 20_000
+)
 
 func (s *jobView) remember(r *recentView) {
 	s.recent = append(s.recent, r)
-	if len(s.recent) > keptRecent {
-		s.recent = slices.Delete(s.recent, 0, len(s.recent)-keptRecent)
+	kept := min(keptRecent, max(1, keptParts/len(s.all)))
+	if len(s.recent) > kept {
+		s.recent = slices.Delete(s.recent, 0, len(s.recent)-kept)
 	}
 }
 
