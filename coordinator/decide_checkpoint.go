@@ -95,7 +95,7 @@ const namedMissing = 5
 func expiryText(j *fsm.Job, s *jobView, p *pendingView) string {
 	var named []string
 	for ordinal := range p.parts {
-		if acknowledged(s, p, ordinal) {
+		if p.acknowledged(s, ordinal) {
 			continue
 		}
 		if len(named) == namedMissing {
@@ -123,7 +123,7 @@ func goneWithoutAck(j *fsm.Job, s *jobView, p *pendingView) string {
 		return ""
 	}
 	for ordinal := range s.subtasks {
-		if t := &s.subtasks[ordinal]; t.status == checkpoint.SubtaskFinished && !acknowledged(s, p, ordinal) {
+		if t := &s.subtasks[ordinal]; t.status == checkpoint.SubtaskFinished && !p.acknowledged(s, ordinal) {
 			return taskOnNode(j, s, ordinal) + ": finished before it had acknowledged"
 		}
 	}
@@ -154,7 +154,7 @@ func (d *decision) trigger(j *fsm.Job, s *jobView, f fsm.Pending, p *pendingView
 	}
 	byNode := make(map[checkpoint.NodeID][]checkpoint.SubtaskID)
 	for _, ordinal := range s.heads {
-		if !p.parts[ordinal].asked && !acknowledged(s, p, ordinal) {
+		if !p.parts[ordinal].asked && !p.acknowledged(s, ordinal) {
 			id := j.Assignment.Node(ordinal).ID
 			byNode[id] = append(byNode[id], s.all[ordinal])
 		}

@@ -69,9 +69,9 @@ func (s *jobView) standsIn(ordinal int, id checkpoint.ID) bool {
 	return s.standIns && t.status == checkpoint.SubtaskFinished && t.finalBy < id
 }
 
-// acknowledged reports whether a subtask has done its part in the checkpoint. p is nil when nothing is known of it.
-func acknowledged(s *jobView, p *pendingView, ordinal int) bool {
-	return p != nil && (p.parts[ordinal].ack != nil || s.standsIn(ordinal, p.id))
+// acknowledged reports whether a subtask has done its part in the checkpoint.
+func (p *pendingView) acknowledged(s *jobView, ordinal int) bool {
+	return p.parts[ordinal].ack != nil || s.standsIn(ordinal, p.id)
 }
 
 // numAcknowledged counts the parts that are done.
@@ -124,7 +124,7 @@ func (s *jobView) refreshTriggers(j *fsm.Job) {
 
 func (s *jobView) mustAsk(p *pendingView) bool {
 	for _, ordinal := range s.heads {
-		if !p.parts[ordinal].asked && !acknowledged(s, p, ordinal) {
+		if !p.parts[ordinal].asked && !p.acknowledged(s, ordinal) {
 			return true
 		}
 	}
