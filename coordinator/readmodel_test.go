@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -247,15 +248,13 @@ func TestU1_JobWithoutCheckpointsIsAProblem(t *testing.T) {
 	w := running(t, config)
 	w.tick()
 	w.ack(1)
-	for range 10 { // within the timeout, twice the interval and the pause
+	for range 13 { // within the timeout, twice the interval and the pause
 		w.tick()
 		if got := problems(w); got != "" {
 			t.Fatalf("too early: %s", got)
 		}
 	}
-	for range 4 {
-		w.tick()
-	}
+	w.tick()
 	if got := problems(w); !strings.HasPrefix(got, "job job runs, but has completed no checkpoint for 14s: checkpoint 2 failed, the last of 1 in a row that count: checkpoint_expired: ") {
 		t.Errorf("got %s", got)
 	}
@@ -276,6 +275,28 @@ func TestU1_JobWithoutCheckpointsIsAProblem(t *testing.T) {
 	hung.advance(2 * time.Hour)
 	if got := problems(hung); !strings.Contains(got, "for 2h0m1s: checkpoint 1 waits for read[0] on node n1 in start delay") {
 		t.Errorf("got %s", got)
+	}
+}
+
+func TestSavepointsAreListedNewestFirst(t *testing.T) {
+	held := checkpoint.ChunkRef{ID: checkpoint.ChunkID{5}}
+	jobs := []*fsm.Job{
+		{ID: checkpoint.JobID{1}, Name: "a", Savepoints: []fsm.Completed{{ID: 3, CompletedAt: 30}, {ID: 5, CompletedAt: 50, Manifest: held}}},
+		{ID: checkpoint.JobID{2}, Name: "b", Savepoints: []fsm.Completed{{ID: 40, CompletedAt: 40}, {ID: 41, CompletedAt: 50}}},
+		{ID: checkpoint.JobID{3}, Name: "c", Source: fsm.Source{Manifest: held}},
+	}
+	for ref, want := range map[string][]uint64{"": {5, 41, 40, 3}, "a": {5, 3}, "c": nil} {
+		list, err := reading{jobs: jobs}.savepoints(ref)
+		var ids []uint64
+		for _, s := range list {
+			ids = append(ids, s.ID)
+			if used := len(s.UsedBy) == 1 && s.UsedBy[0] == jobs[2].ID.String(); used != (s.ID == 5) {
+				t.Errorf("savepoint %d is used by %v", s.ID, s.UsedBy)
+			}
+		}
+		if err != nil || !slices.Equal(ids, want) {
+			t.Errorf("of %q: %v, %v; want %v", ref, ids, err, want)
+		}
 	}
 }
 

@@ -68,10 +68,19 @@ func (s service) awaitEnd(ctx context.Context, j *fsm.Job, savepoint checkpoint.
 	if err != nil {
 		return err
 	}
-	if ended.Status != fsm.JobFinished {
-		return api.Errorf(api.Conflict, "savepoint %d completed, but job %s is %s: %s", savepoint, ended.Name, ended.Status, ended.Failure)
+	return endedWith(ended, savepoint)
+}
+
+// endedWith returns an error unless a job has ended as it should behind a savepoint.
+func endedWith(j *fsm.Job, savepoint checkpoint.ID) error {
+	if j.Status == fsm.JobFinished {
+		return nil
 	}
-	return nil
+	why := ""
+	if j.Failure != "" {
+		why = ": " + j.Failure
+	}
+	return api.Errorf(api.Conflict, "savepoint %d completed, but job %s is %s%s", savepoint, j.Name, j.Status, why)
 }
 
 func (s service) ListSavepoints(ctx context.Context, ref string) ([]api.Savepoint, error) {

@@ -9,6 +9,7 @@ import (
 
 	"cairn/api"
 	"cairn/checkpoint"
+	"cairn/fsm"
 )
 
 func TestSavepointsThroughAFollower(t *testing.T) {
@@ -64,6 +65,23 @@ func TestStopWithASavepoint(t *testing.T) {
 				t.Errorf("configured after its end: %v", err)
 			}
 		})
+	}
+}
+
+// A job that is cancelled behind the savepoint that it was to end with has not stopped as it was told.
+func TestStopThatEndsOtherwise(t *testing.T) {
+	for _, tc := range []struct {
+		job  fsm.Job
+		want string
+	}{
+		{fsm.Job{Status: fsm.JobFinished}, ""},
+		{fsm.Job{Name: "wc", Status: fsm.JobCanceled}, "savepoint 7 completed, but job wc is CANCELED"},
+		{fsm.Job{Name: "wc", Status: fsm.JobFailed, Failure: "disk full"}, "savepoint 7 completed, but job wc is FAILED: disk full"},
+	} {
+		err := endedWith(&tc.job, 7)
+		if (err == nil) != (tc.want == "") || err != nil && (err.Error() != tc.want || api.CodeOf(err) != api.Conflict) {
+			t.Errorf("%s: %v, want %q", tc.job.Status, err, tc.want)
+		}
 	}
 }
 

@@ -121,6 +121,15 @@ func TestJobFileErrors(t *testing.T) {
 	}
 }
 
+// A flag that is mistaken is not blamed on the file.
+func TestJobFileIsNotToBlameForFlags(t *testing.T) {
+	path := writeJobFile(t, "program: wc\ncheckpointing:\n  min_pause: 1s\n")
+	r := newBench().run(t, "job", "submit", "--config", path, "--set", "checkpointing.min_pause=-1s")
+	if r != (result{1, "", "Error: checkpointing.min_pause -1s: must not be negative\n"}) {
+		t.Errorf("%+v", r)
+	}
+}
+
 func FuzzJobFile(f *testing.F) {
 	f.Add("checkpointing: {interval: 10s}\n")
 	f.Add("params:\n  a: &x 1\n  b: *x\n")
