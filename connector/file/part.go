@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"cairn/checkpoint"
+	"cairn/dataflow"
 )
 
 const (
@@ -97,8 +98,9 @@ func (w *partWriter) abort() error {
 	return errors.Join(closed, removeIfExists(filepath.Join(w.dir, w.part.String()+inProgressSuffix)))
 }
 
-// commitPart gives a pending part its final name, durably. Doing it again changes nothing. When neither
-// file is there, records that a checkpoint counts as written are lost, and the error says so.
+// commitPart gives a pending part its final name, durably. Doing it again changes nothing. When neither file is there,
+// records that a checkpoint counts as written are lost, and the error says so. No attempt can mend what the directory
+// then lacks, or has twice: those errors are Permanent.
 func commitPart(dir string, p part) error {
 	final := filepath.Join(dir, p.String())
 	pending := final + pendingSuffix
@@ -109,7 +111,7 @@ func commitPart(dir string, p part) error {
 	}
 	switch {
 	case hasFinal && hasPending:
-		return fmt.Errorf("committing %s: a file of that name is there already, and is not overwritten", final)
+		return dataflow.Permanent(fmt.Errorf("committing %s: a file of that name is there already, and is not overwritten", final))
 	case hasPending:
 		err := os.Rename(pending, final)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -133,7 +135,8 @@ func committedByAnother(dir string, p part) error {
 		return err
 	}
 	if !hasFinal {
-		return fmt.Errorf("committing %s: neither it nor %s is there: output is lost", final, filepath.Base(final)+pendingSuffix)
+		return dataflow.Permanent(fmt.Errorf("committing %s: neither it nor %s is there: output is lost, or it went to another directory",
+			final, filepath.Base(final)+pendingSuffix))
 	}
 	return syncDir(dir)
 }

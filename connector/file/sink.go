@@ -55,7 +55,7 @@ func (w *writer[T]) Recover(_ context.Context, handles [][]byte) error {
 	for _, handle := range handles {
 		p, err := parsePart(string(handle))
 		if err != nil {
-			return fmt.Errorf("restored handle: %w", err)
+			return dataflow.Permanent(fmt.Errorf("restored handle: %w", err))
 		}
 		if err := commitPart(w.dir, p); err != nil {
 			return err

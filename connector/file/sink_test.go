@@ -159,6 +159,7 @@ func TestSinkRecovers(t *testing.T) {
 	}
 }
 
+// Another attempt would not find it either, so the job fails instead of restarting.
 func TestRecoverReportsLostOutput(t *testing.T) {
 	dir := t.TempDir()
 	w := openSink(t, dir, 1)
@@ -171,7 +172,8 @@ func TestRecoverReportsLostOutput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Recover(t.Context(), [][]byte{handle}); err == nil || !strings.Contains(err.Error(), "part-01020304-0-1-0") {
+	err = w.Recover(t.Context(), [][]byte{handle})
+	if err == nil || !dataflow.FailureOf(err).Permanent || !strings.Contains(err.Error(), "part-01020304-0-1-0") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -182,8 +184,8 @@ func TestHandlesAreChecked(t *testing.T) {
 	if err := w.Commit(t.Context(), bad); err == nil {
 		t.Error("Commit took a foreign path")
 	}
-	if err := w.Recover(t.Context(), [][]byte{bad}); err == nil {
-		t.Error("Recover took a foreign path")
+	if err := w.Recover(t.Context(), [][]byte{bad}); err == nil || !dataflow.FailureOf(err).Permanent {
+		t.Errorf("Recover of a foreign path: %v", err)
 	}
 }
 
