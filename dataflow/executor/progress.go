@@ -11,8 +11,9 @@ import (
 
 const (
 	// progressAfter is how long a checkpoint goes on before the leader is told how far the subtasks are. Most are over
-	// by then.
-	progressAfter = time.Second
+	// by then. It is well below the time in which a dead node is found out: a checkpoint that fails with the node has the
+	// phases of those who waited for it.
+	progressAfter = 200 * time.Millisecond
 	// progressPause lies between two messages on the same checkpoint.
 	progressPause = 500 * time.Millisecond
 )
