@@ -93,6 +93,9 @@ const namedMissing = 5
 
 // expiryText names the subtasks that have not acknowledged, each with its node and how far it has come.
 func expiryText(j *fsm.Job, s *jobView, p *pendingView) string {
+	if p.missing == 0 {
+		return fmt.Sprintf("acknowledged by all subtasks, but its manifest was not stored within %s", j.Config.Timeout)
+	}
 	var named []string
 	for ordinal := range p.parts {
 		if p.acknowledged(s, ordinal) {

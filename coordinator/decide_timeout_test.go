@@ -52,3 +52,17 @@ func TestTimeoutOfAnAdoptedCheckpointIsNotCutShort(t *testing.T) {
 		})
 	}
 }
+
+// A store that does not answer is not the subtasks' fault.
+func TestTimeoutWhileTheManifestIsWritten(t *testing.T) {
+	w := running(t, timeoutConfig())
+	w.tick()
+	w.holdWrite = true
+	w.ack(1)
+	w.advance(6 * time.Second)
+	w.run()
+	want := "acknowledged by all subtasks, but its manifest was not stored within 5s"
+	if o := w.lastOutcome(); o.Reason != checkpoint.ReasonExpired || o.Message != want || o.NumAcknowledged != 5 {
+		t.Fatalf("outcome %+v", o)
+	}
+}
