@@ -26,7 +26,7 @@ func TestU6_DeposedLeaderLeadsAgain(t *testing.T) {
 					t.Fatalf("round %d: new leader %+v, %v", round, leader, err)
 				}
 				status = c.awaitStatus("checkpoints under the new leader", func(s api.Status) bool {
-					return s.Leader.ID == leader.ID && completedAtLeast(status.Jobs[0].Checkpoints.Completed + 2)(s)
+					return s.Leader.ID == leader.ID && completedAtLeast(status.Jobs[0].Checkpoints.Completed+2)(s)
 				})
 				if job := status.Jobs[0]; job.Attempt != 1 || job.Checkpoints.Failed != 0 {
 					t.Fatalf("round %d: %+v", round, job)
