@@ -66,7 +66,8 @@ func fencedMessages() []fencedMessage {
 			"that answers a newer leader":  {"n1", checkpoint.Report{Term: 2}},
 		}},
 		{kind: "JobPlanned", world: fencedWorld, fresh: checkpoint.JobPlanned{Request: 1, Error: "no such path"}, stale: map[string]fromNode{
-			"of a request that nobody made": {"n1", checkpoint.JobPlanned{Request: 7, Error: "no such path"}},
+			"of a request that nobody made":  {"n1", checkpoint.JobPlanned{Request: 7, Error: "no such path"}},
+			"of a request that was answered": {"n1", checkpoint.JobPlanned{Request: 2, Error: "no such path"}},
 		}},
 		{kind: "ChunksMarked", world: markingWorld, fresh: checkpoint.ChunksMarked{Sweep: marking}, stale: map[string]fromNode{
 			"of an older sweep":                {"n1", checkpoint.ChunksMarked{Sweep: marking - 1}},
@@ -179,7 +180,8 @@ func deletingWorld(t *testing.T) *world {
 	return w
 }
 
-// fencedLeader is a leader loop that does not run, with a submission under way as request 1.
+// fencedLeader is a leader loop that does not run, with two submissions under way: a node builds the graph of request 1,
+// and has built that of request 2.
 func fencedLeader(t *testing.T, build func(*testing.T) *world, node checkpoint.NodeID) *leader {
 	w := build(t)
 	if node == "restarted n1" {
@@ -190,8 +192,9 @@ func fencedLeader(t *testing.T, build func(*testing.T) *world, node checkpoint.N
 	for id, hello := range w.nodes {
 		l.sessions[id] = &openSession{hello: hello}
 	}
-	l.requests.nextPlan = 1
+	l.requests.nextPlan = 2
 	l.requests.plans[1] = &planRequest{node: "n1", reply: make(chan submitted, 1)}
+	l.requests.plans[2] = &planRequest{reply: make(chan submitted, 1)}
 	return l
 }
 
