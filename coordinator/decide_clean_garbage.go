@@ -66,6 +66,15 @@ func (v *View) collectLate(ack checkpoint.Ack) {
 	}
 }
 
+// discardWritten collects a manifest, and the breakdown beside it, whose checkpoint has an outcome by the time that they
+// are stored.
+func (s *jobView) discardWritten(manifest checkpoint.ChunkRef, detail fsm.Detail) {
+	s.garbage = append(s.garbage, manifest.ID)
+	if chunk := detail.Chunk.ID; !chunk.IsZero() {
+		s.garbage = append(s.garbage, chunk)
+	}
+}
+
 // completed reports whether a checkpoint of j has completed, as far as the log, the savepoints and the history tell.
 func completed(j *fsm.Job, id checkpoint.ID) bool {
 	is := func(c fsm.Completed) bool { return c.ID == id }

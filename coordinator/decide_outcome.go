@@ -28,11 +28,14 @@ func (v *View) OnManifestWriting(m checkpoint.Manifest) {
 
 // OnManifestWritten records how WriteManifest ended.
 func (v *View) OnManifestWritten(job checkpoint.JobID, id checkpoint.ID, ref checkpoint.ChunkRef, detail fsm.Detail, err error) {
-	_, p := v.pendingOf(job, id)
-	if p == nil {
+	s, p := v.pendingOf(job, id)
+	switch {
+	case p == nil && s != nil && err == nil: // given up while it was being written
+		s.discardWritten(ref, detail)
 		return
-	}
-	if err != nil {
+	case p == nil:
+		return
+	case err != nil:
 		p.finished.err = err.Error()
 		return
 	}

@@ -15,6 +15,7 @@ type chunkLedger struct {
 	stored    map[checkpoint.ChunkID][]*host // of manifests: where they were stored
 	acked     map[checkpointKey]map[checkpoint.SubtaskID][]placement
 	manifests map[checkpoint.ChunkID][]placement // of completed checkpoints: what they name, themselves included
+	heardOf   map[checkpoint.ChunkID]bool        // that a leader has heard of
 	acks      int
 	// inUse caches who names a chunk where, as of the log's length and the number of acks.
 	inUse map[place]string
@@ -36,6 +37,7 @@ func newChunkLedger() chunkLedger {
 		stored:    make(map[checkpoint.ChunkID][]*host),
 		acked:     make(map[checkpointKey]map[checkpoint.SubtaskID][]placement),
 		manifests: make(map[checkpoint.ChunkID][]placement),
+		heardOf:   make(map[checkpoint.ChunkID]bool),
 	}
 }
 
@@ -53,6 +55,13 @@ func (k *checker) chunksAcked(ack checkpoint.Ack, on []*host) {
 	}
 	k.chunks.acked[key][ack.State.Subtask] = placements
 	k.chunks.acks++
+}
+
+// told notes that a leader has heard of chunks: so somebody can see to it that they are deleted.
+func (k *checker) told(ack checkpoint.Ack) {
+	for _, id := range chunksOf(ack.State) {
+		k.chunks.heardOf[id] = true
+	}
 }
 
 // demandThere demands that chunks are where they were stored.

@@ -43,7 +43,7 @@ func Random(seed uint64) Config {
 	rng := rand.New(rand.NewPCG(seed, 0xc0f))
 	between := func(low, high time.Duration) time.Duration { return low + time.Duration(rng.Int64N(int64(high-low))) }
 	c := Config{
-		Seed: seed, Coordinators: 3 + 2*rng.IntN(2)*rng.IntN(2), Slots: make([]int, 2+rng.IntN(3)), Timing: timing(),
+		Seed: seed, Coordinators: []int{3, 3, 3, 4, 5}[rng.IntN(5)], Slots: make([]int, 2+rng.IntN(3)), Timing: timing(),
 		OrphanTimeout: []time.Duration{2 * time.Second, time.Minute}[rng.IntN(2)],
 		Skew:          []time.Duration{0, 0, 50 * time.Millisecond, time.Second}[rng.IntN(4)],
 		Faulty:        between(3*time.Second, 8*time.Second), FaultEvery: between(150*time.Millisecond, time.Second),

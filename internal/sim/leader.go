@@ -122,6 +122,7 @@ func (l *leaderLoop) handle(id checkpoint.NodeID, m checkpoint.FromNode) {
 		l.view.OnStatus(id, l.spoilStatus(m))
 	case checkpoint.AckBatch:
 		for _, ack := range m.Acks {
+			l.w.check.told(ack)
 			l.view.OnAck(id, l.spoilAck(ack), l.c.clock())
 		}
 	case checkpoint.Decline:

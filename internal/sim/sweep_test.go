@@ -89,3 +89,50 @@ func (s *script) complete(id checkpoint.ID) {
 		return latest.ID >= id
 	})
 }
+
+// I5: what nothing names is deleted. In a cluster without faults, when all jobs have been cancelled, nothing is left on
+// the disks but what users keep, and what tasks were storing when they were told to stop: of that nobody has heard.
+func TestI5_NothingElseRemains(t *testing.T) {
+	kept := 0
+	for seed := range uint64(40) {
+		cfg := Random(seed)
+		cfg.FaultEvery, cfg.Sharp, cfg.Loss, cfg.Duplicate, cfg.StoreErrors, cfg.Skew = 0, 0, 0, 0, 0, 0
+		cfg.Declines, cfg.Timing.SweepAnswer = 0.05, time.Minute
+		for i := range cfg.Jobs {
+			cfg.Jobs[i].CancelAt, cfg.Jobs[i].StopAt = cfg.Faulty, 0
+			cfg.Jobs[i].SubmitAt = min(cfg.Jobs[i].SubmitAt, cfg.Faulty/2)
+		}
+		w := New(cfg)
+		w.linger = func() time.Duration { return 0 }
+		w.begin()
+		w.runUntil(cfg.Faulty+time.Second, func() bool { return false })
+		clean := w.runUntil(20*time.Second, func() bool { return w.leftovers() == 0 })
+		if w.failed != nil {
+			t.Fatal(w.failed)
+		}
+		if !clean {
+			t.Errorf("seed %d: %d chunks are left that nothing names", seed, w.leftovers())
+		}
+		kept += len(w.check.chunksInUse())
+	}
+	if kept == 0 {
+		t.Error("nothing was kept in any world: the test shows little")
+	}
+}
+
+// leftovers counts the chunks on disks that nothing in use names, although somebody has been told of them.
+func (w *World) leftovers() int {
+	inUse := make(map[checkpoint.ChunkID]bool)
+	for p := range w.check.chunksInUse() {
+		inUse[p.chunk] = true
+	}
+	left := 0
+	for _, h := range w.hosts {
+		for id, manifest := range h.disk {
+			if !inUse[id] && (manifest != nil || w.check.chunks.heardOf[id]) {
+				left++
+			}
+		}
+	}
+	return left
+}
