@@ -137,6 +137,10 @@ func TestFailedHandOverChangesNothing(t *testing.T) {
 		c.awaitStatus("a checkpoint", completedAtLeast(1))
 		leader, target := c.leader(""), c.follower()
 		c.cut(target)
+		// The target must lag behind: Raft would give up at once on one that has everything and does not answer.
+		if _, err := leader.replica.propose([]fsm.Command{fsm.CancelJob{}}, func() {}); err != nil {
+			t.Fatal(err)
+		}
 		c.running.Go(func() {
 			_, err := leader.Service().TransferLeadership(context.Background(), string(target.cfg.ID))
 			if api.CodeOf(err) != api.Unavailable {
