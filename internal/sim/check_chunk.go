@@ -15,7 +15,7 @@ type chunkLedger struct {
 	stored    map[checkpoint.ChunkID][]*host // of manifests: where they were stored
 	acked     map[checkpointKey]map[checkpoint.SubtaskID][]placement
 	manifests map[checkpoint.ChunkID][]placement // of completed checkpoints: what they name, themselves included
-	heardOf   map[checkpoint.ChunkID]bool        // that a leader has heard of
+	heardOf   map[checkpoint.ChunkID]bool        // whose last user a leader has heard of
 	acks      int
 	// inUse caches who names a chunk where, as of the log's length and the number of acks.
 	inUse map[place]string
@@ -57,7 +57,14 @@ func (k *checker) chunksAcked(ack checkpoint.Ack, on []*host) {
 	k.chunks.acks++
 }
 
-// told notes that a leader has heard of chunks: so somebody can see to it that they are deleted.
+// storing notes that somebody wants chunks of whom no leader has heard yet.
+func (k *checker) storing(chunks []checkpoint.ChunkID) {
+	for _, id := range chunks {
+		delete(k.chunks.heardOf, id)
+	}
+}
+
+// told notes that a leader has heard who wants chunks: so somebody can see to it that they are deleted.
 func (k *checker) told(ack checkpoint.Ack) {
 	for _, id := range chunksOf(ack.State) {
 		k.chunks.heardOf[id] = true

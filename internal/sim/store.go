@@ -70,6 +70,7 @@ func (w *World) index(n int) int {
 // store makes the chunks of a state durable on the task's own machine and then on another one, if it reaches any.
 func (t *task) store(state checkpoint.SubtaskState, stored func(on []*host)) {
 	chunks := chunksOf(state)
+	t.w.check.storing(chunks)
 	own := t.a.n
 	for _, c := range chunks {
 		own.keep(c, nil)
