@@ -192,6 +192,7 @@ func (t *task) onTrigger(b checkpoint.Barrier) {
 		return
 	}
 	if b.Stop == checkpoint.StopDrain && t.isSource() {
+		t.captured[b.ID] = true // a moment early: it does not finish before it has taken the savepoint
 		t.endInput()
 	}
 	t.begin(b)
