@@ -52,6 +52,7 @@ type fakeNode struct {
 	notified []checkpoint.ID
 	sweeps   fakeSweeps
 	cancels  bool // CancelAttempt is obeyed
+	failStop bool // the tasks fail when they are told to stop behind a savepoint
 }
 
 // obeyCancel lets the node cancel its tasks when it is asked to.
@@ -184,6 +185,9 @@ func (n *fakeNode) receive(s *fakeStream, m checkpoint.ToNode) {
 		if m.Stop != checkpoint.StopNone {
 			for _, r := range n.statusLocked() {
 				r.Status, r.FinalCheckpoint = checkpoint.SubtaskFinished, m.Checkpoint
+				if n.failStop {
+					r.Status, r.Failure = checkpoint.SubtaskFailed, checkpoint.Failure{Message: "commit refused"}
+				}
 				s.out <- checkpoint.StatusChange{Job: m.Job, Attempt: m.Attempt, Report: r}
 			}
 		}

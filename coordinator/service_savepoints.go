@@ -53,28 +53,36 @@ func (s service) savepointTaken(ctx context.Context, job checkpoint.JobID, o fsm
 		return api.Savepoint{}, api.Errorf(api.NotFound, "savepoint %d of job %s completed, and was disposed of since", o.ID, j.Name)
 	}
 	if o.Stop != checkpoint.StopNone {
-		if err := s.awaitEnd(ctx, j, o.ID); err != nil {
+		if err := s.awaitEnd(ctx, j, o); err != nil {
 			return api.Savepoint{}, err
 		}
 	}
 	return savepointModel(j, c, fsm.HoldsOf(machine.Jobs())), nil
 }
 
-// awaitEnd waits for the end of a job that has been stopped with a savepoint.
-func (s service) awaitEnd(ctx context.Context, j *fsm.Job, savepoint checkpoint.ID) error {
-	var ended *fsm.Job
-	err := s.await(ctx, j.ID, fmt.Sprintf("the end of job %s behind its savepoint %d, which has completed,", j.Name, savepoint),
-		func(j *fsm.Job) bool { ended = j; return j.Status.Terminal() })
+// awaitEnd waits for the end of a job that has been stopped with a savepoint, or until it is known not to come: a task
+// that fails behind the savepoint has the job go on from it.
+func (s service) awaitEnd(ctx context.Context, j *fsm.Job, savepoint fsm.Outcome) error {
+	var last *fsm.Job
+	err := s.await(ctx, j.ID, fmt.Sprintf("the end of job %s behind its savepoint %d, which has completed,", j.Name, savepoint.ID),
+		func(j *fsm.Job) bool {
+			last = j
+			return j.Status.Terminal() || j.Status == fsm.JobRestarting || j.Attempt > savepoint.Attempt
+		})
 	if err != nil {
 		return err
 	}
-	return endedWith(ended, savepoint)
+	return endedWith(last, savepoint.ID)
 }
 
 // endedWith returns an error unless a job has ended as it should behind a savepoint.
 func endedWith(j *fsm.Job, savepoint checkpoint.ID) error {
-	if j.Status == fsm.JobFinished {
+	switch {
+	case j.Status == fsm.JobFinished:
 		return nil
+	case !j.Status.Terminal():
+		return api.Errorf(api.Conflict, "savepoint %d completed, but job %s failed while it was stopping, and goes on from it: %s",
+			savepoint, j.Name, j.Failure)
 	}
 	why := ""
 	if j.Failure != "" {

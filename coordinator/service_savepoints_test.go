@@ -117,6 +117,31 @@ func TestC19_StopWithASavepointThatFails(t *testing.T) {
 	})
 }
 
+// C19's neighbour: a task fails behind the savepoint. The job goes on from there, and whoever wanted it stopped is told at
+// once.
+func TestC19_TaskThatFailsBehindTheSavepoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := idleCluster(t)
+		defer c.stop()
+		c.awaitRunning("wc")
+		n2 := c.fabric.nodes[1]
+		n2.mu.Lock()
+		n2.failStop = true
+		n2.mu.Unlock()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		_, err := s.TriggerSavepoint(ctx, "wc", api.StopSuspend)
+		if api.CodeOf(err) != api.Conflict || !strings.HasPrefix(err.Error(), "savepoint 1 completed, but job wc failed while it was stopping, and goes on from it: ") ||
+			!strings.Contains(err.Error(), "commit refused") {
+			t.Fatalf("got %v", err)
+		}
+		c.awaitRunning("wc")
+		if d, err := s.ShowJob(ctx, "wc"); err != nil || d.Attempt != 2 || d.RestoredFrom != 1 {
+			t.Errorf("%+v, %v", d, err)
+		}
+	})
+}
+
 func TestSavepointIsWaitedForNoLongerThanTheClientDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s := idleCluster(t)
