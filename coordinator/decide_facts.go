@@ -14,8 +14,10 @@ type facts struct {
 	// has to be told (I4). Its ID is 0 for none.
 	committed fsm.Completed
 	subsumed  checkpoint.ID // the newest checkpoint that left the log
-	// lastBegun is when the newest checkpoint of this attempt began, or the attempt itself; lastCompleted when one
-	// completed last, 0 for never. By the clocks of the leaders of that time.
+	// lastBegun is when the newest checkpoint of this attempt began, or the attempt itself. Savepoints do not count: a
+	// restart does not go back to them, and frequent ones would put the periodic checkpoints off for ever.
+	// lastCompleted is when a checkpoint or savepoint completed last, 0 for never. By the clocks of the leaders of that
+	// time.
 	lastBegun, lastCompleted checkpoint.Timestamp
 	// floor is the newest timestamp that a checkpoint was given: the next one's does not lie before it (T1).
 	floor checkpoint.Timestamp
@@ -39,14 +41,14 @@ func factsOf(j *fsm.Job) facts {
 		f.subsumed = max(f.subsumed, d.ID)
 	}
 	newest := checkpoint.ID(0) // of this attempt
-	triggered := func(id checkpoint.ID, attempt checkpoint.Attempt, at checkpoint.Timestamp) {
+	triggered := func(id checkpoint.ID, attempt checkpoint.Attempt, kind checkpoint.Kind, at checkpoint.Timestamp) {
 		f.floor = max(f.floor, at)
-		if attempt == j.Attempt && id > newest {
+		if attempt == j.Attempt && kind == checkpoint.KindCheckpoint && id > newest {
 			newest, f.lastBegun = id, at
 		}
 	}
 	for _, p := range j.Pending {
-		triggered(p.ID, p.Attempt, p.TriggeredAt)
+		triggered(p.ID, p.Attempt, p.Kind, p.TriggeredAt)
 		f.stopping = f.stopping || p.Stop != checkpoint.StopNone
 	}
 	for _, held := range [][]fsm.Completed{j.Completed, j.Savepoints} {
@@ -54,12 +56,12 @@ func factsOf(j *fsm.Job) facts {
 			if !own(j, c.ID) {
 				continue
 			}
-			triggered(c.ID, c.Attempt, c.TriggeredAt)
+			triggered(c.ID, c.Attempt, c.Kind, c.TriggeredAt)
 			f.lastCompleted = max(f.lastCompleted, c.CompletedAt)
 		}
 	}
 	for _, o := range j.History {
-		triggered(o.ID, o.Attempt, o.TriggeredAt)
+		triggered(o.ID, o.Attempt, o.Kind, o.TriggeredAt)
 		switch {
 		case o.Status == fsm.OutcomeCompleted:
 			f.lastCompleted = max(f.lastCompleted, o.EndedAt)

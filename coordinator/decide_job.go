@@ -37,8 +37,8 @@ type jobView struct {
 	notices []notice
 	// final is the last checkpoint that began when all subtasks had reached the end of their input, 0 for none.
 	final checkpoint.ID
-	// begunAt and completedAt are when this leader began the newest checkpoint (or the attempt) and completed one, by
-	// its own clock; zero when another one did.
+	// begunAt and completedAt are when this leader began the newest checkpoint (or the attempt; savepoints do not
+	// count) and completed a checkpoint or savepoint, by its own clock; zero when another one did.
 	begunAt, completedAt time.Time
 	restore              restoreView
 

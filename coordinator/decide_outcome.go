@@ -80,7 +80,9 @@ func (v *View) begun(c fsm.BeginCheckpoint, id checkpoint.ID, now time.Time) {
 	if s == nil {
 		return
 	}
-	s.begunAt = now
+	if c.Kind == checkpoint.KindCheckpoint {
+		s.begunAt = now
+	}
 	if p != nil {
 		p.begun = now
 	}

@@ -163,6 +163,31 @@ func TestT1_TimestampsNeverGoBack(t *testing.T) {
 	}
 }
 
+// A restart does not go back to savepoints: however many a user takes, periodic checkpoints keep their rhythm, also under
+// another leader.
+func TestT1_SavepointsDoNotPutPeriodicCheckpointsOff(t *testing.T) {
+	for name, elect := range map[string]bool{"same leader": false, "another leader": true} {
+		t.Run(name, func(t *testing.T) {
+			w := running(t, testConfig())
+			w.advance(600 * time.Millisecond)
+			w.savepoint()
+			w.run()
+			w.ack(1)
+			w.wantSavepoints(1)
+			if elect {
+				w.elect()
+				w.rejoin(1)
+			}
+			w.advance(399 * time.Millisecond)
+			w.run()
+			w.wantPending()
+			w.advance(time.Millisecond)
+			w.run()
+			w.wantPending(2)
+		})
+	}
+}
+
 func TestT1_StopAndStartAgain(t *testing.T) {
 	w := running(t, testConfig())
 	w.tick()
