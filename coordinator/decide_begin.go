@@ -11,6 +11,9 @@ import (
 // maxPending bounds the pending checkpoints of a job, users' requests included: they are replicated state.
 const maxPending = 1000
 
+// finalRetry is the least time between two tries to take the checkpoint that a job at the end of its input ends with.
+const finalRetry = time.Second
+
 // begin begins the most urgent checkpoint that may begin now. It is one at a time: the next is chosen when this one has
 // its ID, among all that wait by then (T3).
 func (d *decision) begin(j *fsm.Job, s *jobView) {
@@ -93,7 +96,7 @@ func (d *decision) nextRequest(j *fsm.Job, s *jobView) (request, bool) {
 	switch {
 	case len(j.Pending) >= j.Config.MaxConcurrent:
 		return request{}, false
-	case waitsForFinalCheckpoint(j, s):
+	case d.waitsForFinalCheckpoint(j, s):
 		return automatic, true
 	case d.periodicDue(j, s):
 		automatic.periodic = true
@@ -104,9 +107,11 @@ func (d *decision) nextRequest(j *fsm.Job, s *jobView) (request, bool) {
 
 // waitsForFinalCheckpoint reports whether nothing but a checkpoint can still happen: every subtask has
 // reached the end of its input, and none has completed since. There is no point in waiting for the interval, and
-// with manual checkpoints there would be none.
-func waitsForFinalCheckpoint(j *fsm.Job, s *jobView) bool {
-	return j.Config.AfterTasksFinish && s.allAtEnd() && len(j.Pending) == 0 && !finalCompleted(s)
+// with manual checkpoints there would be none. One that has failed is not taken again at once: what made it fail, the
+// store perhaps, may go on for long, and the job may tolerate any number of failures.
+func (d *decision) waitsForFinalCheckpoint(j *fsm.Job, s *jobView) bool {
+	return j.Config.AfterTasksFinish && s.allAtEnd() && len(j.Pending) == 0 && !finalCompleted(s) &&
+		(s.final == 0 || d.over(s.begunAt, s.facts.lastBegun, finalRetry))
 }
 
 // finalCompleted reports whether the checkpoint that all subtasks end with is complete: they are being told, and

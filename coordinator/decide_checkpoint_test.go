@@ -283,7 +283,9 @@ func TestFinalCheckpointDoesNotWaitForTheInterval(t *testing.T) {
 	w.allStatus(checkpoint.SubtaskFinishing)
 	w.run()
 	w.wantPending(1)
-	w.decline(1, sub("count", 0)) // then it takes another one
+	w.decline(1, sub("count", 0)) // then it takes another one, a moment later
+	w.advance(finalRetry)
+	w.run()
 	w.wantPending(2)
 	w.ack(2)
 	w.tick()

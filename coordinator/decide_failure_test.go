@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -265,6 +266,8 @@ func TestU10_FailedFinalCheckpointDoesNotFailTheJob(t *testing.T) {
 	w.run()
 	w.wantPending(1)
 	w.decline(1, sub("count", 0))
+	w.advance(finalRetry)
+	w.run()
 	w.wantPending(2)
 	w.ack(2)
 	w.allStatus(checkpoint.SubtaskFinished)
@@ -272,6 +275,27 @@ func TestU10_FailedFinalCheckpointDoesNotFailTheJob(t *testing.T) {
 	if j := w.job(); j.Status != fsm.JobFinished || j.Attempt != 1 {
 		t.Fatalf("the job is %s, attempt %d: %s", j.Status, j.Attempt, j.Failure)
 	}
+}
+
+// U5's neighbour: a job at the end of its input that tolerates any number of failures does not try as fast as it can while
+// its store is down.
+func TestU5_FinalCheckpointsThatFailAreSpaced(t *testing.T) {
+	c := manualConfig()
+	c.TolerableFailures = math.MaxInt32
+	w := running(t, c)
+	w.allStatus(checkpoint.SubtaskFinishing)
+	w.run()
+	for id := checkpoint.ID(1); id <= 5; id++ {
+		w.wantPending(id)
+		w.decline(id, sub("count", 0))
+		w.advance(finalRetry - time.Millisecond)
+		w.run()
+		w.wantPending()
+		w.advance(time.Millisecond)
+		w.run()
+	}
+	w.ack(6)
+	w.wantCompleted(6)
 }
 
 // U10: nor does one that is still pending when all subtasks have finished.
