@@ -20,7 +20,7 @@ type Voter struct {
 	// Voter is false for a member that does not vote (yet): it has joined and is catching up.
 	Voter bool `json:"voter"`
 	// LastContactMillis is the time since the leader last heard of the voter: 0 for the leader itself, -1
-	// when never.
+	// when nobody can tell: the voter does not answer, or has heard of none since it started.
 	LastContactMillis int64 `json:"last_contact_ms"`
 }
 

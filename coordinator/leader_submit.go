@@ -111,7 +111,7 @@ func (l *leader) planned(m checkpoint.JobPlanned) {
 	err := m.Topology.Validate()
 	switch {
 	case m.Error != "":
-		l.endPlan(m.Request, submitted{err: api.Errorf(api.Invalid, "job %q: %s", p.req.Program, m.Error)})
+		l.endPlan(m.Request, submitted{err: api.Errorf(api.Invalid, "%s", m.Error)})
 	case err != nil:
 		l.endPlan(m.Request, submitted{err: api.Errorf(api.Invalid, "job %q: %v", p.req.Program, err)})
 	case !p.source.IsZero():

@@ -56,7 +56,7 @@ func (o *sinkOperator[T]) open(start start) error {
 	}
 	o.writer = writer
 	if err := writer.Recover(c.ctx, handles); err != nil {
-		return fmt.Errorf("recovering %d transactions: %w", len(handles), err)
+		return fmt.Errorf("recovering the sink: %w", err)
 	}
 	return nil
 }

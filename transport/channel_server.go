@@ -33,9 +33,8 @@ func (s *channelServer) OpenChannel(stream channelStream) error {
 			return err
 		}
 		if err := receiveFrames(ctx, stream, sink); err != nil {
-			err = fmt.Errorf("%s: %w", id, err)
-			sink.Fail(err)
-			return err
+			sink.Fail(err) // the sink knows which channel it is
+			return fmt.Errorf("%s: %w", id, err)
 		}
 		return sink.Close()
 	})

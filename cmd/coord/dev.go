@@ -224,9 +224,12 @@ func (d *devCluster) runJob(ctx context.Context, client api.Service, request api
 	for {
 		detail, err := client.ShowJob(ctx, job.ID)
 		if err == nil {
-			line := fmt.Sprintf("%s: attempt %d, checkpoints completed: %d %s", detail.State, detail.Attempt, detail.Checkpoints.Completed, detail.Reason)
+			line := fmt.Sprintf("%s: attempt %d, checkpoints completed: %d", detail.State, detail.Attempt, detail.Checkpoints.Completed)
+			if detail.Reason != "" {
+				line += "; " + detail.Reason
+			}
 			if line != last {
-				fmt.Fprintln(d.out, strings.TrimSpace(line))
+				fmt.Fprintln(d.out, line)
 				last = line
 			}
 			switch detail.State {

@@ -57,7 +57,7 @@ func size(bytes int64) string {
 func lastContact(state string, ms int64) string {
 	switch {
 	case ms < 0:
-		return "never"
+		return "unknown"
 	case state == "leader":
 		return "-"
 	}

@@ -61,7 +61,7 @@ func TestLastContact(t *testing.T) {
 		ms    int64
 		want  string
 	}{
-		{"leader", 0, "-"}, {"follower", 0, "0ms ago"}, {"follower", 1500, "1.5s ago"}, {"failed", -1, "never"},
+		{"leader", 0, "-"}, {"follower", 0, "0ms ago"}, {"follower", 1500, "1.5s ago"}, {"failed", -1, "unknown"},
 	} {
 		if got := lastContact(c.state, c.ms); got != c.want {
 			t.Errorf("lastContact(%s, %d) = %q, want %q", c.state, c.ms, got, c.want)

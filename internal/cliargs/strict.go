@@ -2,6 +2,7 @@ package cliargs
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -121,16 +122,44 @@ func countedArguments(argsUsage string, action cli.ActionFunc) cli.ActionFunc {
 	}
 }
 
-// notDefined is how package flag, which has no typed errors, begins what it says of an unknown flag.
-const notDefined = "flag provided but not defined: -"
+// What package flag, which has no typed errors, says of a flag: unknown, without its value, or with a bad one.
+const (
+	notDefined = "flag provided but not defined: -"
+	noValue    = "flag needs an argument: -"
+)
+
+var badValue = regexp.MustCompile(`(?s)^invalid (?:boolean )?value (".*") for (?:flag )?-([^ :]+): (.*)$`)
 
 // flagError rewords what package flag says.
 func flagError(c *cli.Context, err error, _ bool) error {
-	name, isUnknown := strings.CutPrefix(err.Error(), notDefined)
-	if !isUnknown {
-		return Usagef(c, "%s: %s", c.Command.HelpName, err)
+	text := err.Error()
+	if name, is := strings.CutPrefix(text, notDefined); is {
+		return Usagef(c, "%s", unknown("flag", dashed(name), c.Command.HelpName, flagNames(c.Command), "--"))
 	}
-	return Usagef(c, "%s", unknown("flag", dashed(name), c.Command.HelpName, flagNames(c.Command), "--"))
+	if name, is := strings.CutPrefix(text, noValue); is {
+		return Usagef(c, "%s needs a value", dashed(name))
+	}
+	if m := badValue.FindStringSubmatch(text); m != nil {
+		value, name, cause := m[1], m[2], m[3]
+		if cause == "parse error" {
+			cause = "want " + wanted(lookup(c.Command.Flags, dashed(name)))
+		}
+		return Usagef(c, "%s %s: %s", dashed(name), value, cause)
+	}
+	return Usagef(c, "%s: %s", c.Command.HelpName, err)
+}
+
+// wanted says what values a flag takes.
+func wanted(f cli.Flag) string {
+	switch f.(type) {
+	case *cli.DurationFlag:
+		return "a duration, for example 500ms or 10s"
+	case *cli.IntFlag, *cli.Int64Flag, *cli.UintFlag, *cli.Uint64Flag:
+		return "a whole number"
+	case *cli.BoolFlag:
+		return "true or false"
+	}
+	return "another value"
 }
 
 func flagNames(c *cli.Command) []string {
