@@ -59,7 +59,7 @@ func TestWrongCommandLinesReachNobody(t *testing.T) {
 		"job submit p --set a=1 --set a=2":    `--set "a=2": a is given twice`,
 		"job submit p --from-savepoint wc":    `--from-savepoint "wc": want JOB/ID, for example wordcount/7, or a directory such as ./wc`,
 		"job submit p --from-savepoint wc/x":  `--from-savepoint "wc/x": want JOB/ID with a positive whole number as ID, for example wc/7, or a directory such as ./wc/x`,
-		"job submit p --from-checkpoint wc/0": `--from-checkpoint "wc/0": want JOB/ID with a positive whole number as ID, for example wc/7, or a directory such as ./wc/0`,
+		"job submit p --from-checkpoint wc/0": `--from-checkpoint "wc/0": want JOB/ID with a positive whole number as ID, for example wc/7`,
 		"job submit p --from-savepoint wc/1 --from-checkpoint wc/2": `--from-savepoint and --from-checkpoint: a job starts from one of them`,
 		"job submit p --from-savepoint wc/1 --restore-mode legacy":  `--restore-mode "legacy": allowed are claim and no_claim`,
 		"job submit p --restore-mode claim":                         `--restore-mode belongs to --from-savepoint or --from-checkpoint, which are missing`,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -73,7 +74,11 @@ func originFrom(c *cli.Context) (origin, error) {
 	}
 	var err error
 	if source.Job, source.Checkpoint, err = parseReference(value); err != nil {
-		return origin{}, cliargs.Usagef(c, "--%s %q: %v", flag, value, err)
+		hint := ""
+		if source.Kind == "savepoint" {
+			hint = ", or a directory such as ./" + value
+		}
+		return origin{}, cliargs.Usagef(c, "--%s %q: %v%s", flag, value, err, hint)
 	}
 	return origin{source: source}, nil
 }
@@ -97,11 +102,11 @@ func asDirectory(path string) string {
 func parseReference(value string) (job string, id uint64, err error) {
 	slash := strings.LastIndexByte(value, '/')
 	if slash <= 0 {
-		return "", 0, fmt.Errorf("want JOB/ID, for example wordcount/7, or a directory such as ./%s", value)
+		return "", 0, errors.New("want JOB/ID, for example wordcount/7")
 	}
 	id, err = strconv.ParseUint(value[slash+1:], 10, 64)
 	if err != nil || id == 0 {
-		return "", 0, fmt.Errorf("want JOB/ID with a positive whole number as ID, for example %s/7, or a directory such as ./%s", value[:slash], value)
+		return "", 0, fmt.Errorf("want JOB/ID with a positive whole number as ID, for example %s/7", value[:slash])
 	}
 	return value[:slash], id, nil
 }
