@@ -154,9 +154,9 @@ func tooManyFailedCheckpoints(j *fsm.Job) string {
 	last := "unknown"
 	for _, o := range j.History {
 		if o.Status == fsm.OutcomeFailed && o.Reason.Counts() {
-			last = fmt.Sprintf("%s %d %s: %s", o.Kind, o.ID, o.Reason, o.Message)
+			last = fmt.Sprintf("%s %d failed: %s: %s", o.Kind, o.ID, o.Reason, o.Message)
 		}
 	}
-	return fmt.Sprintf("%d consecutive checkpoints failed, tolerable are %d; the last: %s",
+	return fmt.Sprintf("failed checkpoints in a row: %d, and checkpointing.tolerable_failures is %d; the last: %s",
 		j.ConsecutiveFailures, j.Config.TolerableFailures, last)
 }

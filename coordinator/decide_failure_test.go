@@ -56,7 +56,7 @@ func TestU11_TooManyFailuresNameTheLast(t *testing.T) {
 	w.tick()
 	w.declineAs(1, sub("count", 1), checkpoint.ReasonAsyncException, checkpoint.PhaseUpload)
 	for _, part := range []string{
-		"1 consecutive", "tolerable are 0", "checkpoint 1", "checkpoint_async_exception", "count[1]", "node n2", "upload", "disk full",
+		"in a row: 1", "tolerable_failures is 0", "checkpoint 1 failed", "checkpoint_async_exception", "count[1]", "node n2", "upload", "disk full",
 	} {
 		if !strings.Contains(w.job().Failure, part) {
 			t.Errorf("cause %q does not name %q", w.job().Failure, part)
