@@ -8,8 +8,8 @@ import (
 )
 
 // Garbage is what was stored for nothing, as far as the leader sees it happen: the state acknowledged for checkpoints
-// that failed, acknowledgements that came too late, details of statistics that have been forgotten. The next sweep
-// deletes what of it nothing names. A new leader does not know what the old one had collected; those chunks, and the
+// that failed, acknowledgements that came too late, manifests and details that were stored too late, details of
+// statistics that have been forgotten. The next sweep deletes what of it nothing names. A new leader does not know what the old one had collected; those chunks, and the
 // uploads that nobody acknowledged, are found only by comparing the nodes' inventories with the manifests.
 
 // maxGarbage bounds what sweeps take on, at 8 MiB.
@@ -72,6 +72,19 @@ func (s *jobView) discardWritten(manifest checkpoint.ChunkRef, detail fsm.Detail
 	s.garbage = append(s.garbage, manifest.ID)
 	if chunk := detail.Chunk.ID; !chunk.IsZero() {
 		s.garbage = append(s.garbage, chunk)
+	}
+}
+
+// collectUnused collects what this leader has stored for a checkpoint that has got another outcome meanwhile: the attempt
+// has failed, or the time was up. s is nil when the job is gone.
+func (s *jobView) collectUnused(id checkpoint.ID, stored ...checkpoint.ChunkID) {
+	if s == nil || completed(s.job, id) {
+		return
+	}
+	for _, chunk := range stored {
+		if !chunk.IsZero() {
+			s.garbage = append(s.garbage, chunk)
+		}
 	}
 }
 

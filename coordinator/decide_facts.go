@@ -38,7 +38,9 @@ func factsOf(j *fsm.Job) facts {
 		f.stopping = c.Stop != checkpoint.StopNone
 	}
 	for _, d := range j.Discards {
-		f.subsumed = max(f.subsumed, d.ID)
+		if len(j.Completed) > 0 && d.ID < j.Completed[0].ID { // a newer one is a savepoint that was disposed of
+			f.subsumed = max(f.subsumed, d.ID)
+		}
 	}
 	newest := checkpoint.ID(0) // of this attempt
 	triggered := func(id checkpoint.ID, attempt checkpoint.Attempt, kind checkpoint.Kind, at checkpoint.Timestamp) {

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -151,6 +152,28 @@ func (w *world) wantGarbage(acks ...checkpoint.Ack) {
 	}
 	if !slices.Equal(got, want) {
 		w.t.Fatalf("garbage %v, want %v", got, want)
+	}
+}
+
+// C9's neighbour: the manifest is still being written when the time is up. What has been stored in the end is of no use.
+func TestC9_ManifestAndDetailThatComeTooLateAreDiscarded(t *testing.T) {
+	w := unswept(t, testConfig())
+	w.tick()
+	w.holdWrite = true
+	w.ack(1)
+	content := *w.view.jobs[testJob].pending[1].finished.content
+	w.advance(testConfig().Timeout + time.Millisecond)
+	w.run()
+	if o := w.lastOutcome(); o.ID != 1 || o.Reason != checkpoint.ReasonExpired {
+		t.Fatalf("outcome %+v", o)
+	}
+	w.view.jobs[testJob].garbage = nil // the acknowledged state: known without this
+	manifest, detail := checkpoint.ChunkRef{ID: checkpoint.ChunkID{0xaa}, Size: 1}, checkpoint.ChunkRef{ID: checkpoint.ChunkID{0xbb}, Size: 1}
+	w.view.OnManifestWritten(testJob, content.ID, manifest, fsm.Detail{Chunk: detail}, nil)
+	w.view.OnDetailWritten(testJob, content.ID, fsm.Detail{Inline: []byte{1}})
+	w.view.OnManifestWritten(testJob, content.ID, checkpoint.ChunkRef{}, fsm.Detail{}, errors.New("disk full"))
+	if got := w.view.jobs[testJob].garbage; !slices.Equal(got, []checkpoint.ChunkID{manifest.ID, detail.ID}) {
+		t.Fatalf("garbage %v", got)
 	}
 }
 

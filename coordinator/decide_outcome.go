@@ -52,9 +52,12 @@ func (v *View) OnDetailWriting(a WriteDetail) {
 
 // OnDetailWritten records that WriteDetail has ended; detail is zero when it failed.
 func (v *View) OnDetailWritten(job checkpoint.JobID, id checkpoint.ID, detail fsm.Detail) {
-	if _, p := v.pendingOf(job, id); p != nil && p.failing != nil {
-		p.failing.written, p.failing.detail = true, detail
+	s, p := v.pendingOf(job, id)
+	if p == nil || p.failing == nil {
+		s.collectUnused(id, detail.Chunk.ID)
+		return
 	}
+	p.failing.written, p.failing.detail = true, detail
 }
 
 // OnProposed takes in the result of a command that this leader has committed, at time now. The view has the jobs as

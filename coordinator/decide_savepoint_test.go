@@ -85,6 +85,32 @@ func TestC18_PendingSavepointSurvivesANewerCheckpoint(t *testing.T) {
 	w.wantPending(3) // it subsumes nothing
 }
 
+// A savepoint that was disposed of is on the discard list like what was subsumed; older checkpoints are still there.
+func TestDisposedSavepointSubsumesNothing(t *testing.T) {
+	w := running(t, testConfig())
+	w.view.cleaning.nextAt = w.now.Add(time.Hour)
+	w.tick()
+	w.ack(1)
+	w.savepoint()
+	w.run()
+	w.ack(2)
+	w.step(fsm.DisposeSavepoint{Job: testJob, Savepoint: 2, At: w.at()})
+	w.tick()
+	w.ack(3)
+	w.wantCompleted(1, 3)
+	if got := sentTo[checkpoint.NotifyComplete](w)["n1"]; len(got) != 1 || got[0].Checkpoint != 3 || got[0].Subsumed != 0 {
+		t.Fatalf("notifications to n1: %v", got)
+	}
+	w.tick()
+	w.ack(4)
+	w.tick()
+	w.ack(5)
+	w.wantCompleted(3, 4, 5)
+	if got := sentTo[checkpoint.NotifyComplete](w)["n1"]; len(got) != 1 || got[0].Subsumed != 2 {
+		t.Fatalf("notifications to n1: %v", got)
+	}
+}
+
 // L3 from the coordinator's side: savepoints do not push checkpoints out of the log.
 func TestL3_SavepointIsNotInTheRetainedLog(t *testing.T) {
 	c := testConfig()
