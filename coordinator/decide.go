@@ -149,6 +149,12 @@ func (d *decision) lastOver(k attemptKey) checkpoint.Attempt {
 
 // allStopped reports whether no subtask of the current attempt can still be running.
 func (d *decision) allStopped(j *fsm.Job) bool {
+	_, found := d.notStopped(j)
+	return !found
+}
+
+// notStopped returns the ordinal of the first subtask of the current attempt that may still be running.
+func (d *decision) notStopped(j *fsm.Job) (ordinal int, found bool) {
 	s := d.view.jobs[j.ID]
 	for ordinal := range j.Assignment.NodeOf {
 		ref := j.Assignment.Node(ordinal)
@@ -156,7 +162,7 @@ func (d *decision) allStopped(j *fsm.Job) bool {
 		case nodeLost, nodeLeft:
 			continue
 		case nodeUnknown, nodeSuspect:
-			return false
+			return ordinal, true
 		}
 		n := d.view.nodes[ref.ID]
 		switch s.subtasks[ordinal].status {
@@ -167,7 +173,7 @@ func (d *decision) allStopped(j *fsm.Job) bool {
 				continue
 			}
 		}
-		return false
+		return ordinal, true
 	}
-	return true
+	return 0, false
 }

@@ -120,6 +120,57 @@ func TestL6_UnreadableManifestHoldsTheRestartUpAndSaysSo(t *testing.T) {
 	}
 }
 
+// The leader that started the attempt died before it had deployed all of it: the next one needs the manifest too.
+func TestL6_UnreadableManifestHoldsADeploymentUpAndSaysSo(t *testing.T) {
+	w := restartedFrom1(t)
+	w.advance(time.Second)
+	w.run()
+	if j := w.job(); j.Status != fsm.JobRunning || j.RestoredFrom != 1 {
+		t.Fatalf("the job is %s, from checkpoint %d", j.Status, j.RestoredFrom)
+	}
+	if reason := jobReason(w.view, w.job(), w.now); reason != "" {
+		t.Fatalf("all is well, and yet: %s", reason)
+	}
+	lost := w.manifests
+	w.manifests = nil
+	w.elect()
+	for _, ref := range w.job().Assignment.Nodes {
+		w.join(ref.ID, 1, ref.Incarnation)
+	}
+	w.run()
+	if reason := jobReason(w.view, w.job(), w.now); !strings.Contains(reason, "cannot be restored from checkpoint 1") || !strings.Contains(reason, "not found") {
+		t.Fatalf("reason %q", reason)
+	}
+	w.manifests = lost
+	w.advance(DefaultTiming().LoadRetry)
+	w.run()
+	if reason := jobReason(w.view, w.job(), w.now); reason != "" || len(sentTo[checkpoint.Deploy](w)) != 2 {
+		t.Fatalf("reason %q, deployed %v", reason, sentTo[checkpoint.Deploy](w))
+	}
+}
+
+// U12's neighbour: code that does not return holds a cancelled job up. It is said which.
+func TestU12_JobThatDoesNotStopSaysWhatItWaitsFor(t *testing.T) {
+	w := running(t, testConfig())
+	w.step(fsm.CancelJob{Job: testJob, Term: w.term, At: w.at()})
+	w.run()
+	for _, s := range testTopology().Subtasks() {
+		if s != sub("count", 1) {
+			w.status(s, checkpoint.SubtaskCanceled)
+		}
+	}
+	w.run()
+	if reason := jobReason(w.view, w.job(), w.now); w.job().Status != fsm.JobCancelling || reason != "waits for count[1] on node n2 to stop" {
+		t.Fatalf("the job is %s: %q", w.job().Status, reason)
+	}
+	w.leave("n2") // that ends it
+	w.advance(DefaultTiming().SessionGrace + time.Millisecond)
+	w.run()
+	if j := w.job(); j.Status != fsm.JobCanceled || jobReason(w.view, j, w.now) != "" {
+		t.Fatalf("the job is %s", j.Status)
+	}
+}
+
 func TestSessionThatComesBackWithinTheGraceChangesNothing(t *testing.T) {
 	w := running(t, testConfig())
 	w.leave("n2")

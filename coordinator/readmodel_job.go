@@ -61,6 +61,14 @@ func jobReason(v *View, j *fsm.Job, now time.Time) string {
 		return j.Failure
 	case fsm.JobCreated:
 		return waitsFor(v, j, now)
+	case fsm.JobRunning:
+		if v != nil && v.job(j).count(0) > 0 { // a leader that takes over may have to deploy what is running
+			return v.job(j).restore.problem(j)
+		}
+	case fsm.JobCancelling:
+		if v != nil {
+			return stopsFor(v, j, now)
+		}
 	case fsm.JobRestarting:
 		reason := "attempt failed: " + j.Failure
 		if wait := waitsFor(v, j, now); wait != "" {
@@ -89,6 +97,16 @@ func waitsFor(v *View, j *fsm.Job, now time.Time) string {
 		return fmt.Sprintf("needs %d slots, %d free on nodes that know the program %s", needs, suitable, j.Program)
 	}
 	return v.job(j).restore.problem(j)
+}
+
+// stopsFor names a subtask that a job which is being cancelled waits for: code that does not return holds it up for ever.
+func stopsFor(v *View, j *fsm.Job, now time.Time) string {
+	s := v.job(j)
+	ordinal, found := (&decision{view: v, now: now}).notStopped(j)
+	if !found {
+		return ""
+	}
+	return fmt.Sprintf("waits for %s to stop", taskOnNode(j, s, ordinal))
 }
 
 func (r reading) jobDetail(j *fsm.Job) (api.JobDetail, error) {
