@@ -228,6 +228,40 @@ func TestSubmitFromASavepoint(t *testing.T) {
 	}
 }
 
+// A savepoint that a job has claimed is a checkpoint of that job. When the job ends without another one, it is all that
+// there is to go on from.
+func TestSubmitFromWhatAJobHasClaimed(t *testing.T) {
+	for _, claim := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c, s := idleCluster(t)
+			defer c.stop()
+			ctx := context.Background()
+			savepoint := c.savepoint(s, "wc", api.StopSuspend)
+			if _, err := s.SubmitJob(ctx, api.SubmitJobRequest{
+				Program: "test", Name: "next", Config: map[string]string{"checkpointing.interval": "0s", "checkpointing.on_cancel": "retain"},
+				Source: &api.Source{Job: "wc", Checkpoint: savepoint.ID, Kind: "savepoint", Claim: true},
+			}); err != nil {
+				t.Fatal(err)
+			}
+			c.awaitRunning("next")
+			for _, n := range c.fabric.nodes {
+				n.obeyCancel()
+			}
+			if _, err := s.CancelJob(ctx, "next"); err != nil {
+				t.Fatal(err)
+			}
+			c.await("next to end", func() bool { return c.job("next").Status.Terminal() })
+			submitManual(t, s, api.SubmitJobRequest{
+				Name: "third", Source: &api.Source{Job: "next", Checkpoint: savepoint.ID, Kind: "checkpoint", Claim: claim},
+			})
+			c.awaitRunning("third")
+			if own, err := s.TriggerCheckpoint(ctx, "third"); err != nil || own.ID <= savepoint.ID {
+				t.Errorf("%+v, %v", own, err)
+			}
+		})
+	}
+}
+
 func TestSubmitFromAnImportedSavepoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTestCluster(t, "n1", "n2")
