@@ -65,7 +65,7 @@ func (r reading) usedSlots() map[checkpoint.NodeID]int {
 // behind it an interval to begin: with twice the interval there is nothing left to wait for.
 func (r reading) stalled(j *fsm.Job) string {
 	c := j.Config
-	if j.Status != fsm.JobRunning || c.Interval == 0 || r.view.job(j).allAtEnd() {
+	if j.Status != fsm.JobRunning || c.Interval == 0 || finalCompleted(r.view.job(j)) {
 		return ""
 	}
 	_, last := lastCompleted(j)

@@ -276,6 +276,25 @@ func TestU1_JobWithoutCheckpointsIsAProblem(t *testing.T) {
 	if got := problems(hung); !strings.Contains(got, "for 2h0m1s: checkpoint 1 waits for read[0] on node n1 in start delay") {
 		t.Errorf("got %s", got)
 	}
+
+	config.Timeout = 10 * time.Second
+	ending := running(t, config)
+	ending.allStatus(checkpoint.SubtaskFinishing)
+	for range 20 { // the checkpoint that it is to end with does not succeed
+		ending.tick()
+		for _, id := range ending.pendingIDs() {
+			ending.decline(id, sub("count", 0))
+		}
+	}
+	if got := problems(ending); !strings.Contains(got, "has completed no checkpoint for 20s: checkpoint ") {
+		t.Errorf("at the end of its input: %s", got)
+	}
+	ending.tick()
+	ending.ack(ending.pendingIDs()[0])
+	ending.advance(time.Hour)
+	if got := problems(ending); got != "" {
+		t.Errorf("with its final checkpoint: %s", got)
+	}
 }
 
 func TestSavepointsAreListedNewestFirst(t *testing.T) {
