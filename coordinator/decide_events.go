@@ -89,7 +89,26 @@ func (v *View) OnReport(id checkpoint.NodeID, report checkpoint.Report, now time
 			}
 		}
 	}
+	v.repeatAborts(n)
 	v.missIn(n)
+}
+
+// repeatAborts has a node told again of the checkpoints of its attempts that have failed since the last completion. The
+// notices may be lost with an earlier session or an earlier leader, and a report does not show everything that waits for
+// one: a subtask that holds back an input until the other barriers come has acknowledged nothing yet.
+func (v *View) repeatAborts(n *nodeView) {
+	for _, j := range v.Jobs {
+		if j.Status != fsm.JobRunning || !n.holds[attemptKey{j.ID, j.Attempt}] {
+			continue
+		}
+		s := v.job(j)
+		for _, o := range j.History {
+			failed := o.Status == fsm.OutcomeFailed && o.Attempt == j.Attempt
+			if again := (notice{n.ref.ID, o.ID, false}); failed && !s.facts.settles(o.Kind, o.ID) && !slices.Contains(s.notices, again) {
+				s.notices = append(s.notices, again)
+			}
+		}
+	}
 }
 
 // missIn draws the conclusions from what a node's report lacks: subtasks that it was running and does not have any

@@ -53,7 +53,8 @@ func (w *World) allHeard() {
 	}
 }
 
-// unreleased names a node that keeps an ack of a checkpoint that the log had decided up to an index, empty for none.
+// unreleased names a node that keeps an ack of a checkpoint that the log had decided up to an index, or a task that waits
+// for its barriers with inputs blocked; empty for none.
 func (w *World) unreleased(index int) string {
 	text := ""
 	for _, h := range w.hosts {
@@ -65,6 +66,14 @@ func (w *World) unreleased(index int) string {
 				o, found := w.check.outcomes[checkpointKey{a.deploy.Job, id}]
 				if found && o.index <= index && a.number() == w.check.state.Jobs[a.deploy.Job].Attempt {
 					text = fmt.Sprintf("%s keeps its acks of checkpoint %d of job %d", h.id, id, a.deploy.Job[0])
+				}
+			}
+			for _, t := range a.tasks {
+				for _, p := range t.pending {
+					o, found := w.check.outcomes[checkpointKey{a.deploy.Job, p.barrier.ID}]
+					if found && o.index <= index && a.number() == w.check.state.Jobs[a.deploy.Job].Attempt && !t.ended() {
+						text = fmt.Sprintf("%s of job %d waits for barriers of checkpoint %d", t.id, a.deploy.Job[0], p.barrier.ID)
+					}
 				}
 			}
 		})

@@ -24,6 +24,7 @@ var storyCommands = map[string]storyCommand{
 	"finish":    (*story).doFinish,
 	"hold":      (*story).doHold,
 	"deliver":   (*story).doDeliver,
+	"lose":      (*story).doLose,
 	"replay":    (*story).doReplay,
 	"crash":     (*story).doCrash,
 	"start":     (*story).doStart,

@@ -25,18 +25,25 @@ func (s *story) doHold(t *testing.T, d *datadriven.TestData) string {
 func (s *story) doDeliver(t *testing.T, d *datadriven.TestData) string {
 	var lost string
 	d.MaybeScanArgs(t, "drop", &lost)
-	for _, h := range s.hosts {
-		if !s.net.held[h.self] || string(h.id) != lost {
-			continue
-		}
-		for _, session := range h.proc.sessions {
-			if session != nil {
-				session.lose()
-			}
-		}
+	if lost != "" {
+		s.loseSessions(lost)
 	}
 	clear(s.net.held)
 	return s.settled(settle)
+}
+
+// doLose breaks a node's sessions, with everything that is on its way in them.
+func (s *story) doLose(_ *testing.T, d *datadriven.TestData) string {
+	s.loseSessions(d.CmdArgs[0].Key)
+	return s.settled(settle)
+}
+
+func (s *story) loseSessions(node string) {
+	for _, session := range s.hostOf(checkpoint.NodeID(node)).proc.sessions {
+		if session != nil {
+			session.lose()
+		}
+	}
 }
 
 // doReplay delivers once more, to every node, what leaders of a term have sent it about checkpoints: as from a

@@ -44,6 +44,9 @@ func (s *story) showNodes() string {
 		h.proc.eachAttempt(func(a *attempt) {
 			for _, t := range a.tasks {
 				fmt.Fprintf(&b, "   %s of attempt %d %s, notified of %d\n", t.id, a.number(), t.last.Status, t.notified)
+				for _, p := range t.pending {
+					fmt.Fprintf(&b, "   %s waits for barriers of %d\n", t.id, p.barrier.ID)
+				}
 			}
 			for _, ack := range unresolved(a.book.acks) {
 				fmt.Fprintf(&b, "   keeps its ack of %d by %s\n", ack.Checkpoint, ack.State.Subtask)
