@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -151,4 +152,38 @@ func TestReportOfAnotherTermIsIgnored(t *testing.T) {
 	if got := w.job().Status; got != fsm.JobRunning {
 		t.Fatalf("the job is %s", got)
 	}
+}
+
+// Subtasks stay where their state is, also when the leader changes while the job waits for its next attempt.
+func TestNodesAreWaitedForBeforeTheyArePlacedAnew(t *testing.T) {
+	restarting := func(t *testing.T) (*world, []checkpoint.NodeID) {
+		w := running(t, testConfig())
+		w.fail(sub("count", 0), checkpoint.Failure{Message: "it broke"})
+		w.run()
+		was := slotNodes(w.job())
+		w.advance(w.job().Config.Restart.InitialBackoff)
+		w.elect()
+		w.join("n2", 2, 1)
+		w.run()
+		if got := w.job().Status; got != fsm.JobRestarting {
+			t.Fatalf("the job is %s before n1 could report", got)
+		}
+		return w, was
+	}
+	t.Run("it reports", func(t *testing.T) {
+		w, was := restarting(t)
+		w.join("n1", 2, 1)
+		w.run()
+		if got := slotNodes(w.job()); w.job().Status != fsm.JobRunning || !slices.Equal(got, was) {
+			t.Errorf("the job is %s on %v, it was on %v", w.job().Status, got, was)
+		}
+	})
+	t.Run("it is gone", func(t *testing.T) {
+		w, _ := restarting(t)
+		w.advance(w.view.Timing.SessionGrace + time.Millisecond)
+		w.run()
+		if got := w.job().Status; got != fsm.JobRunning {
+			t.Errorf("the job is %s although n2 has room", got)
+		}
+	})
 }

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"cairn/checkpoint"
@@ -15,6 +16,9 @@ func (d *decision) startAttempt(j *fsm.Job) {
 		d.prepareRestore(j, restorePoint(j)) // use the delay
 		return
 	}
+	if d.mayReport(j.Assignment) {
+		return
+	}
 	d.countSlots()
 	assignment, ok := place(j, d.view.refs(), d.freeFor(j))
 	if !ok || !d.prepareRestore(j, restorePoint(j)) {
@@ -26,6 +30,18 @@ func (d *decision) startAttempt(j *fsm.Job) {
 	d.do(Propose{fsm.StartAttempt{
 		Job: j.ID, Attempt: j.Attempt + 1, Assignment: assignment, RestoreFrom: restorePoint(j).id, At: d.at,
 	}})
+}
+
+// mayReport reports whether a node of the last attempt has not met this leader yet and may do so any moment: nodes keep
+// their sessions open to every coordinator, and answer a new leader at once. Subtasks stay where their state is; the
+// first node to report is not given what belongs to the others.
+func (d *decision) mayReport(last checkpoint.Assignment) bool {
+	if d.now.Sub(d.view.Since) > d.view.Timing.SessionGrace {
+		return false
+	}
+	return slices.ContainsFunc(last.Nodes, func(ref checkpoint.NodeRef) bool {
+		return d.view.assigneeState(ref, d.now) == nodeUnknown
+	})
 }
 
 // delayed reports whether the restart delay is still running. More left of it than there was at its beginning
