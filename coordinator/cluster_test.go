@@ -118,7 +118,9 @@ func (c *testCluster) startThree(nodes ...checkpoint.NodeID) {
 // blankStores are the disk of a coordinator that never ran.
 func blankStores() Stores {
 	log := raft.NewInmemStore()
-	return Stores{Log: log, Stable: log, Snapshots: raft.NewInmemSnapshotStore()}
+	unheld := make(chan struct{})
+	close(unheld)
+	return Stores{Log: log, Stable: log, Snapshots: &heldSnapshots{raft.NewInmemSnapshotStore(), unheld, unheld}}
 }
 
 // start runs a coordinator that is connected to all the others.

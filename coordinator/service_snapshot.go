@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -130,7 +131,25 @@ func (r *replica) restore(ctx context.Context, term checkpoint.Term, state []byt
 		return fmt.Errorf("%w: %w", errNotRestored, err)
 	}
 	meta := &raft.SnapshotMeta{Version: raft.SnapshotVersionMax, Index: index, Term: uint64(term), Size: int64(len(next))}
-	return r.raft.Restore(meta, bytes.NewReader(next), 0)
+	return r.quietly(func() error { return r.raft.Restore(meta, bytes.NewReader(next), 0) })
+}
+
+// quietly calls f while Raft takes no snapshot of its own. One that ends during a restore would put the index of the
+// last snapshot back to its own: this leader could then neither send its followers the entries before the restored
+// state, for there are none, nor know that they have that state, and would send it to them for ever.
+func (r *replica) quietly(f func() error) error {
+	cfg := r.raft.ReloadableConfig()
+	threshold := cfg.SnapshotThreshold
+	cfg.SnapshotThreshold = math.MaxUint64
+	if err := r.raft.ReloadConfig(cfg); err != nil {
+		return fmt.Errorf("%w: %w", errNotRestored, err)
+	}
+	// Snapshots are taken one after the other: when this one has ended, also when it was refused, none is under way.
+	// How it ended does not matter.
+	_ = r.raft.Snapshot().Error()
+	err := f()
+	cfg.SnapshotThreshold = threshold
+	return errors.Join(err, r.raft.ReloadConfig(cfg))
 }
 
 // after returns the state that follows when the given one is restored now, in its persisted form, and its last index.

@@ -16,6 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/raft"
+
 	"cairn/api"
 	"cairn/fsm"
 )
@@ -94,6 +96,63 @@ func TestI1_RestoreNeverReusesAnID(t *testing.T) {
 		c.crash(c.leader("").cfg.ID)
 		c.within(5*time.Second, "the next leader", func() bool { return c.leading("") != nil })
 		c.within(5*time.Second, "checkpoints under it", func() bool { return c.job("test").LastID > now.LastID })
+	})
+}
+
+// heldSnapshots is a store whose next snapshot does not end before it is released.
+type heldSnapshots struct {
+	raft.SnapshotStore
+	begun, released chan struct{} // closed by the store, and by the test
+}
+
+type heldSink struct {
+	raft.SnapshotSink
+	store *heldSnapshots
+}
+
+func (s *heldSnapshots) Create(v raft.SnapshotVersion, index, term uint64, c raft.Configuration, ci uint64, t raft.Transport) (raft.SnapshotSink, error) {
+	sink, err := s.SnapshotStore.Create(v, index, term, c, ci, t)
+	select {
+	case <-s.begun:
+		return sink, err
+	default:
+		close(s.begun)
+		return heldSink{sink, s}, err
+	}
+}
+
+func (s heldSink) Close() error {
+	<-s.store.released
+	return s.SnapshotSink.Close()
+}
+
+// A snapshot of the leader's own that is under way when a restore comes does not make the leader forget the restored
+// one: a follower that was away gets it, and goes on from there.
+func TestRestoreWaitsForTheSnapshotUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := runningCluster(t)
+		defer c.stop()
+		file, _ := c.saved()
+		leader, away := c.leader(""), c.follower()
+		c.cut(away)
+		held := leader.replica.stores.Snapshots.(*heldSnapshots)
+		held.begun, held.released = make(chan struct{}), make(chan struct{})
+		c.running.Go(func() { leader.replica.raft.Snapshot().Error() })
+		<-held.begun
+		restored := make(chan error, 1)
+		c.running.Go(func() {
+			_, err := leader.Service().RestoreSnapshot(context.Background(), bytes.NewReader(file))
+			restored <- err
+		})
+		time.Sleep(time.Second) // virtual time: what can happen while the snapshot is under way has happened
+		close(held.released)
+		if err := <-restored; err != nil {
+			t.Fatal(err)
+		}
+		c.connect(away)
+		c.within(10*time.Second, "the follower that was away to catch up", func() bool {
+			return away.replica.machine.LastIndex() > 0 && away.replica.machine.LastIndex()+5 >= leader.replica.machine.LastIndex()
+		})
 	})
 }
 
