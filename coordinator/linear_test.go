@@ -254,6 +254,9 @@ func (c *restartableCluster) crash(id checkpoint.NodeID) {
 		other.transport.Disconnect(coord.transport.LocalAddr())
 	}
 	c.mu.Unlock()
+	// Raft forgets to answer what is on its way to the state machine when it is shut down, and whoever asked would
+	// wait for ever: nothing may be.
+	synctest.Wait()
 	coord.replica.raft.Shutdown()
 	coord.cancel()
 }
