@@ -95,9 +95,10 @@ func (w *World) stuck(last map[checkpoint.JobID]checkpoint.ID) string {
 			if c.job.CancelAt == 0 && j.Status != fsm.JobFinished {
 				return fmt.Sprintf("job %d is %s: %s", c.id[0], j.Status, j.Failure)
 			}
+		case c.job.CancelAt == 0 && c.job.Limit == 0 && !j.Config.AfterTasksFinish && w.check.someFinished(j):
+			// No checkpoint begins any more, not even to stop with; and not all of its inputs end.
 		case c.job.CancelAt > 0 || c.job.StopAt > 0 || c.job.Limit > 0:
 			return fmt.Sprintf("job %d has not ended, it is %s", c.id[0], j.Status)
-		case !j.Config.AfterTasksFinish && w.check.someFinished(j):
 		default:
 			if latest, _ := j.LatestCompleted(); j.Status != fsm.JobRunning || latest.ID <= last[c.id] {
 				return fmt.Sprintf("job %d completes nothing behind checkpoint %d", c.id[0], last[c.id])

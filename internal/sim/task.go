@@ -30,6 +30,7 @@ type task struct {
 	finals   map[checkpoint.ID]checkpoint.SubtaskState // with whose completion it finishes
 	captured map[checkpoint.ID]bool                    // whose outcome it has to hear before it may finish without one
 	aborted  map[checkpoint.ID]bool                    // uploads that were cancelled
+	leaving  bool                                      // has sent its last frame, and finishes when that has arrived
 	notified checkpoint.ID
 	// suspended is the savepoint behind which it emits nothing, 0 for none; a source stands still at frozen.
 	suspended checkpoint.ID
@@ -143,7 +144,21 @@ func (t *task) finishUncovered() {
 	if t.a.deploy.AfterTasksFinish || !t.atEnd || open || len(t.captured) > 0 || t.ended() || t.a.ending {
 		return
 	}
+	if t.leaving {
+		return
+	}
+	t.leaving = true
 	t.broadcast(frame{kind: endOfPartition})
+	t.finishDelivered()
+}
+
+// finishDelivered ends the task when everything that it has sent has arrived: its end is a channel's end, and nothing
+// makes good for what is lost with that.
+func (t *task) finishDelivered() {
+	if slices.ContainsFunc(t.outputs, func(c *channel) bool { return c.pipe.pumping }) {
+		t.a.after(10*time.Millisecond, t.finishDelivered)
+		return
+	}
 	t.report(checkpoint.SubtaskReport{Status: checkpoint.SubtaskFinished})
 }
 
