@@ -187,7 +187,7 @@ func (t *task) onTrigger(b checkpoint.Barrier) {
 	if t.find(b.ID) >= 0 || t.settled(b.ID) {
 		return
 	}
-	if t.suspended != 0 {
+	if t.suspended != 0 || t.leaving {
 		t.decline(b, checkpoint.ReasonTaskClosing)
 		return
 	}
