@@ -65,7 +65,7 @@ func spoiled(seed uint64, m Mutation) Config {
 			cfg.Jobs[i].Config.Interval, cfg.Jobs[i].Limit = 20*time.Second, 0
 		}
 	}
-	if m == SweepsWithoutWaiting { // failed checkpoints leave chunks behind that the next one names, which is under way
+	if m == SweepsWithoutWaiting || m == DeletesWhatWasKept { // failed checkpoints leave chunks behind that the next one names, which is under way
 		cfg.Declines = 0.2
 		for i := range cfg.Jobs {
 			c := &cfg.Jobs[i].Config
