@@ -125,17 +125,6 @@ func (n *fakeNode) deletedBy(id checkpoint.ChunkID) checkpoint.Term {
 	return n.sweeps.deleted[id]
 }
 
-func (c *testCluster) await(what string, done func() bool) {
-	c.t.Helper()
-	for range 1000 {
-		if done() {
-			return
-		}
-		time.Sleep(10 * time.Millisecond) // virtual time
-	}
-	c.t.Fatalf("%s: not within 10 s of virtual time", what)
-}
-
 // discarded returns a cluster with a job that keeps one checkpoint, takes none by itself, and has completed two.
 func discarded(t *testing.T) *testCluster {
 	c := newTestCluster(t, "n1", "n2")
@@ -150,7 +139,7 @@ func discarded(t *testing.T) *testCluster {
 	}
 	c.awaitStatus("the job to run", func(s api.Status) bool { return len(s.Jobs) == 1 && s.Jobs[0].State == "RUNNING" })
 	for range 2 {
-		c.await("a checkpoint", func() bool {
+		c.within(10*time.Second, "a checkpoint", func() bool {
 			_, err := c.leader("").Service().TriggerCheckpoint(context.Background(), "test")
 			return err == nil
 		})
@@ -164,14 +153,14 @@ func TestU4_NextLeaderDeletes(t *testing.T) {
 		c := discarded(t)
 		defer c.stop()
 		n := c.fabric.nodes[0]
-		c.await("a mark", n.marking)
+		c.within(10*time.Second, "a mark", n.marking)
 		first := c.leader("")
 		c.crash(first.cfg.ID)
 		n.holdMarks(false)
 		c.fabric.nodes[1].holdMarks(false)
 		next := c.leader(first.cfg.ID)
-		c.await("the chunks of checkpoint 1 to go", func() bool { return n.deletedBy(chunkOf(1, sub("read", 0))) > 0 })
-		c.await("the discard to come off the list", func() bool { return len(next.replica.jobs()[0].Discards) == 0 })
+		c.within(10*time.Second, "the chunks of checkpoint 1 to go", func() bool { return n.deletedBy(chunkOf(1, sub("read", 0))) > 0 })
+		c.within(10*time.Second, "the discard to come off the list", func() bool { return len(next.replica.jobs()[0].Discards) == 0 })
 		if n.deletedBy(chunkOf(2, sub("read", 0))) > 0 {
 			t.Error("a chunk of the retained checkpoint went too")
 		}
@@ -185,7 +174,7 @@ func TestI11_MinorityDeletesNothing(t *testing.T) {
 		c := discarded(t)
 		defer c.stop()
 		for _, n := range c.fabric.nodes {
-			c.await("a mark", n.marking)
+			c.within(10*time.Second, "a mark", n.marking)
 		}
 		old := c.leader("")
 		term := old.sessions.leading().term
@@ -196,7 +185,7 @@ func TestI11_MinorityDeletesNothing(t *testing.T) {
 		c.leader(old.cfg.ID)
 		for _, n := range c.fabric.nodes {
 			chunk := chunkOf(1, sub("read", 0))
-			c.await("the next leader to delete it", func() bool { return n.deletedBy(chunk) > 0 })
+			c.within(10*time.Second, "the next leader to delete it", func() bool { return n.deletedBy(chunk) > 0 })
 			if by := n.deletedBy(chunk); by <= term {
 				t.Errorf("node %s deleted a chunk for the leader of term %d, which was cut off", n.id, by)
 			}
@@ -209,7 +198,7 @@ func TestL5_SuspendedCoordinatorDeletesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := discarded(t)
 		for _, n := range c.fabric.nodes {
-			c.await("a mark", n.marking)
+			c.within(10*time.Second, "a mark", n.marking)
 		}
 		leader := c.leader("")
 		for _, coord := range c.coordinators {

@@ -259,11 +259,11 @@ func TestClientThatGivesUpWithdrawsItsRequest(t *testing.T) {
 		l.inbox.post(func() { l.view.Draining = true }) // so that the request waits
 		ctx, cancel := context.WithCancel(t.Context())
 		reply := asked(ctx, l, checkpoint.KindCheckpoint)
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // virtual time: many rounds of the loop, in which it waits
 		cancel()
 		synctest.Wait()
 		l.inbox.post(func() { l.view.Draining = false })
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // virtual time: many rounds, in which nothing may begin
 		if j := o.job(); j.LastID != 0 {
 			t.Fatalf("checkpoint %d was taken", j.LastID)
 		}

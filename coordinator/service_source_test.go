@@ -250,7 +250,7 @@ func TestSubmitFromWhatAJobHasClaimed(t *testing.T) {
 			if _, err := s.CancelJob(ctx, "next"); err != nil {
 				t.Fatal(err)
 			}
-			c.await("next to end", func() bool { return c.job("next").Status.Terminal() })
+			c.within(10*time.Second, "next to end", func() bool { return c.job("next").Status.Terminal() })
 			submitManual(t, s, api.SubmitJobRequest{
 				Name: "third", Source: &api.Source{Job: "next", Checkpoint: savepoint.ID, Kind: "checkpoint", Claim: claim},
 			})
