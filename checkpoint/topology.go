@@ -18,6 +18,8 @@ const (
 	Rebalance Partitioning = 3
 	// Broadcast sends every record to every subtask.
 	Broadcast Partitioning = 4
+	// Custom sends each record where a function of the job says.
+	Custom Partitioning = 5
 )
 
 // String returns Flink's word for the partitioning, in lower case.
@@ -31,6 +33,8 @@ func (p Partitioning) String() string {
 		return "rebalance"
 	case Broadcast:
 		return "broadcast"
+	case Custom:
+		return "custom"
 	}
 	return fmt.Sprintf("partitioning(%d)", uint8(p))
 }
@@ -105,7 +109,7 @@ func (t Topology) validateEdge(e Edge) error {
 		return fmt.Errorf("%d -> %d does not lead forward among %d vertices", e.From, e.To, len(t.Vertices))
 	}
 	switch e.Partitioning {
-	case Hash, Rebalance, Broadcast:
+	case Hash, Rebalance, Broadcast, Custom:
 		return nil
 	case Forward:
 		from, to := t.Vertices[e.From], t.Vertices[e.To]

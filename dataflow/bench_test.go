@@ -35,7 +35,7 @@ func chainOf(t testing.TB, build func(Stream[int64])) (*runner, func(int64)) {
 	r.buildChain()
 	for _, o := range r.outputs {
 		for _, c := range o.channels {
-			c.writer, c.frame = &swallow{}, resetRecords(nil)
+			c.writer, c.frame = &swallow{}, resetRecords(nil, frameRecords)
 		}
 	}
 	return r, r.operators[0].(*sourceOperator[int64]).emit
@@ -70,12 +70,12 @@ func (s *sum) Finish(func(int64)) error { return nil }
 func sumOperator(t testing.TB) func(key int64, v int64) {
 	t.Helper()
 	c := &chain{ctx: t.Context(), log: deadLogger, parallelism: 1, groups: 128, ids: []checkpoint.OperatorID{"sum"}}
-	op, in := buildProcess(codec.Int64, func(p [2]int64) int64 { return p[0] },
-		func() KeyedProcessor[int64, [2]int64, int64] { return &sumPairs{} })(c, 0, func(int64) {})
+	op, ins := buildProcess(codec.Int64, func(p [2]int64) int64 { return p[0] },
+		func() KeyedProcessor[int64, [2]int64, int64] { return &sumPairs{} })(c, 0, outlets{main: func(int64) {}})
 	if err := op.open(start{state: &operatorState{}}); err != nil {
 		t.Fatal(err)
 	}
-	take := in.(func([2]int64))
+	take := ins[0].(func([2]int64))
 	return func(key, v int64) { take([2]int64{key, v}) }
 }
 
@@ -111,7 +111,7 @@ func TestNoAllocationPerRecord(t *testing.T) {
 }
 
 func int64Frame(n int) []byte {
-	frame := resetRecords(nil)
+	frame := resetRecords(nil, frameRecords)
 	for i := range n {
 		frame = codec.Int64.Append(frame, int64(i))
 	}

@@ -19,13 +19,16 @@ const (
 	frameCancel         byte = 3 // varint: checkpoint ID; it was given up upstream, its barrier will not come
 	frameEndOfData      byte = 4 // no more records; barriers may follow
 	frameEndOfPartition byte = 5 // nothing follows
+	frameTimedRecords   byte = 6 // like frameRecords; before each record a varint: its event time less that of the one before
+	frameWatermark      byte = 7 // varint: event time up to which no more records follow
+	frameIdle           byte = 8 // 1: nothing is to be expected for now, nobody waits for the watermark; 0: active again
 )
 
 const (
 	// MaxFrameSize bounds a frame, in bytes: a record must fit into one.
 	MaxFrameSize = 8 << 20
 
-	recordsHeader = 5        // kind and count
+	recordsHeader = 5        // of both kinds of batches: kind and count
 	barrierBytes  = 5        // of a barrier, behind the varints
 	batchSize     = 32 << 10 // a batch is sent when it has reached this size
 )
@@ -36,14 +39,21 @@ var errFrame = errors.New("malformed frame")
 
 // event is a decoded frame other than records.
 type event struct {
-	kind    byte
-	barrier checkpoint.Barrier // of frameBarrier
-	cancel  checkpoint.ID      // of frameCancel
+	kind      byte
+	barrier   checkpoint.Barrier // of frameBarrier
+	cancel    checkpoint.ID      // of frameCancel
+	watermark EventTime          // of frameWatermark
+	idle      bool               // of frameIdle
 }
 
-// resetRecords begins a batch in the memory of a former one.
-func resetRecords(frame []byte) []byte {
-	return append(frame[:0], frameRecords, 0, 0, 0, 0)
+// resetRecords begins a batch of the given kind in the memory of a former one.
+func resetRecords(frame []byte, kind byte) []byte {
+	return append(frame[:0], kind, 0, 0, 0, 0)
+}
+
+// holdsRecords reports whether a frame is a batch of records.
+func holdsRecords(frame []byte) bool {
+	return len(frame) > 0 && (frame[0] == frameRecords || frame[0] == frameTimedRecords)
 }
 
 // sealRecords completes a batch that resetRecords began.
@@ -53,7 +63,7 @@ func sealRecords(frame []byte, count int) {
 
 // openRecords returns the records of a batch and their number.
 func openRecords(frame []byte) (records []byte, count int, err error) {
-	if len(frame) < recordsHeader || frame[0] != frameRecords {
+	if len(frame) < recordsHeader || !holdsRecords(frame) {
 		return nil, 0, fmt.Errorf("%w: %d bytes are no batch of records", errFrame, len(frame))
 	}
 	n := binary.LittleEndian.Uint32(frame[1:recordsHeader])
@@ -78,6 +88,17 @@ func appendCancel(dst []byte, id checkpoint.ID) []byte {
 	return binary.AppendUvarint(append(dst, frameCancel), uint64(id))
 }
 
+func appendWatermark(dst []byte, w EventTime) []byte {
+	return binary.AppendVarint(append(dst, frameWatermark), int64(w))
+}
+
+func appendIdle(dst []byte, idle bool) []byte {
+	if idle {
+		return append(dst, frameIdle, 1)
+	}
+	return append(dst, frameIdle, 0)
+}
+
 // decodeEvent reads a frame that is not a batch of records.
 func decodeEvent(frame []byte) (event, error) {
 	if len(frame) == 0 {
@@ -95,6 +116,19 @@ func decodeEvent(frame []byte) (event, error) {
 			return event{}, fmt.Errorf("%w: cancellation of %d bytes", errFrame, len(rest))
 		}
 		e.cancel = checkpoint.ID(id)
+		return e, nil
+	case frameWatermark:
+		w, n := binary.Varint(rest)
+		if n <= 0 || n != len(rest) {
+			return event{}, fmt.Errorf("%w: watermark of %d bytes", errFrame, len(rest))
+		}
+		e.watermark = EventTime(w)
+		return e, nil
+	case frameIdle:
+		if len(rest) != 1 || rest[0] > 1 {
+			return event{}, fmt.Errorf("%w: idleness of %d bytes", errFrame, len(rest))
+		}
+		e.idle = rest[0] == 1
 		return e, nil
 	case frameEndOfData, frameEndOfPartition:
 		if len(rest) != 0 {

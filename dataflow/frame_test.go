@@ -62,7 +62,7 @@ func TestUnknownBarriersAreRefused(t *testing.T) {
 }
 
 func TestRecordFrames(t *testing.T) {
-	frame := resetRecords(nil)
+	frame := resetRecords(nil, frameRecords)
 	for _, v := range []string{"a", "", "long enough"} {
 		frame = codec.String.Append(frame, v)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"cairn/checkpoint"
 )
@@ -15,6 +16,7 @@ import (
 // Mistakes are remembered and returned by Seal, so that building reads without error checks.
 type Graph struct {
 	defaultParallelism int
+	watermarkInterval  time.Duration
 	operators          []*node // in the order of creation, which is topological
 	errs               []error
 	sealed             bool
@@ -28,26 +30,31 @@ type node struct {
 	id             checkpoint.OperatorID
 	parallelism    int // 0 until Seal when not given: the input's, or the graph's for a source
 	maxParallelism int // 0 until Seal when not given
-	input          *link
+	inputs         []*link
 	outputs        []*link
-	vertex         int // position in Graph.vertices, set by Seal
+	timed          bool // its records have event times; until Seal: it gives them out itself
+	vertex         int  // position in Graph.vertices, set by Seal
 	build          buildFunc
-	join           joinFunc // nil for a sink
+	join           joinFunc        // nil for a sink
+	sides          map[string]side // the side outputs that somebody reads, by tag
 }
 
 // link leads a stream from one operator to the next.
 type link struct {
 	from, to     *node
+	tag          string                  // of the side output that it begins at; empty for the main one
+	input        int                     // of the receiving operator: 0, or 1 for the second stream of a two-input operator
 	partitioning checkpoint.Partitioning // Forward becomes Rebalance when the parallelism differs
+	strict       bool                    // Forward was asked for: a different parallelism is a mistake
 	hasCodec     bool
 	port         port
 	edge         int // position in Graph.edges, or -1 when the two operators are chained; set by Seal
 }
 
-// vertex is a chain of operators. A chain may branch: it is a tree.
+// vertex is a chain of operators. A chain may branch: it is a tree. Only its head may have several inputs.
 type vertex struct {
 	operators []*node
-	input     *edge // nil for a source
+	inputs    []*edge // none for a source
 	outputs   []*edge
 }
 
@@ -58,11 +65,26 @@ type edge struct {
 }
 
 // NewGraph returns an empty graph. Registry.Build makes one for its program.
-func NewGraph() *Graph { return &Graph{defaultParallelism: 1} }
+func NewGraph() *Graph {
+	return &Graph{defaultParallelism: 1, watermarkInterval: defaultWatermarkInterval}
+}
 
 // SetParallelism sets the parallelism of the sources that name none; it is 1 otherwise. Operators that name
 // none have their input's.
 func (g *Graph) SetParallelism(n int) { g.defaultParallelism = n }
+
+// SetAutoWatermarkInterval sets how often watermarks are sent, 200 ms otherwise: shorter makes windows fire sooner, and
+// batches smaller.
+func (g *Graph) SetAutoWatermarkInterval(d time.Duration) {
+	if d <= 0 {
+		g.fail(fmt.Errorf("watermark interval %s: must be more than 0", d))
+		return
+	}
+	g.watermarkInterval = d
+}
+
+// fail remembers a mistake for Seal.
+func (g *Graph) fail(err error) { g.errs = append(g.errs, err) }
 
 // Option changes one operator.
 type Option func(*node)
@@ -74,9 +96,9 @@ func Parallelism(n int) Option { return func(o *node) { o.parallelism = n } }
 // its state lives. Without it the number follows from the parallelism.
 func MaxParallelism(n int) Option { return func(o *node) { o.maxParallelism = n } }
 
-// add puts an operator into the graph, behind input unless it is a source.
-func (g *Graph) add(id checkpoint.OperatorID, input *link, build buildFunc, join joinFunc, opts []Option) *node {
-	o := &node{id: id, input: input, build: build, join: join}
+// add puts an operator into the graph, behind its inputs unless it is a source.
+func (g *Graph) add(id checkpoint.OperatorID, inputs []*link, build buildFunc, join joinFunc, opts []Option) *node {
+	o := &node{id: id, inputs: inputs, build: build, join: join}
 	if g.sealed {
 		panic(fmt.Sprintf("dataflow: operator %s is added to a graph that has been built", id))
 	}
@@ -87,9 +109,9 @@ func (g *Graph) add(id checkpoint.OperatorID, input *link, build buildFunc, join
 				id, o.parallelism, o.maxParallelism))
 		}
 	}
-	if input != nil {
-		input.to = o
-		input.from.outputs = append(input.from.outputs, input)
+	for _, l := range inputs {
+		l.to = o
+		l.from.outputs = append(l.from.outputs, l)
 	}
 	g.operators = append(g.operators, o)
 	return o
@@ -118,28 +140,39 @@ func (g *Graph) Seal() error {
 	return nil
 }
 
-// resolve settles what an operator inherits. Its input has been resolved: operators come in topological
-// order.
+// resolve settles what an operator inherits: the parallelism of its widest input, and whether records have event
+// times. Its inputs have been resolved: operators come in topological order.
 func (g *Graph) resolve(o *node) {
 	if o.parallelism == 0 {
 		o.parallelism = g.defaultParallelism
-		if o.input != nil {
-			o.parallelism = o.input.from.parallelism
+		if len(o.inputs) > 0 {
+			o.parallelism = 1
+		}
+		for _, l := range o.inputs {
+			o.parallelism = max(o.parallelism, l.from.parallelism)
 		}
 	}
 	if o.maxParallelism == 0 {
 		o.maxParallelism = checkpoint.DefaultMaxParallelism(max(1, o.parallelism))
 	}
-	if l := o.input; l != nil && l.partitioning == checkpoint.Forward && l.from.parallelism != o.parallelism {
+	for _, l := range o.inputs {
+		o.timed = o.timed || l.from.timed
+		if l.partitioning != checkpoint.Forward || l.from.parallelism == o.parallelism {
+			continue
+		}
+		if l.strict {
+			g.errs = append(g.errs, fmt.Errorf("operator %s: it is to be forwarded to from %s, but their parallelism is %d and %d",
+				o.id, l.from.id, o.parallelism, l.from.parallelism))
+		}
 		l.partitioning = checkpoint.Rebalance
 	}
 }
 
 // place puts an operator into the vertex of its input when the two can be chained, otherwise into one of its
-// own, with an edge to it.
+// own, with an edge for each input.
 func (g *Graph) place(o *node) {
-	l := o.input
-	if l != nil && l.chainable() {
+	if len(o.inputs) == 1 && o.inputs[0].chainable() {
+		l := o.inputs[0]
 		o.vertex, l.edge = l.from.vertex, -1
 		v := g.vertices[o.vertex]
 		v.operators = append(v.operators, o)
@@ -148,14 +181,14 @@ func (g *Graph) place(o *node) {
 	o.vertex = len(g.vertices)
 	v := &vertex{operators: []*node{o}}
 	g.vertices = append(g.vertices, v)
-	if l == nil {
-		return
+	for _, l := range o.inputs {
+		l.edge = len(g.edges)
+		e := &edge{index: l.edge, link: l}
+		g.edges = append(g.edges, e)
+		v.inputs = append(v.inputs, e)
+		from := g.vertices[l.from.vertex]
+		from.outputs = append(from.outputs, e)
 	}
-	l.edge = len(g.edges)
-	v.input = &edge{index: l.edge, link: l}
-	g.edges = append(g.edges, v.input)
-	from := g.vertices[l.from.vertex]
-	from.outputs = append(from.outputs, v.input)
 }
 
 func (l *link) chainable() bool {

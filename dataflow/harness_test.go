@@ -320,7 +320,7 @@ func (a *attempt) deps(store ChunkStore) TaskDeps {
 // Connect implements Connector within the process.
 func (a *attempt) Connect(ctx context.Context, _ checkpoint.NodeRef, id ChannelID) (FrameWriter, error) {
 	for s, task := range a.tasks {
-		if s.Index == id.To && task.vertex.input != nil && task.vertex.input.index == id.Edge {
+		if s.Index == id.To && slices.ContainsFunc(task.vertex.inputs, func(e *edge) bool { return e.index == id.Edge }) {
 			return task.Accept(ctx, id)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"cairn/checkpoint"
 	"cairn/dataflow/codec"
@@ -15,6 +16,8 @@ type operator interface {
 	open(start) error
 	// finish emits what is left at the end of the input.
 	finish() error
+	// onWatermark says that no record with an event time up to w is to come.
+	onWatermark(w EventTime)
 	// capture adds the operator's state, as it is now, to the snapshot. It is the short synchronous part.
 	capture(*snapshot) error
 	// notifyComplete says that the checkpoint and all before it are settled.
@@ -29,10 +32,22 @@ type start struct {
 	state   *operatorState
 }
 
-// buildFunc makes an operator's instance. out is the function that takes its records, a boxed func(Out), or
-// nil for a sink; in is the one that it takes records by, a boxed func(In), or nil for a source. Boxing ends
-// here: records pass between the functions by plain calls. at is the operator's position in the chain.
-type buildFunc func(c *chain, at int, out any) (op operator, in any)
+// buildFunc makes an operator's instance. outs take the records that it emits; ins are the functions that it takes
+// records by, a boxed func(In) for each input, none for a source. Boxing ends here: records pass between the functions
+// by plain calls. at is the operator's position in the chain.
+type buildFunc func(c *chain, at int, outs outlets) (op operator, ins []any)
+
+// outlets take the records of one operator.
+type outlets struct {
+	main  any            // a boxed func(Out); nil for a sink
+	sides map[string]any // by tag: a boxed function for each side output that somebody reads
+}
+
+// mainOutput unboxes the function that takes an operator's records.
+func mainOutput[T any](outs outlets) func(T) { return outs.main.(func(T)) }
+
+// oneInput boxes the function by which an operator with one input takes records.
+func oneInput[T any](in func(T)) []any { return []any{in} }
 
 // joinFunc makes one boxed func(T) that calls all the given ones.
 type joinFunc func(outs []any) any
@@ -63,9 +78,12 @@ type chain struct {
 	parallelism int
 	groups      int // max parallelism
 	ids         []checkpoint.OperatorID
+	now         func() time.Time
 	position    func() string // of the source's last record; nil when the chain has no source
 	// at is the position of the operator whose code runs, for errors and panics.
 	at int
+	// timestamp is the event time of the record, or of the timer, that is under way.
+	timestamp EventTime
 	// err is the first error. From then on records are dropped on the way, until the task's loop sees it:
 	// functions that emit have no way to return it.
 	err error
@@ -115,28 +133,29 @@ type stateless struct{}
 
 func (stateless) open(start) error                   { return nil }
 func (stateless) finish() error                      { return nil }
+func (stateless) onWatermark(EventTime)              {}
 func (stateless) capture(*snapshot) error            { return nil }
 func (stateless) notifyComplete(checkpoint.ID) error { return nil }
 func (stateless) close() error                       { return nil }
 
 func buildMap[In, Out any](f func(In) Out) buildFunc {
-	return func(c *chain, at int, out any) (operator, any) {
-		emit := out.(func(Out))
-		return stateless{}, func(v In) {
+	return func(c *chain, at int, outs outlets) (operator, []any) {
+		emit := mainOutput[Out](outs)
+		return stateless{}, oneInput(func(v In) {
 			if c.err != nil {
 				return
 			}
 			previous := c.enter(at)
 			emit(f(v))
 			c.leave(previous)
-		}
+		})
 	}
 }
 
 func buildFilter[T any](keep func(T) bool) buildFunc {
-	return func(c *chain, at int, out any) (operator, any) {
-		emit := out.(func(T))
-		return stateless{}, func(v T) {
+	return func(c *chain, at int, outs outlets) (operator, []any) {
+		emit := mainOutput[T](outs)
+		return stateless{}, oneInput(func(v T) {
 			if c.err != nil {
 				return
 			}
@@ -145,30 +164,30 @@ func buildFilter[T any](keep func(T) bool) buildFunc {
 				emit(v)
 			}
 			c.leave(previous)
-		}
+		})
 	}
 }
 
 func buildFlatMap[In, Out any](f func(in In, emit func(Out))) buildFunc {
-	return func(c *chain, at int, out any) (operator, any) {
-		emit := out.(func(Out))
-		return stateless{}, func(v In) {
+	return func(c *chain, at int, outs outlets) (operator, []any) {
+		emit := mainOutput[Out](outs)
+		return stateless{}, oneInput(func(v In) {
 			if c.err != nil {
 				return
 			}
 			previous := c.enter(at)
 			f(v, emit)
 			c.leave(previous)
-		}
+		})
 	}
 }
 
 func buildProcess[K comparable, In, Out any](keys codec.Codec[K], key func(In) K, newProcessor func() KeyedProcessor[K, In, Out]) buildFunc {
-	return func(c *chain, at int, out any) (operator, any) {
+	return func(c *chain, at int, outs outlets) (operator, []any) {
 		o := &processOperator[K, In, Out]{
-			chain: c, at: at, processor: newProcessor(), emit: out.(func(Out)),
+			chain: c, at: at, processor: newProcessor(), emit: mainOutput[Out](outs), outs: outs,
 			keyed: newKeyedState(keys, checkpoint.RangeOf(c.subtask.Index, c.groups, c.parallelism), c.groups),
 		}
-		return o, func(v In) { o.process(key(v), v) }
+		return o, oneInput(func(v In) { o.process(key(v), v) })
 	}
 }

@@ -2,6 +2,7 @@ package dataflow
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -16,8 +17,13 @@ import (
 type output struct {
 	chain    *chain
 	channels []*outputChannel
-	groups   int // key groups of the receiving vertex
-	turn     int // the channel that Rebalance fills now
+	groups   int  // key groups of the receiving vertex
+	at       int  // position of the operator whose records these are
+	timed    bool // records carry their event times
+	// The last that has been said about event time.
+	watermark EventTime
+	idle      bool
+	turn      int // the channel that Rebalance fills now
 	// unsent says that some batch is not empty. The task's loop arms its timer by it.
 	unsent  bool
 	records int64 // sent
@@ -31,6 +37,7 @@ type outputChannel struct {
 	writer FrameWriter        // nil until connected
 	frame  []byte             // the batch under way
 	count  int                // records in frame
+	stamp  EventTime          // of the last record in frame; times are sent as differences
 }
 
 // port is the typed part of a link: how records get into an edge and out of it. Boxing happens once per task.
@@ -44,16 +51,19 @@ type port struct {
 // frameReader passes on the records of a frame.
 type frameReader func(frame []byte) (count int, err error)
 
+// emitterOf makes the emitter of a link from the codec of its records.
+type emitterOf[T any] func(records codec.Codec[T]) func(*output) any
+
 // hashEmitter sends each record to the owner of its key's group.
-func hashEmitter[K comparable, T any](keys codec.Codec[K], key func(T) K, records codec.Codec[T]) func(*output) any {
-	return func(o *output) any {
-		var scratch []byte
-		return func(v T) {
-			scratch = keys.Append(scratch[:0], key(v))
-			group := checkpoint.KeyGroupOf(xxhash.Sum64(scratch), o.groups)
-			c := o.channels[checkpoint.OwnerOf(group, o.groups, len(o.channels))]
-			c.frame = records.Append(c.frame, v)
-			o.added(c)
+func hashEmitter[K comparable, T any](keys codec.Codec[K], key func(T) K) emitterOf[T] {
+	return func(records codec.Codec[T]) func(*output) any {
+		return func(o *output) any {
+			var scratch []byte
+			return func(v T) {
+				scratch = keys.Append(scratch[:0], key(v))
+				group := checkpoint.KeyGroupOf(xxhash.Sum64(scratch), o.groups)
+				add(o, o.channels[checkpoint.OwnerOf(group, o.groups, len(o.channels))], records, v)
+			}
 		}
 	}
 }
@@ -62,12 +72,54 @@ func hashEmitter[K comparable, T any](keys codec.Codec[K], key func(T) K, record
 // Rebalance.
 func turnEmitter[T any](records codec.Codec[T]) func(*output) any {
 	return func(o *output) any {
+		return func(v T) { add(o, o.channels[o.turn], records, v) }
+	}
+}
+
+// broadcastEmitter sends each record down every channel.
+func broadcastEmitter[T any](records codec.Codec[T]) func(*output) any {
+	return func(o *output) any {
 		return func(v T) {
-			c := o.channels[o.turn]
-			c.frame = records.Append(c.frame, v)
-			o.added(c)
+			for _, c := range o.channels {
+				add(o, c, records, v)
+			}
 		}
 	}
+}
+
+// customEmitter sends each record down the channel that the function chooses.
+func customEmitter[T any](choose func(v T, parallelism int) int) emitterOf[T] {
+	return func(records codec.Codec[T]) func(*output) any {
+		return func(o *output) any {
+			return func(v T) {
+				i := choose(v, len(o.channels))
+				if i < 0 || i >= len(o.channels) {
+					o.chain.fail(fmt.Errorf("the partitioner chose subtask %d of %d", i, len(o.channels)))
+					return
+				}
+				add(o, o.channels[i], records, v)
+			}
+		}
+	}
+}
+
+// add appends a record to a channel's batch.
+func add[T any](o *output, c *outputChannel, records codec.Codec[T], v T) {
+	if o.timed {
+		c.frame = binary.AppendVarint(c.frame, int64(o.chain.timestamp-c.stamp))
+		c.stamp = o.chain.timestamp
+	}
+	c.frame = records.Append(c.frame, v)
+	o.added(c)
+}
+
+// begin begins a batch.
+func (o *output) begin(c *outputChannel) {
+	kind := frameRecords
+	if o.timed {
+		kind = frameTimedRecords
+	}
+	c.frame, c.count, c.stamp = resetRecords(c.frame, kind), 0, 0
 }
 
 // frameReaderOf decodes the records of a stream.
@@ -79,7 +131,17 @@ func frameReaderOf[T any](records codec.Codec[T]) func(*chain, any) frameReader 
 			if err != nil {
 				return 0, err
 			}
+			timed, stamp := frame[0] == frameTimedRecords, EventTime(0)
+			c.timestamp = NoTimestamp
 			for i := range count {
+				if timed {
+					delta, n := binary.Varint(rest)
+					if n <= 0 {
+						return i, fmt.Errorf("%w: the event time of record %d of %d", errFrame, i, count)
+					}
+					stamp += EventTime(delta)
+					c.timestamp, rest = stamp, rest[n:]
+				}
 				v, n, err := records.Decode(rest)
 				if err != nil {
 					return i, fmt.Errorf("%w: record %d of %d: %w", errFrame, i, count, err)
@@ -119,7 +181,7 @@ func (o *output) send(c *outputChannel) error {
 	sealRecords(c.frame, c.count)
 	err := o.write(c, c.frame)
 	o.records += int64(c.count)
-	c.frame, c.count = resetRecords(c.frame), 0
+	o.begin(c)
 	if c == o.channels[o.turn] {
 		o.turn = (o.turn + 1) % len(o.channels)
 	}
@@ -166,7 +228,8 @@ func (o *output) connect(ctx context.Context, connector Connector, c *outputChan
 	if err != nil {
 		return secondary(fmt.Errorf("connecting %s: %w", c.name, err))
 	}
-	c.writer, c.frame = w, resetRecords(c.frame)
+	c.writer = w
+	o.begin(c)
 	return nil
 }
 

@@ -28,6 +28,7 @@ type ProcessContext[K comparable] struct {
 	Logger      *slog.Logger
 
 	keyed *keyedState[K]
+	outs  outlets
 	err   error // the first state that could not be declared
 }
 
@@ -38,11 +39,12 @@ type processOperator[K comparable, In, Out any] struct {
 	processor KeyedProcessor[K, In, Out]
 	keyed     *keyedState[K]
 	emit      func(Out)
+	outs      outlets
 }
 
 func (o *processOperator[K, In, Out]) open(start start) error {
 	c := o.chain
-	ctx := &ProcessContext[K]{Subtask: c.subtask, Parallelism: c.parallelism, Logger: c.logger(o.at), keyed: o.keyed}
+	ctx := &ProcessContext[K]{Subtask: c.subtask, Parallelism: c.parallelism, Logger: c.logger(o.at), keyed: o.keyed, outs: o.outs}
 	if err := o.processor.Open(ctx); err != nil {
 		return err
 	}
@@ -68,6 +70,8 @@ func (o *processOperator[K, In, Out]) process(key K, in In) {
 	}
 	c.leave(previous)
 }
+
+func (o *processOperator[K, In, Out]) onWatermark(EventTime) {}
 
 func (o *processOperator[K, In, Out]) finish() error { return o.processor.Finish(o.emit) }
 

@@ -38,6 +38,8 @@ type runner struct {
 	finalID  checkpoint.ID
 	flush    *time.Timer
 	flushing bool // flush is armed
+	flow     *timeFlow
+	ticker   *time.Timer // runs while the chain has a generator of watermarks
 }
 
 // inputEnd is how far a channel is on the way to its end.
@@ -59,10 +61,12 @@ func newRunner(ctx context.Context, t *Task) *runner {
 		flush:   time.NewTimer(flushInterval),
 	}
 	r.flush.Stop()
+	r.ticker = time.NewTimer(t.spec.Graph.watermarkInterval)
+	r.ticker.Stop()
 	head := t.vertex.operators[0]
 	r.chain = &chain{
 		ctx: ctx, log: t.deps.Logger, subtask: t.spec.Subtask,
-		parallelism: head.parallelism, groups: head.maxParallelism,
+		parallelism: head.parallelism, groups: head.maxParallelism, now: t.clock, timestamp: NoTimestamp,
 	}
 	for _, o := range t.vertex.operators {
 		r.chain.ids = append(r.chain.ids, o.id)
@@ -114,6 +118,9 @@ func (r *runner) start() error {
 	if r.task.spec.State.EndOfData {
 		return r.announceEnd()
 	}
+	if r.flow.generates {
+		r.ticker.Reset(r.task.spec.Graph.watermarkInterval)
+	}
 	r.task.report(checkpoint.SubtaskReport{Status: checkpoint.SubtaskRunning})
 	return nil
 }
@@ -152,33 +159,47 @@ func (r *runner) buildChain() {
 	for at, o := range operators {
 		position[o] = at
 	}
-	ins := make([]any, len(operators))
+	ins := make([][]any, len(operators))
+	r.flow = newTimeFlow(len(r.inputs), len(operators))
+	r.flow.parents = parentsOf(operators)
 	for at := len(operators) - 1; at >= 0; at-- {
 		o := operators[at]
-		var outs []any
-		for _, l := range o.outputs {
+		r.operators[at], ins[at] = o.build(r.chain, at, r.outlets(o, func(l *link) any {
 			if l.edge < 0 {
-				outs = append(outs, ins[position[l.to]])
-			} else {
-				outs = append(outs, r.newOutput(l))
+				return ins[position[l.to]][l.input]
 			}
-		}
-		var out any
-		if o.join != nil {
-			out = o.join(outs)
-		}
-		r.operators[at], ins[at] = o.build(r.chain, at, out)
+			return r.newOutput(l, at)
+		}))
+		r.flow.generators[at], _ = r.operators[at].(watermarkGenerator)
+		r.flow.generates = r.flow.generates || r.flow.generators[at] != nil
 	}
 	r.source, _ = r.operators[0].(puller)
-	if in := r.task.vertex.input; in != nil {
-		r.readers[in.index] = in.link.port.reader(r.chain, ins[0])
+	for _, in := range r.task.vertex.inputs {
+		r.readers[in.index] = in.link.port.reader(r.chain, ins[0][in.link.input])
 	}
 }
 
-// newOutput prepares the sending end of an edge and returns the function that takes its records.
-func (r *runner) newOutput(l *link) any {
+// outlets joins what takes the records of an operator: one function for its main output and one for each side output.
+func (r *runner) outlets(o *node, taking func(*link) any) outlets {
+	byTag := make(map[string][]any)
+	for _, l := range o.outputs {
+		byTag[l.tag] = append(byTag[l.tag], taking(l))
+	}
+	outs := outlets{sides: make(map[string]any, len(o.sides))}
+	if o.join != nil {
+		outs.main = o.join(byTag[""])
+	}
+	for tag, side := range o.sides {
+		outs.sides[tag] = side.join(byTag[tag])
+	}
+	return outs
+}
+
+// newOutput prepares the sending end of an edge behind the operator at the given position, and returns the function
+// that takes its records.
+func (r *runner) newOutput(l *link, at int) any {
 	t, to := r.task, l.to
-	o := &output{chain: r.chain, groups: to.maxParallelism}
+	o := &output{chain: r.chain, groups: to.maxParallelism, at: at, timed: l.from.timed, watermark: MinEventTime}
 	vertex := t.topology.Vertices[to.vertex].ID
 	for index := range to.parallelism {
 		if l.partitioning == checkpoint.Forward && index != t.spec.Subtask.Index {
@@ -201,6 +222,7 @@ func (r *runner) newOutput(l *link) any {
 // close ends the output channels and the operators. A panic in an operator's Close is an error.
 func (r *runner) close() error {
 	r.flush.Stop()
+	r.ticker.Stop()
 	var errs []error
 	for at, o := range r.operators {
 		r.chain.enter(at)

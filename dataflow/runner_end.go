@@ -39,7 +39,8 @@ func (r *runner) endOfData(channel int) error {
 	r.inputs[channel] = max(r.inputs[channel], inputDataEnded)
 	for _, in := range r.inputs {
 		if in == inputOpen {
-			return nil
+			r.flow.inputs.onEnd(channel)
+			return r.advanceTime()
 		}
 	}
 	return r.endOfInput()
@@ -55,13 +56,16 @@ func (r *runner) endOfPartition(channel int) error {
 	return r.apply(r.aligner.OnEndOfPartition(channel), true)
 }
 
-// endOfInput finishes the operators in the order of the chain, once: each may emit into those behind it,
-// which finish later.
+// endOfInput brings event time to its end and finishes the operators, in the order of the chain, once: each may emit
+// into those behind it, which finish later.
 func (r *runner) endOfInput() error {
 	if r.ended {
 		return nil
 	}
 	for at, o := range r.operators {
+		if err := r.endTime(at); err != nil {
+			return err
+		}
 		r.chain.enter(at)
 		if err := o.finish(); err != nil {
 			r.chain.fail(err)

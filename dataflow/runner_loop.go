@@ -17,6 +17,8 @@ func (r *runner) turn() error {
 		return r.readMail()
 	case <-r.flush.C:
 		return r.flushOutputs()
+	case <-r.ticker.C:
+		return r.tickTime()
 	default:
 	}
 	switch {
@@ -64,6 +66,7 @@ func (r *runner) pull() error {
 		return r.wait(nil, time.Time{})
 	}
 	r.chain.enter(0)
+	r.chain.timestamp = NoTimestamp
 	status, err := r.source.next()
 	r.task.stats.recordsIn.Store(r.source.emitted())
 	r.countOutput()
@@ -103,7 +106,7 @@ func (r *runner) handle(channel int, frame []byte) error {
 	if r.inputs[channel] == inputClosed {
 		return fmt.Errorf("%s: %w: it follows the end of the partition", r.task.channelName(r.task.inputs[channel]), errFrame)
 	}
-	if len(frame) > 0 && frame[0] == frameRecords {
+	if holdsRecords(frame) {
 		return r.records(channel, frame)
 	}
 	e, err := decodeEvent(frame)
@@ -115,6 +118,8 @@ func (r *runner) handle(channel int, frame []byte) error {
 		return r.apply(r.aligner.OnBarrier(channel, e.barrier), true)
 	case frameCancel:
 		return r.apply(r.aligner.OnCancel(e.cancel), true)
+	case frameWatermark, frameIdle:
+		return r.onTime(channel, e)
 	case frameEndOfData:
 		return r.endOfData(channel)
 	default:
@@ -161,6 +166,8 @@ func (r *runner) wait(wake <-chan struct{}, until time.Time) error {
 		return r.readMail()
 	case <-r.flush.C:
 		return r.flushOutputs()
+	case <-r.ticker.C:
+		return r.tickTime()
 	case <-wake:
 	case <-due:
 	}

@@ -27,9 +27,9 @@ type sinkOperator[T any] struct {
 }
 
 func buildSink[T any](sink Sink[T]) buildFunc {
-	return func(c *chain, at int, _ any) (operator, any) {
+	return func(c *chain, at int, _ outlets) (operator, []any) {
 		o := &sinkOperator[T]{chain: c, at: at, sink: sink}
-		return o, o.write
+		return o, oneInput(o.write)
 	}
 }
 
@@ -72,6 +72,8 @@ func (o *sinkOperator[T]) write(v T) {
 	}
 	c.leave(previous)
 }
+
+func (o *sinkOperator[T]) onWatermark(EventTime) {}
 
 func (o *sinkOperator[T]) finish() error { return nil }
 

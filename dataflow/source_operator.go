@@ -29,9 +29,9 @@ type sourceOperator[T any] struct {
 var _ puller = (*sourceOperator[int])(nil)
 
 func buildSource[T any](source Source[T]) buildFunc {
-	return func(c *chain, at int, out any) (operator, any) {
+	return func(c *chain, at int, outs outlets) (operator, []any) {
 		o := &sourceOperator[T]{chain: c, at: at, source: source}
-		pass := out.(func(T))
+		pass := mainOutput[T](outs)
 		o.emit = func(v T) {
 			o.count++
 			if c.err == nil {
@@ -61,6 +61,8 @@ func (o *sourceOperator[T]) open(start start) error {
 func (o *sourceOperator[T]) next() (ReadStatus, error) { return o.reader.Next(o.emit) }
 
 func (o *sourceOperator[T]) emitted() int64 { return o.count }
+
+func (o *sourceOperator[T]) onWatermark(EventTime) {}
 
 func (o *sourceOperator[T]) finish() error { return nil }
 

@@ -23,7 +23,7 @@ type Task struct {
 	uploads  *uploads
 	started  atomic.Bool
 	finished atomic.Bool
-	stats    struct{ recordsIn, recordsOut, bytesIn, bytesOut atomic.Int64 }
+	stats    struct{ recordsIn, recordsOut, bytesIn, bytesOut, watermark atomic.Int64 }
 }
 
 // inputRef is one input channel: its position in Task.inputs is its number in gate and aligner.
@@ -56,23 +56,24 @@ func NewTask(spec TaskSpec, deps TaskDeps) (*Task, error) {
 		t.deps.Clock = time.Now
 	}
 	t.deps.Logger = deps.Logger.With("job", spec.Job, "attempt", spec.Attempt, "task", spec.Subtask)
-	t.inputs = inputsOf(v.input, spec.Subtask.Index)
+	t.inputs = inputsOf(v.inputs, spec.Subtask.Index)
 	t.gate = newGate(len(t.inputs))
 	t.uploads = newUploads(t)
+	t.stats.watermark.Store(int64(MinEventTime))
 	return t, nil
 }
 
-// inputsOf lists the channels that lead to a subtask.
-func inputsOf(e *edge, index int) []inputRef {
-	switch {
-	case e == nil:
-		return nil
-	case e.link.partitioning == checkpoint.Forward:
-		return []inputRef{{edge: e.index, from: index}}
-	}
+// inputsOf lists the channels that lead to a subtask, edge after edge.
+func inputsOf(edges []*edge, index int) []inputRef {
 	var refs []inputRef
-	for from := range e.link.from.parallelism {
-		refs = append(refs, inputRef{edge: e.index, from: from})
+	for _, e := range edges {
+		if e.link.partitioning == checkpoint.Forward {
+			refs = append(refs, inputRef{edge: e.index, from: index})
+			continue
+		}
+		for from := range e.link.from.parallelism {
+			refs = append(refs, inputRef{edge: e.index, from: from})
+		}
 	}
 	return refs
 }
@@ -129,6 +130,7 @@ func (t *Task) Stats() Stats {
 	return Stats{
 		RecordsIn: t.stats.recordsIn.Load(), RecordsOut: t.stats.recordsOut.Load(),
 		BytesIn: t.stats.bytesIn.Load(), BytesOut: t.stats.bytesOut.Load(),
+		Watermark: EventTime(t.stats.watermark.Load()),
 	}
 }
 

@@ -56,7 +56,7 @@ func (j *joiner) write(t *testing.T, channel int, frame []byte) {
 
 // records is a frame of n numbers.
 func records(n int) []byte {
-	frame := resetRecords(nil)
+	frame := resetRecords(nil, frameRecords)
 	for v := range int64(n) {
 		frame = codec.Int64.Append(frame, v)
 	}

@@ -107,7 +107,7 @@ func (d *decoder) topology(pb *transportpb.Topology) checkpoint.Topology {
 			return checkpoint.Edge{
 				From:         d.int("edge's start", e.GetFrom(), 0, math.MaxInt32),
 				To:           d.int("edge's end", e.GetTo(), 0, math.MaxInt32),
-				Partitioning: enum(d, "partitioning", e.GetPartitioning(), checkpoint.Broadcast),
+				Partitioning: enum(d, "partitioning", e.GetPartitioning(), checkpoint.Custom),
 			}
 		}),
 	}
