@@ -134,7 +134,7 @@ func TestMalformedToNode(t *testing.T) {
 		"parallelism overflows": {deploy(func(d *transportpb.Deploy) { d.Topology.Vertices[0].Parallelism = 1 << 40 }), "parallelism 1099511627776"},
 		"edge leads nowhere":    {deploy(func(d *transportpb.Deploy) { d.Topology.Edges[0].To = 2 }), "does not lead forward"},
 		"edge is negative":      {deploy(func(d *transportpb.Deploy) { d.Topology.Edges[0].From = -1 }), "edge's start -1"},
-		"partitioning":          {deploy(func(d *transportpb.Deploy) { d.Topology.Edges[0].Partitioning = 5 }), "unknown partitioning 5"},
+		"partitioning":          {deploy(func(d *transportpb.Deploy) { d.Topology.Edges[0].Partitioning = 6 }), "unknown partitioning 6"},
 		"enum overflows":        {deploy(func(d *transportpb.Deploy) { d.Mode = 257 }), "unknown checkpointing mode 257"},
 		"too few assigned":      {deploy(func(d *transportpb.Deploy) { d.Assignment.NodeOf = d.Assignment.NodeOf[:2] }), "assignment of 2 subtasks"},
 		"assigned to nobody":    {deploy(func(d *transportpb.Deploy) { d.Assignment.NodeOf[1] = 1 }), "assigned node 1"},
