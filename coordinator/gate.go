@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"errors"
+	"io"
 	"sync"
 
 	"github.com/hashicorp/raft"
@@ -17,10 +18,10 @@ var errNotAdmitted = errors.New("this coordinator has no state and has not been 
 // It is safe for concurrent use.
 type gate struct {
 	raft.Transport
-	rpcs   chan raft.RPC // capacity 0: what inner received, while the gate is open
-	opened chan struct{} // closed by open
-	closed chan struct{} // closed by Close
-	pump   sync.WaitGroup
+	rpcs    chan raft.RPC // capacity 0: what inner received, while the gate is open
+	opened  chan struct{} // closed by open
+	closed  chan struct{} // closed by Close
+	running sync.WaitGroup
 
 	openOnce, closeOnce sync.Once
 	closeErr            error
@@ -36,7 +37,7 @@ func newGate(inner raft.Transport, open bool) *gate {
 	if open {
 		g.open()
 	}
-	g.pump.Go(g.run)
+	g.running.Go(g.run)
 	return g
 }
 
@@ -59,35 +60,47 @@ func (g *gate) run() {
 			return
 		case rpc := <-g.Transport.Consumer():
 			if !g.isOpen() {
-				refuse(rpc)
+				g.refuse(rpc, errNotAdmitted)
 				continue
 			}
 			select {
 			case g.rpcs <- rpc:
 			case <-g.closed:
-				refuse(rpc)
+				g.refuse(rpc, errNotAdmitted)
 				return
 			}
 		}
 	}
 }
 
-// refuse answers with the error, and with a response too: raft's pipelines look at nothing else.
-func refuse(rpc raft.RPC) {
-	var response any
-	switch rpc.Command.(type) {
-	case *raft.AppendEntriesRequest:
-		response = &raft.AppendEntriesResponse{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}}
-	case *raft.RequestVoteRequest:
-		response = &raft.RequestVoteResponse{}
-	case *raft.RequestPreVoteRequest:
-		response = &raft.RequestPreVoteResponse{}
-	case *raft.InstallSnapshotRequest:
-		response = &raft.InstallSnapshotResponse{}
-	case *raft.TimeoutNowRequest:
-		response = &raft.TimeoutNowResponse{}
+// refuse answers with why. A snapshot is read to its end first: the bytes follow the message on its connection, and
+// would be taken for the next one. That is not done in the way of other messages, for the sender may be slow.
+func (g *gate) refuse(rpc raft.RPC, why error) {
+	if rpc.Reader == nil {
+		rpc.Respond(emptyResponse(rpc.Command), why)
+		return
 	}
-	rpc.Respond(response, errNotAdmitted)
+	g.running.Go(func() { // it ends with the transport
+		_, _ = io.Copy(io.Discard, rpc.Reader)
+		rpc.Respond(emptyResponse(rpc.Command), why)
+	})
+}
+
+// emptyResponse goes with an error: raft's pipelines look at nothing else.
+func emptyResponse(command any) any {
+	switch command.(type) {
+	case *raft.AppendEntriesRequest:
+		return &raft.AppendEntriesResponse{RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax}}
+	case *raft.RequestVoteRequest:
+		return &raft.RequestVoteResponse{}
+	case *raft.RequestPreVoteRequest:
+		return &raft.RequestPreVoteResponse{}
+	case *raft.InstallSnapshotRequest:
+		return &raft.InstallSnapshotResponse{}
+	case *raft.TimeoutNowRequest:
+		return &raft.TimeoutNowResponse{}
+	}
+	return nil
 }
 
 // Consumer implements raft.Transport.
@@ -97,7 +110,7 @@ func (g *gate) Consumer() <-chan raft.RPC { return g.rpcs }
 func (g *gate) SetHeartbeatHandler(handle func(raft.RPC)) {
 	g.Transport.SetHeartbeatHandler(func(rpc raft.RPC) {
 		if !g.isOpen() {
-			refuse(rpc)
+			g.refuse(rpc, errNotAdmitted)
 			return
 		}
 		handle(rpc)
@@ -116,7 +129,7 @@ func (g *gate) Close() error {
 		if c, ok := g.Transport.(raft.WithClose); ok {
 			g.closeErr = c.Close()
 		}
-		g.pump.Wait()
+		g.running.Wait()
 	})
 	return g.closeErr
 }
