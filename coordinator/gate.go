@@ -8,13 +8,18 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// errNotAdmitted is what a replica without state answers to Raft's messages until it may take part.
-var errNotAdmitted = errors.New("this coordinator has no state and has not been admitted to a cluster yet")
+var (
+	// errNotAdmitted is what a replica without state answers to Raft's messages until it may take part.
+	errNotAdmitted = errors.New("this coordinator has no state and has not been admitted to a cluster yet")
+	// errOutdated is what a replica answers to a snapshot of the past. The leader waits a little and sends its newest.
+	errOutdated = errors.New("this coordinator has applied more than what is in the snapshot")
+)
 
 // gate stands between a replica and the others, closed while the replica has no state and may have had some: a voter
 // whose disk was wiped has forgotten whom it voted for and which entries it has acknowledged, and must not count
 // until it has been taken out of the configuration and has come back as a newcomer. Closed, it refuses every
 // message of Raft's; nothing is sent either, because a replica without configuration does not stand for election.
+// Open, it refuses what would take the replica back to the past (see replica.isOutdated), which Raft itself accepts.
 // It is safe for concurrent use.
 type gate struct {
 	raft.Transport
@@ -37,7 +42,6 @@ func newGate(inner raft.Transport, open bool) *gate {
 	if open {
 		g.open()
 	}
-	g.running.Go(g.run)
 	return g
 }
 
@@ -53,23 +57,46 @@ func (g *gate) isOpen() bool {
 	}
 }
 
-func (g *gate) run() {
-	for {
-		select {
-		case <-g.closed:
-			return
-		case rpc := <-g.Transport.Consumer():
-			if !g.isOpen() {
-				g.refuse(rpc, errNotAdmitted)
-				continue
-			}
+// serve starts to take in messages. It is called once.
+func (g *gate) serve(isOutdated func(*raft.InstallSnapshotRequest) bool) {
+	g.running.Go(func() {
+		for {
 			select {
-			case g.rpcs <- rpc:
 			case <-g.closed:
-				g.refuse(rpc, errNotAdmitted)
 				return
+			case rpc := <-g.Transport.Consumer():
+				g.handle(rpc, isOutdated)
 			}
 		}
+	})
+}
+
+func (g *gate) handle(rpc raft.RPC, isOutdated func(*raft.InstallSnapshotRequest) bool) {
+	snapshot, isSnapshot := rpc.Command.(*raft.InstallSnapshotRequest)
+	switch {
+	case !g.isOpen():
+		g.refuse(rpc, errNotAdmitted)
+	case isSnapshot && isOutdated(snapshot):
+		g.refuse(rpc, errOutdated)
+	default:
+		g.forward(rpc)
+	}
+}
+
+// forward hands a message to raft, and returns when raft has answered: what comes next is judged by what this one has
+// changed. Nothing is slower for it, raft handles one message at a time.
+func (g *gate) forward(rpc raft.RPC) {
+	answer := make(chan raft.RPCResponse, 1)
+	select {
+	case g.rpcs <- raft.RPC{Command: rpc.Command, Reader: rpc.Reader, RespChan: answer}:
+	case <-g.closed:
+		g.refuse(rpc, raft.ErrTransportShutdown)
+		return
+	}
+	select {
+	case a := <-answer:
+		rpc.Respond(a.Response, a.Error)
+	case <-g.closed: // so is the transport: nobody waits for the answer
 	}
 }
 

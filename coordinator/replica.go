@@ -115,7 +115,19 @@ func newReplica(cfg Config, deps Deps, log *slog.Logger) (*replica, error) {
 	if r.raft, err = raft.NewRaft(conf, r.machine, r.stores.Log, r.stores.Stable, r.stores.Snapshots, r.gate); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting raft: %w", err), r.gate.Close())
 	}
+	r.gate.serve(r.isOutdated)
 	return r, nil
+}
+
+// isOutdated reports whether a snapshot would take this replica back behind what it has applied. The entries in
+// between may have been compacted away here: raft would want to apply them again, not find them, and panic. And the
+// configuration of that time would come back.
+//
+// One of a newer term than everything here may: then this replica has led, and has applied what no majority has, a
+// restore that was cut short. It has to give that up.
+func (r *replica) isOutdated(snapshot *raft.InstallSnapshotRequest) bool {
+	term := max(r.lastTerm(), r.stat("last_snapshot_term"))
+	return snapshot.LastLogIndex < r.raft.AppliedIndex() && snapshot.LastLogTerm <= term
 }
 
 // shutdown stops raft and waits for its goroutines, then closes what it used.
@@ -215,12 +227,15 @@ func votersOf(servers []raft.Server) []raft.Server {
 }
 
 // lastTerm returns the term of the last entry of the log, 0 for an empty one.
-func (r *replica) lastTerm() uint64 {
-	term, err := strconv.ParseUint(r.raft.Stats()["last_log_term"], 10, 64)
+func (r *replica) lastTerm() uint64 { return r.stat("last_log_term") }
+
+// stat returns one of raft's numbers, for which it has no function.
+func (r *replica) stat(name string) uint64 {
+	n, err := strconv.ParseUint(r.raft.Stats()[name], 10, 64)
 	if err != nil {
 		return 0
 	}
-	return term
+	return n
 }
 
 // lastContact returns the time since this replica heard from the leader, 0 for the leader itself, -1 for
