@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"cairn/checkpoint"
 	"cairn/dataflow/codec"
@@ -69,7 +70,7 @@ func (s *sum) Finish(func(int64)) error { return nil }
 // sumOperator returns an opened keyed operator with every key group.
 func sumOperator(t testing.TB) func(key int64, v int64) {
 	t.Helper()
-	c := &chain{ctx: t.Context(), log: deadLogger, parallelism: 1, groups: 128, ids: []checkpoint.OperatorID{"sum"}}
+	c := &chain{ctx: t.Context(), log: deadLogger, parallelism: 1, groups: 128, now: time.Now, ids: []checkpoint.OperatorID{"sum"}}
 	op, ins := buildProcess(codec.Int64, func(p [2]int64) int64 { return p[0] },
 		func() KeyedProcessor[int64, [2]int64, int64] { return &sumPairs{} })(c, 0, outlets{main: func(int64) {}})
 	if err := op.open(start{state: &operatorState{}}); err != nil {
@@ -167,7 +168,7 @@ func BenchmarkKeyedState(b *testing.B) {
 
 // BenchmarkCapture is the synchronous part of a snapshot of a million keys.
 func BenchmarkCapture(b *testing.B) {
-	s := newKeyedState(codec.Int64, checkpoint.KeyGroupRange{First: 0, Last: 127}, 128)
+	s := newKeyedState(codec.Int64, checkpoint.KeyGroupRange{First: 0, Last: 127}, 128, time.Now)
 	table := NewValueState[int64](&ProcessContext[int64]{keyed: s}, "v", codec.Int64)
 	for key := range int64(1_000_000) {
 		if err := s.setKey(key); err != nil {

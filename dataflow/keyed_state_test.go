@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"cairn/checkpoint"
 	"cairn/dataflow/codec"
@@ -17,13 +18,18 @@ const testGroups = 16
 // countTable returns keyed state with one table, as a processor with all key groups has it.
 func countTable(t testing.TB) (*keyedState[string], *ValueState[string, int64]) {
 	t.Helper()
-	s := newKeyedState(codec.String, checkpoint.KeyGroupRange{First: 0, Last: testGroups - 1}, testGroups)
+	s := newKeyedState(codec.String, checkpoint.KeyGroupRange{First: 0, Last: testGroups - 1}, testGroups, time.Now)
 	ctx := &ProcessContext[string]{keyed: s}
 	table := NewValueState[string](ctx, "count", codec.Int64)
 	if ctx.err != nil {
 		t.Fatal(ctx.err)
 	}
 	return s, table
+}
+
+// memoryOf returns the table in memory behind a state without a TTL.
+func memoryOf[K comparable, V any](s *ValueState[K, V]) *memoryTable[K, K, V] {
+	return s.cells.(memoryValues[K, V]).memoryTable
 }
 
 func put(t testing.TB, s *keyedState[string], table *ValueState[string, int64], key string, v int64) {
@@ -105,7 +111,7 @@ func TestWriteServesWaitingCaptures(t *testing.T) {
 	s, table := countTable(t)
 	put(t, s, table, "a", 1)
 	first, second, third := s.capture(), s.capture(), s.capture()
-	shard := &table.shards[s.shard]
+	shard := memoryOf(table).current()
 	third.release()
 	if n := shard.waiting.Load(); n != 2 {
 		t.Fatalf("%d captures wait, want 2", n)
@@ -129,7 +135,7 @@ func TestWriteServesWaitingCaptures(t *testing.T) {
 
 // TestStateLargerThanAChunk cuts the content at places that the format knows nothing of.
 func TestStateLargerThanAChunk(t *testing.T) {
-	s := newKeyedState(codec.String, checkpoint.KeyGroupRange{First: 0, Last: testGroups - 1}, testGroups)
+	s := newKeyedState(codec.String, checkpoint.KeyGroupRange{First: 0, Last: testGroups - 1}, testGroups, time.Now)
 	table := NewValueState[string](&ProcessContext[string]{keyed: s}, "text", codec.String)
 	want := make(map[string]string)
 	for i := range 40 {
@@ -155,7 +161,7 @@ func TestStateLargerThanAChunk(t *testing.T) {
 			t.Errorf("a chunk of %d bytes", c.Size)
 		}
 	}
-	restored := newKeyedState(codec.String, s.groups, testGroups)
+	restored := newKeyedState(codec.String, s.groups, testGroups, time.Now)
 	again := NewValueState[string](&ProcessContext[string]{keyed: restored}, "text", codec.String)
 	loadKeyedState(t, store, state, restored)
 	if !maps.Equal(maps.Collect(again.All()), want) {
@@ -184,7 +190,7 @@ func TestAllSetsTheCurrentKey(t *testing.T) {
 }
 
 func TestRecordOfAnotherSubtask(t *testing.T) {
-	s := newKeyedState(codec.String, checkpoint.KeyGroupRange{First: 0, Last: 0}, testGroups)
+	s := newKeyedState(codec.String, checkpoint.KeyGroupRange{First: 0, Last: 0}, testGroups, time.Now)
 	wrong := 0
 	for i := range 200 {
 		if s.setKey(fmt.Sprint(i)) != nil {

@@ -184,10 +184,7 @@ func buildFlatMap[In, Out any](f func(in In, emit func(Out))) buildFunc {
 
 func buildProcess[K comparable, In, Out any](keys codec.Codec[K], key func(In) K, newProcessor func() KeyedProcessor[K, In, Out]) buildFunc {
 	return func(c *chain, at int, outs outlets) (operator, []any) {
-		o := &processOperator[K, In, Out]{
-			chain: c, at: at, processor: newProcessor(), emit: mainOutput[Out](outs), outs: outs,
-			keyed: newKeyedState(keys, checkpoint.RangeOf(c.subtask.Index, c.groups, c.parallelism), c.groups),
-		}
+		o := newProcessOperator(c, at, keys, newProcessor(), outs)
 		return o, oneInput(func(v In) { o.process(key(v), v) })
 	}
 }

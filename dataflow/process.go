@@ -5,53 +5,72 @@ import (
 	"log/slog"
 
 	"cairn/checkpoint"
+	"cairn/dataflow/codec"
 )
 
 // KeyedProcessor is an operator with state per key. There is one for each subtask; it belongs to one
-// goroutine and needs no locks.
+// goroutine and needs no locks. One that registers timers is a TimerProcessor, too.
 type KeyedProcessor[K comparable, In, Out any] interface {
-	// Open declares the state, with NewValueState. It is called before the state is restored: values cannot
-	// be read yet.
+	// Open declares the state, with NewValueState, NewListState and so on. It is called before the state is restored:
+	// values cannot be read yet. The context may be kept, for its timers and times.
 	Open(*ProcessContext[K]) error
 	// Process takes in a record. State that it reads and writes is that of the record's key. emit is valid
 	// until Process returns.
 	Process(key K, in In, emit func(Out)) error
-	// Finish is called at the end of the input, once, and not again after a restore from a checkpoint that
-	// was taken later. It may go through all keys of the subtask (ValueState.All).
+	// Finish is called at the end of the input, when all timers in event time have fired, once, and not again after a
+	// restore from a checkpoint that was taken later. It may go through all keys of the subtask (ValueState.All).
 	Finish(emit func(Out)) error
 }
 
-// ProcessContext is what a processor is opened with.
+// ProcessContext is what a processor is opened with. It belongs to the processor's goroutine. Its methods are for
+// Process, OnTimer and Finish.
 type ProcessContext[K comparable] struct {
 	Subtask     checkpoint.SubtaskID
 	Parallelism int // of the operator: Subtask.Index lies below it
 	Logger      *slog.Logger
 
-	keyed *keyedState[K]
-	outs  outlets
-	err   error // the first state that could not be declared
+	keyed    *keyedState[K]
+	operator *keyedOperator[K] // nil in tests of state alone
+	outs     outlets
+	err      error // the first state that could not be declared
+}
+
+// declare adds a table of the processor's state.
+func (c *ProcessContext[K]) declare(t keyedTable) {
+	if c.operator != nil && c.operator.opened {
+		c.note(fmt.Errorf("state %q is declared after Open", t.tableName()))
+		return
+	}
+	c.note(c.keyed.declare(t))
+}
+
+func (c *ProcessContext[K]) note(err error) {
+	if c.err == nil {
+		c.err = err
+	}
 }
 
 // processOperator runs a KeyedProcessor.
 type processOperator[K comparable, In, Out any] struct {
-	chain     *chain
-	at        int
+	keyedOperator[K]
 	processor KeyedProcessor[K, In, Out]
-	keyed     *keyedState[K]
 	emit      func(Out)
-	outs      outlets
+}
+
+func newProcessOperator[K comparable, In, Out any](c *chain, at int, keys codec.Codec[K], processor KeyedProcessor[K, In, Out],
+	outs outlets,
+) *processOperator[K, In, Out] {
+	o := &processOperator[K, In, Out]{
+		keyedOperator: newKeyedOperator(c, at, keys, outs), processor: processor, emit: mainOutput[Out](outs),
+	}
+	if p, is := any(processor).(TimerProcessor[K, Out]); is {
+		o.onTimer = func(key K, t Timer) error { return p.OnTimer(key, t, o.emit) }
+	}
+	return o
 }
 
 func (o *processOperator[K, In, Out]) open(start start) error {
-	c := o.chain
-	ctx := &ProcessContext[K]{Subtask: c.subtask, Parallelism: c.parallelism, Logger: c.logger(o.at), keyed: o.keyed, outs: o.outs}
-	if err := o.processor.Open(ctx); err != nil {
-		return err
-	}
-	if ctx.err != nil {
-		return ctx.err
-	}
-	return start.state.loadKeyed(o.keyed)
+	return o.openWith(start.state, o.processor.Open)
 }
 
 // process takes in one record. It is the hot path: it allocates nothing.
@@ -61,25 +80,15 @@ func (o *processOperator[K, In, Out]) process(key K, in In) {
 		return
 	}
 	previous := c.enter(o.at)
-	err := o.keyed.setKey(key)
-	if err == nil {
-		err = o.processor.Process(key, in, o.emit)
-	}
-	if err != nil {
-		c.fail(fmt.Errorf("key %v: %w", key, err))
+	if o.enterKey(key) {
+		if err := o.processor.Process(key, in, o.emit); err != nil {
+			o.failAt(key, err)
+		}
 	}
 	c.leave(previous)
 }
 
-func (o *processOperator[K, In, Out]) onWatermark(EventTime) {}
-
-func (o *processOperator[K, In, Out]) finish() error { return o.processor.Finish(o.emit) }
-
-func (o *processOperator[K, In, Out]) capture(s *snapshot) error {
-	s.addKeyed(o.chain.ids[o.at], o.keyed.capture())
-	return nil
+func (o *processOperator[K, In, Out]) finish() error {
+	o.dropTimers()
+	return o.processor.Finish(o.emit)
 }
-
-func (o *processOperator[K, In, Out]) notifyComplete(checkpoint.ID) error { return nil }
-
-func (o *processOperator[K, In, Out]) close() error { return nil }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"cairn/checkpoint"
 	"cairn/dataflow/codec"
@@ -19,7 +20,7 @@ const rescaleGroups = 128
 
 // rescalable returns the keyed state of one subtask, with two tables.
 func rescalable(index, parallelism int) (*keyedState[string], [2]*ValueState[string, int64]) {
-	s := newKeyedState(codec.String, checkpoint.RangeOf(index, rescaleGroups, parallelism), rescaleGroups)
+	s := newKeyedState(codec.String, checkpoint.RangeOf(index, rescaleGroups, parallelism), rescaleGroups, time.Now)
 	ctx := &ProcessContext[string]{keyed: s}
 	return s, [2]*ValueState[string, int64]{NewValueState[string](ctx, "count", codec.Int64), NewValueState[string](ctx, "sum", codec.Int64)}
 }
@@ -120,12 +121,12 @@ func TestForeignKeyGroupsAreNotFetched(t *testing.T) {
 	store := &countingStore{memoryStore: chunks.store.(*memoryStore)}
 	all := len(chunks.refs)
 	chunks.store = store
-	r, err := newStateReader(chunks, int64(len(b)), keyedMagic)
+	r, err := newStateReader(chunks, int64(len(b)), keyedMagic, keyedFormatVersion)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []int
-	err = r.keyed(checkpoint.KeyGroupRange{First: 3, Last: 3}, func(group int, _ string, _ int, entries []byte) error {
+	err = r.keyed(checkpoint.KeyGroupRange{First: 3, Last: 3}, func(group int, _ string, _ tableKind, _ int, entries []byte) error {
 		if !bytes.Equal(entries, bytes.Repeat([]byte{3}, 1<<20)) {
 			t.Error("other bytes")
 		}
@@ -150,7 +151,7 @@ func TestPartsOfLists(t *testing.T) {
 	for size := 1; size <= len(b); size += 5 {
 		for first := range entries {
 			for count := 1; first+count <= len(entries); count++ {
-				r, err := newStateReader(chunksOf(t, b, size), int64(len(b)), listMagic)
+				r, err := newStateReader(chunksOf(t, b, size), int64(len(b)), listMagic, listFormatVersion)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -162,7 +163,7 @@ func TestPartsOfLists(t *testing.T) {
 		}
 	}
 	for cut := range b[:len(b)-1] { // the last part begins behind every cut
-		r, err := newStateReader(chunksOf(t, b[:cut], 7), int64(len(b)), listMagic)
+		r, err := newStateReader(chunksOf(t, b[:cut], 7), int64(len(b)), listMagic, listFormatVersion)
 		if err == nil {
 			_, err = r.list(len(entries), checkpoint.EntryRange{First: 8, Count: 1})
 		}

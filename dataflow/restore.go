@@ -33,20 +33,7 @@ func (s *operatorState) takeList(name string) (entries [][]byte, found bool) {
 // keyedLoader is a keyedState whatever its keys.
 type keyedLoader interface {
 	owned() checkpoint.KeyGroupRange
-	loadShard(group int, table string, count int, entries []byte) error
-}
-
-func (s *keyedState[K]) owned() checkpoint.KeyGroupRange { return s.groups }
-
-func (s *keyedState[K]) loadShard(group int, table string, count int, entries []byte) error {
-	if !s.groups.Contains(group) {
-		return fmt.Errorf("%w: key group %d is not among %d to %d", errState, group, s.groups.First, s.groups.Last)
-	}
-	i := slices.IndexFunc(s.tables, func(t keyedTable) bool { return t.tableName() == table })
-	if i < 0 {
-		return fmt.Errorf("the checkpoint has state %q, which the operator does not declare", table)
-	}
-	return s.tables[i].load(group-s.groups.First, count, entries)
+	loadShard(group int, table string, kind tableKind, count int, rows []byte) error
 }
 
 // loadKeyed takes all keyed state: of each handle the key groups that it was narrowed to. Those are of several
@@ -103,8 +90,8 @@ func restoredStates(ctx context.Context, store ChunkStore, spec TaskSpec, ids []
 }
 
 func (s *operatorState) add(ctx context.Context, store ChunkStore, h checkpoint.Handle) error {
-	open := func(magic string) (*stateReader, error) {
-		return newStateReader(&chunkReader{ctx: ctx, store: store, refs: h.Chunks}, h.Size(), magic)
+	open := func(magic string, newest byte) (*stateReader, error) {
+		return newStateReader(&chunkReader{ctx: ctx, store: store, refs: h.Chunks}, h.Size(), magic, newest)
 	}
 	switch h.Kind {
 	case checkpoint.ListState, checkpoint.UnionState, checkpoint.BroadcastState:
@@ -112,18 +99,18 @@ func (s *operatorState) add(ctx context.Context, store ChunkStore, h checkpoint.
 		s.lists[h.Name] = append(s.lists[h.Name], entries...)
 		return err
 	case checkpoint.KeyedState:
-		s.keyed = append(s.keyed, keyedHandle{handle: h, open: func() (*stateReader, error) { return open(keyedMagic) }})
+		s.keyed = append(s.keyed, keyedHandle{handle: h, open: func() (*stateReader, error) { return open(keyedMagic, keyedFormatVersion) }})
 		return nil
 	}
 	return fmt.Errorf("this build does not restore %s state", h.Kind)
 }
 
 // listEntries returns the entries that a handle stands for. A list without entries need not have content.
-func listEntries(open func(magic string) (*stateReader, error), h checkpoint.Handle) ([][]byte, error) {
+func listEntries(open func(magic string, newest byte) (*stateReader, error), h checkpoint.Handle) ([][]byte, error) {
 	if h.Entries == 0 && len(h.Chunks) == 0 {
 		return nil, nil
 	}
-	r, err := open(listMagic)
+	r, err := open(listMagic, listFormatVersion)
 	if err != nil {
 		return nil, err
 	}

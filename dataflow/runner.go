@@ -22,6 +22,7 @@ type runner struct {
 	log       func(msg string, args ...any) // debug level
 	chain     *chain
 	operators []operator
+	timed     []timed       // of the operators, those with timers in processing time
 	source    puller        // nil when the task has inputs
 	readers   []frameReader // by edge position, nil where the edge is not an input
 	outputs   []*output
@@ -174,6 +175,7 @@ func (r *runner) buildChain() {
 		r.flow.generates = r.flow.generates || r.flow.generators[at] != nil
 	}
 	r.source, _ = r.operators[0].(puller)
+	r.timed = r.timers()
 	for _, in := range r.task.vertex.inputs {
 		r.readers[in.index] = in.link.port.reader(r.chain, ins[0][in.link.input])
 	}

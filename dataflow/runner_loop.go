@@ -21,6 +21,9 @@ func (r *runner) turn() error {
 		return r.tickTime()
 	default:
 	}
+	if err := r.fireTimers(); err != nil {
+		return err
+	}
 	switch {
 	case r.suspended != 0:
 		return r.wait(nil, time.Time{})
@@ -147,9 +150,11 @@ func (r *runner) records(channel int, frame []byte) error {
 	return nil
 }
 
-// wait returns when there is mail, a batch to send, something to receive from wake, or the time has come.
+// wait returns when there is mail, a batch to send, something to receive from wake, a timer is due, or the time has
+// come.
 func (r *runner) wait(wake <-chan struct{}, until time.Time) error {
 	var due <-chan time.Time
+	until = earlier(until, r.nextTimer())
 	if !until.IsZero() {
 		left := until.Sub(r.task.clock())
 		if left <= 0 {

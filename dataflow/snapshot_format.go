@@ -16,14 +16,17 @@ import (
 // refused. Behind it:
 //
 //	list state:   count, then for each entry its length and its bytes
-//	keyed state:  for each shard, until the end: key group, length of the table's name, name, number of keys,
-//	              length of the entries, entries (key and value by their codecs, one after the other)
+//	keyed state:  for each shard, until the end: key group, length of the table's name, name, kind of the table,
+//	              number of rows, length of the rows, rows (tableKind says what is in one)
 //
 // Numbers are varints. The content is cut into chunks at arbitrary places.
 const (
-	listMagic   = "CRNL"
-	keyedMagic  = "CRNK"
-	stateFormat = 1
+	listMagic  = "CRNL"
+	keyedMagic = "CRNK"
+
+	listFormatVersion = 1
+	// In version 1 all tables were of single values, and their kind was not written.
+	keyedFormatVersion = 2
 
 	maxChunkSize = 8 << 20
 )
@@ -66,7 +69,7 @@ func (w *chunkWriter) flush() error {
 }
 
 func (w *chunkWriter) writeList(entries [][]byte) error {
-	b := binary.AppendUvarint(append([]byte(listMagic), stateFormat), uint64(len(entries)))
+	b := binary.AppendUvarint(append([]byte(listMagic), listFormatVersion), uint64(len(entries)))
 	for _, e := range entries {
 		b = append(binary.AppendUvarint(b, uint64(len(e))), e...)
 		if err := w.write(b); err != nil {
@@ -78,7 +81,7 @@ func (w *chunkWriter) writeList(entries [][]byte) error {
 }
 
 func (w *chunkWriter) writeKeyed(c capturedKeyed) error {
-	if err := w.write(append([]byte(keyedMagic), stateFormat)); err != nil {
+	if err := w.write(append([]byte(keyedMagic), keyedFormatVersion)); err != nil {
 		return err
 	}
 	var head []byte
@@ -89,7 +92,7 @@ func (w *chunkWriter) writeKeyed(c capturedKeyed) error {
 		s.serve()
 		head = binary.AppendUvarint(head[:0], uint64(s.group))
 		head = append(binary.AppendUvarint(head, uint64(len(s.table))), s.table...)
-		head = binary.AppendUvarint(head, uint64(s.count))
+		head = binary.AppendUvarint(append(head, byte(s.kind)), uint64(s.count))
 		head = binary.AppendUvarint(head, uint64(len(s.data)))
 		if err := errors.Join(w.write(head), w.write(s.data)); err != nil {
 			return err
@@ -155,6 +158,7 @@ type stateReader struct {
 	content contentReader
 	in      *bufio.Reader // of content
 	size    uint64
+	version byte
 }
 
 // contentReader is a handle's content.
@@ -164,7 +168,7 @@ type contentReader interface {
 	skip(n int) error
 }
 
-func newStateReader(content contentReader, size int64, magic string) (*stateReader, error) {
+func newStateReader(content contentReader, size int64, magic string, newest byte) (*stateReader, error) {
 	r := &stateReader{content: content, in: bufio.NewReader(content), size: uint64(size)}
 	head := make([]byte, len(magic)+1)
 	if _, err := io.ReadFull(r.in, head); err != nil {
@@ -173,8 +177,9 @@ func newStateReader(content contentReader, size int64, magic string) (*stateRead
 	if !bytes.Equal(head[:len(magic)], []byte(magic)) {
 		return nil, fmt.Errorf("%w: it begins with %q, want %q", errState, head[:len(magic)], magic)
 	}
-	if v := head[len(magic)]; v != stateFormat {
-		return nil, fmt.Errorf("%w: format %d, this build reads %d", errState, v, stateFormat)
+	r.version = head[len(magic)]
+	if r.version == 0 || r.version > newest {
+		return nil, fmt.Errorf("%w: format %d, this build reads those up to %d", errState, r.version, newest)
 	}
 	return r, nil
 }
@@ -260,14 +265,21 @@ func (r *stateReader) list(expected int, take checkpoint.EntryRange) ([][]byte, 
 	return entries, nil
 }
 
+// loadFunc takes in the rows of one key group of one table.
+type loadFunc func(group int, table string, kind tableKind, count int, rows []byte) error
+
 // keyed reads shard after shard and passes those of the given key groups to load.
-func (r *stateReader) keyed(groups checkpoint.KeyGroupRange, load func(group int, table string, count int, entries []byte) error) error {
+func (r *stateReader) keyed(groups checkpoint.KeyGroupRange, load loadFunc) error {
 	for !r.atEnd() {
 		group, err := r.group()
 		if err != nil {
 			return err
 		}
 		table, err := r.sized()
+		if err != nil {
+			return err
+		}
+		kind, err := r.kind()
 		if err != nil {
 			return err
 		}
@@ -281,15 +293,26 @@ func (r *stateReader) keyed(groups checkpoint.KeyGroupRange, load func(group int
 			}
 			continue
 		}
-		entries, err := r.sized()
+		rows, err := r.sized()
 		if err != nil {
 			return err
 		}
-		if err := load(group, string(table), count, entries); err != nil {
+		if err := load(group, string(table), kind, count, rows); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (r *stateReader) kind() (tableKind, error) {
+	if r.version == 1 {
+		return tableOfValues, nil
+	}
+	b, err := r.in.ReadByte()
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", errState, err)
+	}
+	return tableKind(b), nil
 }
 
 func (r *stateReader) group() (int, error) {

@@ -43,7 +43,7 @@ func chunksOf(t testing.TB, b []byte, size int) *chunkReader {
 }
 
 func readList(t testing.TB, b []byte) ([][]byte, error) {
-	r, err := newStateReader(chunksOf(t, b, len(b)), int64(len(b)), listMagic)
+	r, err := newStateReader(chunksOf(t, b, len(b)), int64(len(b)), listMagic, listFormatVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -75,8 +75,8 @@ func TestListFormat(t *testing.T) {
 
 // TestKeyedFormatIsStable holds the persisted form: state that this version wrote must be readable for ever.
 func TestKeyedFormatIsStable(t *testing.T) {
-	const golden = "CRNK\x01" + "\x05" + "\x05count" + "\x01" + "\x03" + "\x01k\x0e"
-	s := &capturedShard{table: "count", group: 5, count: 1, data: []byte("\x01k\x0e"), serve: func() {}}
+	const golden = "CRNK\x02" + "\x05" + "\x05count" + "\x01" + "\x01" + "\x03" + "\x01k\x0e"
+	s := &capturedShard{table: "count", kind: tableOfValues, group: 5, count: 1, data: []byte("\x01k\x0e"), serve: func() {}}
 	b := content(t, func(w *chunkWriter) error {
 		return w.writeKeyed(capturedKeyed{shards: []*capturedShard{s}})
 	})
@@ -85,17 +85,36 @@ func TestKeyedFormatIsStable(t *testing.T) {
 	}
 }
 
+// TestKeyedFormatOneIsRead: the first version did not say what a table holds.
+func TestKeyedFormatOneIsRead(t *testing.T) {
+	b := []byte("CRNK\x01" + "\x05" + "\x05count" + "\x01" + "\x03" + "\x01k\x0e")
+	r, err := newStateReader(chunksOf(t, b, len(b)), int64(len(b)), keyedMagic, keyedFormatVersion)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = r.keyed(checkpoint.KeyGroupRange{First: 5, Last: 5}, func(group int, table string, kind tableKind, count int, rows []byte) error {
+		if group != 5 || table != "count" || kind != tableOfValues || count != 1 || string(rows) != "\x01k\x0e" {
+			t.Errorf("group %d, table %s of %s, %d rows: %q", group, table, kind, count, rows)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // FuzzStateReader feeds arbitrary content to the restore of list and keyed state: no panic, no allocation
 // beyond the content, and only errors that say what is wrong.
 func FuzzStateReader(f *testing.F) {
 	f.Add([]byte("CRNL\x01\x02\x01a\x00"))
 	f.Add([]byte("CRNK\x01\x00\x05count\x01\x03\x01k\x0e"))
+	f.Add([]byte("CRNK\x02\x00\x05count\x01\x01\x03\x01k\x0e"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if _, err := readList(t, b); err != nil && !errors.Is(err, errState) {
 			t.Errorf("list: %v", err)
 		}
 		for _, groups := range []checkpoint.KeyGroupRange{{First: 0, Last: testGroups - 1}, {First: 3, Last: 4}} {
-			r, err := newStateReader(chunksOf(t, b, 7), int64(len(b)), keyedMagic)
+			r, err := newStateReader(chunksOf(t, b, 7), int64(len(b)), keyedMagic, keyedFormatVersion)
 			if err != nil {
 				return
 			}
@@ -112,16 +131,17 @@ func TestLoadChecksKeyGroups(t *testing.T) {
 	entry := append(s.keys.Append(nil, "k"), 14)
 	group := s.groupOf("k")
 	empty := (group + 2) % testGroups
-	if err := s.loadShard(group, "count", 1, entry); err != nil || table.shards[group].entries["k"] != 7 {
-		t.Errorf("%v, %v", table.shards[group].entries, err)
+	if err := s.loadShard(group, "count", tableOfValues, 1, entry); err != nil || memoryOf(table).shards[group].cells["k"] != 7 {
+		t.Errorf("%v, %v", memoryOf(table).shards[group].cells, err)
 	}
 	for name, err := range map[string]error{
-		"wrong group":   s.loadShard((group+1)%testGroups, "count", 1, entry),
-		"foreign group": s.loadShard(testGroups, "count", 1, entry),
-		"no such table": s.loadShard(group, "sum", 1, entry),
-		"twice":         s.loadShard(group, "count", 1, entry),
-		"too few keys":  s.loadShard(empty, "count", 2, entry),
-		"bytes behind":  s.loadShard(empty, "count", 0, entry),
+		"wrong group":   s.loadShard((group+1)%testGroups, "count", tableOfValues, 1, entry),
+		"foreign group": s.loadShard(testGroups, "count", tableOfValues, 1, entry),
+		"no such table": s.loadShard(group, "sum", tableOfValues, 1, entry),
+		"another kind":  s.loadShard(empty, "count", tableOfLists, 1, entry),
+		"twice":         s.loadShard(group, "count", tableOfValues, 1, entry),
+		"too few keys":  s.loadShard(empty, "count", tableOfValues, 2, entry),
+		"bytes behind":  s.loadShard(empty, "count", tableOfValues, 0, entry),
 	} {
 		if err == nil {
 			t.Errorf("%s: no error", name)

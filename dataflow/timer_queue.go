@@ -1,0 +1,190 @@
+package dataflow
+
+import (
+	"bytes"
+	"slices"
+
+	"cairn/dataflow/codec"
+)
+
+// timerRow is one timer of a domain.
+type timerRow[K comparable] struct {
+	key K
+	at  EventTime
+}
+
+// timerCells is a table of timers, in some backend. It refers to the current key.
+type timerCells[K comparable] interface {
+	has(at EventTime) bool
+	put(at EventTime)
+	delete(at EventTime)
+	// each goes through all timers of the subtask.
+	each(func(timerRow[K]))
+}
+
+// timerQueue is the timers of one domain: which there are says the table, which is first says a binary heap of all of
+// them. A timer that is taken back stays in the heap until it comes to the top, or until such leftovers are more than
+// the timers themselves.
+type timerQueue[K comparable] struct {
+	state *keyedState[K]
+	cells timerCells[K]
+	heap  []timerRow[K]
+	count int // of timers in the table
+	// Two encodings of keys, for comparisons.
+	left, right []byte
+}
+
+// index builds the heap from the restored table.
+func (q *timerQueue[K]) index() {
+	q.cells.each(func(r timerRow[K]) { q.heap = append(q.heap, r) })
+	q.count = len(q.heap)
+	slices.SortFunc(q.heap, q.compare) // a sorted slice is a heap
+}
+
+// register adds a timer of the current key.
+func (q *timerQueue[K]) register(at EventTime) {
+	if q.cells.has(at) {
+		return
+	}
+	q.cells.put(at)
+	q.count++
+	q.push(timerRow[K]{q.state.key, at})
+}
+
+// unregister removes a timer of the current key.
+func (q *timerQueue[K]) unregister(at EventTime) {
+	if !q.cells.has(at) {
+		return
+	}
+	q.cells.delete(at)
+	q.count--
+	if len(q.heap) > 2*q.count+64 {
+		clear(q.heap)
+		q.heap = q.heap[:0]
+		q.index()
+	}
+}
+
+// clear removes all timers.
+func (q *timerQueue[K]) clear() {
+	for {
+		if _, found := q.pop(MaxEventTime); !found {
+			return
+		}
+	}
+}
+
+// first returns the time of the first timer. It may be that of one that was taken back.
+func (q *timerQueue[K]) first() (EventTime, bool) {
+	if len(q.heap) == 0 {
+		return 0, false
+	}
+	return q.heap[0].at, true
+}
+
+// pop removes the first timer, if it is due by the given time, and makes its key the current one.
+func (q *timerQueue[K]) pop(until EventTime) (r timerRow[K], found bool) {
+	for len(q.heap) > 0 && q.heap[0].at <= until {
+		r = q.removeFirst()
+		// The key is one of this subtask's: it has been checked when it was registered, or restored.
+		q.state.key, q.state.shard = r.key, q.state.groupOf(r.key)-q.state.groups.First
+		if q.cells.has(r.at) {
+			q.cells.delete(r.at)
+			q.count--
+			return r, true
+		}
+	}
+	return r, false
+}
+
+// compare orders timers by time, then by the encodings of their keys, so that the order does not depend on the backend,
+// on hash tables, or on which subtask has registered them.
+func (q *timerQueue[K]) compare(a, b timerRow[K]) int {
+	switch {
+	case a.at < b.at:
+		return -1
+	case a.at > b.at:
+		return 1
+	case a.key == b.key:
+		return 0
+	}
+	q.left = q.state.keys.Append(q.left[:0], a.key)
+	q.right = q.state.keys.Append(q.right[:0], b.key)
+	return bytes.Compare(q.left, q.right)
+}
+
+func (q *timerQueue[K]) push(r timerRow[K]) {
+	q.heap = append(q.heap, r)
+	for at := len(q.heap) - 1; at > 0; {
+		parent := (at - 1) / 2
+		if q.compare(q.heap[at], q.heap[parent]) >= 0 {
+			return
+		}
+		q.heap[at], q.heap[parent] = q.heap[parent], q.heap[at]
+		at = parent
+	}
+}
+
+func (q *timerQueue[K]) removeFirst() timerRow[K] {
+	first, last := q.heap[0], len(q.heap)-1
+	q.heap[0] = q.heap[last]
+	clear(q.heap[last:]) // the key may refer to memory
+	q.heap = q.heap[:last]
+	for at := 0; ; {
+		child := 2*at + 1
+		if child >= last {
+			return first
+		}
+		if child+1 < last && q.compare(q.heap[child+1], q.heap[child]) < 0 {
+			child++
+		}
+		if q.compare(q.heap[at], q.heap[child]) <= 0 {
+			return first
+		}
+		q.heap[at], q.heap[child] = q.heap[child], q.heap[at]
+		at = child
+	}
+}
+
+// timerFormat is the format of timers.
+type timerFormat[K comparable] struct{ keys codec.Codec[K] }
+
+func (f *timerFormat[K]) appendRows(dst []byte, r timerRow[K], _ struct{}, _ int64) ([]byte, int, bool) {
+	return codec.Int64.Append(f.keys.Append(dst, r.key), int64(r.at)), 1, false
+}
+
+func (f *timerFormat[K]) decodeRow(src []byte, into map[timerRow[K]]struct{}) (key K, n int, err error) {
+	key, n, err = f.keys.Decode(src)
+	if err != nil {
+		return key, 0, err
+	}
+	at, m, err := codec.Int64.Decode(src[n:])
+	if err == nil {
+		into[timerRow[K]{key, EventTime(at)}] = struct{}{}
+	}
+	return key, n + m, err
+}
+
+func (f *timerFormat[K]) prune(*struct{}, int64) bool { return true }
+
+// memoryTimers are the timers of a domain in memory.
+type memoryTimers[K comparable] struct {
+	*memoryTable[K, timerRow[K], struct{}]
+}
+
+func (t memoryTimers[K]) has(at EventTime) bool {
+	_, found := t.get(timerRow[K]{t.state.key, at})
+	return found
+}
+
+func (t memoryTimers[K]) put(at EventTime) {
+	t.memoryTable.put(timerRow[K]{t.state.key, at}, struct{}{})
+}
+
+func (t memoryTimers[K]) delete(at EventTime) { t.memoryTable.delete(timerRow[K]{t.state.key, at}) }
+
+func (t memoryTimers[K]) each(f func(timerRow[K])) {
+	for _, r := range t.rows() {
+		f(r)
+	}
+}
