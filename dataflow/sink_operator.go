@@ -94,7 +94,7 @@ func (o *sinkOperator[T]) capture(s *snapshot) error {
 	for _, t := range o.pending {
 		entries = append(entries, t.encode())
 	}
-	s.addList(o.chain.ids[o.at], sinkState, entries)
+	s.addList(o.chain.ids[o.at], sinkState, checkpoint.ListState, entries)
 	return nil
 }
 

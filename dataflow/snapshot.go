@@ -38,10 +38,10 @@ type part struct {
 	release func() // gives up what write has not written yet
 }
 
-// addList adds list state. The entries are not changed by anybody.
-func (s *snapshot) addList(id checkpoint.OperatorID, name string, entries [][]byte) {
+// addList adds list state, split or union. The entries are not changed by anybody.
+func (s *snapshot) addList(id checkpoint.OperatorID, name string, kind checkpoint.HandleKind, entries [][]byte) {
 	s.parts = append(s.parts, part{
-		handle:  checkpoint.Handle{Operator: id, Name: name, Kind: checkpoint.ListState, Entries: len(entries)},
+		handle:  checkpoint.Handle{Operator: id, Name: name, Kind: kind, Entries: len(entries)},
 		write:   func(w *chunkWriter) error { return w.writeList(entries) },
 		release: func() {},
 	})

@@ -16,6 +16,14 @@ type Source[T any] interface {
 	Open(SourceContext) (SourceReader[T], error)
 }
 
+// UnionSource is a Source that says itself which subtask goes on with which split. Restored, every subtask then
+// receives the entries of all subtasks, in the place of an even share, and goes on with those that are its own under
+// the parallelism that it has now.
+type UnionSource interface {
+	// UnionSplits reports whether it does so. The answer is the same on every node.
+	UnionSplits() bool
+}
+
 // SourceReader reads one subtask's share of a source. It is pulled: it never waits in Next, so that
 // checkpoints are taken between two calls. All calls come from one goroutine.
 type SourceReader[T any] interface {
@@ -36,7 +44,8 @@ type SourceContext struct {
 	Subtask     checkpoint.SubtaskID
 	Parallelism int // of the source: Subtask.Index lies below it
 	// Restored says that the positions come from a checkpoint: Entries holds what Snapshot returned then. A
-	// subtask that had read all its splits is restored with no entries.
+	// subtask that had read all its splits is restored with no entries. A UnionSource receives the entries of all
+	// subtasks.
 	Restored bool
 	Entries  [][]byte
 	Logger   *slog.Logger

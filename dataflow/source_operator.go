@@ -73,8 +73,16 @@ func (o *sourceOperator[T]) capture(s *snapshot) error {
 	if err != nil {
 		return declined(err) // nothing has changed: only this checkpoint fails
 	}
-	s.addList(o.chain.ids[o.at], sourceState, entries)
+	s.addList(o.chain.ids[o.at], sourceState, o.stateKind(), entries)
 	return nil
+}
+
+// stateKind says how the entries are dealt out at a restore.
+func (o *sourceOperator[T]) stateKind() checkpoint.HandleKind {
+	if u, ok := o.source.(UnionSource); ok && u.UnionSplits() {
+		return checkpoint.UnionState
+	}
+	return checkpoint.ListState
 }
 
 func (o *sourceOperator[T]) notifyComplete(checkpoint.ID) error { return nil }

@@ -8,8 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-
-	"cairn/dataflow"
 )
 
 const readBufferSize = 64 << 10
@@ -19,33 +17,64 @@ const readBufferSize = 64 << 10
 type lineReader struct {
 	root    string
 	maxLine int
-
-	split split    // the one that is open; its offset is behind the last line that next returned
-	file  *os.File // nil when none is open
-	buf   *bufio.Reader
-	long  []byte // a line that does not fit into buf
+	split   split    // the one that is open; its offset is behind the last line that next returned
+	file    *os.File // nil when none is open
+	buf     *bufio.Reader
+	long    []byte // a line that does not fit into buf
 }
 
 func newLineReader(root string, maxLine int) *lineReader {
 	return &lineReader{root: root, maxLine: maxLine, buf: bufio.NewReaderSize(nil, readBufferSize)}
 }
 
-// open starts reading a split at its offset, up to the size that it had when it was listed.
+// open starts reading a split at its offset, up to the size that the file had when it was listed.
 func (r *lineReader) open(s split) error {
 	f, err := os.Open(filepath.Join(r.root, s.path))
 	if err != nil {
 		return err
 	}
-	if _, err := f.Seek(s.offset, io.SeekStart); err != nil {
-		return errors.Join(err, f.Close())
-	}
 	r.file, r.split = f, s
-	r.buf.Reset(io.LimitReader(f, s.remaining()))
+	if !s.cut {
+		return r.seek(s.offset)
+	}
+	// A line that begins at the offset is this range's, one that began earlier is not: the line end before it tells.
+	if err := r.seek(s.offset - 1); err != nil {
+		return err
+	}
+	if err := r.skip(); err != nil {
+		return err
+	}
+	r.split.cut = false
 	return nil
 }
 
+func (r *lineReader) seek(offset int64) error {
+	if _, err := r.file.Seek(offset, io.SeekStart); err != nil {
+		return err
+	}
+	r.split.offset = offset
+	r.buf.Reset(io.LimitReader(r.file, r.split.size-offset))
+	return nil
+}
+
+// skip goes on behind the next line end, or at the file's end, however far it is.
+func (r *lineReader) skip() error {
+	for {
+		part, err := r.buf.ReadSlice('\n')
+		r.split.offset += int64(len(part))
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, io.EOF):
+			return r.checkEnd()
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return fmt.Errorf("%s at offset %d: %w", r.name(), r.split.offset, err)
+		}
+	}
+}
+
 // next returns the next line without its line end ("\n" or "\r\n"), or io.EOF after the last one. The line
-// is valid until the next call.
+// is valid until the next call. Behind a line that is too long, the reader goes on after skip.
 func (r *lineReader) next() ([]byte, error) {
 	if r.split.remaining() == 0 {
 		return nil, io.EOF
@@ -60,9 +89,9 @@ func (r *lineReader) next() ([]byte, error) {
 	if len(line) > r.maxLine {
 		return nil, r.tooLong()
 	}
-	if err != nil && int64(len(line)) < r.split.remaining() {
-		return nil, fmt.Errorf("%s ends at offset %d: it had %d bytes when the input was listed",
-			r.name(), r.split.offset+int64(len(line)), r.split.size)
+	if err != nil && r.split.offset+int64(len(line)) < r.split.size {
+		r.split.offset += int64(len(line))
+		return nil, r.checkEnd()
 	}
 	r.split.offset += int64(len(line))
 	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r")), nil
@@ -81,12 +110,31 @@ func (r *lineReader) nextLong(start []byte) ([]byte, error) {
 	return r.long, nil
 }
 
+// tooLong goes back to the line's begin, so that skip finds its end.
 func (r *lineReader) tooLong() error {
-	return dataflow.Permanent(fmt.Errorf("%s: the line at offset %d is longer than %d bytes", r.name(), r.split.offset, r.maxLine))
+	if err := r.seek(r.split.offset); err != nil {
+		return err
+	}
+	return newPoison(r.name(), r.file, r.split.offset, fmt.Errorf("%w: the line has more than %d bytes", errTooLong, r.maxLine))
+}
+
+// checkEnd returns an error when the file has become shorter.
+func (r *lineReader) checkEnd() error {
+	if r.split.offset < r.split.size {
+		return endsEarly(r.name(), r.split.offset, r.split.size)
+	}
+	return nil
+}
+
+func endsEarly(path string, offset, size int64) error {
+	return fmt.Errorf("%s ends at offset %d: it had %d bytes when the input was listed", path, offset, size)
 }
 
 // name returns the path of the open file.
 func (r *lineReader) name() string { return filepath.Join(r.root, r.split.path) }
+
+// current returns the split that is or was open last.
+func (r *lineReader) current() split { return r.split }
 
 // close closes the open file, if any.
 func (r *lineReader) close() error {
@@ -96,4 +144,35 @@ func (r *lineReader) close() error {
 	err := r.file.Close()
 	r.file = nil
 	return err
+}
+
+// lineRecords turns lines into records. A line for which decode returns false has none.
+type lineRecords[T any] struct {
+	*lineReader
+	decode func(line []byte) (record T, found bool, err error)
+}
+
+func (r lineRecords[T]) next() (record T, err error) {
+	for {
+		start := r.split.offset
+		line, err := r.lineReader.next()
+		if err != nil {
+			return record, err
+		}
+		record, found, err := r.decode(line)
+		if err != nil {
+			return record, newPoison(r.name(), r.file, start, err)
+		}
+		if found {
+			return record, nil
+		}
+	}
+}
+
+// skip goes on behind a record that next could not read: only a line that is too long is still there.
+func (r lineRecords[T]) skip(p *poisonError) error {
+	if errors.Is(p.cause, errTooLong) {
+		return r.lineReader.skip()
+	}
+	return nil
 }

@@ -54,7 +54,7 @@ func TestLines(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			writeFiles(t, dir, map[string]string{"f": test.content})
-			s := split{path: "f", size: int64(len(test.content))}
+			s := wholeFile("f", int64(len(test.content)))
 			all, offsets, err := readAll(t, r, s)
 			if err != nil || !slices.Equal(all, test.want) {
 				t.Fatalf("read %d lines, %v, want %d", len(all), err, len(test.want))
@@ -74,10 +74,10 @@ func TestLineTooLong(t *testing.T) {
 	dir := t.TempDir()
 	for _, size := range []int{11, readBufferSize + 11, 4 * readBufferSize} {
 		writeFiles(t, dir, map[string]string{"f": "ok\n" + strings.Repeat("x", size) + "\n"})
-		all := split{path: "f", size: int64(size) + 4}
+		all := wholeFile("f", int64(size)+4)
 		lines, _, err := readAll(t, newLineReader(dir, size), all) // the line end is one too many
 		if len(lines) != 1 || err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "f")) ||
-			!strings.Contains(err.Error(), "offset 3 ") {
+			!strings.Contains(err.Error(), "f:3: ") {
 			t.Errorf("size %d: read %d lines, %v", size, len(lines), err)
 		}
 		if lines, _, err := readAll(t, newLineReader(dir, size+1), all); len(lines) != 2 || err != nil {
@@ -90,21 +90,21 @@ func TestFileChangedSinceListing(t *testing.T) {
 	dir := t.TempDir()
 	writeFiles(t, dir, map[string]string{"f": "one\ntwo\n"})
 	r := newLineReader(dir, 1<<20)
-	if lines, _, err := readAll(t, r, split{path: "f", size: 4}); err != nil || !slices.Equal(lines, []string{"one"}) {
+	if lines, _, err := readAll(t, r, wholeFile("f", 4)); err != nil || !slices.Equal(lines, []string{"one"}) {
 		t.Errorf("a file that has grown: %q, %v; want what was there when it was listed", lines, err)
 	}
-	if lines, _, err := readAll(t, r, split{path: "f", size: 6}); err != nil || !slices.Equal(lines, []string{"one", "tw"}) {
+	if lines, _, err := readAll(t, r, wholeFile("f", 6)); err != nil || !slices.Equal(lines, []string{"one", "tw"}) {
 		t.Errorf("a file whose last line has grown: %q, %v; want what was there when it was listed", lines, err)
 	}
 	for _, size := range []int64{9, 100} {
-		if _, _, err := readAll(t, r, split{path: "f", size: size}); err == nil || !strings.Contains(err.Error(), "ends at offset 8") {
+		if _, _, err := readAll(t, r, wholeFile("f", size)); err == nil || !strings.Contains(err.Error(), "ends at offset 8") {
 			t.Errorf("a file that has shrunk from %d: %v", size, err)
 		}
 	}
 	if err := os.Remove(filepath.Join(dir, "f")); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.open(split{path: "f", size: 8}); !errors.Is(err, os.ErrNotExist) {
+	if err := r.open(wholeFile("f", 8)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file that has gone: %v", err)
 	}
 }
@@ -114,7 +114,7 @@ func TestLinesReuseMemory(t *testing.T) {
 	content := strings.Repeat("some words on a line\n", 2000)
 	writeFiles(t, dir, map[string]string{"f": content})
 	r := newLineReader(dir, 1<<20)
-	if err := r.open(split{path: "f", size: int64(len(content))}); err != nil {
+	if err := r.open(wholeFile("f", int64(len(content)))); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = r.close() }()

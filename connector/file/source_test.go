@@ -204,7 +204,7 @@ func TestMissingInputIsPermanent(t *testing.T) {
 
 func TestFileThatHasGoneIsPermanent(t *testing.T) {
 	dir := t.TempDir()
-	r, err := NewSource(dir).Open(restoredContext(0, 1, [][]byte{split{path: "gone", size: 5}.appendTo(nil)}))
+	r, err := NewSource(dir).Open(restoredContext(0, 1, [][]byte{wholeFile("gone", 5).appendTo(nil, formSplit)}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +214,7 @@ func TestFileThatHasGoneIsPermanent(t *testing.T) {
 }
 
 func TestForeignStateIsRefused(t *testing.T) {
-	_, err := NewSource(t.TempDir()).Open(restoredContext(0, 1, [][]byte{split{path: "../up", size: 5}.appendTo(nil)}))
+	_, err := NewSource(t.TempDir()).Open(restoredContext(0, 1, [][]byte{wholeFile("../up", 5).appendTo(nil, formSplit)}))
 	if err == nil || !strings.Contains(err.Error(), "restored state") {
 		t.Errorf("got %v", err)
 	}
@@ -229,7 +229,7 @@ func TestSourceBoundsLines(t *testing.T) {
 	}
 	var lines []string
 	if _, err := r.Next(func(line string) { lines = append(lines, line) }); err == nil || len(lines) != 1 ||
-		!strings.Contains(err.Error(), "offset 6 ") {
+		!strings.Contains(err.Error(), "f:6: ") {
 		t.Errorf("read %q, %v", lines, err)
 	}
 	if err := r.Close(); err != nil {

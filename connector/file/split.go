@@ -1,126 +1,107 @@
 package file
 
 import (
-	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 )
 
-// split is one input file and how far it has been read. It is the unit in which the input is spread over
-// the subtasks of a source.
+// split is one input file, or a range of one, and how far it has been read. It is the unit in which the input is
+// spread over the subtasks of a source. A record belongs to the range in which it begins.
 type split struct {
-	path   string // relative to the input's root, with the separators of the machine
-	size   int64  // when the input was listed; what is appended later is not read
-	offset int64  // of the first byte that has not been read, 0 <= offset <= size
+	path string // relative to the input's root, with the separators of the machine
+	size int64  // of the file when the input was listed; what is appended later is not read
+	// offset is where the next record begins, or anything up to where blank lines before it do. It is not above size,
+	// and may be above end: the last record of a range may end in the next one.
+	offset int64
+	end    int64 // records that begin here or later are not read; not above size
+	// cut says that offset may lie within a record, which is then of the range before: nothing has been read yet.
+	cut bool
 }
 
-// remaining returns the bytes that have not been read.
-func (s split) remaining() int64 { return s.size - s.offset }
+// wholeFile returns the split of a file that has not been read.
+func wholeFile(path string, size int64) split { return split{path: path, size: size, end: size} }
 
-// appendTo appends the form that is kept in list state: size, offset, path.
-func (s split) appendTo(dst []byte) []byte {
-	dst = binary.AppendUvarint(dst, uint64(s.size))
-	dst = binary.AppendUvarint(dst, uint64(s.offset))
+// remaining returns the bytes that have not been read.
+func (s split) remaining() int64 { return max(0, s.end-s.offset) }
+
+// ranges cuts a file that has not been read into ranges of at most most bytes; 0 means one range.
+func (s split) ranges(most int64) []split {
+	if most <= 0 || s.size <= most {
+		return []split{s}
+	}
+	var all []split
+	for offset := int64(0); offset < s.size; offset += most {
+		r := s
+		r.offset, r.end, r.cut = offset, s.size, offset > 0
+		if s.size-offset > most {
+			r.end = offset + most
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// Entries of the state begin with a zero byte and their form. The forms without it, of the first builds, began with a
+// size, which was never zero.
+const (
+	formSplit    = 1 // a split of a source that lists its input once
+	formWatched  = 2 // a file of a source that watches a directory, which is not read to its end
+	formFinished = 3 // files of such a source that are
+)
+
+func appendForm(dst []byte, form byte) []byte { return append(dst, 0, form) }
+
+// formOf returns the form of an entry and what follows.
+func formOf(entry []byte) (form byte, rest []byte, err error) {
+	switch {
+	case len(entry) < 2:
+		return 0, nil, fmt.Errorf("file split of %d bytes: its form cannot be read", len(entry))
+	case entry[0] != 0:
+		return 0, nil, errors.New("file split of an older build: it cannot be read")
+	}
+	return entry[1], entry[2:], nil
+}
+
+// appendTo appends the form that is kept in list state.
+func (s split) appendTo(dst []byte, form byte) []byte {
+	cut := uint64(0)
+	if s.cut {
+		cut = 1
+	}
+	dst = appendForm(dst, form)
+	for _, n := range []uint64{uint64(s.size), uint64(s.offset), uint64(s.end), cut} {
+		dst = binary.AppendUvarint(dst, n)
+	}
 	return append(dst, filepath.ToSlash(s.path)...)
 }
 
 // decodeSplit reads the form that appendTo writes. A path that leaves the input's root is refused: an
 // entry must not become a way to read other files.
-func decodeSplit(entry []byte) (split, error) {
-	size, n := binary.Uvarint(entry)
-	if n <= 0 {
-		return split{}, fmt.Errorf("file split of %d bytes: its size cannot be read", len(entry))
-	}
-	offset, m := binary.Uvarint(entry[n:])
-	if m <= 0 {
-		return split{}, fmt.Errorf("file split of %d bytes: its offset cannot be read", len(entry))
-	}
-	s := split{path: filepath.FromSlash(string(entry[n+m:])), size: int64(size), offset: int64(offset)}
-	switch {
-	case !filepath.IsLocal(s.path):
-		return split{}, fmt.Errorf("file split %q: the path is not below the input", s.path)
-	case s.size < 0 || s.offset < 0 || s.offset > s.size:
-		return split{}, fmt.Errorf("file split %q: offset %d of size %d", s.path, offset, size)
-	}
-	return s, nil
-}
-
-// scan lists the regular files of an input, ordered by path, and returns the directory that their paths are
-// relative to. The input is a directory, searched with everything below it for files whose names end in
-// suffix, or a single file, taken whatever its name. Below the input, symbolic links are not followed.
-func scan(input, suffix string) (root string, splits []split, err error) {
-	info, err := os.Stat(input)
-	if err != nil {
-		return "", nil, err
-	}
-	if !info.IsDir() {
-		return filepath.Dir(input), []split{{path: filepath.Base(input), size: info.Size()}}, nil
-	}
-	root, err = filepath.EvalSymlinks(input) // WalkDir does not enter a root that is a link
-	if err != nil {
-		return "", nil, err
-	}
-	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() || !strings.HasSuffix(entry.Name(), suffix) {
-			return err
-		}
-		s, err := newSplit(root, path, entry)
-		splits = append(splits, s)
-		return err
-	})
-	slices.SortFunc(splits, func(a, b split) int { return strings.Compare(a.path, b.path) })
-	return root, splits, err
-}
-
-func newSplit(root, path string, entry fs.DirEntry) (split, error) {
-	info, err := entry.Info()
+func decodeSplit(entry []byte, want byte) (split, error) {
+	form, rest, err := formOf(entry)
 	if err != nil {
 		return split{}, err
 	}
-	relative, err := filepath.Rel(root, path)
-	return split{path: relative, size: info.Size()}, err
-}
-
-// rootOf returns the directory that the paths of the input's splits are relative to, as scan does.
-func rootOf(input string) (string, error) {
-	info, err := os.Stat(input)
-	if err != nil {
-		return "", err
+	if form != want {
+		return split{}, fmt.Errorf("file split of form %d, want %d: a source that watches its input does not go on from "+
+			"one that does not, nor the other way round", form, want)
 	}
-	if !info.IsDir() {
-		return filepath.Dir(input), nil
-	}
-	return filepath.EvalSymlinks(input)
-}
-
-// assign returns the share of subtask index out of parallelism. Every subtask computes the whole
-// assignment from the same list and takes its own part, so that they agree without talking: the largest
-// file goes first, each to the subtask with the fewest bytes so far, the lower index where two have the
-// same. Empty files are left out. The share is ordered by path.
-func assign(all []split, parallelism, index int) []split {
-	bySize := slices.DeleteFunc(slices.Clone(all), func(s split) bool { return s.remaining() == 0 })
-	slices.SortFunc(bySize, func(a, b split) int {
-		return cmp.Or(cmp.Compare(b.size, a.size), strings.Compare(a.path, b.path))
-	})
-	var share []split
-	load := make([]int64, parallelism)
-	for _, s := range bySize {
-		least := 0
-		for i := range load {
-			if load[i] < load[least] {
-				least = i
-			}
+	var numbers [4]int64
+	for i := range numbers {
+		n, length := binary.Uvarint(rest)
+		if length <= 0 {
+			return split{}, fmt.Errorf("file split of %d bytes: it is cut short", len(entry))
 		}
-		load[least] += s.size
-		if least == index {
-			share = append(share, s)
-		}
+		numbers[i], rest = int64(n), rest[length:]
 	}
-	slices.SortFunc(share, func(a, b split) int { return strings.Compare(a.path, b.path) })
-	return share
+	s := split{path: filepath.FromSlash(string(rest)), size: numbers[0], offset: numbers[1], end: numbers[2], cut: numbers[3] != 0}
+	switch {
+	case !filepath.IsLocal(s.path):
+		return split{}, fmt.Errorf("file split %q: the path is not below the input", s.path)
+	case s.offset < 0 || s.offset > s.size || s.end < 0 || s.end > s.size || numbers[3]&^1 != 0 || s.cut && s.offset == 0:
+		return split{}, fmt.Errorf("file split %q: offset %d, end %d and cut %d of size %d", s.path, s.offset, s.end, numbers[3], s.size)
+	}
+	return s, nil
 }

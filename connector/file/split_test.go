@@ -76,7 +76,7 @@ func TestScan(t *testing.T) {
 }
 
 func TestAssign(t *testing.T) {
-	all := []split{{path: "a", size: 5}, {path: "b", size: 9}, {path: "c", size: 5}, {path: "d"}, {path: "e", size: 3}}
+	all := []split{wholeFile("a", 5), wholeFile("b", 9), wholeFile("c", 5), wholeFile("d", 0), wholeFile("e", 3)}
 	// b(9) -> 0, a(5) -> 1, c(5) -> 2, e(3) -> 1; d is empty.
 	want := [][]string{{"b"}, {"a", "e"}, {"c"}}
 	for index, paths1 := range want {
@@ -95,7 +95,7 @@ func TestAssignProperty(t *testing.T) {
 		var all []split
 		content := 0
 		for i, size := range sizes {
-			all = append(all, split{path: strings.Repeat("f", i+1), size: size})
+			all = append(all, wholeFile(strings.Repeat("f", i+1), size))
 			if size > 0 {
 				content++
 			}
@@ -126,8 +126,13 @@ func TestSplitRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.Int64Min(0).Draw(t, "size")
 		want := split{path: filepath.Join("d", rapid.StringMatching(`[a-zé ]{1,20}`).Draw(t, "path")),
-			size: size, offset: rapid.Int64Range(0, size).Draw(t, "offset")}
-		if got, err := decodeSplit(want.appendTo(nil)); err != nil || got != want {
+			size: size, offset: rapid.Int64Range(0, size).Draw(t, "offset"), end: rapid.Int64Range(0, size).Draw(t, "end")}
+		want.cut = want.offset > 0 && rapid.Bool().Draw(t, "cut")
+		form := rapid.SampledFrom([]byte{formSplit, formWatched}).Draw(t, "form")
+		if _, err := decodeSplit(want.appendTo(nil, form), form^3); err == nil {
+			t.Fatal("a form is taken for the other")
+		}
+		if got, err := decodeSplit(want.appendTo(nil, form), form); err != nil || got != want {
 			t.Fatalf("got %+v, %v, want %+v", got, err, want)
 		}
 	})
@@ -136,28 +141,34 @@ func TestSplitRoundTrip(t *testing.T) {
 func TestDecodeSplitRefuses(t *testing.T) {
 	for name, entry := range map[string][]byte{
 		"empty":              nil,
-		"no offset":          {5},
-		"no path":            {5, 0},
-		"offset beyond size": split{path: "a", size: 1, offset: 2}.appendTo(nil),
-		"path leaves root":   split{path: "../etc/passwd", size: 1}.appendTo(nil),
-		"absolute path":      split{path: "/etc/passwd", size: 1}.appendTo(nil),
-		"size too large":     append([]byte{255, 255, 255, 255, 255, 255, 255, 255, 255, 1, 0}, 'a'),
+		"no form":            {0},
+		"an older build's":   {5, 0, 'a'},
+		"unknown form":       {0, 9, 5, 0, 5, 0, 'a'},
+		"no offset":          {0, formSplit, 5},
+		"no path":            {0, formSplit, 5, 0, 5, 0},
+		"offset beyond size": split{path: "a", size: 1, offset: 2}.appendTo(nil, formSplit),
+		"end beyond size":    split{path: "a", size: 1, end: 2}.appendTo(nil, formSplit),
+		"cut at the begin":   split{path: "a", size: 1, end: 1, cut: true}.appendTo(nil, formSplit),
+		"path leaves root":   wholeFile("../etc/passwd", 1).appendTo(nil, formSplit),
+		"absolute path":      wholeFile("/etc/passwd", 1).appendTo(nil, formSplit),
+		"size too large":     append([]byte{0, formSplit, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1, 0, 0, 0}, 'a'),
+		"bad flag":           {0, formSplit, 5, 1, 5, 2, 'a'},
 	} {
-		if s, err := decodeSplit(entry); err == nil {
+		if s, err := decodeSplit(entry, formSplit); err == nil {
 			t.Errorf("%s: decoded as %+v", name, s)
 		}
 	}
 }
 
 func FuzzDecodeSplit(f *testing.F) {
-	f.Add(split{path: "a/b.go", size: 300, offset: 7}.appendTo(nil))
+	f.Add(split{path: "a/b.go", size: 300, offset: 7, end: 300, cut: true}.appendTo(nil, formSplit))
 	f.Add([]byte{0x80})
 	f.Fuzz(func(t *testing.T, entry []byte) {
-		s, err := decodeSplit(entry)
+		s, err := decodeSplit(entry, formSplit)
 		if err != nil {
 			return
 		}
-		if again, err := decodeSplit(s.appendTo(nil)); err != nil || again != s {
+		if again, err := decodeSplit(s.appendTo(nil, formSplit), formSplit); err != nil || again != s {
 			t.Errorf("%+v comes back as %+v, %v", s, again, err)
 		}
 	})

@@ -1,9 +1,11 @@
-package file
+// Package pace spreads records evenly over time, for sources that have a rate. A Pacer has no clock of its own and
+// never waits: it says when to go on. It belongs to one goroutine.
+package pace
 
 import "time"
 
-// pacer spreads records evenly over time. It has no clock of its own and never waits: it says when to go on.
-type pacer struct {
+// Pacer holds a rate.
+type Pacer struct {
 	perSecond float64   // 0 means no limit, and so does more than mostPerSecond
 	next      time.Time // when the next record is due
 }
@@ -21,11 +23,14 @@ const shortestWait = 2 * time.Millisecond
 // longestGap keeps the slowest of rates from overflowing a time.
 const longestGap = 365 * 24 * time.Hour
 
-func (p *pacer) limited() bool { return 0 < p.perSecond && p.perSecond <= mostPerSecond }
+// New returns a pacer for a rate; 0 means no limit.
+func New(perSecond float64) Pacer { return Pacer{perSecond: perSecond} }
 
-// allow returns how many records may be read at now, at most limit; when none, also the time at which the
+func (p *Pacer) limited() bool { return 0 < p.perSecond && p.perSecond <= mostPerSecond }
+
+// Allow returns how many records may be read at now, at most limit; when none, also the time at which the
 // next is due.
-func (p *pacer) allow(now time.Time, limit int) (records int, due time.Time) {
+func (p *Pacer) Allow(now time.Time, limit int) (records int, due time.Time) {
 	if !p.limited() {
 		return limit, time.Time{}
 	}
@@ -39,8 +44,8 @@ func (p *pacer) allow(now time.Time, limit int) (records int, due time.Time) {
 	return int(min(ready, float64(limit))), time.Time{}
 }
 
-// spent tells the pacer that records have been read.
-func (p *pacer) spent(records int) {
+// Spent tells the pacer that records have been read.
+func (p *Pacer) Spent(records int) {
 	if p.limited() {
 		seconds := min(float64(records)/p.perSecond, longestGap.Seconds())
 		p.next = p.next.Add(time.Duration(seconds * float64(time.Second)))

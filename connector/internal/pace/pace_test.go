@@ -1,4 +1,4 @@
-package file
+package pace
 
 import (
 	"math"
@@ -7,14 +7,14 @@ import (
 )
 
 // run reads as fast as the pacer allows, from start to end, and returns how many records it got.
-func (p *pacer) run(start, end time.Time, limit int) (records int) {
+func (p *Pacer) run(start, end time.Time, limit int) (records int) {
 	for now := start; now.Before(end); {
-		n, due := p.allow(now, limit)
+		n, due := p.Allow(now, limit)
 		if n == 0 {
 			now = due
 			continue
 		}
-		p.spent(n)
+		p.Spent(n)
 		records += n
 	}
 	return records
@@ -23,7 +23,7 @@ func (p *pacer) run(start, end time.Time, limit int) (records int) {
 func TestPacerHoldsTheRate(t *testing.T) {
 	start := time.Unix(1000, 0)
 	for _, perSecond := range []float64{0.25, 1, 7, 1000, 123456} {
-		p := &pacer{perSecond: perSecond}
+		p := &Pacer{perSecond: perSecond}
 		const seconds = 20
 		got := p.run(start, start.Add(seconds*time.Second), 256)
 		want := perSecond * seconds
@@ -35,34 +35,34 @@ func TestPacerHoldsTheRate(t *testing.T) {
 
 func TestPacerBoundsCatchingUp(t *testing.T) {
 	start := time.Unix(1000, 0)
-	p := &pacer{perSecond: 1000}
+	p := &Pacer{perSecond: 1000}
 	p.run(start, start.Add(time.Second), 256)
 	later := start.Add(time.Hour) // held up
-	if n, _ := p.allow(later, 1<<30); n < 100 || n > 102 {
+	if n, _ := p.Allow(later, 1<<30); n < 100 || n > 102 {
 		t.Errorf("after an hour, %d records at once, want those of %s", n, catchUp)
 	}
 }
 
 func TestPacerWithoutLimit(t *testing.T) {
 	for _, rate := range []float64{0, 1e300, math.Inf(1)} {
-		p := &pacer{perSecond: rate}
+		p := &Pacer{perSecond: rate}
 		for range 3 {
-			if n, _ := p.allow(time.Unix(1, 0), 256); n != 256 {
+			if n, _ := p.Allow(time.Unix(1, 0), 256); n != 256 {
 				t.Fatalf("rate %v: allowed %d, want 256", rate, n)
 			}
-			p.spent(256)
+			p.Spent(256)
 		}
 	}
 }
 
 func TestPacerVerySlow(t *testing.T) {
-	p := &pacer{perSecond: math.SmallestNonzeroFloat64}
+	p := &Pacer{perSecond: math.SmallestNonzeroFloat64}
 	now := time.Unix(1000, 0)
-	if n, _ := p.allow(now, 256); n != 1 {
+	if n, _ := p.Allow(now, 256); n != 1 {
 		t.Fatalf("allowed %d at first, want 1", n)
 	}
-	p.spent(1)
-	if n, due := p.allow(now.Add(time.Hour), 256); n != 0 || !due.After(now.Add(time.Hour)) {
+	p.Spent(1)
+	if n, due := p.Allow(now.Add(time.Hour), 256); n != 0 || !due.After(now.Add(time.Hour)) {
 		t.Errorf("allowed %d after an hour, the next at %s", n, due)
 	}
 }
