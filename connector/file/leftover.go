@@ -3,7 +3,8 @@ package file
 import (
 	"errors"
 	"fmt"
-	"os"
+	"io/fs"
+	"path/filepath"
 	"strings"
 )
 
@@ -13,21 +14,37 @@ type leftover struct {
 	committed bool // it has its final name
 }
 
-// leftovers lists the parts in an output directory, ordered by file name. Files with other names are left
-// out.
+// leftovers lists the parts in an output directory and its buckets, ordered by name. Files with other names are left
+// out, and so are directories that can be no buckets or cannot be looked into: the sink has written nothing there.
 func leftovers(dir string) ([]leftover, error) {
-	entries, err := os.ReadDir(dir)
+	root, err := filepath.EvalSymlinks(dir) // WalkDir does not enter a root that is a link
 	if err != nil {
 		return nil, err
 	}
 	var found []leftover
-	for _, e := range entries {
-		name := strings.TrimSuffix(strings.TrimSuffix(e.Name(), inProgressSuffix), pendingSuffix)
-		if p, err := parsePart(name); err == nil {
-			found = append(found, leftover{part: p, committed: name == e.Name()})
+	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case path == root:
+			return err
+		case errors.Is(err, fs.ErrNotExist): // another subtask has renamed it
+			return nil
+		case errors.Is(err, fs.ErrPermission), err == nil && entry.IsDir() && checkBucket(entry.Name()) != nil:
+			return fs.SkipDir
+		case err != nil || entry.IsDir():
+			return err
 		}
-	}
-	return found, nil
+		relative, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		file := filepath.ToSlash(relative)
+		name := strings.TrimSuffix(strings.TrimSuffix(file, inProgressSuffix), pendingSuffix)
+		if p, err := parsePart(name); err == nil {
+			found = append(found, leftover{part: p, committed: name == file})
+		}
+		return nil
+	})
+	return found, err
 }
 
 // sweep removes the uncommitted parts of earlier attempts of a subtask that keep does not hold. No

@@ -1,140 +1,134 @@
 package file
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"reflect"
+	"time"
 
-	"cairn/checkpoint"
 	"cairn/dataflow"
 )
 
-// Sink writes each record as a line to files in a directory. It is not changed after NewSink and safe for
-// concurrent use.
+// Sink writes records to files in a directory. It is not changed after it has been made and safe for concurrent use.
 type Sink[T any] struct {
-	dir    string
-	format func(dst []byte, record T) []byte
+	dir     string
+	format  sinkFormat[T]
+	bucket  func(T) string // nil: everything goes into dir itself
+	options sinkOptions
+	err     error // a type or options that do not do
 }
 
 var _ dataflow.Sink[string] = (*Sink[string])(nil)
 
-// NewSink returns a sink that writes into dir, which is created when it is not there. format appends a
-// record's line, without a line end, to dst; it is called from several goroutines at once.
-func NewSink[T any](dir string, format func(dst []byte, record T) []byte) *Sink[T] {
-	return &Sink[T]{dir: dir, format: format}
+// NewSink returns a sink that writes each record as a line into files in dir, which is created when it is not there.
+// format appends a record's line, without a line end, to dst; it is called from several goroutines at once.
+func NewSink[T any](dir string, format func(dst []byte, record T) []byte, opts ...SinkOption) *Sink[T] {
+	return newSink(dir, lineFormat(format), opts)
+}
+
+// NewJSONSink returns a sink that writes each record as a line of JSON, as encoding/json encodes it, into files in dir,
+// which is created when it is not there. Their names end in ".jsonl".
+func NewJSONSink[T any](dir string, opts ...SinkOption) *Sink[T] {
+	return newSink(dir, jsonFormat[T](), opts)
+}
+
+// NewCSVSink returns a sink that writes each record, a struct, as one of comma-separated values into files in dir, which
+// is created when it is not there. Fields and columns belong together as in CSV; each file begins with a header. The
+// names of the files end in ".csv". What encoding/csv reads from them are the same values, but for a carriage return
+// before a line feed within a field, which gets lost.
+func NewCSVSink[T any](dir string, opts ...SinkOption) *Sink[T] {
+	fields, err := csvFields(reflect.TypeFor[T]())
+	s := newSink(dir, csvStructFormat[T](fields), opts)
+	s.err = errors.Join(err, s.err)
+	return s
+}
+
+// NewCSVRowSink is as NewCSVSink, with a function that appends a record's fields to dst, as many as the header has. It
+// is called from several goroutines at once.
+func NewCSVRowSink[T any](dir string, header []string, row func(dst []string, record T) []string, opts ...SinkOption) *Sink[T] {
+	s := newSink(dir, csvRowFormat(header, row), opts)
+	if len(header) == 0 {
+		s.err = errors.Join(errors.New("the header of CSV has no columns: name them, also where WithoutHeader leaves it out"), s.err)
+	}
+	return s
+}
+
+func newSink[T any](dir string, format sinkFormat[T], opts []SinkOption) *Sink[T] {
+	s := &Sink[T]{dir: dir, format: format, options: sinkOptions{maxOpen: DefaultMaxOpenParts}}
+	for _, opt := range opts {
+		opt(&s.options)
+	}
+	s.err = s.options.validate()
+	return s
+}
+
+// Bucket returns a sink that writes each record into the directory, below the sink's own, that the function names:
+// "2024-05-17", say, or "de/2024-05-17". Names are separated by slashes; one that is empty, begins with a dot or "part-",
+// or holds a backslash or control characters, fails the job, so that no record leads out of the sink's directory. The
+// function is called from several goroutines at once, and must return the same for the same record.
+func (s *Sink[T]) Bucket(of func(record T) string) *Sink[T] {
+	bucketed := *s
+	bucketed.bucket = of
+	return &bucketed
 }
 
 // Open makes the directory ready for one subtask.
 func (s *Sink[T]) Open(ctx dataflow.SinkContext) (dataflow.SinkWriter[T], error) {
+	if s.err != nil {
+		return nil, dataflow.Permanent(fmt.Errorf("output directory %s: %w", s.dir, s.err))
+	}
 	if err := makeDir(s.dir); err != nil {
 		return nil, permanentIfMissing(fmt.Errorf("output directory: %w", err))
 	}
+	suffix := s.format.suffix
+	if s.options.gzip {
+		suffix += gzipSuffix
+	}
 	return &writer[T]{
-		dir: s.dir, format: s.format, restored: ctx.Restored,
-		next: part{job: jobOf(ctx.Job), subtask: ctx.Subtask.Index, attempt: ctx.Attempt},
+		sink: s, encode: s.format.newEncoder(), restored: ctx.Restored, open: make(map[string]*partWriter),
+		next: part{job: jobOf(ctx.Job), subtask: ctx.Subtask.Index, attempt: ctx.Attempt, suffix: suffix},
 	}, nil
 }
 
-// writer writes one subtask's files. A transaction is a file, and its handle the file's final name.
-type writer[T any] struct {
-	dir      string
-	format   func(dst []byte, record T) []byte
-	restored bool
-	next     part        // the file that the next transaction gets
-	open     *partWriter // nil while there is none
-	line     []byte      // used again for every record
+// DefaultMaxOpenParts is how many files one subtask writes at the same time.
+const DefaultMaxOpenParts = 64
+
+// SinkOption changes a Sink.
+type SinkOption func(*sinkOptions)
+
+type sinkOptions struct {
+	rollSize      int64         // 0: no bound
+	rollEvery     time.Duration // 0: no bound
+	gzip          bool
+	withoutHeader bool
+	maxOpen       int
 }
 
-// Recover commits the restored files, whichever job and subtask wrote them, and removes the other ones that earlier
-// attempts of this subtask have not committed. On a fresh start the directory must not hold output: it would be taken for the job's own.
-func (w *writer[T]) Recover(_ context.Context, handles [][]byte) error {
-	keep := make(map[part]bool, len(handles))
-	for _, handle := range handles {
-		p, err := parsePart(string(handle))
-		if err != nil {
-			return dataflow.Permanent(fmt.Errorf("restored handle: %w", err))
-		}
-		if err := commitPart(w.dir, p); err != nil {
-			return err
-		}
-		keep[p] = true
-	}
-	found, err := leftovers(w.dir)
-	if err != nil {
-		return err
-	}
-	if !w.restored {
-		if err := checkUnused(w.dir, found); err != nil {
-			return dataflow.Permanent(err)
-		}
-	}
-	return sweep(w.dir, found, w.next, keep)
-}
+// RollSize begins a new file when one has so many bytes. Without it, and without RollEvery, each checkpoint ends a
+// file, and nothing else does.
+func RollSize(bytes int64) SinkOption { return func(o *sinkOptions) { o.rollSize = bytes } }
 
-// Write adds a line to the open file.
-func (w *writer[T]) Write(record T) error {
-	if w.open == nil {
-		open, err := createPart(w.dir, w.next)
-		if err != nil {
-			return err
-		}
-		w.open = open
-		w.next.seq++
-	}
-	w.line = append(w.format(w.line[:0], record), '\n')
-	return w.open.write(w.line)
-}
+// RollEvery begins a new file when one is so old. Ages are looked at when a record is written.
+func RollEvery(age time.Duration) SinkOption { return func(o *sinkOptions) { o.rollEvery = age } }
 
-// PreCommit makes the open file durable under its pending name.
-func (w *writer[T]) PreCommit(_ context.Context, id checkpoint.ID) ([]byte, error) {
-	if w.open == nil {
-		return nil, nil
-	}
-	if err := w.open.finish(); err != nil {
-		return nil, fmt.Errorf("checkpoint %d: output file %s: %w", id, w.open.part, err)
-	}
-	handle := []byte(w.open.part.String())
-	w.open = nil
-	return handle, nil
-}
+// Gzip compresses each file; their names end in ".gz". RollSize then counts compressed bytes.
+func Gzip() SinkOption { return func(o *sinkOptions) { o.gzip = true } }
 
-// Commit gives a pending file its final name.
-func (w *writer[T]) Commit(_ context.Context, handle []byte) error {
-	p, err := parsePart(string(handle))
-	if err != nil {
-		return err
-	}
-	return commitPart(w.dir, p)
-}
+// WithoutHeader leaves out the header of CSV.
+func WithoutHeader() SinkOption { return func(o *sinkOptions) { o.withoutHeader = true } }
 
-// Close removes the file that is being written; pending files stay.
-func (w *writer[T]) Close() error {
-	if w.open == nil {
-		return nil
-	}
-	err := w.open.abort()
-	w.open = nil
-	return err
-}
+// MaxOpenParts sets how many files one subtask writes at the same time, one in each bucket. When a record needs one
+// more, the file that has waited longest for a record is ended. Each takes 64 KiB of memory, and nearly 1 MiB with Gzip.
+func MaxOpenParts(files int) SinkOption { return func(o *sinkOptions) { o.maxOpen = files } }
 
-// makeDir creates a directory and those above it, durably. Several subtasks may do so at once.
-func makeDir(dir string) error {
-	info, err := os.Stat(dir)
+func (o sinkOptions) validate() error {
 	switch {
-	case err == nil && !info.IsDir():
-		return fmt.Errorf("%s is not a directory", dir)
-	case err == nil || !errors.Is(err, fs.ErrNotExist):
-		return err
+	case o.rollSize < 0:
+		return fmt.Errorf("RollSize is %d: want 0, for no bound, or more", o.rollSize)
+	case o.rollEvery < 0:
+		return fmt.Errorf("RollEvery is %s: want 0, for no bound, or more", o.rollEvery)
+	case o.maxOpen < 1:
+		return fmt.Errorf("MaxOpenParts is %d: want at least 1", o.maxOpen)
 	}
-	parent := filepath.Dir(dir)
-	if err := makeDir(parent); err != nil {
-		return err
-	}
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return syncDir(parent)
+	return nil
 }

@@ -1,0 +1,124 @@
+package file
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"cairn/dataflow"
+)
+
+// commitParts gives pending parts their final names, durably. Doing it again changes nothing, also when the first
+// time ended half way.
+func commitParts(dir string, parts ...part) error {
+	for _, p := range parts {
+		if err := commitPart(dir, p); err != nil {
+			return err
+		}
+	}
+	return syncDirs(dir, parts)
+}
+
+// commitPart gives a pending part its final name. When neither file is there, records that a checkpoint counts as
+// written are lost, and the error says so. No attempt can mend what the directory then lacks, or has twice: those
+// errors are Permanent.
+func commitPart(dir string, p part) error {
+	final := p.in(dir)
+	pending := final + pendingSuffix
+	hasFinal, errFinal := exists(final)
+	hasPending, errPending := exists(pending)
+	if err := errors.Join(errFinal, errPending); err != nil {
+		return err
+	}
+	switch {
+	case hasFinal && hasPending:
+		return dataflow.Permanent(fmt.Errorf("committing %s: a file of that name is there already, and is not overwritten", final))
+	case hasPending:
+		err := os.Rename(pending, final)
+		if errors.Is(err, fs.ErrNotExist) {
+			return committedByAnother(final)
+		}
+		return err
+	case !hasFinal:
+		return committedByAnother(final)
+	}
+	return nil
+}
+
+// committedByAnother reports whether a part whose pending file is not there has its final name: the task of an
+// earlier attempt, told of the same completion, may have renamed it between two looks of ours.
+func committedByAnother(final string) error {
+	hasFinal, err := exists(final)
+	if err == nil && !hasFinal {
+		err = dataflow.Permanent(fmt.Errorf("committing %s: neither it nor %s is there: output is lost, or it went to another directory",
+			final, filepath.Base(final)+pendingSuffix))
+	}
+	return err
+}
+
+// abortPart removes what there is of an uncommitted part.
+func abortPart(dir string, p part) error {
+	name := p.in(dir)
+	return errors.Join(removeIfExists(name+inProgressSuffix), removeIfExists(name+pendingSuffix))
+}
+
+func exists(path string) (bool, error) {
+	_, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func removeIfExists(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// syncDirs makes the names of parts durable, each directory once.
+func syncDirs(dir string, parts []part) error {
+	synced := make(map[string]bool)
+	for _, p := range parts {
+		d := filepath.Dir(p.in(dir))
+		if synced[d] {
+			continue
+		}
+		if err := syncDir(d); err != nil {
+			return err
+		}
+		synced[d] = true
+	}
+	return nil
+}
+
+// syncDir makes the names in a directory durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// makeDir creates a directory and those above it, durably. Several subtasks may do so at once.
+func makeDir(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("%s is not a directory", dir)
+	case err == nil || !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	parent := filepath.Dir(dir)
+	if err := makeDir(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(parent)
+}
