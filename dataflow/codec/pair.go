@@ -1,7 +1,5 @@
 package codec
 
-import "fmt"
-
 // Pair holds two values, for streams of couples that are not worth a type of their own.
 type Pair[A, B any] struct {
 	First  A
@@ -45,35 +43,6 @@ func (c struct2[T, A, B]) Decode(src []byte) (v T, n int, err error) {
 	return c.join(a, b), n + m, nil
 }
 
-// Slice returns the codec of slices whose elements have the given codec, which must use at least one byte for
-// each: a count and the elements. A nil slice comes back empty.
-func Slice[T any](element Codec[T]) Codec[[]T] { return sliceCodec[T]{element} }
-
-type sliceCodec[T any] struct{ element Codec[T] }
-
-func (c sliceCodec[T]) Append(dst []byte, v []T) []byte {
-	dst = Uint64.Append(dst, uint64(len(v)))
-	for _, e := range v {
-		dst = c.element.Append(dst, e)
-	}
-	return dst
-}
-
-func (c sliceCodec[T]) Decode(src []byte) ([]T, int, error) {
-	count, n, err := Uint64.Decode(src)
-	if err != nil {
-		return nil, 0, err
-	}
-	if count > uint64(len(src)-n) { // before it is trusted with an allocation
-		return nil, 0, fmt.Errorf("%w: %d elements announced, %d bytes left", ErrShort, count, len(src)-n)
-	}
-	v := make([]T, 0, count)
-	for range count {
-		e, m, err := c.element.Decode(src[n:])
-		if err != nil {
-			return nil, 0, err
-		}
-		v, n = append(v, e), n+m
-	}
-	return v, n, nil
+func (c struct2[T, A, B]) Describe() string {
+	return "(" + Describe(c.first) + ", " + Describe(c.second) + ")"
 }
