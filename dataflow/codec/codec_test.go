@@ -1,10 +1,13 @@
 package codec
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"reflect"
+	"strings"
 	"testing"
+	"time"
 )
 
 // roundTrip encodes the values one after the other and decodes them again, and cuts each encoding short.
@@ -41,6 +44,79 @@ func TestRoundTrip(t *testing.T) {
 	roundTrip(t, Bool, true, false)
 	roundTrip(t, PairOf(String, Int64), Pair[string, int64]{"a", 1}, Pair[string, int64]{"", -5})
 	roundTrip(t, Slice(String), []string{}, []string{"a", ""})
+	roundTrip(t, Int, 0, math.MinInt, math.MaxInt)
+	roundTrip(t, Int32, 0, math.MinInt32, math.MaxInt32)
+	roundTrip(t, Uint32, 0, math.MaxUint32)
+	roundTrip(t, Float32, 0, -1.5, math.MaxFloat32)
+	roundTrip(t, IntOf[id](), -1, math.MaxInt64)
+	roundTrip(t, UintOf[uint16](), 0, math.MaxUint16)
+	roundTrip(t, StringOf[word](), "", "a")
+	roundTrip(t, Time, time.Time{}, time.Unix(0, 0).UTC(), time.Unix(1<<40, 999_999_999).UTC(), time.Unix(-1<<40, 1).UTC())
+	roundTrip(t, Duration, 0, -time.Hour, math.MaxInt64)
+	one := 1
+	roundTrip(t, Optional(Int), nil, &one)
+	roundTrip(t, Map(String, Slice(Int)), map[string][]int{}, map[string][]int{"a": {1}, "": {}, "b": {2, 3}})
+}
+
+type word string
+
+func TestDescribe(t *testing.T) {
+	for want, got := range map[string]string{
+		"map[string](int64, []float32)": Describe(Map(String, PairOf(Int64, Slice(Float32)))),
+		"*time":                         Describe(Optional(Time)),
+		"(int64, uint16)":               Describe(PairOf(Duration, UintOf[uint16]())),
+		"(bytes, bool)":                 Describe(PairOf(Bytes, Bool)),
+		"(float64, string)":             Describe(PairOf(Float64, StringOf[word]())),
+		"none":                          Describe[int](nil),
+		"codec.bidCodec":                Describe[bid](bidCodec{}),
+	} {
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// TestEqualTimesHaveEqualEncodings: whatever the clock and the place that they come from.
+func TestEqualTimesHaveEqualEncodings(t *testing.T) {
+	now := time.Now()
+	elsewhere := now.Round(0).In(time.FixedZone("there", 3600))
+	if a, b := Time.Append(nil, now), Time.Append(nil, elsewhere); !bytes.Equal(a, b) {
+		t.Errorf("%x and %x", a, b)
+	}
+}
+
+// TestEqualMapsHaveEqualEncodings: Go goes through a map in another order each time.
+func TestEqualMapsHaveEqualEncodings(t *testing.T) {
+	m := make(map[int]map[string]int)
+	for i := range 50 {
+		m[i] = map[string]int{"a": i, "b": 1, "c": 2}
+	}
+	c := Map(Int, Map(String, Int))
+	want := c.Append(nil, m)
+	for range 20 {
+		if got := c.Append(nil, m); !bytes.Equal(got, want) {
+			t.Fatal("the same map has several encodings")
+		}
+	}
+	flat := Map(Int, Int)
+	numbers, buffer := map[int]int{1: 2, 3: 4}, []byte(nil)
+	if n := testing.AllocsPerRun(100, func() { buffer = flat.Append(buffer[:0], numbers) }); n >= 1 {
+		t.Errorf("%v allocations to sort the entries", n)
+	}
+}
+
+func TestNumbersThatDoNotFit(t *testing.T) {
+	_, _, signed := Int32.Decode(Int64.Append(nil, math.MinInt32-1))
+	_, _, unsigned := Uint32.Decode(Uint64.Append(nil, math.MaxUint32+1))
+	_, _, nanos := Time.Decode(Uint64.Append(Int64.Append(nil, 0), 1e9))
+	_, _, twice := Map(String, Bool).Decode([]byte{2, 1, 'a', 0, 1, 'a', 1})
+	for want, err := range map[string]error{
+		"-2147483649 does not fit int32": signed, "4294967296 does not fit uint32": unsigned, "not 1000000000": nanos, "only 1 different": twice,
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
 }
 
 // TestDecodedBytesAreTheirOwn: the memory that is decoded from is used again.
@@ -63,6 +139,8 @@ func FuzzDecode(f *testing.F) {
 		decodeAny(t, Uint64, src)
 		decodeAny(t, Bool, src)
 		decodeAny(t, Slice(PairOf(String, Uint64)), src)
+		decodeAny(t, Map(Int32, Optional(Time)), src)
+		decodeAny(t, PairOf(Uint32, Bytes), src)
 	})
 }
 
