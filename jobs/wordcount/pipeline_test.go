@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"cairn/checkpoint"
+	"cairn/dataflow/jobtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -72,80 +73,31 @@ func naiveCount(t *testing.T, dir string) []string {
 	return lines
 }
 
-// readOutput returns the committed lines, sorted, and fails on files that have not been committed.
-func readOutput(t *testing.T, dir string) []string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var lines []string
-	for _, e := range entries {
-		if filepath.Ext(e.Name()) != "" {
-			t.Errorf("the output holds %s", e.Name())
-			continue
-		}
-		content, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines = append(lines, strings.Split(strings.TrimSuffix(string(content), "\n"), "\n")...)
-	}
-	slices.Sort(lines)
-	return lines
-}
-
-func wantCounts(t *testing.T, input, output string) {
-	t.Helper()
-	got, want := readOutput(t, output), naiveCount(t, input)
-	if slices.Equal(got, want) {
-		return
-	}
-	for i := range min(len(got), len(want)) {
-		if got[i] != want[i] {
-			t.Fatalf("%d lines, want %d; the first difference is %q, want %q", len(got), len(want), got[i], want[i])
-		}
-	}
-	t.Fatalf("%d lines, want %d", len(got), len(want))
-}
-
-// inBubble runs the job on three nodes, in a bubble in which time passes only when everything waits: what the
-// tests assert depends on no speed. The rate makes the job last for many checkpoints of that time.
-func inBubble(t *testing.T, test func(*testing.T, *cluster, *leader)) {
+// run runs the job over some files, with what the test does to it, and checks the counts. The rate makes the job last
+// for many checkpoints.
+func run(t *testing.T, test func(t *testing.T, c *jobtest.Cluster, l *jobtest.Leader, output string)) {
 	input, output := t.TempDir(), filepath.Join(t.TempDir(), "out")
 	writeInput(t, input)
-	params := map[string]string{"input": input, "output": output, "suffix": ".go", "rate": "1500"}
-	synctest.Test(t, func(t *testing.T) {
-		c := newCluster(t, "n1", "n2", "n3")
-		defer c.close()
-		l := newLeader(t, c, params)
-		l.plan()
-		l.deploy()
-		test(t, c, l)
-		l.until("the job has finished", l.finished)
-		if len(l.failures) != 0 {
-			t.Errorf("subtasks failed: %q", l.failures)
-		}
-		t.Logf("%d checkpoints, %d attempts, %d terms", l.lastID, l.attempt, l.term)
-	})
-	wantCounts(t, input, output)
+	jobtest.Run(t, Program(), map[string]string{"input": input, "output": output, "suffix": ".go", "rate": "1500"},
+		func(t *testing.T, c *jobtest.Cluster, l *jobtest.Leader) { test(t, c, l, output) })
+	jobtest.SameLines(t, jobtest.Output(t, output), naiveCount(t, input))
 }
 
 func TestCountsAreExact(t *testing.T) {
-	inBubble(t, func(*testing.T, *cluster, *leader) {})
+	run(t, func(*testing.T, *jobtest.Cluster, *jobtest.Leader, string) {})
 }
 
 // I7: a node dies while a checkpoint is in flight, twice.
 func TestCountsAreExactAfterNodesDie(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *cluster, l *leader) {
+	run(t, func(t *testing.T, c *jobtest.Cluster, l *jobtest.Leader, _ string) {
 		for i, id := range []checkpoint.NodeID{"n2", "n3"} {
-			l.until("some checkpoints have completed and one is in flight", func() bool {
-				return l.completed.id >= l.restored+3 && l.pending != 0 && len(l.acks) > 0
+			l.Until("some checkpoints have completed and one is in flight", func() bool {
+				return l.Completed.ID >= l.Restored+3 && l.Pending != 0 && len(l.Acks) > 0
 			})
-			c.kill(id)
-			l.deploy()
-			if l.restored == 0 || l.attempt != checkpoint.Attempt(i+2) {
-				t.Errorf("attempt %d starts from checkpoint %d", l.attempt, l.restored)
+			c.Kill(id)
+			l.Deploy()
+			if l.Restored == 0 || l.Attempt != checkpoint.Attempt(i+2) {
+				t.Errorf("attempt %d starts from checkpoint %d", l.Attempt, l.Restored)
 			}
 		}
 	})
@@ -153,21 +105,21 @@ func TestCountsAreExactAfterNodesDie(t *testing.T) {
 
 // I7: the job is stopped with a savepoint and resumed, twice; the output in between is committed, and goes on exactly.
 func TestCountsAreExactAfterStops(t *testing.T) {
-	inBubble(t, func(t *testing.T, _ *cluster, l *leader) {
+	run(t, func(t *testing.T, _ *jobtest.Cluster, l *jobtest.Leader, output string) {
 		for range 2 {
-			l.until("some checkpoints have completed", func() bool { return l.completed.id >= l.restored+2 && l.pending == 0 })
-			l.stop = checkpoint.StopSuspend
-			l.until("the job has stopped", l.finished)
-			for s, r := range l.status {
-				if r.FinalCheckpoint != l.completed.id || !l.stopped {
-					t.Errorf("%s has finished with checkpoint %d, want savepoint %d", s, r.FinalCheckpoint, l.completed.id)
+			l.Until("some checkpoints have completed", func() bool { return l.Completed.ID >= l.Restored+2 && l.Pending == 0 })
+			l.Stop = checkpoint.StopSuspend
+			l.Until("the job has stopped", l.Finished)
+			for s, r := range l.Status {
+				if r.FinalCheckpoint != l.Completed.ID || !l.Stopped {
+					t.Errorf("%s has finished with checkpoint %d, want savepoint %d", s, r.FinalCheckpoint, l.Completed.ID)
 				}
 			}
-			readOutput(t, l.params["output"]) // fails on what is not committed
-			l.deploy()
+			jobtest.Output(t, output) // fails on what is not committed
+			l.Deploy()
 		}
-		if len(l.failures) != 0 {
-			t.Errorf("subtasks failed: %q", l.failures)
+		if len(l.Failures) != 0 {
+			t.Errorf("subtasks failed: %q", l.Failures)
 		}
 	})
 }
@@ -175,14 +127,14 @@ func TestCountsAreExactAfterStops(t *testing.T) {
 // The leader is replaced at every stage of a checkpoint: the tasks go on, and the checkpoint in flight
 // completes under the next leader with the same ID.
 func TestCountsAreExactAcrossLeaders(t *testing.T) {
-	inBubble(t, func(t *testing.T, _ *cluster, l *leader) {
-		for acked := range l.topology.NumSubtasks() {
-			l.until("a checkpoint is in flight", func() bool { return l.pending != 0 && len(l.acks) >= acked })
-			inFlight := l.pending
-			l.takeOver()
-			l.until("it has completed", func() bool { return l.completed.id >= inFlight })
-			if l.completed.id != inFlight || l.attempt != 1 {
-				t.Errorf("checkpoint %d completed in attempt %d, want %d in attempt 1", l.completed.id, l.attempt, inFlight)
+	run(t, func(t *testing.T, _ *jobtest.Cluster, l *jobtest.Leader, output string) {
+		for acked := range l.Topology.NumSubtasks() {
+			l.Until("a checkpoint is in flight", func() bool { return l.Pending != 0 && len(l.Acks) >= acked })
+			inFlight := l.Pending
+			l.TakeOver()
+			l.Until("it has completed", func() bool { return l.Completed.ID >= inFlight })
+			if l.Completed.ID != inFlight || l.Attempt != 1 {
+				t.Errorf("checkpoint %d completed in attempt %d, want %d in attempt 1", l.Completed.ID, l.Attempt, inFlight)
 			}
 		}
 	})
@@ -193,22 +145,22 @@ func TestCountsAreExactUnderChaos(t *testing.T) {
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
-			inBubble(t, func(t *testing.T, c *cluster, l *leader) {
+			run(t, func(t *testing.T, c *jobtest.Cluster, l *jobtest.Leader, _ string) {
 				for range 6 {
-					acked, after := random.IntN(l.topology.NumSubtasks()), l.lastID+checkpoint.ID(random.IntN(4))
-					l.until("the next blow is due", func() bool {
-						return l.lastID > after && l.pending != 0 && len(l.acks) >= acked
+					acked, after := random.IntN(l.Topology.NumSubtasks()), l.LastID+checkpoint.ID(random.IntN(4))
+					l.Until("the next blow is due", func() bool {
+						return l.LastID > after && l.Pending != 0 && len(l.Acks) >= acked
 					})
 					blow := random.IntN(3)
 					if blow != 0 {
-						l.takeOver()
+						l.TakeOver()
 					}
 					if blow != 1 {
 						victim := checkpoint.NodeID(fmt.Sprintf("n%d", 1+random.IntN(3)))
-						c.kill(victim)
-						c.start(victim)
-						l.openSession(victim)
-						l.deploy()
+						c.Kill(victim)
+						c.Start(victim)
+						l.OpenSession(victim)
+						l.Deploy()
 					}
 				}
 			})
@@ -219,13 +171,13 @@ func TestCountsAreExactUnderChaos(t *testing.T) {
 func TestMissingInputFailsForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		missing := filepath.Join(t.TempDir(), "missing")
-		c := newCluster(t, "n1")
-		defer c.close()
-		l := newLeader(t, c, map[string]string{"input": missing, "output": t.TempDir()})
-		l.plan()
-		l.deploy()
-		l.until("a subtask has failed", func() bool { return len(l.failures) > 0 })
-		for s, r := range l.status {
+		c := jobtest.NewCluster(t, Program(), "n1")
+		defer c.Close()
+		l := jobtest.NewLeader(t, c, map[string]string{"input": missing, "output": t.TempDir()})
+		l.Plan()
+		l.Deploy()
+		l.Until("a subtask has failed", func() bool { return len(l.Failures) > 0 })
+		for s, r := range l.Status {
 			if r.Status == checkpoint.SubtaskFailed && (!r.Failure.Permanent || !strings.Contains(r.Failure.Message, missing)) {
 				t.Errorf("%s failed with %+v", s, r.Failure)
 			}

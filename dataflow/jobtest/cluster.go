@@ -1,4 +1,4 @@
-package wordcount
+package jobtest
 
 import (
 	"context"
@@ -14,10 +14,11 @@ import (
 	"cairn/dataflow/executor"
 )
 
-// cluster is a few task nodes in this process, connected by plain calls, with a store that they share.
-type cluster struct {
-	t     *testing.T
-	store *memoryStore
+// Cluster is a few task nodes in this process, connected by plain calls, with a store that they share.
+type Cluster struct {
+	t        *testing.T
+	registry *dataflow.Registry
+	store    *memoryStore
 
 	mu      sync.Mutex
 	nodes   map[checkpoint.NodeID]*node
@@ -31,24 +32,28 @@ type node struct {
 	stopped chan struct{} // closed when Run has returned
 }
 
-func newCluster(t *testing.T, ids ...checkpoint.NodeID) *cluster {
+// NewCluster starts nodes that can run the program.
+func NewCluster(t *testing.T, program dataflow.Program, ids ...checkpoint.NodeID) *Cluster {
 	t.Helper()
-	c := &cluster{t: t, store: &memoryStore{chunks: make(map[checkpoint.ChunkID][]byte)}, nodes: make(map[checkpoint.NodeID]*node)}
+	c := &Cluster{
+		t: t, registry: dataflow.NewRegistry(program), nodes: make(map[checkpoint.NodeID]*node),
+		store: &memoryStore{chunks: make(map[checkpoint.ChunkID][]byte)},
+	}
 	for _, id := range ids {
-		c.start(id)
+		c.Start(id)
 	}
 	return c
 }
 
-// start starts a node, as a process that knows nothing of those before it.
-func (c *cluster) start(id checkpoint.NodeID) {
+// Start starts a node, as a process that knows nothing of those before it.
+func (c *Cluster) Start(id checkpoint.NodeID) {
 	c.t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.started++
 	n := &node{ref: checkpoint.NodeRef{ID: id, Incarnation: c.started}, stopped: make(chan struct{})}
 	e, err := executor.New(executor.Config{
-		Self: n.ref, Slots: 4, Registry: dataflow.NewRegistry(Program()), Store: c.store, Sweeper: noSweeps{}, Dialer: c,
+		Self: n.ref, Slots: 4, Registry: c.registry, Store: c.store, Sweeper: noSweeps{}, Dialer: c,
 		Logger: slog.New(slog.NewTextHandler(c.t.Output(), nil)),
 	})
 	if err != nil {
@@ -66,8 +71,8 @@ func (c *cluster) start(id checkpoint.NodeID) {
 	c.nodes[id] = n
 }
 
-// kill ends a node. The others find its channels broken.
-func (c *cluster) kill(id checkpoint.NodeID) {
+// Kill ends a node. The others find its channels broken.
+func (c *Cluster) Kill(id checkpoint.NodeID) {
 	c.mu.Lock()
 	n := c.nodes[id]
 	delete(c.nodes, id)
@@ -76,14 +81,15 @@ func (c *cluster) kill(id checkpoint.NodeID) {
 	<-n.stopped
 }
 
-func (c *cluster) close() {
+// Close ends all nodes.
+func (c *Cluster) Close() {
 	for id := range c.alive() {
-		c.kill(id)
+		c.Kill(id)
 	}
 }
 
 // alive returns the nodes that have not been killed.
-func (c *cluster) alive() map[checkpoint.NodeID]*node {
+func (c *Cluster) alive() map[checkpoint.NodeID]*node {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	nodes := make(map[checkpoint.NodeID]*node, len(c.nodes))
@@ -94,7 +100,7 @@ func (c *cluster) alive() map[checkpoint.NodeID]*node {
 }
 
 // Connect is the way from one node to another.
-func (c *cluster) Connect(ctx context.Context, to checkpoint.NodeRef, id dataflow.ChannelID) (dataflow.FrameWriter, error) {
+func (c *Cluster) Connect(ctx context.Context, to checkpoint.NodeRef, id dataflow.ChannelID) (dataflow.FrameWriter, error) {
 	n := c.alive()[to.ID]
 	if n == nil {
 		return nil, fmt.Errorf("node %s is down", to.ID)
