@@ -46,7 +46,7 @@ func build(g *dataflow.Graph, p *dataflow.Params) error {
 	if err != nil {
 		return err
 	}
-	source := generate.New(int64(o.events), o.generator.Event, generate.PerSecond(o.rate))
+	source := generate.New(int64(o.events), o.generator.Event, generate.Rate(o.rate))
 	events := dataflow.From(g, "generate", source, EventCodec, dataflow.Parallelism(o.parallelism))
 	strategy := dataflow.BoundedOutOfOrderness(o.generator.MaxDisorder())
 	o.query(dataflow.AssignTimestampsAndWatermarks(events, "times", strategy, Event.At), o)
