@@ -47,6 +47,9 @@ const (
 	UnionState HandleKind = 3
 	// BroadcastState is the same on every subtask; one copy is restored to each.
 	BroadcastState HandleKind = 4
+	// ChannelState are the records in flight that an unaligned snapshot has found in channels. They can not be spread
+	// over other subtasks.
+	ChannelState HandleKind = 5
 )
 
 // String names the kind in errors and listings.
@@ -60,6 +63,8 @@ func (k HandleKind) String() string {
 		return "union"
 	case BroadcastState:
 		return "broadcast"
+	case ChannelState:
+		return "channel"
 	}
 	return fmt.Sprintf("handle(%d)", uint8(k))
 }
@@ -72,17 +77,35 @@ type EntryRange struct {
 	First, Count int
 }
 
+// ChannelEnd names the channels that ChannelState was found in: those of one edge, at one of its ends. It does not depend
+// on where the edge stands in a topology.
+type ChannelEnd struct {
+	Output bool     // the subtask sends: these are records that it had not sent yet
+	Peer   VertexID // at the other end
+	Edge   int      // which of the edges between the two vertices, from 0
+}
+
+// String names the end in errors.
+func (c ChannelEnd) String() string {
+	direction := "from"
+	if c.Output {
+		direction = "to"
+	}
+	return fmt.Sprintf("edge %d %s %s", c.Edge, direction, c.Peer)
+}
+
 // Handle points to one piece of an operator's snapshotted state, or, in what a subtask is restored from, to a part
 // of such a piece.
 type Handle struct {
-	Operator OperatorID
-	Name     string // the state's name within the operator; empty for keyed state, which holds all tables
+	Operator OperatorID // for ChannelState the first of the vertex
+	Name     string     // the state's name within the operator; empty for keyed state, which holds all tables
 	Kind     HandleKind
 	// KeyGroups are, for KeyedState, the groups it covers. The content may have more of them than a subtask is to
 	// restore: it skips those.
 	KeyGroups KeyGroupRange
+	Channel   ChannelEnd // of ChannelState
 	// Entries is the number of entries in the content of the other kinds, or UnknownEntries. A list without entries
-	// may have no content at all.
+	// may have no content at all. Those of ChannelState are frames.
 	Entries int
 	Take    EntryRange // which of the entries to restore; in a manifest always all
 	Chunks  []ChunkRef // the content, in order

@@ -108,6 +108,7 @@ func SubtaskStateToPB(s SubtaskState) *checkpointpb.SubtaskState {
 			Operator: string(h.Operator), Name: h.Name, Kind: uint32(h.Kind),
 			FirstKeyGroup: int32(h.KeyGroups.First), LastKeyGroup: int32(h.KeyGroups.Last),
 			Entries: int64(h.Entries), FirstEntry: int64(h.Take.First), NumEntries: int64(h.Take.Count),
+			PeerVertex: string(h.Channel.Peer), Edge: int32(h.Channel.Edge), Output: h.Channel.Output,
 		}
 		for _, c := range h.Chunks {
 			pbh.Chunks = append(pbh.Chunks, ChunkRefToPB(c))
@@ -139,6 +140,7 @@ func handleFromPB(pb *checkpointpb.Handle) (Handle, error) {
 		KeyGroups: KeyGroupRange{First: int(pb.GetFirstKeyGroup()), Last: int(pb.GetLastKeyGroup())},
 		Entries:   int(pb.GetEntries()),
 		Take:      EntryRange{First: int(pb.GetFirstEntry()), Count: int(pb.GetNumEntries())},
+		Channel:   ChannelEnd{Output: pb.GetOutput(), Peer: VertexID(pb.GetPeerVertex()), Edge: int(pb.GetEdge())},
 	}
 	if h.Entries < UnknownEntries || h.Take.First < 0 || h.Take.Count < 0 {
 		return Handle{}, fmt.Errorf("%d entries, of which %d from %d on", h.Entries, h.Take.Count, h.Take.First)

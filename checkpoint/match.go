@@ -22,7 +22,8 @@ type Match struct {
 // MatchState spreads the state of a completed checkpoint over the subtasks of a job, whose graph and parallelism may
 // be others than those it was taken with. State is matched by operator, whichever vertex the operator is chained
 // into: keyed state by key group, list state in even shares, union state whole, broadcast state one copy each.
-// Operators that the checkpoint does not know start empty. The state of operators that the job does not have is an
+// Operators that the checkpoint does not know start empty. Records in flight go back to the channels that they were found
+// in, which have to be there. The state of operators that the job does not have is an
 // error unless allowNonRestored is set. Where neither the operators nor the parallelism of a vertex have changed, each
 // subtask gets what it had.
 //
@@ -42,6 +43,7 @@ func MatchState(m Manifest, t Topology, allowNonRestored bool) (Match, error) {
 	for _, v := range t.Vertices {
 		match.Subtasks = append(match.Subtasks, x.vertex(v)...)
 	}
+	x.checkInFlight()
 	if len(x.problems) == 0 {
 		x.checkInputs(match.Subtasks)
 	}
@@ -93,6 +95,11 @@ func (x *matcher) vertex(v Vertex) []SubtaskState {
 			for i := range states {
 				states[i].Handles = append(states[i].Handles, taken.share(v, i)...)
 			}
+		}
+	}
+	if base, unchanged := x.unchanged(v); unchanged {
+		for i := range states {
+			states[i].Handles = append(states[i].Handles, inFlight(x.manifest.Subtasks[base+i])...)
 		}
 	}
 	return states

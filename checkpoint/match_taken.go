@@ -37,6 +37,9 @@ func takenOperators(m Manifest) (map[OperatorID]*takenOperator, error) {
 	}
 	for _, s := range m.Subtasks {
 		for _, h := range s.Handles {
+			if h.Kind == ChannelState {
+				continue // of a vertex, not of an operator: inFlight
+			}
 			if err := taken[h.Operator].add(h, s.Subtask); err != nil {
 				return nil, fmt.Errorf("%w: %s state of operator %s, subtask %s: %w", ErrNotManifest, h.Kind, h.Operator, s.Subtask, err)
 			}

@@ -177,3 +177,30 @@ func (t Topology) VertexIndex(id VertexID) int {
 	}
 	return -1
 }
+
+// ChannelEnd names one end of the edge at a position of Edges, the sending one if output is set, and the vertex there.
+func (t Topology) ChannelEnd(edge int, output bool) (own VertexID, end ChannelEnd) {
+	e := t.Edges[edge]
+	for _, before := range t.Edges[:edge] {
+		if before.From == e.From && before.To == e.To {
+			end.Edge++
+		}
+	}
+	from, to := t.Vertices[e.From].ID, t.Vertices[e.To].ID
+	if end.Output = output; output {
+		end.Peer = to
+		return from, end
+	}
+	end.Peer = from
+	return to, end
+}
+
+// EdgeOf is the reverse of ChannelEnd: it returns the position of the edge.
+func (t Topology) EdgeOf(own VertexID, end ChannelEnd) (edge int, found bool) {
+	for i := range t.Edges {
+		if v, e := t.ChannelEnd(i, end.Output); v == own && e == end {
+			return i, true
+		}
+	}
+	return 0, false
+}

@@ -2,7 +2,9 @@ package dataflow
 
 import (
 	"cmp"
+	"maps"
 	"slices"
+	"time"
 
 	"cairn/checkpoint"
 )
@@ -12,9 +14,14 @@ import (
 // methods, what is to be done comes out as effects, to be carried out in order before the next call. It
 // belongs to one goroutine.
 //
+// A barrier that may overtake is heard of twice: when it arrives (OnArrival), and when its turn comes in the channel's
+// queue (OnBarrier). What an unaligned one finds queued before it, and what other channels still deliver before theirs,
+// belongs to the checkpoint and becomes part of the snapshot.
+//
 // Several checkpoints may be pending. A channel delivers barriers in the order of their IDs, with gaps where
 // a checkpoint was given up upstream; that rule is what tells a barrier that is late from one that will never
-// come.
+// come. Snapshots are taken in that order, too: an unaligned barrier does not overtake an older checkpoint, but
+// takes its snapshot when that is settled.
 type Aligner struct {
 	open    []bool // channels that have not ended
 	pending []alignment
@@ -32,6 +39,32 @@ type alignment struct {
 	barrier checkpoint.Barrier
 	arrived []bool // channels that have delivered the barrier
 	blocked []int  // channels that wait for the others, in the order of arrival
+	// urgent: an unaligned barrier has arrived, or the deadline has passed. The snapshot waits for older ones only.
+	urgent   bool
+	deadline time.Time // of an adaptive one whose first barrier has arrived; zero otherwise
+}
+
+// overtakes reports whether the barrier may overtake records from the start. Only the barriers of checkpoints that are
+// exactly-once do: a savepoint has no records in flight, as it is to outlive the graph.
+func overtakes(b checkpoint.Barrier) bool {
+	return mayOvertake(b) && b.Alignment == checkpoint.AlignmentUnaligned
+}
+
+// mayOvertake reports whether the barrier may overtake records now or after its timeout.
+func mayOvertake(b checkpoint.Barrier) bool {
+	return b.Mode == checkpoint.ExactlyOnce && b.Kind == checkpoint.KindCheckpoint && b.Stop == checkpoint.StopNone &&
+		(b.Alignment == checkpoint.AlignmentUnaligned || b.Alignment == checkpoint.AlignmentAdaptive)
+}
+
+// alignmentDeadline is when an adaptive barrier begins to overtake: its timeout after the trigger, so that all subtasks
+// switch at one time and the timeout is spent once, not once per subtask on the way. It is never later than the timeout
+// after the barrier was met here, which is what counts when the clocks differ.
+func alignmentDeadline(b checkpoint.Barrier, met time.Time) time.Time {
+	triggered, local := time.UnixMilli(int64(b.Timestamp)).Add(b.AlignmentTimeout), met.Add(b.AlignmentTimeout)
+	if triggered.Before(local) {
+		return triggered
+	}
+	return local
 }
 
 // NewAligner returns the aligner of a task with the given number of input channels, all open. A source has
@@ -44,22 +77,30 @@ func NewAligner(channels int) *Aligner {
 	return a
 }
 
-// OnBarrier takes in a barrier that an open channel has delivered.
-func (a *Aligner) OnBarrier(channel int, b checkpoint.Barrier) []Effect {
-	effects := a.subsume(channel, b.ID)
-	i, skipped := a.find(b.ID), b.ID <= a.newestBarrier
-	a.newestBarrier = max(a.newestBarrier, b.ID) // of a cancelled checkpoint, too: it says what was skipped
-	if i < 0 && (skipped || a.settled(b.ID)) {
-		return effects // late: the channel goes on
-	}
-	if i < 0 {
-		i = a.begin(b)
-		effects = append(effects, Effect{Kind: EffectBegin, Barrier: b})
+// OnArrival takes in that a barrier which may overtake has arrived on an open channel. What is queued before it may be
+// records, but no other barrier. Arrivals of other barriers need not be told.
+func (a *Aligner) OnArrival(channel int, b checkpoint.Barrier, now time.Time) []Effect {
+	i, effects := a.admit(channel, b)
+	if i < 0 || !mayOvertake(b) {
+		return append(effects, a.overtake()...)
 	}
 	p := &a.pending[i]
-	if p.arrived[channel] {
-		return effects
+	if !overtakes(b) && p.deadline.IsZero() {
+		p.deadline = alignmentDeadline(b, now)
 	}
+	if overtakes(b) || p.late(now) {
+		p.urgent = true
+	}
+	return append(effects, a.overtake()...)
+}
+
+// OnBarrier takes in a barrier that an open channel has delivered: its turn has come.
+func (a *Aligner) OnBarrier(channel int, b checkpoint.Barrier) []Effect {
+	i, effects := a.admit(channel, b)
+	if i < 0 || a.pending[i].arrived[channel] {
+		return append(effects, a.overtake()...)
+	}
+	p := &a.pending[i]
 	p.arrived[channel] = true
 	if a.aligned(p) {
 		return append(effects, a.completeUpTo(i)...)
@@ -68,7 +109,45 @@ func (a *Aligner) OnBarrier(channel int, b checkpoint.Barrier) []Effect {
 		p.blocked = append(p.blocked, channel)
 		effects = append(effects, Effect{Kind: EffectBlock, Channels: []int{channel}})
 	}
-	return effects
+	return append(effects, a.overtake()...)
+}
+
+// OnTimeout takes in that the time of Deadline has come.
+func (a *Aligner) OnTimeout(now time.Time) []Effect {
+	for i := range a.pending {
+		if a.pending[i].late(now) {
+			a.pending[i].urgent = true
+		}
+	}
+	return a.overtake()
+}
+
+// Deadline returns when OnTimeout is to be called next, and whether it is.
+func (a *Aligner) Deadline() (at time.Time, set bool) {
+	for _, p := range a.pending {
+		if !p.urgent && !p.deadline.IsZero() && (!set || p.deadline.Before(at)) {
+			at, set = p.deadline, true
+		}
+	}
+	return at, set
+}
+
+func (p *alignment) late(now time.Time) bool { return !p.deadline.IsZero() && !now.Before(p.deadline) }
+
+// admit takes in that b is the first barrier of a channel, and returns its place among the pending ones, or -1 when it is
+// late, so that the channel just goes on.
+func (a *Aligner) admit(channel int, b checkpoint.Barrier) (int, []Effect) {
+	effects := a.subsume(channel, b.ID)
+	i, skipped := a.find(b.ID), b.ID <= a.newestBarrier
+	a.newestBarrier = max(a.newestBarrier, b.ID) // of a cancelled checkpoint, too: it says what was skipped
+	if i < 0 && (skipped || a.settled(b.ID)) {
+		return -1, effects
+	}
+	if i < 0 {
+		i = a.begin(b)
+		effects = append(effects, Effect{Kind: EffectBegin, Barrier: b})
+	}
+	return i, effects
 }
 
 // OnEndOfPartition takes in that a channel has ended: nobody waits for it any more.
@@ -84,17 +163,22 @@ func (a *Aligner) OnEndOfPartition(channel int) []Effect {
 
 // OnTrigger takes in that the coordinator has triggered the task itself: it is a source, or all its
 // predecessors have finished. Their end may not have been read yet, so the snapshot waits until each open
-// channel has ended (or has delivered the barrier after all).
-func (a *Aligner) OnTrigger(b checkpoint.Barrier) []Effect {
+// channel has ended (or has delivered the barrier after all), unless it may overtake what they still deliver.
+func (a *Aligner) OnTrigger(b checkpoint.Barrier, now time.Time) []Effect {
 	if a.find(b.ID) >= 0 || a.settled(b.ID) {
 		return nil
 	}
 	i := a.begin(b)
 	effects := []Effect{{Kind: EffectBegin, Barrier: b}}
-	if a.aligned(&a.pending[i]) {
-		effects = append(effects, a.completeUpTo(i)...)
+	p := &a.pending[i]
+	if a.aligned(p) {
+		return append(effects, a.completeUpTo(i)...)
 	}
-	return effects
+	if p.urgent = overtakes(b); !p.urgent && mayOvertake(b) {
+		p.deadline = alignmentDeadline(b, now)
+		p.urgent = p.late(now)
+	}
+	return append(effects, a.overtake()...)
 }
 
 // OnCancel takes in that a checkpoint was given up, upstream or by the coordinator, whether or not one of its
@@ -108,7 +192,8 @@ func (a *Aligner) OnCancel(id checkpoint.ID) []Effect {
 	if i := a.find(id); i >= 0 {
 		effects = a.release(i)
 	}
-	return append(effects, Effect{Kind: EffectAbort, Barrier: checkpoint.Barrier{ID: id}})
+	effects = append(effects, Effect{Kind: EffectAbort, Barrier: checkpoint.Barrier{ID: id}})
+	return append(effects, a.overtake()...)
 }
 
 // subsume gives up the pending checkpoints whose barrier the channel has skipped by delivering newer.
@@ -136,14 +221,34 @@ func (a *Aligner) completeUpTo(i int) []Effect {
 		b := a.pending[0].barrier
 		effects = append(effects, Effect{Kind: EffectSnapshot, Barrier: b})
 		effects = append(effects, a.release(0)...)
-		a.snapshotted = b.ID
+		a.taken(b.ID)
 	}
-	for id := range a.cancelled {
-		if id <= a.snapshotted {
-			delete(a.cancelled, id)
+	return append(effects, a.overtake()...)
+}
+
+// overtake orders the snapshots of checkpoints that wait for nothing but the older ones, which are settled: those need
+// not be aligned. The channels that have not delivered the barrier have to be recorded until they do.
+func (a *Aligner) overtake() []Effect {
+	var effects []Effect
+	for len(a.pending) > 0 && a.pending[0].urgent {
+		p := a.pending[0]
+		p.barrier.Alignment = checkpoint.AlignmentUnaligned // downstream, too
+		snapshot := Effect{Kind: EffectSnapshot, Barrier: p.barrier}
+		for channel, open := range a.open {
+			if open && !p.arrived[channel] {
+				snapshot.Channels = append(snapshot.Channels, channel)
+			}
 		}
+		effects = append(append(effects, snapshot), a.release(0)...)
+		a.taken(p.barrier.ID)
 	}
 	return effects
+}
+
+// taken notes that the snapshot of a checkpoint was ordered.
+func (a *Aligner) taken(id checkpoint.ID) {
+	a.snapshotted = id
+	maps.DeleteFunc(a.cancelled, func(older checkpoint.ID, _ bool) bool { return older <= id })
 }
 
 // release removes the pending checkpoint at i and lets its channels go on.

@@ -16,7 +16,8 @@ const (
 	EffectBlock
 	// EffectUnblock: read from the channels again.
 	EffectUnblock
-	// EffectSnapshot: take the snapshot now, before the next record of any channel.
+	// EffectSnapshot: take the snapshot now, before the next record of any channel. If channels are named, it is
+	// unaligned: what they deliver before the barrier belongs to it.
 	EffectSnapshot
 	// EffectAbort: the checkpoint was cancelled.
 	EffectAbort
@@ -27,7 +28,7 @@ const (
 // Effect is one step that an Aligner wants done.
 type Effect struct {
 	Kind     EffectKind
-	Channels []int              // of EffectBlock and EffectUnblock
+	Channels []int              // of EffectBlock, EffectUnblock and an unaligned EffectSnapshot
 	Barrier  checkpoint.Barrier // of the others; EffectAbort sets only its ID
 }
 
@@ -41,6 +42,9 @@ func (e Effect) String() string {
 	case EffectUnblock:
 		return fmt.Sprintf("unblock %v", e.Channels)
 	case EffectSnapshot:
+		if len(e.Channels) > 0 {
+			return fmt.Sprintf("snapshot %d before %v", e.Barrier.ID, e.Channels)
+		}
 		return fmt.Sprintf("snapshot %d", e.Barrier.ID)
 	case EffectAbort:
 		return fmt.Sprintf("abort %d", e.Barrier.ID)

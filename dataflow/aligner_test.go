@@ -5,12 +5,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/datadriven"
 	"pgregory.net/rapid"
 
 	"cairn/checkpoint"
 )
+
+// someTime is when pure code is called in tests that do not depend on it.
+var someTime = time.UnixMilli(1_000_000)
 
 func effectStrings(effects []Effect) []string {
 	all := make([]string, 0, len(effects))
@@ -58,7 +62,7 @@ func TestB4_CancelBeforeAnyBarrier(t *testing.T) {
 	a := NewAligner(2)
 	expect(t, a.OnCancel(1), "abort 1")
 	expect(t, a.OnBarrier(0, barrier(1)))
-	expect(t, a.OnTrigger(barrier(1)))
+	expect(t, a.OnTrigger(barrier(1), someTime))
 	expect(t, a.OnBarrier(1, barrier(1)))
 }
 
@@ -131,7 +135,7 @@ func alignerEvent(t *testing.T, a *Aligner, line string) []Effect {
 	case "end":
 		return a.OnEndOfPartition(x)
 	case "trigger":
-		return a.OnTrigger(barrier(checkpoint.ID(x)))
+		return a.OnTrigger(barrier(checkpoint.ID(x)), someTime)
 	case "cancel":
 		return a.OnCancel(checkpoint.ID(x))
 	}
@@ -229,7 +233,7 @@ func TestAlignerAgainstModel(t *testing.T) {
 				r.apply(t, mode, effects)
 			case 1:
 				r.triggered[newest+1] = true // its predecessors have finished: no channel brings it
-				r.apply(t, mode, r.a.OnTrigger(barrier(newest+1)))
+				r.apply(t, mode, r.a.OnTrigger(barrier(newest+1), someTime))
 			}
 		}
 		if slices.Contains(r.blocked, true) {

@@ -1,7 +1,6 @@
 package dataflow
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -13,8 +12,9 @@ import (
 // swallow is a channel to nowhere.
 type swallow struct{ frames int }
 
-func (s *swallow) Write(context.Context, []byte) error { s.frames++; return nil }
-func (s *swallow) Close() error                        { return nil }
+func (s *swallow) TryWrite([]byte) (bool, error) { s.frames++; return true, nil }
+func (s *swallow) Force([]byte) error            { s.frames++; return nil }
+func (s *swallow) Close() error                  { return nil }
 
 // chainOf builds the operators of the graph's only chain before the exchange and returns the function that
 // takes its records. The exchange leads to a channel that swallows everything.

@@ -22,11 +22,14 @@ func (c ChannelID) String() string {
 	return fmt.Sprintf("job %s attempt %d edge %d: %d -> %d", c.Job, c.Attempt, c.Edge, c.From, c.To)
 }
 
-// FrameWriter sends frames down one channel, in order, for one goroutine.
+// FrameWriter sends frames down one channel, in order, for one goroutine. It never blocks. A frame is not kept after a
+// call has returned. An error is final: the channel is broken.
 type FrameWriter interface {
-	// Write sends a frame. It blocks while the receiver's window is full, which is the flow control, until
-	// ctx is done. The frame is not kept after Write has returned.
-	Write(ctx context.Context, frame []byte) error
+	// TryWrite sends a frame if the receiver has granted credit for one, and reports whether it has. When it has not,
+	// the ready function of the channel is called as soon as that changes, or when the channel breaks.
+	TryWrite(frame []byte) (sent bool, err error)
+	// Force sends a frame that needs no credit: an unaligned barrier or a cancellation.
+	Force(frame []byte) error
 	// Close ends the channel. It is called once.
 	Close() error
 }
@@ -41,8 +44,8 @@ type FailingWriter interface {
 // Connector opens the channels of a task's outputs.
 type Connector interface {
 	// Connect opens a channel to a task on another node, or on this one. When it returns without error the
-	// receiving task has accepted the channel.
-	Connect(ctx context.Context, to checkpoint.NodeRef, id ChannelID) (FrameWriter, error)
+	// receiving task has accepted the channel. The writer calls ready from any goroutine; ready returns at once.
+	Connect(ctx context.Context, to checkpoint.NodeRef, id ChannelID, ready func()) (FrameWriter, error)
 }
 
 // ChunkStore keeps the bytes of snapshots. Its methods are safe for concurrent use.

@@ -37,6 +37,37 @@ const (
 // damaged.
 var errFrame = errors.New("malformed frame")
 
+// inFlight reports whether a frame becomes part of a snapshot that overtakes it. Events do not: who sends them sends them
+// again when it is restored. Nor does what says that a channel is idle, because its sender starts out active.
+func inFlight(frame []byte) bool {
+	return holdsRecords(frame) || len(frame) > 0 && frame[0] == frameWatermark
+}
+
+// head is what the receiving gate has to know of a frame.
+type head struct {
+	barrier *checkpoint.Barrier // when it is one
+	cancel  checkpoint.ID       // when it is a cancellation
+	last    bool                // it ends the partition
+	urgent  bool                // it needs no credit
+}
+
+// headOf looks at a frame that has arrived. What is malformed in it comes to light when the task handles it.
+func headOf(frame []byte) (h head) {
+	if len(frame) == 0 || frame[0] != frameBarrier && frame[0] != frameCancel {
+		h.last = len(frame) > 0 && frame[0] == frameEndOfPartition
+		return h
+	}
+	e, err := decodeEvent(frame)
+	switch {
+	case err != nil:
+	case e.kind == frameCancel:
+		h.cancel, h.urgent = e.cancel, true
+	default:
+		h.barrier, h.urgent = &e.barrier, overtakes(e.barrier)
+	}
+	return h
+}
+
 // event is a decoded frame other than records.
 type event struct {
 	kind      byte

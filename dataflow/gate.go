@@ -1,86 +1,129 @@
 package dataflow
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
-)
 
-// queueCapacity is how many frames an input channel holds before its writer has to wait.
-const queueCapacity = 8
+	"cairn/checkpoint"
+)
 
 // errTaskEnded is what writers to a task get that has failed or was cancelled.
 var errTaskEnded = errors.New("the receiving task has ended")
 
-// framePool holds the memory of frames between two uses. A frame is taken by the writer that fills it and
-// given back by the task when it has been processed.
-var framePool = sync.Pool{New: func() any { return new([]byte) }}
+// errCredit says that a frame came for which there was no room: the sender does not keep to its credit.
+var errCredit = errors.New("the sender has no credit for the frame")
 
 // gate is where frames of all input channels arrive. Each channel has a queue of its own, so that one which
 // is blocked or full does not stall another. The task's goroutine takes, one goroutine per channel puts.
 type gate struct {
+	flow flow // not changed once a channel has been accepted
 	// ready has capacity 1 and is never closed: there may be a frame to take, or an error.
 	ready chan struct{}
+	// urgent has capacity 1 and is never closed: there may be arrivals to take, which go before all frames.
+	urgent chan struct{}
 
 	mu struct {
 		sync.Mutex
 		channels []inputChannel
 		// turns lists the channels that have frames and are not blocked, each once, in the order in which
 		// they are served.
-		turns  []int
-		broken error // the first channel that broke
-		ended  bool  // the task takes no more
-		final  error // when ended: what writers get; nil when the task has finished and frames are dropped
+		turns    fifo[int]
+		arrivals []arrival
+		broken   error // the first channel that broke
+		ended    bool  // the task takes no more
+		final    error // when ended: what writers get; nil when the task has finished and frames are dropped
 	}
 }
 
+// arrival is what a task hears of at once, whatever is queued before it.
+type arrival struct {
+	channel int
+	barrier checkpoint.Barrier // that may overtake; it also keeps its place in the queue
+	cancel  checkpoint.ID      // a cancellation, when not 0
+}
+
 type inputChannel struct {
-	queue    []*[]byte
+	queue    fifo[queuedFrame]
 	blocked  bool
 	queued   bool // it is in turns
 	accepted bool
 	complete bool // its end of partition has been put
-	// space has capacity 1 and is never closed: there may be room in the queue, or the task has ended.
-	space chan struct{}
+
+	credit Credit       // that the sender has left
+	owed   Credit       // taken by the task and not granted to the sender again
+	grant  func(Credit) // nil until accepted
+
+	recordings []recording
+}
+
+// queuedFrame is a frame that waits for its turn.
+type queuedFrame struct {
+	*buffer
+	free      bool                // it has cost no credit
+	barrier   *checkpoint.Barrier // when it is one
+	announced bool                // the task has heard of the barrier
+	last      bool                // it ends the partition
 }
 
 func newGate(channels int) *gate {
-	g := &gate{ready: make(chan struct{}, 1)}
+	g := &gate{flow: defaultFlow(), ready: make(chan struct{}, 1), urgent: make(chan struct{}, 1)}
 	g.mu.channels = make([]inputChannel, channels)
-	for i := range g.mu.channels {
-		g.mu.channels[i].space = make(chan struct{}, 1)
-	}
 	return g
 }
 
-// take returns the next frame of a channel that is not blocked, in turn, or no frame when there is none. The
-// caller gives it back to recycle.
-func (g *gate) take() (channel int, frame *[]byte, err error) {
+// take returns the next frame of a channel that is not blocked, in turn, or none when there is none or something
+// has arrived that goes first. The caller releases the frame.
+func (g *gate) take() (channel int, frame *buffer, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.mu.broken != nil {
 		return 0, nil, g.mu.broken
 	}
-	for len(g.mu.turns) > 0 {
-		channel = g.mu.turns[0]
-		g.mu.turns = slices.Delete(g.mu.turns, 0, 1)
+	if len(g.mu.arrivals) > 0 {
+		return 0, nil, nil
+	}
+	for g.mu.turns.len() > 0 {
+		channel = g.mu.turns.pop()
 		c := &g.mu.channels[channel]
 		c.queued = false
 		if c.blocked {
 			continue // it gets its turn back when it is unblocked
 		}
-		frame = c.queue[0]
-		c.queue = slices.Delete(c.queue, 0, 1)
+		f := c.queue.pop()
 		g.enqueueLocked(channel)
-		signal(c.space)
-		return channel, frame, nil
+		if f.barrier != nil {
+			g.announceLocked(channel)
+		}
+		if !f.free {
+			c.repay(len(f.data), g.flow.grantAt())
+		}
+		return channel, f.buffer, nil
 	}
 	return 0, nil, nil
 }
 
-func recycle(frame *[]byte) { framePool.Put(frame) }
+// takeArrivals returns what the task has to hear of before it takes another frame.
+func (g *gate) takeArrivals() []arrival {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	arrivals := g.mu.arrivals
+	g.mu.arrivals = nil
+	return arrivals
+}
+
+// repay gives the sender room back, from time to time: one that waits for it need not be woken for every frame.
+func (c *inputChannel) repay(size int, at Credit) {
+	c.owed = c.owed.Add(Credit{1, size})
+	if c.owed.Frames < at.Frames && c.owed.Bytes < at.Bytes {
+		return
+	}
+	c.credit = c.credit.Add(c.owed)
+	if c.grant != nil {
+		c.grant(c.owed)
+	}
+	c.owed = Credit{}
+}
 
 // block keeps a channel's frames in its queue.
 func (g *gate) block(channels []int) {
@@ -104,12 +147,34 @@ func (g *gate) unblock(channels []int) {
 // enqueueLocked gives a channel a turn if it has something to take.
 func (g *gate) enqueueLocked(channel int) {
 	c := &g.mu.channels[channel]
-	if c.queued || c.blocked || len(c.queue) == 0 {
+	if c.queued || c.blocked || c.queue.len() == 0 {
 		return
 	}
 	c.queued = true
-	g.mu.turns = append(g.mu.turns, channel)
+	g.mu.turns.push(channel)
 	signal(g.ready)
+}
+
+// announceLocked tells the task of the channel's first barrier, if that may overtake what is queued before it. The
+// ones behind have to wait until the first has been taken: barriers do not overtake each other.
+func (g *gate) announceLocked(channel int) {
+	q := &g.mu.channels[channel].queue
+	for i := range q.len() {
+		f := q.at(i)
+		if f.barrier == nil {
+			continue
+		}
+		if mayOvertake(*f.barrier) && !f.announced {
+			f.announced = true
+			g.arriveLocked(arrival{channel: channel, barrier: *f.barrier})
+		}
+		return
+	}
+}
+
+func (g *gate) arriveLocked(a arrival) {
+	g.mu.arrivals = append(g.mu.arrivals, a)
+	signal(g.urgent)
 }
 
 // end makes writers stop: with an error, or, when the task has finished and needs nothing more, in the belief
@@ -119,10 +184,17 @@ func (g *gate) end(final error) {
 	defer g.mu.Unlock()
 	g.mu.ended, g.mu.final = true, final
 	for i := range g.mu.channels {
-		g.mu.channels[i].queue = nil
-		signal(g.mu.channels[i].space)
+		c := &g.mu.channels[i]
+		for c.queue.len() > 0 {
+			c.queue.pop().release()
+		}
+		c.recordings = nil
+		if c.grant != nil {
+			c.grant(g.flow.window) // whoever waits for room looks again
+		}
 	}
-	g.mu.turns = nil
+	g.mu.turns = fifo[int]{}
+	g.mu.arrivals = nil
 }
 
 // fail tells the task that a channel broke. After the end of the channel it means nothing.
@@ -135,8 +207,8 @@ func (g *gate) fail(channel int, err error) {
 	}
 }
 
-// accept marks a channel as connected. Each is connected once.
-func (g *gate) accept(channel int) error {
+// accept marks a channel as connected and grants its sender the window. Each is connected once.
+func (g *gate) accept(channel int, grant func(Credit)) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c := &g.mu.channels[channel]
@@ -146,44 +218,61 @@ func (g *gate) accept(channel int) error {
 	case c.accepted:
 		return errors.New("the channel is connected already")
 	}
-	c.accepted = true
+	c.accepted, c.grant, c.credit = true, grant, g.flow.window
+	grant(g.flow.window)
 	return nil
 }
 
-// tryPut queues a copy of the frame if there is room.
-func (g *gate) tryPut(channel int, frame []byte) (done bool, err error) {
+// restore puts frames that a snapshot has found in flight before everything that the channel delivers. They are not
+// the sender's, and cost it nothing.
+func (g *gate) restore(channel int, frames []*buffer) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c := &g.mu.channels[channel]
+	for i, f := range frames {
+		c.queue.insert(i, queuedFrame{buffer: f, free: true})
+	}
+	g.enqueueLocked(channel)
+}
+
+// tryPut queues a copy of the frame if there is room, or if it needs none.
+func (g *gate) tryPut(channel int, frame []byte) (sent bool, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c := &g.mu.channels[channel]
+	h := headOf(frame)
 	switch {
+	case g.mu.ended && g.mu.final == nil && !h.urgent:
+		c.repay(len(frame), g.flow.grantAt())
+		return true, nil
 	case g.mu.ended:
 		return true, g.mu.final
 	case c.complete:
 		return true, fmt.Errorf("%w: it follows the end of the partition", errFrame)
-	case len(c.queue) >= queueCapacity:
+	case !h.urgent && !c.credit.Some():
 		return false, nil
+	case h.cancel != 0:
+		c.recordCancel(h.cancel)
+		g.arriveLocked(arrival{channel: channel, cancel: h.cancel})
+		return true, nil
+	case !h.urgent:
+		c.credit = c.credit.Spend(len(frame))
 	}
-	memory := framePool.Get().(*[]byte)
-	*memory = append((*memory)[:0], frame...)
-	c.queue = append(c.queue, memory)
-	c.complete = len(frame) > 0 && frame[0] == frameEndOfPartition
-	g.enqueueLocked(channel)
+	g.putLocked(channel, queuedFrame{buffer: copyFrame(frame), free: h.urgent, barrier: h.barrier, last: h.last})
 	return true, nil
 }
 
-// put queues a copy of the frame and waits for room if there is none.
-func (g *gate) put(ctx context.Context, channel int, frame []byte) error {
-	for {
-		done, err := g.tryPut(channel, frame)
-		if done {
-			return err
-		}
-		select {
-		case <-g.mu.channels[channel].space: // channels is not changed after newGate
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+func (g *gate) putLocked(channel int, f queuedFrame) {
+	c := &g.mu.channels[channel]
+	c.complete = f.last
+	if len(c.recordings) > 0 {
+		c.recordings = recordFrame(c.recordings, f)
 	}
+	c.queue.push(f)
+	if f.barrier != nil {
+		g.announceLocked(channel)
+	}
+	g.enqueueLocked(channel)
 }
 
 // signal makes a channel of capacity 1 ready, if it is not.
@@ -192,31 +281,4 @@ func signal(c chan struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
-}
-
-// receiver is the writing end of an input channel, for the transport.
-type receiver struct {
-	gate    *gate
-	channel int
-	name    string // for errors: sending and receiving subtask and the sender's node
-}
-
-var _ FailingWriter = (*receiver)(nil)
-
-func (r *receiver) Write(ctx context.Context, frame []byte) error {
-	if err := r.gate.put(ctx, r.channel, frame); err != nil {
-		return fmt.Errorf("%s: %w", r.name, err)
-	}
-	return nil
-}
-
-// Close breaks the channel unless its end of partition has been written.
-func (r *receiver) Close() error {
-	r.Fail(errors.New("closed before its end"))
-	return nil
-}
-
-// Fail breaks the channel for the given cause, unless its end of partition has been written.
-func (r *receiver) Fail(cause error) {
-	r.gate.fail(r.channel, secondary(fmt.Errorf("%s broke: %w", r.name, cause)))
 }

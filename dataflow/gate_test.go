@@ -1,11 +1,34 @@
 package dataflow
 
 import (
-	"context"
 	"errors"
+	"slices"
 	"testing"
-	"testing/synctest"
+
+	"cairn/checkpoint"
 )
+
+// acceptedGate is a gate whose channels are connected and hold so many frames each. granted counts what their senders
+// were granted.
+func acceptedGate(t *testing.T, channels, frames int) (g *gate, granted []Credit) {
+	t.Helper()
+	g = newGate(channels)
+	g.flow.window.Frames = frames
+	granted = make([]Credit, channels)
+	for i := range channels {
+		if err := g.accept(i, func(c Credit) { granted[i] = granted[i].Add(c) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return g, granted
+}
+
+func deliver(t *testing.T, g *gate, channel int, frame ...byte) {
+	t.Helper()
+	if sent, err := g.tryPut(channel, frame); !sent || err != nil {
+		t.Fatalf("put %q: %t, %v", frame, sent, err)
+	}
+}
 
 // takeByte returns the channel and first byte of the next frame, or -1 when there is none.
 func takeByte(t *testing.T, g *gate) (channel int, b byte) {
@@ -17,19 +40,17 @@ func takeByte(t *testing.T, g *gate) (channel int, b byte) {
 	if frame == nil {
 		return -1, 0
 	}
-	defer recycle(frame)
-	return channel, (*frame)[0]
+	defer frame.release()
+	return channel, frame.data[0]
 }
 
 func TestGateServesChannelsInTurn(t *testing.T) {
-	g := newGate(2)
+	g, _ := acceptedGate(t, 2, 8)
 	for _, f := range []struct {
 		channel int
 		b       byte
 	}{{0, 'a'}, {0, 'b'}, {0, 'c'}, {1, 'x'}} {
-		if err := g.put(t.Context(), f.channel, []byte{f.b}); err != nil {
-			t.Fatal(err)
-		}
+		deliver(t, g, f.channel, f.b)
 	}
 	var got []byte
 	for {
@@ -44,84 +65,103 @@ func TestGateServesChannelsInTurn(t *testing.T) {
 	}
 }
 
-// TestGateBlockedChannelStallsNoOther fills a blocked channel until its writer waits, and sends through the
+// TestGateBlockedChannelStallsNoOther fills a blocked channel until its sender has no credit left, and sends through the
 // other one all the while.
 func TestGateBlockedChannelStallsNoOther(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := newGate(2)
-		g.block([]int{0})
-		const sent = 3 * queueCapacity
-		written := 0
-		go func() {
-			for i := range sent {
-				if err := g.put(t.Context(), 0, []byte{'A' + byte(i)}); err != nil {
-					t.Error(err)
-				}
-				written++
-			}
-		}()
-		synctest.Wait() // the writer waits for room
-		if written != queueCapacity {
-			t.Fatalf("the writer of the blocked channel wrote %d frames, the queue holds %d", written, queueCapacity)
+	const frames = 8
+	g, granted := acceptedGate(t, 2, frames)
+	g.block([]int{0})
+	for i := range frames {
+		deliver(t, g, 0, 'A'+byte(i))
+	}
+	if sent, err := g.tryPut(0, []byte{'Z'}); sent || err != nil {
+		t.Fatalf("the blocked channel took a frame without credit: %t, %v", sent, err)
+	}
+	for i := range byte(3 * frames) {
+		deliver(t, g, 1, 'A'+i)
+		if channel, b := takeByte(t, g); channel != 1 || b != 'A'+i {
+			t.Fatalf("took %d of channel %d, want %d of channel 1", b, channel, i)
 		}
-		for i := range sent {
-			if err := g.put(t.Context(), 1, []byte{'A' + byte(i)}); err != nil {
-				t.Fatal(err)
-			}
-			if channel, b := takeByte(t, g); channel != 1 || b != 'A'+byte(i) {
-				t.Fatalf("took %d of channel %d, want %d of channel 1", b, channel, i)
-			}
+	}
+	if channel, _ := takeByte(t, g); channel >= 0 {
+		t.Fatalf("took from channel %d, which is blocked", channel)
+	}
+	if granted[0].Frames != frames {
+		t.Errorf("the blocked channel granted %d frames", granted[0].Frames)
+	}
+	g.unblock([]int{0})
+	for i := range byte(frames) {
+		if channel, b := takeByte(t, g); channel != 0 || b != 'A'+i {
+			t.Fatalf("took %d of channel %d, want %d of channel 0", b, channel, i)
 		}
-		if channel, _ := takeByte(t, g); channel >= 0 {
-			t.Fatalf("took from channel %d, which is blocked", channel)
-		}
-		g.unblock([]int{0})
-		for i := range sent {
-			synctest.Wait()
-			if channel, b := takeByte(t, g); channel != 0 || b != 'A'+byte(i) {
-				t.Fatalf("took %d of channel %d, want %d of channel 0", b, channel, i)
-			}
-		}
-	})
+	}
+	deliver(t, g, 0, 'Z')
 }
 
-func TestGateWriterGivesUp(t *testing.T) {
-	for name, stop := range map[string]func(*gate, context.CancelFunc){
-		"its context ends":   func(_ *gate, cancel context.CancelFunc) { cancel() },
-		"the task fails":     func(g *gate, _ context.CancelFunc) { g.end(errTaskEnded) },
-		"the task finishes":  func(g *gate, _ context.CancelFunc) { g.end(nil) },
-		"a frame makes room": func(g *gate, _ context.CancelFunc) { _, f, _ := g.take(); recycle(f) },
-	} {
-		want := map[string]error{"its context ends": context.Canceled, "the task fails": errTaskEnded}[name]
+// TestGateGrantsWhatItTakes: a sender that has used up its credit always gets more once the task takes frames, and never
+// more than the task has taken.
+func TestGateGrantsWhatItTakes(t *testing.T) {
+	for _, window := range []Credit{{1, 1 << 20}, {2, 1 << 20}, {7, 1 << 20}, {1000, 10}, {1000, 1}} {
+		g := newGate(1)
+		g.flow.window = window
+		var granted Credit
+		if err := g.accept(0, func(c Credit) { granted = granted.Add(c) }); err != nil {
+			t.Fatal(err)
+		}
+		frame := []byte{frameRecords, 1, 2, 3}
+		var sent, taken Credit
+		for range 100 {
+			for granted.Frames > sent.Frames && granted.Bytes > sent.Bytes {
+				deliver(t, g, 0, frame...)
+				sent = sent.Add(Credit{1, len(frame)})
+			}
+			if ok, _ := g.tryPut(0, frame); ok {
+				t.Fatalf("window %v: a frame was taken without credit", window)
+			}
+			before := granted
+			for granted == before {
+				if channel, _ := takeByte(t, g); channel < 0 {
+					t.Fatalf("window %v: the queue is empty, the sender has sent %v of %v", window, sent, granted)
+				}
+				taken = taken.Add(Credit{1, len(frame)})
+			}
+			if granted.Frames > window.Frames+taken.Frames || granted.Bytes > window.Bytes+taken.Bytes {
+				t.Fatalf("window %v: granted %v when %v were taken", window, granted, taken)
+			}
+		}
+	}
+}
+
+func TestGateEnds(t *testing.T) {
+	for name, final := range map[string]error{"failed": errTaskEnded, "finished": nil} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				g := newGate(1)
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				for range queueCapacity {
-					if err := g.put(ctx, 0, []byte{1}); err != nil {
-						t.Fatal(err)
-					}
+			g, granted := acceptedGate(t, 1, 2)
+			deliver(t, g, 0, 1)
+			deliver(t, g, 0, 1)
+			before := granted[0]
+			g.end(final)
+			if granted[0] == before {
+				t.Error("the sender, who waits for credit, is not told")
+			}
+			for range 100 { // a finished task takes everything
+				if sent, err := g.tryPut(0, []byte{1}); !sent || !errors.Is(err, final) {
+					t.Fatalf("%t, %v", sent, err)
 				}
-				result := make(chan error, 1)
-				go func() { result <- g.put(ctx, 0, []byte{1}) }()
-				synctest.Wait()
-				stop(g, cancel)
-				if err := <-result; !errors.Is(err, want) || (want == nil) != (err == nil) {
-					t.Errorf("the writer got %v, want %v", err, want)
-				}
-			})
+			}
+			if final == nil && granted[0].Frames < 100 {
+				t.Errorf("the sender to a finished task runs out of credit: %v", granted[0])
+			}
 		})
 	}
 }
 
 func TestGateClosedChannel(t *testing.T) {
-	g := newGate(2)
+	g, _ := acceptedGate(t, 2, 8)
 	complete := &receiver{gate: g, channel: 0, name: "channel 0"}
-	if err := complete.Write(t.Context(), []byte{frameEndOfPartition}); err != nil {
+	if _, err := complete.TryWrite([]byte{frameEndOfPartition}); err != nil {
 		t.Fatal(err)
 	}
-	if err := complete.Write(t.Context(), []byte{frameEndOfData}); !errors.Is(err, errFrame) {
+	if _, err := complete.TryWrite([]byte{frameEndOfData}); !errors.Is(err, errFrame) {
 		t.Errorf("a frame behind the end of the partition: %v", err)
 	}
 	_ = complete.Close()
@@ -133,5 +173,48 @@ func TestGateClosedChannel(t *testing.T) {
 	_, _, err := g.take()
 	if !errors.Is(err, cause) || !FailureOf(err).Secondary {
 		t.Errorf("a channel that breaks: %v", err)
+	}
+}
+
+// barrierOf is the barrier of a checkpoint with the given alignment.
+func barrierOf(id checkpoint.ID, alignment checkpoint.Alignment) checkpoint.Barrier {
+	b := barrier(id)
+	b.Alignment = alignment
+	return b
+}
+
+// TestGateAnnouncesBarriers: what may overtake is heard of at once, but never before another barrier of its channel.
+func TestGateAnnouncesBarriers(t *testing.T) {
+	g, _ := acceptedGate(t, 1, 2)
+	deliver(t, g, 0, frameRecords)
+	deliver(t, g, 0, appendBarrier(nil, barrier(1))...)
+	unaligned := appendBarrier(nil, barrierOf(2, checkpoint.AlignmentUnaligned))
+	deliver(t, g, 0, unaligned...) // needs no credit
+	if a := g.takeArrivals(); len(a) != 0 {
+		t.Fatalf("%v has overtaken another barrier", a)
+	}
+	if _, b := takeByte(t, g); b != frameRecords {
+		t.Fatalf("took %d", b)
+	}
+	if _, b := takeByte(t, g); b != frameBarrier {
+		t.Fatalf("took %d", b)
+	}
+	if channel, _ := takeByte(t, g); channel >= 0 {
+		t.Fatal("a frame is taken before the arrivals")
+	}
+	if a := g.takeArrivals(); len(a) != 1 || a[0].barrier.ID != 2 {
+		t.Fatalf("arrived: %v", a)
+	}
+	deliver(t, g, 0, frameRecords)
+	deliver(t, g, 0, appendCancel(nil, 2)...) // needs no credit, and takes no place in the queue
+	if a := g.takeArrivals(); len(a) != 1 || a[0].cancel != 2 {
+		t.Fatalf("arrived: %v", a)
+	}
+	var rest []byte
+	for channel, b := takeByte(t, g); channel >= 0; channel, b = takeByte(t, g) {
+		rest = append(rest, b)
+	}
+	if !slices.Equal(rest, []byte{frameBarrier, frameRecords}) {
+		t.Errorf("left in the queue: %v", rest)
 	}
 }

@@ -318,10 +318,10 @@ func (a *attempt) deps(store ChunkStore) TaskDeps {
 }
 
 // Connect implements Connector within the process.
-func (a *attempt) Connect(ctx context.Context, _ checkpoint.NodeRef, id ChannelID) (FrameWriter, error) {
+func (a *attempt) Connect(ctx context.Context, _ checkpoint.NodeRef, id ChannelID, ready func()) (FrameWriter, error) {
 	for s, task := range a.tasks {
 		if s.Index == id.To && slices.ContainsFunc(task.vertex.inputs, func(e *edge) bool { return e.index == id.Edge }) {
-			return task.Accept(ctx, id)
+			return task.Accept(ctx, id, func(Credit) { ready() })
 		}
 	}
 	return nil, fmt.Errorf("no task for channel %s", id)

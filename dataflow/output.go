@@ -16,6 +16,7 @@ import (
 // batch under way. It belongs to the task's goroutine.
 type output struct {
 	chain    *chain
+	backlog  *backlog // of all outputs of the task
 	channels []*outputChannel
 	groups   int  // key groups of the receiving vertex
 	at       int  // position of the operator whose records these are
@@ -38,6 +39,7 @@ type outputChannel struct {
 	frame  []byte             // the batch under way
 	count  int                // records in frame
 	stamp  EventTime          // of the last record in frame; times are sent as differences
+	queue  outputQueue        // what goes out before the batch under way
 }
 
 // port is the typed part of a link: how records get into an edge and out of it. Boxing happens once per task.
@@ -165,12 +167,16 @@ func frameReaderOf[T any](records codec.Codec[T]) func(*chain, any) frameReader 
 func (o *output) added(c *outputChannel) {
 	c.count++
 	o.unsent = true
-	if len(c.frame) >= batchSize {
-		o.chain.fail(o.send(c))
+	if len(c.frame) >= o.backlog.flow.batch {
+		err := o.send(c)
+		if err == nil {
+			err = o.backlog.settleOverdraft(o.chain.ctx)
+		}
+		o.chain.fail(err)
 	}
 }
 
-// send sends the batch under way, if there is one. It blocks while the receiver's window is full.
+// send sends the batch under way, if there is one, or queues it.
 func (o *output) send(c *outputChannel) error {
 	if c.count == 0 {
 		return nil
@@ -179,8 +185,12 @@ func (o *output) send(c *outputChannel) error {
 		return fmt.Errorf("%s: a record of about %d bytes is over the limit of %d", c.name, len(c.frame), MaxFrameSize)
 	}
 	sealRecords(c.frame, c.count)
-	err := o.write(c, c.frame)
 	o.records += int64(c.count)
+	o.bytes += int64(len(c.frame))
+	sent, err := o.backlog.trySend(c, c.frame)
+	if !sent && err == nil {
+		o.backlog.push(c, queuedOutput{buffer: c.takeFrame()})
+	}
 	o.begin(c)
 	if c == o.channels[o.turn] {
 		o.turn = (o.turn + 1) % len(o.channels)
@@ -188,43 +198,54 @@ func (o *output) send(c *outputChannel) error {
 	return err
 }
 
-func (o *output) write(c *outputChannel, frame []byte) error {
-	if err := c.writer.Write(o.chain.ctx, frame); err != nil {
-		return secondary(fmt.Errorf("%s broke: %w", c.name, err))
+// takeFrame returns the batch under way in a buffer. What is left in its place is memory for the next one.
+func (c *outputChannel) takeFrame() *buffer {
+	if len(c.frame) <= smallBuffer {
+		return copyFrame(c.frame)
 	}
-	o.bytes += int64(len(frame))
-	return nil
+	b := takeBuffer(len(c.frame))
+	b.data, c.frame = c.frame, b.data
+	return b
 }
 
-// flush sends every batch under way.
+// flush sends the batches under way that have waited for long enough. One behind a queue has to wait in any case, and
+// goes on growing meanwhile.
 func (o *output) flush() error {
 	if !o.unsent {
 		return nil
 	}
 	o.unsent = false
 	for _, c := range o.channels {
-		if err := o.send(c); err != nil {
+		if c.queue.len() > 0 {
+			o.unsent = o.unsent || c.count > 0
+		} else if err := o.send(c); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// broadcast sends an event down every channel, behind the records emitted so far.
+// broadcast sends an event down every channel, behind the records emitted so far. It does not block.
 func (o *output) broadcast(frame []byte) error {
-	if err := o.flush(); err != nil {
-		return err
-	}
+	o.unsent = false
 	for _, c := range o.channels {
-		if err := o.write(c, frame); err != nil {
+		if err := o.send(c); err != nil {
 			return err
+		}
+		o.bytes += int64(len(frame))
+		sent, err := o.backlog.trySend(c, frame)
+		if err != nil {
+			return err
+		}
+		if !sent {
+			o.backlog.push(c, queuedOutput{buffer: copyFrame(frame)})
 		}
 	}
 	return nil
 }
 
 func (o *output) connect(ctx context.Context, connector Connector, c *outputChannel) error {
-	w, err := connector.Connect(ctx, c.node, c.id)
+	w, err := connector.Connect(ctx, c.node, c.id, func() { signal(o.backlog.room) })
 	if err != nil {
 		return secondary(fmt.Errorf("connecting %s: %w", c.name, err))
 	}
@@ -240,6 +261,7 @@ func (o *output) close() error {
 			errs = append(errs, c.writer.Close())
 			c.writer = nil
 		}
+		c.queue.release()
 	}
 	return errors.Join(errs...)
 }

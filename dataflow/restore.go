@@ -77,6 +77,9 @@ func restoredStates(ctx context.Context, store ChunkStore, spec TaskSpec, ids []
 		states[i] = &operatorState{restored: spec.Restore != 0, lists: make(map[string][][]byte)}
 	}
 	for _, h := range spec.State.Handles {
+		if h.Kind == checkpoint.ChannelState {
+			continue // of the task's channels, not of an operator
+		}
 		at := slices.Index(ids, h.Operator)
 		if at < 0 {
 			return nil, Permanent(fmt.Errorf("checkpoint %d has %s state of operator %s, which the job does not have in subtask %s",

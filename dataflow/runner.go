@@ -26,6 +26,7 @@ type runner struct {
 	source    puller        // nil when the task has inputs
 	readers   []frameReader // by edge position, nil where the edge is not an input
 	outputs   []*output
+	backlog   *backlog // of the outputs
 
 	aligner  *Aligner
 	begun    map[checkpoint.ID]beginning // of pending checkpoints
@@ -41,6 +42,8 @@ type runner struct {
 	flushing bool // flush is armed
 	flow     *timeFlow
 	ticker   *time.Timer // runs while the chain has a generator of watermarks
+	// overtaking runs out when a barrier begins to overtake, in the inputs or in the outputs.
+	overtaking *time.Timer
 }
 
 // inputEnd is how far a channel is on the way to its end.
@@ -59,11 +62,13 @@ func newRunner(ctx context.Context, t *Task) *runner {
 		begun:   make(map[checkpoint.ID]beginning), captured: make(map[checkpoint.ID]bool),
 		inputs:  make([]inputEnd, len(t.inputs)),
 		readers: make([]frameReader, len(t.topology.Edges)),
-		flush:   time.NewTimer(flushInterval),
+		flush:   time.NewTimer(flushInterval), overtaking: time.NewTimer(flushInterval),
+		backlog: newBacklog(t.gate.flow, t.clock),
 	}
 	r.flush.Stop()
 	r.ticker = time.NewTimer(t.spec.Graph.watermarkInterval)
 	r.ticker.Stop()
+	r.overtaking.Stop()
 	head := t.vertex.operators[0]
 	r.chain = &chain{
 		ctx: ctx, log: t.deps.Logger, subtask: t.spec.Subtask,
@@ -88,10 +93,14 @@ func (r *runner) run() (final checkpoint.SubtaskState, err error) {
 	}
 	if r.finalID != 0 {
 		final, _ = r.task.uploads.finalState(r.finalID)
+		final.Handles = withoutInFlight(final.Handles)
 	} else {
 		r.leaveUnpublished()
 	}
-	return final, r.broadcast([]byte{frameEndOfPartition})
+	if err := r.broadcast([]byte{frameEndOfPartition}); err != nil {
+		return checkpoint.SubtaskState{}, err
+	}
+	return final, r.sendAll()
 }
 
 func (r *runner) recoverPanic(err *error) {
@@ -114,6 +123,9 @@ func (r *runner) start() error {
 		}
 	}
 	if err := r.connect(); err != nil {
+		return err
+	}
+	if err := r.restoreInFlight(); err != nil {
 		return err
 	}
 	if r.task.spec.State.EndOfData {
@@ -201,7 +213,9 @@ func (r *runner) outlets(o *node, taking func(*link) any) outlets {
 // that takes its records.
 func (r *runner) newOutput(l *link, at int) any {
 	t, to := r.task, l.to
-	o := &output{chain: r.chain, groups: to.maxParallelism, at: at, timed: l.from.timed, watermark: MinEventTime}
+	o := &output{
+		chain: r.chain, backlog: r.backlog, groups: to.maxParallelism, at: at, timed: l.from.timed, watermark: MinEventTime,
+	}
 	vertex := t.topology.Vertices[to.vertex].ID
 	for index := range to.parallelism {
 		if l.partitioning == checkpoint.Forward && index != t.spec.Subtask.Index {
@@ -225,6 +239,7 @@ func (r *runner) newOutput(l *link, at int) any {
 func (r *runner) close() error {
 	r.flush.Stop()
 	r.ticker.Stop()
+	r.overtaking.Stop()
 	var errs []error
 	for at, o := range r.operators {
 		r.chain.enter(at)

@@ -10,6 +10,49 @@ import (
 	"cairn/checkpoint"
 )
 
+// readArrivals handles what has arrived that does not wait for its turn.
+func (r *runner) readArrivals() error {
+	for _, a := range r.task.gate.takeArrivals() {
+		var effects []Effect
+		if a.cancel != 0 {
+			effects = r.aligner.OnCancel(a.cancel)
+		} else {
+			effects = r.aligner.OnArrival(a.channel, a.barrier, r.task.clock())
+		}
+		if err := r.apply(effects, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// overtake lets the adaptive barriers overtake whose timeout has passed: those that have arrived, and those that wait in
+// an output's queue.
+func (r *runner) overtake() error {
+	now := r.task.clock()
+	if err := r.apply(r.aligner.OnTimeout(now), true); err != nil {
+		return err
+	}
+	if err := r.backlog.onTimeout(now); err != nil {
+		return err
+	}
+	r.armOvertaking()
+	return nil
+}
+
+// armOvertaking sets the timer for the next barrier that is to overtake.
+func (r *runner) armOvertaking() {
+	at, set := r.aligner.Deadline()
+	if out, queued := r.backlog.deadline(); queued && (!set || out.Before(at)) {
+		at, set = out, true
+	}
+	if set {
+		r.overtaking.Reset(max(time.Millisecond, at.Sub(r.task.clock())))
+	} else {
+		r.overtaking.Stop()
+	}
+}
+
 // apply carries out what the aligner wants, in order. forward says that the cause came in through a channel:
 // downstream has not heard of a checkpoint that it ends.
 func (r *runner) apply(effects []Effect, forward bool) error {
@@ -17,6 +60,9 @@ func (r *runner) apply(effects []Effect, forward bool) error {
 		if err := r.applyOne(e, forward); err != nil {
 			return err
 		}
+	}
+	if len(effects) > 0 {
+		r.armOvertaking()
 	}
 	return nil
 }
@@ -31,17 +77,17 @@ func (r *runner) applyOne(e Effect, forward bool) error {
 	case EffectUnblock:
 		r.task.gate.unblock(e.Channels)
 	case EffectSnapshot:
-		return r.snapshot(e.Barrier)
+		return r.snapshot(e.Barrier, e.Channels)
 	case EffectAbort:
 		delete(r.begun, id)
 		if forward {
-			return r.broadcast(appendCancel(nil, id))
+			return r.cancel(id)
 		}
 	case EffectSubsume:
 		delete(r.begun, id)
 		r.decline(e.Barrier, checkpoint.ReasonDeclinedSubsumed, checkpoint.PhaseAlignment,
 			"a newer barrier arrived during its alignment")
-		return r.broadcast(appendCancel(nil, id))
+		return r.cancel(id)
 	}
 	return nil
 }
@@ -69,8 +115,9 @@ func startDelay(b checkpoint.Barrier, begun time.Time) int64 {
 }
 
 // snapshot captures the state of the chain, hands it to the uploads, and sends the barrier on behind all
-// records that the state covers.
-func (r *runner) snapshot(b checkpoint.Barrier) error {
+// records that the state covers, or that are in the snapshot themselves. What the given input channels deliver before the
+// barrier becomes part of it, too.
+func (r *runner) snapshot(b checkpoint.Barrier, inputs []int) error {
 	begun, aligned := r.begun[b.ID], r.task.clock()
 	delete(r.begun, b.ID)
 	s := &snapshot{barrier: b, endOfData: r.ended, metrics: checkpoint.Metrics{
@@ -85,7 +132,7 @@ func (r *runner) snapshot(b checkpoint.Barrier) error {
 			return fmt.Errorf("checkpoint %d: %w", b.ID, err)
 		}
 		r.decline(b, checkpoint.ReasonDeclined, checkpoint.PhaseSync, err.Error())
-		return r.broadcast(appendCancel(nil, b.ID))
+		return r.cancel(b.ID)
 	}
 	s.captured = r.task.clock()
 	s.metrics.SyncMillis = millisBetween(aligned, s.captured)
@@ -95,8 +142,37 @@ func (r *runner) snapshot(b checkpoint.Barrier) error {
 	if b.Stop == checkpoint.StopSuspend {
 		r.suspended = b.ID
 	}
+	if mayOvertake(b) {
+		s.channels = newChannelState(r.task)
+		s.channels.open(len(inputs))
+		r.task.gate.record(b.ID, inputs, s.channels)
+	}
+	if err := r.sendBarrier(b, s.channels); err != nil {
+		return err
+	}
 	r.task.uploads.start(r.ctx, s)
-	return r.broadcast(appendBarrier(nil, b))
+	return nil
+}
+
+func (r *runner) sendBarrier(b checkpoint.Barrier, state *channelState) error {
+	now := r.task.clock()
+	for _, o := range r.outputs {
+		if err := o.barrier(b, now, state); err != nil {
+			return err
+		}
+	}
+	r.countOutput()
+	return nil
+}
+
+// cancel tells everybody downstream that a checkpoint was given up.
+func (r *runner) cancel(id checkpoint.ID) error {
+	for _, o := range r.outputs {
+		if err := o.cancel(id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *runner) capture(s *snapshot) error {

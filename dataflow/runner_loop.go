@@ -12,13 +12,22 @@ func (r *runner) turn() error {
 	if err := r.ctx.Err(); err != nil {
 		return err
 	}
+	if r.backlog.full > 0 {
+		return r.waitForRoom()
+	}
 	select {
 	case <-r.task.mailbox.ready:
 		return r.readMail()
+	case <-r.task.gate.urgent:
+		return r.readArrivals()
+	case <-r.backlog.room:
+		return r.backlog.drain()
 	case <-r.flush.C:
 		return r.flushOutputs()
 	case <-r.ticker.C:
 		return r.tickTime()
+	case <-r.overtaking.C:
+		return r.overtake()
 	default:
 	}
 	if err := r.fireTimers(); err != nil {
@@ -56,7 +65,7 @@ func (r *runner) readMail() error {
 			r.task.decline(b, checkpoint.ReasonTaskClosing, 0, "the task is about to finish")
 			continue
 		}
-		if err := r.apply(r.aligner.OnTrigger(b), false); err != nil {
+		if err := r.apply(r.aligner.OnTrigger(b, r.task.clock()), false); err != nil {
 			return err
 		}
 	}
@@ -98,9 +107,9 @@ func (r *runner) receive() error {
 	case frame == nil:
 		return r.wait(r.task.gate.ready, time.Time{})
 	}
-	err = r.handle(channel, *frame)
-	r.task.stats.bytesIn.Add(int64(len(*frame)))
-	recycle(frame)
+	err = r.handle(channel, frame.data)
+	r.task.stats.bytesIn.Add(int64(len(frame.data)))
+	frame.release()
 	r.armFlush()
 	return err
 }
@@ -119,8 +128,6 @@ func (r *runner) handle(channel int, frame []byte) error {
 	switch e.kind {
 	case frameBarrier:
 		return r.apply(r.aligner.OnBarrier(channel, e.barrier), true)
-	case frameCancel:
-		return r.apply(r.aligner.OnCancel(e.cancel), true)
 	case frameWatermark, frameIdle:
 		return r.onTime(channel, e)
 	case frameEndOfData:
@@ -169,10 +176,16 @@ func (r *runner) wait(wake <-chan struct{}, until time.Time) error {
 		return r.ctx.Err()
 	case <-r.task.mailbox.ready:
 		return r.readMail()
+	case <-r.task.gate.urgent:
+		return r.readArrivals()
+	case <-r.backlog.room:
+		return r.backlog.drain()
 	case <-r.flush.C:
 		return r.flushOutputs()
 	case <-r.ticker.C:
 		return r.tickTime()
+	case <-r.overtaking.C:
+		return r.overtake()
 	case <-wake:
 	case <-due:
 	}

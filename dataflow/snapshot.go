@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"cairn/checkpoint"
 )
 
@@ -20,6 +22,7 @@ type snapshot struct {
 	metrics   checkpoint.Metrics
 	captured  time.Time // when the synchronous part was over
 	parts     []part
+	channels  *channelState // records in flight; nil when the barrier can not overtake any
 }
 
 // ends reports whether the task ends when the snapshot's checkpoint has completed. A savepoint that the job goes on
@@ -60,10 +63,39 @@ func (s *snapshot) addKeyed(id checkpoint.OperatorID, c capturedKeyed) {
 }
 
 // upload stores everything and returns the state to acknowledge. When it returns without error, every chunk is
-// durable (I9).
+// durable (I9), and the barrier has come from everywhere.
 func (s *snapshot) upload(ctx context.Context, store ChunkStore, subtask checkpoint.SubtaskID) (checkpoint.SubtaskState, error) {
 	defer s.release()
+	ctx, cancel := context.WithCancel(ctx)
+	group, ctx := errgroup.WithContext(ctx)
+	defer func() { // also when a codec panics
+		cancel()
+		_ = group.Wait()
+	}()
 	state := checkpoint.SubtaskState{Subtask: subtask, EndOfData: s.endOfData}
+	var inFlight []checkpoint.Handle
+	if s.channels != nil {
+		group.Go(func() (err error) {
+			inFlight, err = s.channels.store(ctx, store)
+			return err
+		})
+	}
+	err := s.uploadParts(ctx, store, &state)
+	if err != nil {
+		cancel()
+	}
+	if other := group.Wait(); other != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		err = other // the first of the two
+	}
+	if err != nil {
+		return checkpoint.SubtaskState{}, err
+	}
+	state.Handles = append(state.Handles, inFlight...)
+	return state, nil
+}
+
+// uploadParts stores the operators' state.
+func (s *snapshot) uploadParts(ctx context.Context, store ChunkStore, state *checkpoint.SubtaskState) error {
 	for _, p := range s.parts {
 		w := &chunkWriter{ctx: ctx, store: store}
 		err := p.write(w)
@@ -71,16 +103,19 @@ func (s *snapshot) upload(ctx context.Context, store ChunkStore, subtask checkpo
 			err = w.flush()
 		}
 		if err != nil {
-			return checkpoint.SubtaskState{}, fmt.Errorf("storing the %s state of operator %s: %w", p.handle.Kind, p.handle.Operator, err)
+			return fmt.Errorf("storing the %s state of operator %s: %w", p.handle.Kind, p.handle.Operator, err)
 		}
 		p.handle.Chunks = w.refs
 		state.Handles = append(state.Handles, p.handle)
 	}
-	return state, nil
+	return nil
 }
 
 // release lets the task's goroutine write freely again. What has been uploaded is not affected.
 func (s *snapshot) release() {
+	if s.channels != nil {
+		s.channels.giveUp()
+	}
 	for _, p := range s.parts {
 		p.release()
 	}

@@ -18,15 +18,18 @@ import (
 //	list state:   count, then for each entry its length and its bytes
 //	keyed state:  for each shard, until the end: key group, length of the table's name, name, kind of the table,
 //	              number of rows, length of the rows, rows (tableKind says what is in one)
+//	channel state: for each frame, in order: index of the subtask at the other end, its length, its bytes
 //
 // Numbers are varints. The content is cut into chunks at arbitrary places.
 const (
-	listMagic  = "CRNL"
-	keyedMagic = "CRNK"
+	listMagic    = "CRNL"
+	keyedMagic   = "CRNK"
+	channelMagic = "CRNC"
 
 	listFormatVersion = 1
 	// In version 1 all tables were of single values, and their kind was not written.
-	keyedFormatVersion = 2
+	keyedFormatVersion   = 2
+	channelFormatVersion = 1
 
 	maxChunkSize = 8 << 20
 )

@@ -79,11 +79,12 @@ func inputsOf(edges []*edge, index int) []inputRef {
 }
 
 // Accept connects an input channel and returns where the sender's frames are to be written, in order, by one
-// goroutine. Write blocks while the channel's queue is full. Closing the writer before the end of the
-// partition has been written breaks the channel, and the task with it; the writer is a FailingWriter, so that
-// the cause can be told. Writes to a task that has failed or was cancelled return an error; what is written to
-// one that has finished is dropped, as it needs nothing more.
-func (t *Task) Accept(_ context.Context, id ChannelID) (FrameWriter, error) {
+// goroutine. grant is called with the credit that the sender has at first, before Accept returns, and whenever the task
+// gives more, from its goroutine; it returns at once. A frame for which there is no credit is not taken. Closing the
+// writer before the end of the partition has been written breaks the channel, and the task with it; the writer is a
+// FailingWriter, so that the cause can be told. Writes to a task that has failed or was cancelled return an error; what
+// is written to one that has finished is dropped, as it needs nothing more.
+func (t *Task) Accept(_ context.Context, id ChannelID, grant func(Credit)) (FrameWriter, error) {
 	if id.Job != t.spec.Job || id.Attempt != t.spec.Attempt || id.To != t.spec.Subtask.Index {
 		return nil, fmt.Errorf("channel %s does not lead to subtask %s of attempt %d of job %s",
 			id, t.spec.Subtask, t.spec.Attempt, t.spec.Job)
@@ -92,7 +93,7 @@ func (t *Task) Accept(_ context.Context, id ChannelID) (FrameWriter, error) {
 		if ref.edge != id.Edge || ref.from != id.From {
 			continue
 		}
-		if err := t.gate.accept(channel); err != nil {
+		if err := t.gate.accept(channel, grant); err != nil {
 			return nil, fmt.Errorf("%s: %w", t.channelName(ref), err)
 		}
 		return &receiver{gate: t.gate, channel: channel, name: t.channelName(ref)}, nil

@@ -38,7 +38,7 @@ func startJoiner(t *testing.T, out Sink[int64], store ChunkStore) *joiner {
 		t.Fatal(err)
 	}
 	for from := range j.channels {
-		if j.channels[from], err = j.task.Accept(t.Context(), ChannelID{Job: spec.Job, Attempt: 1, From: from}); err != nil {
+		if j.channels[from], err = j.task.Accept(t.Context(), ChannelID{Job: spec.Job, Attempt: 1, From: from}, noGrant); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -48,8 +48,8 @@ func startJoiner(t *testing.T, out Sink[int64], store ChunkStore) *joiner {
 
 func (j *joiner) write(t *testing.T, channel int, frame []byte) {
 	t.Helper()
-	if err := j.channels[channel].Write(t.Context(), frame); err != nil {
-		t.Fatal(err)
+	if sent, err := j.channels[channel].TryWrite(frame); err != nil || !sent {
+		t.Fatal(sent, err)
 	}
 	synctest.Wait()
 }

@@ -182,6 +182,8 @@ func TestRestoreRefusesStateItCannotPlace(t *testing.T) {
 	}
 }
 
+func noGrant(Credit) {}
+
 func TestBrokenChannelIsSecondary(t *testing.T) {
 	g := passingJob(t, newGatedSource(), identity, newLedger[int64]())
 	a := &attempt{tasks: make(map[checkpoint.SubtaskID]*Task), events: make(chan any, 100)}
@@ -191,14 +193,14 @@ func TestBrokenChannelIsSecondary(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := ChannelID{Job: spec.Job, Attempt: 1}
-	w, err := task.Accept(t.Context(), id)
+	w, err := task.Accept(t.Context(), id, noGrant)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := task.Accept(t.Context(), id); err == nil {
+	if _, err := task.Accept(t.Context(), id, noGrant); err == nil {
 		t.Error("the channel was accepted twice")
 	}
-	if _, err := task.Accept(t.Context(), ChannelID{Job: spec.Job, Attempt: 2}); err == nil {
+	if _, err := task.Accept(t.Context(), ChannelID{Job: spec.Job, Attempt: 2}, noGrant); err == nil {
 		t.Error("a channel of another attempt was accepted")
 	}
 	w.(FailingWriter).Fail(errors.New("connection reset"))
@@ -210,7 +212,7 @@ func TestBrokenChannelIsSecondary(t *testing.T) {
 		t.Errorf("%+v", r.Failure)
 	}
 	wantMessage(t, r.Failure.Message, "channel read[0] -> write[0] from node n1 broke: connection reset")
-	if err := w.Write(t.Context(), []byte{frameEndOfData}); !errors.Is(err, errTaskEnded) {
+	if _, err := w.TryWrite([]byte{frameEndOfData}); !errors.Is(err, errTaskEnded) {
 		t.Errorf("a write to a failed task: %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package dataflow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -58,17 +59,30 @@ func (u *uploads) run(ctx context.Context, s *snapshot) {
 	s.metrics.AsyncMillis = millisBetween(s.captured, t.clock())
 	s.metrics.UploadMillis = min(m.spent.Milliseconds(), s.metrics.AsyncMillis)
 	s.metrics.CheckpointedBytes = m.stored
+	if s.channels != nil {
+		s.metrics.PersistedBytes = s.channels.size()
+	}
 	if !u.finished(ctx, s, state, err) {
 		return // nobody waits for it any more
 	}
 	if err != nil {
-		t.decline(b, checkpoint.ReasonAsyncException, m.phase(), err.Error())
-		t.mailbox.abort(b.ID) // it cannot complete: a task at its end need not wait for the leader to say so
+		u.giveUp(b, err, m.phase())
 		return
 	}
 	t.deps.OnAck(checkpoint.Ack{
 		Job: t.spec.Job, Attempt: t.spec.Attempt, Checkpoint: b.ID, State: state, Metrics: s.metrics,
 	}, b.Kind)
+}
+
+// giveUp says that the task's part of the checkpoint can not be stored. A cancellation is no news to the coordinator.
+func (u *uploads) giveUp(b checkpoint.Barrier, err error, phase checkpoint.Phase) {
+	switch {
+	case errors.Is(err, errOvertaken):
+		u.task.decline(b, checkpoint.ReasonDeclinedSubsumed, checkpoint.PhaseAlignment, err.Error())
+	case !errors.Is(err, errCancelled):
+		u.task.decline(b, checkpoint.ReasonAsyncException, phase, err.Error())
+	}
+	u.task.mailbox.abort(b.ID) // it cannot complete: a task at its end need not wait for the leader to say so
 }
 
 // store uploads the snapshot. A panic in a user's codec fails the task: the checkpoint must not look like
@@ -131,11 +145,13 @@ func (u *uploads) end(finished bool) {
 	u.running.Wait()
 }
 
-// meter is a store that measures what one upload asks of it. It belongs to the upload's goroutine.
+// meter is a store that measures what one upload asks of it. Its fields are read when the upload is over.
 type meter struct {
 	ChunkStore
-	clock  func() time.Time
-	first  func() // called before the first chunk is stored
+	clock func() time.Time
+	first func() // called before the first chunk is stored
+
+	mu     sync.Mutex
 	began  bool
 	failed bool          // storing, rather than serializing, has failed
 	stored int64         // bytes
@@ -144,12 +160,11 @@ type meter struct {
 
 // Put implements ChunkStore.
 func (m *meter) Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, error) {
-	if !m.began {
-		m.began = true
-		m.first()
-	}
+	m.begin()
 	start := m.clock()
 	ref, err := m.ChunkStore.Put(ctx, data)
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.spent += m.clock().Sub(start)
 	if err != nil {
 		m.failed = true
@@ -157,6 +172,15 @@ func (m *meter) Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, erro
 		m.stored += ref.Size
 	}
 	return ref, err
+}
+
+func (m *meter) begin() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.began {
+		m.began = true
+		m.first()
+	}
 }
 
 // phase is the one in which a failed upload gave up.

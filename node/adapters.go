@@ -20,8 +20,8 @@ type dialer struct{ *transport.Dialer }
 
 var _ dataflow.Connector = dialer{}
 
-func (d dialer) Connect(ctx context.Context, to checkpoint.NodeRef, id dataflow.ChannelID) (dataflow.FrameWriter, error) {
-	w, err := d.OpenChannel(ctx, to.Address, transport.ChannelID(id))
+func (d dialer) Connect(ctx context.Context, to checkpoint.NodeRef, id dataflow.ChannelID, ready func()) (dataflow.FrameWriter, error) {
+	w, err := d.OpenChannel(ctx, to.Address, transport.ChannelID(id), ready)
 	switch {
 	case errors.Is(err, transport.ErrUnknownAttempt):
 		return nil, fmt.Errorf("node %s: %w: %w", to.ID, executor.ErrUnknownAttempt, err)
@@ -38,8 +38,8 @@ type channels struct{ executor *executor.Executor }
 
 var _ transport.ChannelHandler = channels{}
 
-func (c channels) AcceptChannel(ctx context.Context, id transport.ChannelID) (transport.FrameSink, error) {
-	w, err := c.executor.AcceptChannel(ctx, dataflow.ChannelID(id))
+func (c channels) AcceptChannel(ctx context.Context, id transport.ChannelID, grant func(transport.Credit)) (transport.FrameSink, error) {
+	w, err := c.executor.AcceptChannel(ctx, dataflow.ChannelID(id), func(more dataflow.Credit) { grant(transport.Credit(more)) })
 	switch {
 	case errors.Is(err, executor.ErrUnknownAttempt):
 		return nil, fmt.Errorf("%w: %w", transport.ErrUnknownAttempt, err)
@@ -53,6 +53,9 @@ func (c channels) AcceptChannel(ctx context.Context, id transport.ChannelID) (tr
 
 // frameSink is the receiving end of a channel.
 type frameSink struct{ dataflow.FrameWriter }
+
+// Write takes a frame for which the sender has credit, or which needs none.
+func (s frameSink) Write(frame []byte) error { return s.Force(frame) }
 
 func (s frameSink) Fail(cause error) {
 	if w, ok := s.FrameWriter.(dataflow.FailingWriter); ok {

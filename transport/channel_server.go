@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"google.golang.org/grpc"
 
@@ -27,12 +28,13 @@ func (s *channelServer) OpenChannel(stream channelStream) error {
 		if err != nil {
 			return err
 		}
-		sink, err := s.handler.AcceptChannel(ctx, id)
+		credit := &creditSender{more: make(chan struct{}, 1)}
+		sink, err := s.handler.AcceptChannel(ctx, id, credit.grant)
 		if err != nil {
 			s.server.log.Debug("channel refused", "channel", id.String(), "cause", err)
 			return err
 		}
-		if err := receiveFrames(ctx, stream, sink); err != nil {
+		if err := s.carry(ctx, stream, sink, credit); err != nil {
 			sink.Fail(err) // the sink knows which channel it is
 			return fmt.Errorf("%s: %w", id, err)
 		}
@@ -51,13 +53,21 @@ func receiveChannelHeader(stream channelStream) (ChannelID, error) {
 	return channelFromPB(first.GetHeader())
 }
 
-// receiveFrames hands frames to the sink until the sender has closed the channel (nil) or it broke. As long as
-// the sink does not take a frame nothing more is read, so the stream's window fills up and holds the sender
-// back.
-func receiveFrames(ctx context.Context, stream channelStream, sink FrameSink) error {
-	if err := stream.Send(&transportpb.ChannelOpened{}); err != nil {
+// carry serves an accepted channel until the sender has closed it (nil) or it broke.
+func (s *channelServer) carry(ctx context.Context, stream channelStream, sink FrameSink, credit *creditSender) error {
+	if err := stream.Send(creditToPB(credit.take())); err != nil {
 		return lost(ctx, err)
 	}
+	granting, end := context.WithCancel(ctx)
+	defer end()
+	if !s.server.start(func() { credit.run(granting, stream) }) {
+		return fmt.Errorf("%w: %w", ErrChannelBroken, ErrShuttingDown)
+	}
+	return receiveFrames(ctx, stream, sink)
+}
+
+// receiveFrames hands frames to the sink until the sender has closed the channel (nil) or it broke.
+func receiveFrames(ctx context.Context, stream channelStream, sink FrameSink) error {
 	in := incoming{header: &transportpb.ChannelData{}}
 	defer in.free()
 	for {
@@ -71,10 +81,53 @@ func receiveFrames(ctx context.Context, stream channelStream, sink FrameSink) er
 		if !in.isPayload {
 			return fmt.Errorf("%w: not a frame", ErrMalformed)
 		}
-		if err := sink.Write(ctx, in.data); err != nil {
+		if err := sink.Write(in.data); err != nil {
 			return fmt.Errorf("%w: %w", ErrChannelBroken, err)
 		}
 		in.free()
+	}
+}
+
+// creditSender sends what a sink grants back to the sender of its channel, so that who grants never waits for the network.
+type creditSender struct {
+	more chan struct{} // capacity 1, never closed: there is credit to send
+
+	mu struct {
+		sync.Mutex
+		credit Credit
+	}
+}
+
+func (c *creditSender) grant(more Credit) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.credit.Frames += more.Frames
+	c.mu.credit.Bytes += more.Bytes
+	select {
+	case c.more <- struct{}{}:
+	default:
+	}
+}
+
+func (c *creditSender) take() Credit {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	credit := c.mu.credit
+	c.mu.credit = Credit{}
+	return credit
+}
+
+// run sends credit until ctx is done or the stream has ended, which its receiving side notices, too.
+func (c *creditSender) run(ctx context.Context, stream channelStream) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.more:
+		}
+		if credit := c.take(); credit != (Credit{}) && stream.Send(creditToPB(credit)) != nil {
+			return
+		}
 	}
 }
 

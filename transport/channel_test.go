@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,39 +15,81 @@ import (
 )
 
 // channelFunc makes a function a ChannelHandler.
-type channelFunc func(context.Context, ChannelID) (FrameSink, error)
+type channelFunc func(context.Context, ChannelID, func(Credit)) (FrameSink, error)
 
-func (f channelFunc) AcceptChannel(ctx context.Context, id ChannelID) (FrameSink, error) {
-	return f(ctx, id)
+func (f channelFunc) AcceptChannel(ctx context.Context, id ChannelID, grant func(Credit)) (FrameSink, error) {
+	return f(ctx, id, grant)
 }
 
-// recorder is a FrameSink that takes frames as long as its gate is open.
+// testWindow is what a recorder grants at first.
+var testWindow = Credit{Frames: 8, Bytes: 256 << 10}
+
+// recorder is a FrameSink that grants a window, and gives back what it takes as long as its gate is open.
 type recorder struct {
-	gate  chan struct{} // closed when frames are taken; nil for at once
-	err   error         // what Write returns
-	ended chan error    // capacity 2, so that a second end shows: nil from Close, the error from Fail
+	err   error      // what Write returns
+	ended chan error // capacity 2, so that a second end shows: nil from Close, the error from Fail
 
 	mu     sync.Mutex
+	closed bool // the gate
+	grant  func(Credit)
+	credit Credit // that the sender has left
+	owed   Credit // of frames that came while the gate was closed
 	frames [][]byte
+	over   int // frames that came without credit
 }
 
 func newRecorder() *recorder { return &recorder{ended: make(chan error, 2)} }
 
-func (r *recorder) Write(ctx context.Context, frame []byte) error {
-	if r.gate != nil {
-		select {
-		case <-r.gate:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
+// newBlockedRecorder returns one that takes nothing until open is called.
+func newBlockedRecorder() *recorder {
+	r := newRecorder()
+	r.closed = true
+	return r
+}
+
+func (r *recorder) accept(grant func(Credit)) *recorder {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.grant, r.credit = grant, testWindow
+	grant(testWindow)
+	return r
+}
+
+func (r *recorder) Write(frame []byte) error {
 	if r.err != nil {
 		return r.err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.frames = append(r.frames, bytes.Clone(frame))
+	if r.credit.Frames <= 0 || r.credit.Bytes <= 0 {
+		r.over++
+		return nil
+	}
+	r.credit.Frames--
+	r.credit.Bytes -= len(frame)
+	r.owed.Frames++
+	r.owed.Bytes += len(frame)
+	r.repayLocked()
 	return nil
+}
+
+func (r *recorder) repayLocked() {
+	if r.closed || r.owed == (Credit{}) {
+		return
+	}
+	r.credit.Frames += r.owed.Frames
+	r.credit.Bytes += r.owed.Bytes
+	r.grant(r.owed)
+	r.owed = Credit{}
+}
+
+// open opens the gate.
+func (r *recorder) open() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = false
+	r.repayLocked()
 }
 
 func (r *recorder) Close() error {
@@ -59,31 +102,83 @@ func (r *recorder) Fail(err error) { r.ended <- err }
 func (r *recorder) received() [][]byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.frames
+	return slices.Clone(r.frames)
+}
+
+// withoutCredit returns how many frames came for which the sender had no credit.
+func (r *recorder) withoutCredit() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.over
 }
 
 // accepting hands the channel to subtask i to sinks[i].
 func accepting(sinks ...*recorder) ChannelHandler {
-	return channelFunc(func(_ context.Context, id ChannelID) (FrameSink, error) { return sinks[id.To], nil })
+	return channelFunc(func(_ context.Context, id ChannelID, grant func(Credit)) (FrameSink, error) {
+		return sinks[id.To].accept(grant), nil
+	})
 }
 
-func openChannel(t *testing.T, d *Dialer, address string, to int) *ChannelWriter {
+// waitingWriter is a ChannelWriter whose user waits for credit.
+type waitingWriter struct {
+	*ChannelWriter
+	ready chan struct{} // capacity 1
+}
+
+func openChannel(t testing.TB, d *Dialer, address string, to int) *waitingWriter {
 	t.Helper()
-	w, err := d.OpenChannel(t.Context(), address, ChannelID{Job: testJob, Attempt: 3, Edge: 1, From: 2, To: to})
+	w := &waitingWriter{ready: make(chan struct{}, 1)}
+	var err error
+	id := ChannelID{Job: testJob, Attempt: 3, Edge: 1, From: 2, To: to}
+	w.ChannelWriter, err = d.OpenChannel(t.Context(), address, id, func() {
+		select {
+		case w.ready <- struct{}{}:
+		default:
+		}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return w
 }
 
+// Write sends a frame, and waits for credit if it has to.
+func (w *waitingWriter) Write(ctx context.Context, frame []byte) error {
+	for {
+		sent, err := w.TryWrite(frame)
+		if sent || err != nil {
+			return err
+		}
+		select {
+		case <-w.ready:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// fill sends frames until one is refused, and returns how many went out.
+func (w *waitingWriter) fill(t *testing.T, frame []byte) int {
+	t.Helper()
+	for n := 0; ; n++ {
+		sent, err := w.TryWrite(frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !sent {
+			return n
+		}
+	}
+}
+
 func TestChannelCarriesFramesInOrder(t *testing.T) {
 	want := ChannelID{Job: testJob, Attempt: 3, Edge: 1, From: 2, To: 0}
 	sink := newRecorder()
-	address := serve(t, ServerOptions{Channels: channelFunc(func(_ context.Context, id ChannelID) (FrameSink, error) {
+	address := serve(t, ServerOptions{Channels: channelFunc(func(_ context.Context, id ChannelID, grant func(Credit)) (FrameSink, error) {
 		if id != want {
 			t.Errorf("opened %s, want %s", id, want)
 		}
-		return sink, nil
+		return sink.accept(grant), nil
 	})})
 	w := openChannel(t, dialer(t), address, 0)
 	random := rand.New(rand.NewPCG(1, 2))
@@ -119,48 +214,29 @@ func TestChannelCarriesFramesInOrder(t *testing.T) {
 	wantError(t, w.Write(t.Context(), nil), ErrClosed)
 }
 
-// TestChannelBlockedOnesStallNoOther fills the windows of so many channels that together they exceed the
-// connection's window several times, and then sends much more than that window through one more.
+// TestChannelBlockedOnesStallNoOther uses up the credit of so many channels that together they exceed the connection's
+// window several times, and then sends much more than that window through one more.
 func TestChannelBlockedOnesStallNoOther(t *testing.T) {
-	const blocked = 4 * connWindow / streamWindow
-	const frameSize, frames = 64 << 10, 4 * connWindow / (64 << 10)
-	const held = 8 * streamWindow / frameSize // frames for each blocked channel: far more than can be under way
-	gate := make(chan struct{})
+	const frameSize = 64 << 10
+	blocked := 4 * connWindow / testWindow.Bytes
+	frames := 4 * connWindow / frameSize
 	sinks := make([]*recorder, blocked+1)
 	for i := range sinks {
-		sinks[i] = newRecorder()
-		sinks[i].gate = gate
+		sinks[i] = newBlockedRecorder()
 	}
-	sinks[blocked].gate = nil
+	sinks[blocked] = newRecorder()
 	d := dialer(t)
 	address := serve(t, ServerOptions{Channels: accepting(sinks...)})
-
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var writers sync.WaitGroup
-	filled := make(chan struct{}, blocked)
-	unblocked := make(chan int, blocked) // those that got everything off while their sink took nothing
-	for i := range blocked {
-		w := openChannel(t, d, address, i)
-		writers.Go(func() {
-			frame := make([]byte, frameSize)
-			for n := range held {
-				if n == streamWindow/frameSize {
-					filled <- struct{}{}
-				}
-				if w.Write(ctx, frame) != nil {
-					return
-				}
-			}
-			unblocked <- i
-		})
-	}
-	for range blocked {
-		wait(t, "the windows to fill", filled)
+	frame := make([]byte, frameSize)
+	writers := make([]*waitingWriter, blocked)
+	for i := range writers {
+		writers[i] = openChannel(t, d, address, i)
+		if n := writers[i].fill(t, frame); n != testWindow.Bytes/frameSize {
+			t.Fatalf("channel %d took %d frames, its credit is for %d", i, n, testWindow.Bytes/frameSize)
+		}
 	}
 
 	free := openChannel(t, d, address, blocked)
-	frame := make([]byte, frameSize)
 	for range frames {
 		if err := free.Write(t.Context(), frame); err != nil {
 			t.Fatal(err)
@@ -175,21 +251,65 @@ func TestChannelBlockedOnesStallNoOther(t *testing.T) {
 	if got := len(sinks[blocked].received()); got != frames {
 		t.Errorf("the free channel delivered %d frames of %d", got, frames)
 	}
-	select {
-	case i := <-unblocked:
-		t.Errorf("channel %d was not held back, although its sink took nothing", i)
-	default:
+	for i, w := range writers {
+		if sent, err := w.TryWrite(frame); sent || err != nil {
+			t.Errorf("channel %d, whose sink takes nothing: sent %t, %v", i, sent, err)
+		}
+		sinks[i].open()
+		wait(t, "credit", w.ready)
+		if err := errors.Join(w.Write(t.Context(), frame), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if err := wait(t, "the end", sinks[i].ended); err != nil {
+			t.Error(err)
+		}
 	}
+	for i, s := range sinks {
+		if n := s.withoutCredit(); n > 0 {
+			t.Errorf("channel %d: %d frames came without credit", i, n)
+		}
+	}
+}
 
-	close(gate)
-	for range blocked {
-		wait(t, "the blocked channels to go on", unblocked)
+// TestChannelForcedFramesNeedNoCredit sends a frame past the end of the credit. It arrives behind what was sent before.
+func TestChannelForcedFramesNeedNoCredit(t *testing.T) {
+	sink := newBlockedRecorder()
+	w := openChannel(t, dialer(t), serve(t, ServerOptions{Channels: accepting(sink)}), 0)
+	if n := w.fill(t, []byte("record")); n != testWindow.Frames {
+		t.Fatalf("sent %d frames, want %d", n, testWindow.Frames)
 	}
-	writers.Wait()
+	if err := errors.Join(w.Force([]byte("barrier")), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := wait(t, "the end", sink.ended); err != nil {
+		t.Fatal(err)
+	}
+	got := sink.received()
+	if len(got) != testWindow.Frames+1 || string(got[testWindow.Frames]) != "barrier" || sink.withoutCredit() != 1 {
+		t.Errorf("received %q, %d of them without credit", got, sink.withoutCredit())
+	}
+}
+
+// TestChannelLastFrameMayExceedTheCredit: a frame that is larger than the whole window passes all the same.
+func TestChannelLastFrameMayExceedTheCredit(t *testing.T) {
+	sink := newBlockedRecorder()
+	w := openChannel(t, dialer(t), serve(t, ServerOptions{Channels: accepting(sink)}), 0)
+	large := make([]byte, 4*testWindow.Bytes)
+	if n := w.fill(t, large); n != 1 {
+		t.Errorf("sent %d frames", n)
+	}
+	sink.open()
+	wait(t, "credit", w.ready)
+	if err := errors.Join(w.Write(t.Context(), large), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := wait(t, "the end", sink.ended); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestChannelRefused(t *testing.T) {
-	address := serve(t, ServerOptions{Channels: channelFunc(func(_ context.Context, id ChannelID) (FrameSink, error) {
+	address := serve(t, ServerOptions{Channels: channelFunc(func(_ context.Context, id ChannelID, _ func(Credit)) (FrameSink, error) {
 		switch id.To {
 		case 0:
 			return nil, fmt.Errorf("job %s: attempt %d: %w", id.Job, id.Attempt, ErrUnknownAttempt)
@@ -215,7 +335,7 @@ func TestChannelRefused(t *testing.T) {
 		{"nobody listens", dead, 0, ErrUnreachable, "connection refused"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := d.OpenChannel(t.Context(), tc.address, ChannelID{Job: testJob, Attempt: 3, To: tc.to})
+			_, err := d.OpenChannel(t.Context(), tc.address, ChannelID{Job: testJob, Attempt: 3, To: tc.to}, func() {})
 			if err == nil || !strings.Contains(err.Error(), tc.wantText) || strings.Contains(err.Error(), "rpc error") {
 				t.Fatalf("got %v, want %q", err, tc.wantText)
 			}
@@ -230,7 +350,7 @@ func TestChannelRefused(t *testing.T) {
 
 func TestChannelOpenIsBoundedByItsContext(t *testing.T) {
 	accepting := make(chan struct{})
-	address := serve(t, ServerOptions{Channels: channelFunc(func(ctx context.Context, _ ChannelID) (FrameSink, error) {
+	address := serve(t, ServerOptions{Channels: channelFunc(func(ctx context.Context, _ ChannelID, _ func(Credit)) (FrameSink, error) {
 		close(accepting)
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -240,7 +360,7 @@ func TestChannelOpenIsBoundedByItsContext(t *testing.T) {
 		<-accepting
 		cancel()
 	}()
-	_, err := dialer(t).OpenChannel(ctx, address, ChannelID{Job: testJob})
+	_, err := dialer(t).OpenChannel(ctx, address, ChannelID{Job: testJob}, func() {})
 	wantError(t, err, context.Canceled)
 }
 
@@ -248,13 +368,14 @@ func TestChannelOutlivesTheContextThatOpenedIt(t *testing.T) {
 	sink := newRecorder()
 	address := serve(t, ServerOptions{Channels: accepting(sink)})
 	ctx, cancel := context.WithCancel(t.Context())
-	w, err := dialer(t).OpenChannel(ctx, address, ChannelID{Job: testJob})
+	w, err := dialer(t).OpenChannel(ctx, address, ChannelID{Job: testJob}, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	cancel()
-	if err := errors.Join(w.Write(t.Context(), []byte("frame")), w.Close()); err != nil {
-		t.Fatal(err)
+	sent, err := w.TryWrite([]byte("frame"))
+	if err := errors.Join(err, w.Close()); err != nil || !sent {
+		t.Fatal(sent, err)
 	}
 	if err := wait(t, "the end", sink.ended); err != nil {
 		t.Fatal(err)
@@ -262,13 +383,11 @@ func TestChannelOutlivesTheContextThatOpenedIt(t *testing.T) {
 }
 
 func TestChannelSenderDies(t *testing.T) {
-	for name, gate := range map[string]chan struct{}{
-		"while the receiver waits for a frame": nil,
-		"while the sink holds a frame":         make(chan struct{}),
+	for name, sink := range map[string]*recorder{
+		"while the receiver waits for a frame": newRecorder(),
+		"while the sink holds a frame":         newBlockedRecorder(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			sink := newRecorder()
-			sink.gate = gate
 			address := serve(t, ServerOptions{Channels: accepting(sink)})
 			d := NewDialer(DialerOptions{})
 			w := openChannel(t, d, address, 0)
@@ -290,28 +409,19 @@ func TestChannelSenderDies(t *testing.T) {
 }
 
 func TestChannelReceiverDies(t *testing.T) {
-	sink := newRecorder()
-	sink.gate = make(chan struct{})
+	sink := newBlockedRecorder()
 	address, kill := serveUntil(t, ServerOptions{Channels: accepting(sink)})
 	w := openChannel(t, dialer(t), address, 0)
-	filled := make(chan struct{})
-	broken := make(chan error, 1)
-	go func() {
-		frame := make([]byte, 64<<10)
-		for i := 0; ; i++ {
-			if i == streamWindow/len(frame) {
-				close(filled)
-			}
-			if err := w.Write(t.Context(), frame); err != nil {
-				broken <- err
-				return
-			}
-		}
-	}()
-	wait(t, "the window to fill", filled)
+	w.fill(t, make([]byte, 64<<10))
 	kill()
-	wantError(t, wait(t, "the blocked writer to be told", broken), ErrChannelBroken)
-	wantError(t, w.Write(t.Context(), nil), ErrChannelBroken)
+	wait(t, "the writer, who waits for credit, to be told", w.ready)
+	for range 2 {
+		sent, err := w.TryWrite(nil)
+		if wantError(t, err, ErrChannelBroken); sent {
+			t.Error("a broken channel takes a frame")
+		}
+	}
+	wantError(t, w.Force(nil), ErrChannelBroken)
 	wantError(t, w.Close(), ErrChannelBroken)
 	wantError(t, wait(t, "the sink to be told", sink.ended), ErrChannelBroken)
 }
@@ -331,25 +441,6 @@ func TestChannelSinkFails(t *testing.T) {
 	if err := wait(t, "the sink to be told", sink.ended); !errors.Is(err, sink.err) {
 		t.Errorf("the sink was told %v", err)
 	}
-}
-
-func TestChannelWriteIsBoundedByItsContext(t *testing.T) {
-	sink := newRecorder()
-	sink.gate = make(chan struct{})
-	w := openChannel(t, dialer(t), serve(t, ServerOptions{Channels: accepting(sink)}), 0)
-	ctx, cancel := context.WithCancelCause(t.Context())
-	stopped := errors.New("attempt is cancelled")
-	frame := make([]byte, streamWindow)
-	var err error
-	for i := 0; err == nil; i++ {
-		if i == 2 { // the first frame lies at the sink, the second fills the window
-			go cancel(stopped)
-		}
-		err = w.Write(ctx, frame)
-	}
-	cancel(nil)
-	wantError(t, err, stopped)
-	wantError(t, wait(t, "the sink to be told", sink.ended), ErrChannelBroken)
 }
 
 func TestChannelServerCloses(t *testing.T) {
@@ -422,14 +513,25 @@ func TestChannelMalformedMessagesBreakIt(t *testing.T) {
 	}
 }
 
+func TestChannelMalformedCreditBreaksIt(t *testing.T) {
+	sink := newBlockedRecorder()
+	w := openChannel(t, dialer(t), serve(t, ServerOptions{Channels: accepting(sink)}), 0)
+	sink.grant(Credit{Frames: maxGrant + 1})
+	wait(t, "the writer's end", w.done)
+	_, err := w.TryWrite(nil)
+	wantError(t, err, ErrMalformed)
+}
+
 // discard is a FrameSink that counts.
 type discard struct {
 	bytes int64
+	grant func(Credit)
 	ended chan struct{}
 }
 
-func (d *discard) Write(_ context.Context, frame []byte) error {
+func (d *discard) Write(frame []byte) error {
 	d.bytes += int64(len(frame))
+	d.grant(Credit{Frames: 1, Bytes: len(frame)})
 	return nil
 }
 func (d *discard) Close() error { close(d.ended); return nil }
@@ -442,15 +544,16 @@ func BenchmarkChannel(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer mux.Close()
-	server := NewServer(ServerOptions{Channels: channelFunc(func(context.Context, ChannelID) (FrameSink, error) { return sink, nil })})
+	server := NewServer(ServerOptions{Channels: channelFunc(func(_ context.Context, _ ChannelID, grant func(Credit)) (FrameSink, error) {
+		sink.grant = grant
+		grant(Credit{Frames: 128, Bytes: 256 << 10})
+		return sink, nil
+	})})
 	go server.Serve(mux.GRPC())
 	defer server.Close(b.Context())
 	d := NewDialer(DialerOptions{})
 	defer d.Close()
-	w, err := d.OpenChannel(b.Context(), mux.Addr().String(), ChannelID{})
-	if err != nil {
-		b.Fatal(err)
-	}
+	w := openChannel(b, d, mux.Addr().String(), 0)
 	frame := make([]byte, 32<<10)
 	b.SetBytes(int64(len(frame)))
 	b.ReportAllocs()

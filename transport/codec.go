@@ -22,6 +22,9 @@ type outgoing struct {
 	shared bool
 }
 
+// encoded is a payload that the codec has encoded ahead of the send, which takes it over.
+type encoded struct{ buffer mem.Buffer }
+
 // incoming receives the next message of a bulk stream: a payload, or else the header that opens the stream.
 type incoming struct {
 	header proto.Message // where a message that is no payload goes
@@ -67,21 +70,32 @@ func (c *codec) Name() string { return protocodec.Name }
 
 // Marshal implements encoding.CodecV2.
 func (c *codec) Marshal(v any) (mem.BufferSlice, error) {
-	out, ok := v.(*outgoing)
-	if !ok {
-		return c.messages.Marshal(v)
+	switch out := v.(type) {
+	case *encoded:
+		return mem.BufferSlice{out.buffer}, nil
+	case *outgoing:
+		if out.shared {
+			return mem.BufferSlice{mem.SliceBuffer(payloadHeader(len(out.data))), mem.SliceBuffer(out.data)}, nil
+		}
+		return mem.BufferSlice{c.encode(out.data)}, nil
 	}
-	header := protowire.AppendVarint([]byte{payloadTag}, uint64(len(out.data)))
-	if out.shared {
-		return mem.BufferSlice{mem.SliceBuffer(header), mem.SliceBuffer(out.data)}, nil
-	}
-	size := len(header) + len(out.data)
+	return c.messages.Marshal(v)
+}
+
+// encode returns a payload's message in memory of its own.
+func (c *codec) encode(data []byte) mem.Buffer {
+	header := payloadHeader(len(data))
+	size := len(header) + len(data)
 	if mem.IsBelowBufferPoolingThreshold(size) {
-		return mem.BufferSlice{mem.SliceBuffer(append(header, out.data...))}, nil
+		return mem.SliceBuffer(append(header, data...))
 	}
 	buf := c.pool.Get(size)
-	copy((*buf)[copy(*buf, header):], out.data)
-	return mem.BufferSlice{mem.NewBuffer(buf, c.pool)}, nil
+	copy((*buf)[copy(*buf, header):], data)
+	return mem.NewBuffer(buf, c.pool)
+}
+
+func payloadHeader(size int) []byte {
+	return protowire.AppendVarint([]byte{payloadTag}, uint64(size))
 }
 
 // Unmarshal implements encoding.CodecV2. A payload that lies in one piece is not copied at all.

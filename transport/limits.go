@@ -20,14 +20,16 @@ const (
 	snapshotPiece = 512 << 10
 	// maxHeaderList bounds the headers of a call in bytes.
 	maxHeaderList = 32 << 10
+	// maxGrant bounds the frames and the bytes that a receiver may grant in one step.
+	maxGrant = 1 << 30
 	// maxErrorText bounds the text of an error that is sent, in bytes. It travels in the headers twice, once
 	// with up to three bytes for each.
 	maxErrorText = 4 << 10
 
-	// streamWindow is how much a data channel may have under way, in bytes, before its sender blocks. Being
-	// fixed it also turns off the windows' growth by measured bandwidth, which would let a blocked channel
-	// pile up megabytes.
-	streamWindow = 256 << 10
+	// streamWindow is how much one stream may have under way, in bytes. Being fixed it also turns off the windows'
+	// growth by measured bandwidth. It is no limit to a data channel, whose receiver reads whatever comes: what holds
+	// the sender back is its credit.
+	streamWindow = 512 << 10
 	// connWindow bounds what a whole connection has under way. The receiver refills it as bytes arrive, not as
 	// they are read (the streams' windows do that), so it must only cover the bandwidth-delay product.
 	connWindow = 4 << 20

@@ -87,6 +87,10 @@ type Handle struct {
 	Entries       int64                  `protobuf:"varint,7,opt,name=entries,proto3" json:"entries,omitempty"`                         // in the content of list, union and broadcast state; -1 when not known
 	FirstEntry    int64                  `protobuf:"varint,8,opt,name=first_entry,json=firstEntry,proto3" json:"first_entry,omitempty"` // to restore
 	NumEntries    int64                  `protobuf:"varint,9,opt,name=num_entries,json=numEntries,proto3" json:"num_entries,omitempty"` // to restore; 0 means all
+	// Of channel state: the vertex at the other end, which of the edges to it, and whether this end sends.
+	PeerVertex    string `protobuf:"bytes,60,opt,name=peer_vertex,json=peerVertex,proto3" json:"peer_vertex,omitempty"`
+	Edge          int32  `protobuf:"varint,61,opt,name=edge,proto3" json:"edge,omitempty"`
+	Output        bool   `protobuf:"varint,62,opt,name=output,proto3" json:"output,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -182,6 +186,27 @@ func (x *Handle) GetNumEntries() int64 {
 		return x.NumEntries
 	}
 	return 0
+}
+
+func (x *Handle) GetPeerVertex() string {
+	if x != nil {
+		return x.PeerVertex
+	}
+	return ""
+}
+
+func (x *Handle) GetEdge() int32 {
+	if x != nil {
+		return x.Edge
+	}
+	return 0
+}
+
+func (x *Handle) GetOutput() bool {
+	if x != nil {
+		return x.Output
+	}
+	return false
 }
 
 type SubtaskState struct {
@@ -419,7 +444,7 @@ const file_checkpoint_checkpointpb_state_proto_rawDesc = "" +
 	"#checkpoint/checkpointpb/state.proto\x12\x13cairn.checkpoint.v1\".\n" +
 	"\bChunkRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
-	"\x04size\x18\x02 \x01(\x03R\x04size\"\xad\x02\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\"\xfa\x02\n" +
 	"\x06Handle\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -431,7 +456,11 @@ const file_checkpoint_checkpointpb_state_proto_rawDesc = "" +
 	"\vfirst_entry\x18\b \x01(\x03R\n" +
 	"firstEntry\x12\x1f\n" +
 	"\vnum_entries\x18\t \x01(\x03R\n" +
-	"numEntries\"\x93\x01\n" +
+	"numEntries\x12\x1f\n" +
+	"\vpeer_vertex\x18< \x01(\tR\n" +
+	"peerVertex\x12\x12\n" +
+	"\x04edge\x18= \x01(\x05R\x04edge\x12\x16\n" +
+	"\x06output\x18> \x01(\bR\x06output\"\x93\x01\n" +
 	"\fSubtaskState\x12\x16\n" +
 	"\x06vertex\x18\x01 \x01(\tR\x06vertex\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x05R\x05index\x12\x1e\n" +

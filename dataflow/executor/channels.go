@@ -26,14 +26,14 @@ const (
 )
 
 // AcceptChannel finds the task at the receiving end of a channel that another task opens, here or on
-// another node, and returns where to write the channel's frames. It returns ErrUnknownAttempt or
-// ErrStaleAttempt, wrapped, for attempts other than the one that runs here.
-func (e *Executor) AcceptChannel(ctx context.Context, id dataflow.ChannelID) (dataflow.FrameWriter, error) {
+// another node, and returns where to write the channel's frames; grant is told how many may be written (Task.Accept).
+// It returns ErrUnknownAttempt or ErrStaleAttempt, wrapped, for attempts other than the one that runs here.
+func (e *Executor) AcceptChannel(ctx context.Context, id dataflow.ChannelID, grant func(dataflow.Credit)) (dataflow.FrameWriter, error) {
 	t, err := e.receiverOf(id)
 	if err != nil {
 		return nil, fmt.Errorf("channel %s: node %s: %w", id, e.cfg.Self.ID, err)
 	}
-	return t.Accept(ctx, id)
+	return t.Accept(ctx, id, grant)
 }
 
 func (e *Executor) receiverOf(id dataflow.ChannelID) (task, error) {
@@ -67,11 +67,11 @@ var _ dataflow.Connector = connector{}
 
 // Connect opens a channel. Nodes are told of an attempt one after the other, so one that does not know it
 // yet is asked again until it does, for a bounded time.
-func (c connector) Connect(ctx context.Context, to checkpoint.NodeRef, id dataflow.ChannelID) (dataflow.FrameWriter, error) {
+func (c connector) Connect(ctx context.Context, to checkpoint.NodeRef, id dataflow.ChannelID, ready func()) (dataflow.FrameWriter, error) {
 	bound := time.NewTimer(connectBound)
 	defer bound.Stop()
 	for wait := firstRetryWait; ; wait = min(2*wait, maxRetryWait) {
-		w, err := c.connectOnce(ctx, to, id)
+		w, err := c.connectOnce(ctx, to, id, ready)
 		if !errors.Is(err, ErrUnknownAttempt) {
 			return w, err
 		}
@@ -88,13 +88,13 @@ func (c connector) Connect(ctx context.Context, to checkpoint.NodeRef, id datafl
 	}
 }
 
-func (c connector) connectOnce(ctx context.Context, to checkpoint.NodeRef, id dataflow.ChannelID) (dataflow.FrameWriter, error) {
+func (c connector) connectOnce(ctx context.Context, to checkpoint.NodeRef, id dataflow.ChannelID, ready func()) (dataflow.FrameWriter, error) {
 	self := c.e.cfg.Self
 	switch {
 	case to.ID != self.ID:
-		return c.e.cfg.Dialer.Connect(ctx, to, id)
+		return c.e.cfg.Dialer.Connect(ctx, to, id, ready)
 	case to.Incarnation != self.Incarnation:
 		return nil, fmt.Errorf("channel %s: node %s has restarted: %w", id, to.ID, ErrStaleAttempt)
 	}
-	return c.e.AcceptChannel(ctx, id)
+	return c.e.AcceptChannel(ctx, id, func(dataflow.Credit) { ready() }) // the receiver keeps the count itself
 }

@@ -17,13 +17,15 @@ func channel(attempt checkpoint.Attempt, to int) dataflow.ChannelID {
 	return dataflow.ChannelID{Job: job1, Attempt: attempt, Edge: 0, From: 1, To: to}
 }
 
+func noGrant(dataflow.Credit) {}
+
 // I6: the zombie of an older attempt is told so; a peer that is ahead is asked to wait.
 func TestAcceptChannel(t *testing.T) {
 	inCluster(t, func(t *testing.T, c *cluster) {
 		leader, _ := c.lead(1, "c1")
 		check := func(when string, attempt checkpoint.Attempt, want error) {
 			t.Helper()
-			if _, err := c.AcceptChannel(t.Context(), channel(attempt, 0)); !errors.Is(err, want) || (err == nil) != (want == nil) {
+			if _, err := c.AcceptChannel(t.Context(), channel(attempt, 0), noGrant); !errors.Is(err, want) || (err == nil) != (want == nil) {
 				t.Errorf("%s, channel of attempt %d: %v, want %v", when, attempt, err, want)
 			}
 		}
@@ -56,14 +58,14 @@ func TestAcceptChannelFindsTheTask(t *testing.T) {
 		leader, _ := c.lead(1, "c1")
 		c.Receive(leader, deployment(1, 1))
 		write := c.task(1, write0)
-		w, err := c.AcceptChannel(t.Context(), channel(1, 0))
+		w, err := c.AcceptChannel(t.Context(), channel(1, 0), noGrant)
 		if err != nil || w.(fakeWriter).to != write {
 			t.Errorf("got %+v, %v, want write[0]", w, err)
 		}
 		wrongEdge := channel(1, 0)
 		wrongEdge.Edge = 1
 		for _, id := range []dataflow.ChannelID{channel(1, 1), channel(1, -1), wrongEdge} {
-			if _, err := c.AcceptChannel(t.Context(), id); err == nil || errors.Is(err, ErrUnknownAttempt) || errors.Is(err, ErrStaleAttempt) {
+			if _, err := c.AcceptChannel(t.Context(), id, noGrant); err == nil || errors.Is(err, ErrUnknownAttempt) || errors.Is(err, ErrStaleAttempt) {
 				t.Errorf("channel %+v: %v", id, err)
 			}
 		}
@@ -75,7 +77,7 @@ func TestConnectToThisProcessWaitsForTheDeployment(t *testing.T) {
 		leader, _ := c.lead(1, "c1")
 		var connected error = errors.New("still connecting")
 		go func() {
-			_, connected = connector{c.Executor}.Connect(t.Context(), self, channel(1, 0))
+			_, connected = connector{c.Executor}.Connect(t.Context(), self, channel(1, 0), func() {})
 		}()
 		time.Sleep(connectBound / 2)
 		c.Receive(leader, deployment(1, 1))
@@ -105,7 +107,7 @@ func TestConnectToAnotherNode(t *testing.T) {
 			inCluster(t, func(t *testing.T, c *cluster) {
 				c.peer.refuse = test.refuse
 				start := time.Now()
-				_, err := connector{c.Executor}.Connect(t.Context(), other, channel(1, 1))
+				_, err := connector{c.Executor}.Connect(t.Context(), other, channel(1, 1), func() {})
 				if !errors.Is(err, test.want) || (err == nil) != (test.want == nil) {
 					t.Errorf("got %v, want %v", err, test.want)
 				}
@@ -124,7 +126,7 @@ func TestConnectEndsWithItsContext(t *testing.T) {
 	inCluster(t, func(t *testing.T, c *cluster) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := (connector{c.Executor}).Connect(ctx, self, channel(1, 0)); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := (connector{c.Executor}).Connect(ctx, self, channel(1, 0), func() {}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -138,7 +140,7 @@ func TestConnectToAnEarlierProcessOfThisNode(t *testing.T) {
 		c.task(1, write0)
 		before := self
 		before.Incarnation--
-		if _, err := (connector{c.Executor}).Connect(t.Context(), before, channel(1, 0)); !errors.Is(err, ErrStaleAttempt) {
+		if _, err := (connector{c.Executor}).Connect(t.Context(), before, channel(1, 0), func() {}); !errors.Is(err, ErrStaleAttempt) {
 			t.Errorf("got %v", err)
 		}
 	})

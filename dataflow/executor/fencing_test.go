@@ -258,14 +258,14 @@ func TestU9_ZombiesChannelIsRefused(t *testing.T) {
 	inCluster(t, func(t *testing.T, c *cluster) {
 		f := newFenced(c)
 		zombie := channel(1, 0)
-		if w, err := f.AcceptChannel(t.Context(), zombie); w != nil || err == nil {
+		if w, err := f.AcceptChannel(t.Context(), zombie, noGrant); w != nil || err == nil {
 			t.Errorf("the channel of an older attempt was accepted: %v", err)
 		}
-		if _, err := f.AcceptChannel(t.Context(), channel(2, 0)); err != nil {
+		if _, err := f.AcceptChannel(t.Context(), channel(2, 0), noGrant); err != nil {
 			t.Errorf("the channel of the attempt that runs: %v", err)
 		}
 		f.Receive(f.leader, checkpoint.CancelAttempt{Term: 5, Job: job1, Attempt: 2})
-		if w, err := f.AcceptChannel(t.Context(), channel(2, 0)); w != nil || err == nil {
+		if w, err := f.AcceptChannel(t.Context(), channel(2, 0), noGrant); w != nil || err == nil {
 			t.Errorf("the channel of a cancelled attempt was accepted: %v", err)
 		}
 	})

@@ -214,14 +214,15 @@ func (f *fakeTask) ackFor(id checkpoint.ID) checkpoint.Ack {
 	}
 }
 
-func (f *fakeTask) Accept(context.Context, dataflow.ChannelID) (dataflow.FrameWriter, error) {
+func (f *fakeTask) Accept(context.Context, dataflow.ChannelID, func(dataflow.Credit)) (dataflow.FrameWriter, error) {
 	return fakeWriter{f}, nil
 }
 
 type fakeWriter struct{ to *fakeTask }
 
-func (fakeWriter) Write(context.Context, []byte) error { return nil }
-func (fakeWriter) Close() error                        { return nil }
+func (fakeWriter) TryWrite([]byte) (bool, error) { return true, nil }
+func (fakeWriter) Force([]byte) error            { return nil }
+func (fakeWriter) Close() error                  { return nil }
 
 // fakeSession keeps what it is told.
 type fakeSession struct {
@@ -273,7 +274,7 @@ type fakePeer struct {
 	writers []dataflow.ChannelID
 }
 
-func (p *fakePeer) Connect(_ context.Context, _ checkpoint.NodeRef, id dataflow.ChannelID) (dataflow.FrameWriter, error) {
+func (p *fakePeer) Connect(_ context.Context, _ checkpoint.NodeRef, id dataflow.ChannelID, _ func()) (dataflow.FrameWriter, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked++

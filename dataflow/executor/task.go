@@ -15,7 +15,7 @@ type task interface {
 	Trigger(checkpoint.Barrier)
 	NotifyComplete(checkpoint.ID)
 	NotifyAborted(checkpoint.ID)
-	Accept(ctx context.Context, id dataflow.ChannelID) (dataflow.FrameWriter, error)
+	Accept(ctx context.Context, id dataflow.ChannelID, grant func(dataflow.Credit)) (dataflow.FrameWriter, error)
 }
 
 // taskFactory makes tasks. Tests put tasks of their own in the place of real ones.

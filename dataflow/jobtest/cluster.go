@@ -100,12 +100,12 @@ func (c *Cluster) alive() map[checkpoint.NodeID]*node {
 }
 
 // Connect is the way from one node to another.
-func (c *Cluster) Connect(ctx context.Context, to checkpoint.NodeRef, id dataflow.ChannelID) (dataflow.FrameWriter, error) {
+func (c *Cluster) Connect(ctx context.Context, to checkpoint.NodeRef, id dataflow.ChannelID, ready func()) (dataflow.FrameWriter, error) {
 	n := c.alive()[to.ID]
 	if n == nil {
 		return nil, fmt.Errorf("node %s is down", to.ID)
 	}
-	return n.AcceptChannel(ctx, id)
+	return n.AcceptChannel(ctx, id, func(dataflow.Credit) { ready() })
 }
 
 // noSweeps stands in for what no leader here asks for.

@@ -184,8 +184,13 @@ func (x *ChannelHeader) GetTo() int64 {
 	return 0
 }
 
+// Answers the header, and then follows whenever the receiver has room for more.
 type ChannelOpened struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Further frames that the sender may send, and how many bytes in all; the last may have more than are left. The first
+	// answer grants the whole of the receiver's queue. Barriers that overtake and cancellations need no credit.
+	Frames        uint32 `protobuf:"varint,60,opt,name=frames,proto3" json:"frames,omitempty"`
+	Bytes         uint64 `protobuf:"varint,61,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -218,6 +223,20 @@ func (x *ChannelOpened) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ChannelOpened.ProtoReflect.Descriptor instead.
 func (*ChannelOpened) Descriptor() ([]byte, []int) {
 	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ChannelOpened) GetFrames() uint32 {
+	if x != nil {
+		return x.Frames
+	}
+	return 0
+}
+
+func (x *ChannelOpened) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
 }
 
 type ChunkData struct {
@@ -484,8 +503,10 @@ const file_transport_transportpb_channel_proto_rawDesc = "" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x12\n" +
 	"\x04edge\x18\x03 \x01(\x03R\x04edge\x12\x12\n" +
 	"\x04from\x18\x04 \x01(\x03R\x04from\x12\x0e\n" +
-	"\x02to\x18\x05 \x01(\x03R\x02to\"\x0f\n" +
-	"\rChannelOpened\"d\n" +
+	"\x02to\x18\x05 \x01(\x03R\x02to\"=\n" +
+	"\rChannelOpened\x12\x16\n" +
+	"\x06frames\x18< \x01(\rR\x06frames\x12\x14\n" +
+	"\x05bytes\x18= \x01(\x04R\x05bytes\"d\n" +
 	"\tChunkData\x127\n" +
 	"\x06header\x18\x01 \x01(\v2\x1d.cairn.checkpoint.v1.ChunkRefH\x00R\x06header\x12\x16\n" +
 	"\x05piece\x18\x02 \x01(\fH\x00R\x05pieceB\x06\n" +

@@ -30,9 +30,9 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type ChannelServiceClient interface {
-	// One stream is one channel: HTTP/2 then gives every channel a window of its own, so that one that is
-	// blocked stalls no other. The sender speaks first, with OpenChannel, and waits for ChannelOpened before the
-	// first frame. It ends the channel by half-closing the stream; the receiver then ends it with OK.
+	// One stream is one channel. The sender speaks first, with the header, and waits for ChannelOpened before the
+	// first frame. It sends no more than it has credit for, and the receiver reads whatever comes: a channel that is
+	// blocked stalls no other, and HTTP/2's windows never fill up. The sender ends the channel by half-closing the stream; the receiver then ends it with OK.
 	OpenChannel(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ChannelData, ChannelOpened], error)
 }
 
@@ -61,9 +61,9 @@ type ChannelService_OpenChannelClient = grpc.BidiStreamingClient[ChannelData, Ch
 // All implementations must embed UnimplementedChannelServiceServer
 // for forward compatibility.
 type ChannelServiceServer interface {
-	// One stream is one channel: HTTP/2 then gives every channel a window of its own, so that one that is
-	// blocked stalls no other. The sender speaks first, with OpenChannel, and waits for ChannelOpened before the
-	// first frame. It ends the channel by half-closing the stream; the receiver then ends it with OK.
+	// One stream is one channel. The sender speaks first, with the header, and waits for ChannelOpened before the
+	// first frame. It sends no more than it has credit for, and the receiver reads whatever comes: a channel that is
+	// blocked stalls no other, and HTTP/2's windows never fill up. The sender ends the channel by half-closing the stream; the receiver then ends it with OK.
 	OpenChannel(grpc.BidiStreamingServer[ChannelData, ChannelOpened]) error
 	mustEmbedUnimplementedChannelServiceServer()
 }
