@@ -285,8 +285,16 @@ func startAttempt(t *testing.T, g *Graph, number checkpoint.Attempt, store Chunk
 	}, states)
 }
 
-// startAttemptWith runs every subtask of the graph by the specification, which lacks what differs between them.
-func startAttemptWith(t *testing.T, g *Graph, store ChunkStore, common TaskSpec, states map[checkpoint.SubtaskID]checkpoint.SubtaskState) *attempt {
+// narrow makes queues so short that they fill up with a few records.
+func narrow(t *Task) {
+	t.gate.flow = flow{window: Credit{Frames: 4, Bytes: 64}, batch: 24, soft: 24, overdraft: 1 << 10}
+}
+
+// startAttemptWith runs every subtask of the graph by the specification, which lacks what differs between them. The tasks
+// are tuned before they run.
+func startAttemptWith(t *testing.T, g *Graph, store ChunkStore, common TaskSpec,
+	states map[checkpoint.SubtaskID]checkpoint.SubtaskState, tune ...func(*Task),
+) *attempt {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	a := &attempt{tasks: make(map[checkpoint.SubtaskID]*Task), events: make(chan any, 1<<14), ctx: ctx, cancel: cancel}
@@ -296,6 +304,9 @@ func startAttemptWith(t *testing.T, g *Graph, store ChunkStore, common TaskSpec,
 		task, err := NewTask(spec, a.deps(store))
 		if err != nil {
 			t.Fatal(err)
+		}
+		for _, f := range tune {
+			f(task)
 		}
 		a.tasks[s] = task
 	}

@@ -22,6 +22,7 @@ type leader struct {
 	faults    int                                              // kills left
 	number    checkpoint.Attempt
 	counts    struct{ completed, aborted, declined, killed int }
+	persisted int64 // bytes in flight in acknowledged snapshots
 
 	// Of the attempt that runs.
 	attempt *attempt
@@ -29,6 +30,10 @@ type leader struct {
 	final   map[checkpoint.SubtaskID]checkpoint.SubtaskState
 	pending map[checkpoint.ID]map[checkpoint.SubtaskID]checkpoint.SubtaskState
 	mode    checkpoint.Mode
+	// alignment and timeout are those of every checkpoint.
+	alignment checkpoint.Alignment
+	timeout   time.Duration
+	tune      []func(*Task)
 
 	// stop makes the leader end the job with a savepoint, at some time behind the given number of checkpoints.
 	stop      checkpoint.Stop
@@ -41,7 +46,7 @@ func newLeader(t *testing.T, g *Graph, seed uint64, faults int) *leader {
 	store.delay = func() time.Duration { return time.Duration(rand.IntN(8000)) * time.Microsecond }
 	return &leader{
 		t: t, rng: rand.New(rand.NewPCG(seed, 0)), graph: g, store: store, faults: faults,
-		mode: checkpoint.ExactlyOnce,
+		mode: checkpoint.ExactlyOnce, alignment: checkpoint.AlignmentAligned,
 	}
 }
 
@@ -58,7 +63,9 @@ func (l *leader) run() {
 func (l *leader) runAttempt() bool {
 	l.number++
 	l.stopping = 0
-	l.attempt = startAttempt(l.t, l.graph, l.number, l.store, l.completed, l.states)
+	l.attempt = startAttemptWith(l.t, l.graph, l.store, TaskSpec{
+		Attempt: l.number, Mode: checkpoint.ExactlyOnce, AfterTasksFinish: true, Restore: l.completed,
+	}, l.states, l.tune...)
 	defer l.attempt.stop()
 	l.status = make(map[checkpoint.SubtaskID]checkpoint.SubtaskStatus)
 	l.final = make(map[checkpoint.SubtaskID]checkpoint.SubtaskState)
@@ -102,6 +109,7 @@ func (l *leader) handle(e any) (goesOn bool) {
 		if !l.store.has(e.State) {
 			l.t.Errorf("%s acknowledged checkpoint %d before its chunks were stored", e.State.Subtask, e.Checkpoint)
 		}
+		l.persisted += e.Metrics.PersistedBytes
 		if p := l.pending[e.Checkpoint]; p != nil {
 			p[e.State.Subtask] = e.State
 			return l.tryComplete(e.Checkpoint)
@@ -146,7 +154,8 @@ func (l *leader) running() bool {
 func (l *leader) trigger() {
 	l.counter++
 	l.pending[l.counter] = make(map[checkpoint.SubtaskID]checkpoint.SubtaskState)
-	b := barrier(l.counter)
+	b := barrierOf(l.counter, l.alignment)
+	b.AlignmentTimeout = l.timeout
 	if l.stop != checkpoint.StopNone && l.counts.completed >= l.stopAfter {
 		b, l.stopping = savepoint(l.counter, l.stop), l.counter
 	}
