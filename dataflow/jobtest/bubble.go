@@ -36,3 +36,9 @@ func Run(t *testing.T, program dataflow.Program, params map[string]string, test 
 		t.Logf("%d checkpoints, %d attempts, %d terms", l.LastID, l.Attempt, l.Term)
 	})
 }
+
+// Build builds the program's graph with the given parameters, and returns what a node would report.
+func Build(program dataflow.Program, params map[string]string) error {
+	_, err := dataflow.NewRegistry(program).Build(program.Name, params)
+	return err
+}

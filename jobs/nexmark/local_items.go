@@ -9,18 +9,27 @@ var personKey = codec.IntOf[PersonID]()
 
 // localItems is q3: an incremental join. Persons and auctions come to the subtask of the person who sells.
 func localItems(events dataflow.Stream[Event], o options) {
-	wanted := dataflow.Filter(events, "local", func(e Event) bool {
-		return e.Person != nil && isLocal(e.Person.State) || e.Auction != nil && e.Auction.Category == 10
+	sellers := dataflow.FlatMap(events, "sellers", PersonCodec, func(e Event, emit func(Person)) {
+		if p := e.Person; p != nil && isLocal(p.State) {
+			emit(*p)
+		}
 	})
-	bySeller := dataflow.KeyBy(wanted, personKey, personOf)
-	items := dataflow.Process(bySeller, "join", itemCodec, newSellerJoin)
-	write(items, o, formatItem)
+	items := dataflow.FlatMap(events, "items", AuctionCodec, func(e Event, emit func(Auction)) {
+		if a := e.Auction; a != nil && a.Category == FirstCategory {
+			emit(*a)
+		}
+	})
+	suggestions := dataflow.ProcessConnected(
+		dataflow.KeyBy(sellers, personKey, func(p Person) PersonID { return p.ID }),
+		dataflow.KeyBy(items, personKey, func(a Auction) PersonID { return a.Seller }),
+		"join", suggestionCodec, newSellerJoin)
+	write(suggestions, o, formatSuggestion)
 }
 
 func isLocal(state string) bool { return state == "OR" || state == "ID" || state == "CA" }
 
-// item is an auction with who sells it.
-type item struct {
+// suggestion is an auction with who sells it.
+type suggestion struct {
 	Seller  seller
 	Auction AuctionID
 }
@@ -28,8 +37,8 @@ type item struct {
 type seller struct{ Name, City, State string }
 
 var (
-	itemCodec   = codec.MustStruct[item]()
-	sellerCodec = codec.MustStruct[seller]()
+	suggestionCodec = codec.MustStruct[suggestion]()
+	sellerCodec     = codec.MustStruct[seller]()
 )
 
 // sellerJoin joins the persons of one subtask with what they sell. An auction waits for its seller, and a person for
@@ -39,7 +48,9 @@ type sellerJoin struct {
 	waiting *dataflow.ListState[PersonID, AuctionID]
 }
 
-func newSellerJoin() dataflow.KeyedProcessor[PersonID, Event, item] { return &sellerJoin{} }
+func newSellerJoin() dataflow.KeyedCoProcessor[PersonID, Person, Auction, suggestion] {
+	return &sellerJoin{}
+}
 
 // Open declares the state.
 func (j *sellerJoin) Open(ctx *dataflow.ProcessContext[PersonID]) error {
@@ -48,31 +59,33 @@ func (j *sellerJoin) Open(ctx *dataflow.ProcessContext[PersonID]) error {
 	return nil
 }
 
-// Process joins what has come with what is there.
-func (j *sellerJoin) Process(_ PersonID, e Event, emit func(item)) error {
-	if p := e.Person; p != nil {
-		s := seller{Name: p.Name, City: p.City, State: p.State}
-		j.seller.Put(s)
-		for auction := range j.waiting.All() {
-			emit(item{s, auction})
-		}
-		j.waiting.Clear()
-		return nil
+// ProcessFirst takes in a person, for whom auctions may have waited.
+func (j *sellerJoin) ProcessFirst(_ PersonID, p Person, emit func(suggestion)) error {
+	s := seller{Name: p.Name, City: p.City, State: p.State}
+	j.seller.Put(s)
+	for auction := range j.waiting.All() {
+		emit(suggestion{s, auction})
 	}
+	j.waiting.Clear()
+	return nil
+}
+
+// ProcessSecond takes in an auction.
+func (j *sellerJoin) ProcessSecond(_ PersonID, a Auction, emit func(suggestion)) error {
 	if s, registered := j.seller.Get(); registered {
-		emit(item{s, e.Auction.ID})
+		emit(suggestion{s, a.ID})
 	} else {
-		j.waiting.Add(e.Auction.ID)
+		j.waiting.Add(a.ID)
 	}
 	return nil
 }
 
 // Finish has nothing to add.
-func (j *sellerJoin) Finish(func(item)) error { return nil }
+func (j *sellerJoin) Finish(func(suggestion)) error { return nil }
 
-func formatItem(dst []byte, i item) []byte {
-	for _, field := range []string{i.Seller.Name, i.Seller.City, i.Seller.State} {
+func formatSuggestion(dst []byte, s suggestion) []byte {
+	for _, field := range []string{s.Seller.Name, s.Seller.City, s.Seller.State} {
 		dst = append(append(dst, field...), '\t')
 	}
-	return appendFields(dst, int64(i.Auction))
+	return appendFields(dst, int64(s.Auction))
 }
