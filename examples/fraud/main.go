@@ -3,7 +3,7 @@
 //
 //	{"id": "c-17", "card": "4921", "cents": 90, "at": "2026-02-03T10:15:02Z"}
 //
-// and alerts go out as JSON lines, exactly once. Build it, run it in the place of the stock node, and submit it with
+// in files whose names are in the order of time, and alerts go out as JSON lines, exactly once. Build it, run it in the place of the stock node, and submit it with
 //
 //	coord job submit fraud --param input=DIR --param output=DIR
 package main
