@@ -151,16 +151,31 @@ func (b *backlog) drop(c *outputChannel, at int) {
 // settleOverdraft waits while more is queued than a task may emit without looking at its input.
 func (b *backlog) settleOverdraft(ctx context.Context) error {
 	for b.bytes >= b.flow.overdraft {
-		began := b.clock()
-		select {
-		case <-b.room:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		b.waited += b.clock().Sub(began)
-		if err := b.drain(); err != nil {
+		if err := b.wait(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sendAll returns when nothing is queued any more.
+func (b *backlog) sendAll(ctx context.Context) error {
+	for len(b.channels) > 0 {
+		if err := b.wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wait waits for room and uses it. The task sees to nothing else meanwhile.
+func (b *backlog) wait(ctx context.Context) error {
+	began := b.clock()
+	select {
+	case <-b.room:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	b.waited += b.clock().Sub(began)
+	return b.drain()
 }

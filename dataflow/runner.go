@@ -100,7 +100,7 @@ func (r *runner) run() (final checkpoint.SubtaskState, err error) {
 	if err := r.broadcast([]byte{frameEndOfPartition}); err != nil {
 		return checkpoint.SubtaskState{}, err
 	}
-	return final, r.sendAll()
+	return final, r.backlog.sendAll(r.ctx) // nothing may follow: mail is not read any more
 }
 
 func (r *runner) recoverPanic(err *error) {

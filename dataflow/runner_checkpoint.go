@@ -144,6 +144,9 @@ func (r *runner) snapshot(b checkpoint.Barrier, inputs []int) error {
 	}
 	if mayOvertake(b) {
 		s.channels = newChannelState(r.task)
+		if r.ended {
+			inputs = nil // nothing but events can come
+		}
 		s.channels.open(len(inputs))
 		r.task.gate.record(b.ID, inputs, s.channels)
 	}

@@ -25,19 +25,6 @@ func (r *runner) waitForRoom() error {
 	return next()
 }
 
-// sendAll returns when nothing is queued for the outputs any more.
-func (r *runner) sendAll() error {
-	if err := r.backlog.drain(); err != nil {
-		return err
-	}
-	for len(r.backlog.channels) > 0 {
-		if err := r.waitForRoom(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // restoreInFlight puts the records that the snapshot has found in flight back to where they were: in the inputs before
 // everything that is sent anew, in the outputs before everything that this task emits.
 func (r *runner) restoreInFlight() error {

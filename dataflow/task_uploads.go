@@ -28,7 +28,8 @@ type uploads struct {
 
 // activeUpload is an upload that runs.
 type activeUpload struct {
-	kind   checkpoint.Kind
+	// owed: no final state stands in for this part.
+	owed   bool
 	cancel context.CancelFunc
 }
 
@@ -43,7 +44,7 @@ func newUploads(t *Task) *uploads {
 func (u *uploads) start(ctx context.Context, s *snapshot) {
 	ctx, cancel := context.WithCancel(ctx)
 	u.mu.Lock()
-	u.mu.active[s.barrier.ID] = activeUpload{kind: s.barrier.Kind, cancel: cancel}
+	u.mu.active[s.barrier.ID] = activeUpload{owed: s.owed(), cancel: cancel}
 	u.mu.Unlock()
 	u.running.Go(func() {
 		defer cancel()
@@ -131,13 +132,12 @@ func (u *uploads) finalState(id checkpoint.ID) (checkpoint.SubtaskState, bool) {
 	return state, found
 }
 
-// end waits for all uploads. It cancels them, save for savepoints when the task has finished: no final state stands
-// in for what the task owes to a savepoint that is older than its final checkpoint. Those last until they are stored,
-// aborted, or the task is cancelled.
+// end waits for all uploads. It cancels them, save for those that a task which has finished owes. They last until they are
+// stored, aborted, or the task is cancelled.
 func (u *uploads) end(finished bool) {
 	u.mu.Lock()
 	for _, a := range u.mu.active {
-		if !finished || a.kind != checkpoint.KindSavepoint {
+		if !finished || !a.owed {
 			a.cancel()
 		}
 	}
