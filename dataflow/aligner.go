@@ -163,22 +163,18 @@ func (a *Aligner) OnEndOfPartition(channel int) []Effect {
 
 // OnTrigger takes in that the coordinator has triggered the task itself: it is a source, or all its
 // predecessors have finished. Their end may not have been read yet, so the snapshot waits until each open
-// channel has ended (or has delivered the barrier after all), unless it may overtake what they still deliver.
-func (a *Aligner) OnTrigger(b checkpoint.Barrier, now time.Time) []Effect {
+// channel has ended (or has delivered the barrier after all). It does not overtake what they still deliver: that may be the
+// barrier of an older checkpoint, of which a trigger, unlike a barrier, says nothing.
+func (a *Aligner) OnTrigger(b checkpoint.Barrier) []Effect {
 	if a.find(b.ID) >= 0 || a.settled(b.ID) {
 		return nil
 	}
 	i := a.begin(b)
 	effects := []Effect{{Kind: EffectBegin, Barrier: b}}
-	p := &a.pending[i]
-	if a.aligned(p) {
-		return append(effects, a.completeUpTo(i)...)
+	if a.aligned(&a.pending[i]) {
+		effects = append(effects, a.completeUpTo(i)...)
 	}
-	if p.urgent = overtakes(b); !p.urgent && mayOvertake(b) {
-		p.deadline = alignmentDeadline(b, now)
-		p.urgent = p.late(now)
-	}
-	return append(effects, a.overtake()...)
+	return effects
 }
 
 // OnCancel takes in that a checkpoint was given up, upstream or by the coordinator, whether or not one of its

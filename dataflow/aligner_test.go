@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/cockroachdb/datadriven"
-	"pgregory.net/rapid"
 
 	"cairn/checkpoint"
 )
@@ -62,7 +61,7 @@ func TestB4_CancelBeforeAnyBarrier(t *testing.T) {
 	a := NewAligner(2)
 	expect(t, a.OnCancel(1), "abort 1")
 	expect(t, a.OnBarrier(0, barrier(1)))
-	expect(t, a.OnTrigger(barrier(1), someTime))
+	expect(t, a.OnTrigger(barrier(1)))
 	expect(t, a.OnBarrier(1, barrier(1)))
 }
 
@@ -78,6 +77,103 @@ func TestB6_EndOfPartitionInsteadOfTheLastBarrier(t *testing.T) {
 	expect(t, a.OnBarrier(0, barrier(1)), "begin 1", "block [0]")
 	expect(t, a.OnBarrier(1, barrier(1)), "block [1]")
 	expect(t, a.OnEndOfPartition(2), "snapshot 1", "unblock [0 1]")
+}
+
+func TestB7_AlignmentTimeoutTurnsOneCheckpointUnaligned(t *testing.T) {
+	a := NewAligner(3)
+	b := barrierOf(1, checkpoint.AlignmentAdaptive)
+	b.Timestamp, b.AlignmentTimeout = checkpoint.Timestamp(someTime.UnixMilli()), 10*time.Second
+	met := someTime.Add(3 * time.Second)
+	expect(t, a.OnArrival(1, b, met), "begin 1")
+	expect(t, a.OnBarrier(1, b), "block [1]")
+	expect(t, a.OnArrival(0, b, met))
+	due, set := a.Deadline()
+	if want := someTime.Add(10 * time.Second); !set || !due.Equal(want) {
+		t.Fatalf("it overtakes at %s (%t), want %s", due, set, want)
+	}
+	expect(t, a.OnTimeout(due.Add(-1)))
+	effects := a.OnTimeout(due)
+	expect(t, effects, "snapshot 1 before [0 2]", "unblock [1]")
+	if got := effects[0].Barrier.Alignment; got != checkpoint.AlignmentUnaligned {
+		t.Errorf("the barrier goes on %s", got)
+	}
+	if _, set := a.Deadline(); set {
+		t.Error("the timeout of a checkpoint that is taken is still awaited")
+	}
+	expect(t, a.OnBarrier(0, b))
+	expect(t, a.OnArrival(2, b, due))
+	expect(t, a.OnBarrier(2, b))
+
+	next := barrierOf(2, checkpoint.AlignmentAdaptive)
+	next.Timestamp, next.AlignmentTimeout = checkpoint.Timestamp(due.UnixMilli()), 10*time.Second
+	expect(t, a.OnArrival(0, next, due), "begin 2")
+	expect(t, a.OnArrival(1, next, due))
+	expect(t, a.OnArrival(2, next, due))
+	expect(t, a.OnBarrier(0, next), "block [0]")
+	expect(t, a.OnBarrier(1, next), "block [1]")
+	expect(t, a.OnBarrier(2, next), "snapshot 2", "unblock [0 1]")
+}
+
+// TestB7_ClockBehindTheTrigger: the timeout counts from the trigger, but no subtask waits longer than that itself.
+func TestB7_ClockBehindTheTrigger(t *testing.T) {
+	a := NewAligner(2)
+	b := barrierOf(1, checkpoint.AlignmentAdaptive)
+	b.Timestamp, b.AlignmentTimeout = checkpoint.Timestamp(someTime.Add(time.Hour).UnixMilli()), time.Second
+	expect(t, a.OnArrival(0, b, someTime), "begin 1")
+	if due, _ := a.Deadline(); !due.Equal(someTime.Add(time.Second)) {
+		t.Errorf("it overtakes at %s", due)
+	}
+	late := barrierOf(2, checkpoint.AlignmentAdaptive)
+	late.Timestamp = checkpoint.Timestamp(someTime.UnixMilli())
+	expect(t, NewAligner(2).OnArrival(0, late, someTime.Add(time.Hour)), "begin 2", "snapshot 2 before [0 1]")
+}
+
+func TestB8_UnalignedBarrierSwitchesAtOnce(t *testing.T) {
+	a := NewAligner(3)
+	adaptive := barrierOf(1, checkpoint.AlignmentAdaptive)
+	adaptive.AlignmentTimeout = time.Hour
+	adaptive.Timestamp = checkpoint.Timestamp(someTime.UnixMilli())
+	expect(t, a.OnArrival(0, adaptive, someTime), "begin 1")
+	expect(t, a.OnBarrier(0, adaptive), "block [0]")
+	expect(t, a.OnArrival(2, barrierOf(1, checkpoint.AlignmentUnaligned), someTime), "snapshot 1 before [1 2]", "unblock [0]")
+	expect(t, a.OnArrival(1, adaptive, someTime))
+	expect(t, a.OnBarrier(1, adaptive))
+}
+
+// TestUnalignedWaitsForOlderOnes: snapshots are taken in the order of their IDs.
+func TestUnalignedWaitsForOlderOnes(t *testing.T) {
+	for name, settle := range map[string]struct {
+		do   func(*Aligner) []Effect
+		want []string
+	}{
+		"taken":     {func(a *Aligner) []Effect { return a.OnBarrier(1, barrier(1)) }, []string{"snapshot 1", "unblock [0]", "snapshot 2 before [0 1]"}},
+		"cancelled": {func(a *Aligner) []Effect { return a.OnCancel(1) }, []string{"unblock [0]", "abort 1", "snapshot 2 before [0 1]"}},
+		"ended":     {func(a *Aligner) []Effect { return a.OnEndOfPartition(1) }, []string{"snapshot 1", "unblock [0]", "snapshot 2 before [0]"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := NewAligner(2)
+			expect(t, a.OnBarrier(0, barrier(1)), "begin 1", "block [0]")
+			expect(t, a.OnArrival(0, barrierOf(2, checkpoint.AlignmentUnaligned), someTime), "begin 2")
+			expect(t, settle.do(a), settle.want...)
+		})
+	}
+}
+
+func TestTriggerDoesNotOvertake(t *testing.T) {
+	a := NewAligner(2)
+	expect(t, a.OnEndOfPartition(0))
+	expect(t, a.OnTrigger(barrierOf(2, checkpoint.AlignmentUnaligned)), "begin 2")
+	expect(t, a.OnArrival(1, barrierOf(1, checkpoint.AlignmentUnaligned), someTime), "begin 1", "snapshot 1 before [1]")
+	expect(t, a.OnEndOfPartition(1), "snapshot 2")
+}
+
+func TestB9_AtLeastOnceIsNeverUnaligned(t *testing.T) {
+	a := NewAligner(2)
+	b := barrierOf(1, checkpoint.AlignmentUnaligned)
+	b.Mode = checkpoint.AtLeastOnce
+	expect(t, a.OnArrival(0, b, someTime), "begin 1")
+	expect(t, a.OnBarrier(0, b))
+	expect(t, a.OnBarrier(1, b), "snapshot 1")
 }
 
 func TestB9_AtLeastOnceNeverBlocks(t *testing.T) {
@@ -135,150 +231,10 @@ func alignerEvent(t *testing.T, a *Aligner, line string) []Effect {
 	case "end":
 		return a.OnEndOfPartition(x)
 	case "trigger":
-		return a.OnTrigger(barrier(checkpoint.ID(x)), someTime)
+		return a.OnTrigger(barrier(checkpoint.ID(x)))
 	case "cancel":
 		return a.OnCancel(checkpoint.ID(x))
 	}
 	t.Fatalf("event %q", line)
 	return nil
-}
-
-// alignment of a random script, carried out the way a task does it.
-type alignerRun struct {
-	a         *Aligner
-	scripts   [][]checkpoint.ID // by channel: a barrier, or 0 for a record
-	at        []int             // position in each script; one behind its end means that the channel has ended
-	blocked   []bool
-	cancelled map[checkpoint.ID]bool
-	triggered map[checkpoint.ID]bool
-	cuts      map[checkpoint.ID][]int // positions when each snapshot was taken
-}
-
-func (r *alignerRun) apply(t *rapid.T, mode checkpoint.Mode, effects []Effect) {
-	for _, e := range effects {
-		switch e.Kind {
-		case EffectBlock:
-			if mode == checkpoint.AtLeastOnce {
-				t.Fatalf("at-least-once blocks: %s", e)
-			}
-			r.blocked[e.Channels[0]] = true
-		case EffectUnblock:
-			for _, c := range e.Channels {
-				if !r.blocked[c] {
-					t.Fatalf("%s, but channel %d is not blocked", e, c)
-				}
-				r.blocked[c] = false
-			}
-		case EffectSnapshot:
-			if _, twice := r.cuts[e.Barrier.ID]; twice || r.cancelled[e.Barrier.ID] {
-				t.Fatalf("%s of a checkpoint that was taken or cancelled before", e)
-			}
-			for newer := range r.cuts {
-				if newer > e.Barrier.ID {
-					t.Fatalf("%s after that of %d", e, newer)
-				}
-			}
-			r.cuts[e.Barrier.ID] = slices.Clone(r.at)
-		}
-	}
-}
-
-// step lets one channel that is not blocked deliver its next event. It returns false when none can.
-func (r *alignerRun) step(t *rapid.T, mode checkpoint.Mode) bool {
-	var able []int
-	for c := range r.scripts {
-		if !r.blocked[c] && r.at[c] <= len(r.scripts[c]) {
-			able = append(able, c)
-		}
-	}
-	if len(able) == 0 {
-		return false
-	}
-	c := rapid.SampledFrom(able).Draw(t, "channel")
-	at := r.at[c]
-	r.at[c]++
-	if at == len(r.scripts[c]) {
-		r.apply(t, mode, r.a.OnEndOfPartition(c))
-	} else if id := r.scripts[c][at]; id != 0 {
-		b := barrier(id)
-		b.Mode = mode
-		r.apply(t, mode, r.a.OnBarrier(c, b))
-	}
-	return true
-}
-
-// TestAlignerAgainstModel runs random channels to their end. The model needs no aligner: a checkpoint is
-// taken unless it was cancelled or some channel skipped its barrier, and the cut of an exactly-once snapshot
-// lies right behind the barrier in every channel that has it, and at the end of the others.
-func TestAlignerAgainstModel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		mode := rapid.SampledFrom([]checkpoint.Mode{checkpoint.ExactlyOnce, checkpoint.AtLeastOnce}).Draw(t, "mode")
-		newest := checkpoint.ID(rapid.IntRange(1, 5).Draw(t, "newest"))
-		r := &alignerRun{
-			cancelled: make(map[checkpoint.ID]bool), triggered: make(map[checkpoint.ID]bool),
-			cuts: make(map[checkpoint.ID][]int),
-		}
-		for range rapid.IntRange(1, 4).Draw(t, "channels") {
-			r.scripts = append(r.scripts, drawScript(t, newest))
-		}
-		r.a, r.at, r.blocked = NewAligner(len(r.scripts)), make([]int, len(r.scripts)), make([]bool, len(r.scripts))
-		for r.step(t, mode) {
-			switch rapid.IntRange(0, 11).Draw(t, "also") {
-			case 0:
-				id := checkpoint.ID(rapid.IntRange(1, int(newest)).Draw(t, "cancel"))
-				effects := r.a.OnCancel(id)
-				if _, taken := r.cuts[id]; !taken {
-					r.cancelled[id] = true
-				}
-				r.apply(t, mode, effects)
-			case 1:
-				r.triggered[newest+1] = true // its predecessors have finished: no channel brings it
-				r.apply(t, mode, r.a.OnTrigger(barrier(newest+1), someTime))
-			}
-		}
-		if slices.Contains(r.blocked, true) {
-			t.Fatalf("a channel stays blocked: %v at %v", r.scripts, r.at)
-		}
-		for id := checkpoint.ID(1); id <= newest+1; id++ {
-			r.compare(t, mode, id)
-		}
-	})
-}
-
-// drawScript returns a channel's events: barriers with rising IDs, some missing, and records between them.
-func drawScript(t *rapid.T, newest checkpoint.ID) []checkpoint.ID {
-	var script []checkpoint.ID
-	last := checkpoint.ID(rapid.IntRange(0, int(newest)).Draw(t, "last"))
-	for id := checkpoint.ID(1); id <= last; id++ {
-		script = append(script, make([]checkpoint.ID, rapid.IntRange(0, 2).Draw(t, "records"))...)
-		if rapid.IntRange(0, 3).Draw(t, "skip") > 0 {
-			script = append(script, id)
-		}
-	}
-	return script
-}
-
-func (r *alignerRun) compare(t *rapid.T, mode checkpoint.Mode, id checkpoint.ID) {
-	want := make([]int, len(r.scripts))
-	begun, skipped := r.triggered[id], false
-	for c, script := range r.scripts {
-		at := slices.Index(script, id)
-		switch {
-		case at >= 0:
-			begun, want[c] = true, at+1
-		case len(script) > 0 && slices.Max(script) > id:
-			skipped = true
-		default:
-			want[c] = len(script) + 1 // the end was read
-		}
-	}
-	cut, taken := r.cuts[id]
-	if expected := begun && !skipped && !r.cancelled[id]; taken != expected {
-		t.Fatalf("checkpoint %d: snapshot %t, want %t; scripts %v, cancelled %v", id, taken, expected, r.scripts, r.cancelled)
-	}
-	for c := range cut {
-		if cut[c] < want[c] || cut[c] > want[c] && mode == checkpoint.ExactlyOnce {
-			t.Fatalf("checkpoint %d: cut at %v, want %v; scripts %v", id, cut, want, r.scripts)
-		}
-	}
 }

@@ -65,7 +65,7 @@ func (r *runner) readMail() error {
 			r.task.decline(b, checkpoint.ReasonTaskClosing, 0, "the task is about to finish")
 			continue
 		}
-		if err := r.apply(r.aligner.OnTrigger(b, r.task.clock()), false); err != nil {
+		if err := r.apply(r.aligner.OnTrigger(b), false); err != nil {
 			return err
 		}
 	}

@@ -37,7 +37,9 @@ func (s *snapshot) ends() bool {
 // owed reports whether the task has to contribute the snapshot even when it has finished meanwhile, as its final state
 // does not stand in for it: a savepoint may be older than that, and records that a barrier has overtaken are in no other
 // state.
-func (s *snapshot) owed() bool { return s.barrier.Kind == checkpoint.KindSavepoint || s.channels != nil }
+func (s *snapshot) owed() bool {
+	return s.barrier.Kind == checkpoint.KindSavepoint || s.channels != nil
+}
 
 // part is the captured state behind one handle.
 type part struct {
