@@ -105,7 +105,7 @@ func (d *decoder) state(pb *checkpointpb.SubtaskState) checkpoint.SubtaskState {
 	}
 	d.int("subtask index", int64(s.Subtask.Index), 0, checkpoint.MaxMaxParallelism-1)
 	for i, h := range s.Handles {
-		enum(d, "state handle kind", pb.Handles[i].GetKind(), checkpoint.BroadcastState)
+		enum(d, "state handle kind", pb.Handles[i].GetKind(), checkpoint.ChannelState)
 		d.int("first key group", int64(h.KeyGroups.First), 0, checkpoint.MaxMaxParallelism)
 		d.int("last key group", int64(h.KeyGroups.Last), -1, checkpoint.MaxMaxParallelism-1)
 	}

@@ -56,10 +56,13 @@ func drawState(t *rapid.T) checkpoint.SubtaskState {
 func drawHandle(t *rapid.T) checkpoint.Handle {
 	return checkpoint.Handle{
 		Operator: rapid.Make[checkpoint.OperatorID]().Draw(t, "operator"), Name: rapid.String().Draw(t, "name"),
-		Kind:      checkpoint.HandleKind(ranged(t, 1, 4)),
+		Kind:      checkpoint.HandleKind(ranged(t, 1, 5)),
 		KeyGroups: checkpoint.KeyGroupRange{First: ranged(t, 0, 32768), Last: ranged(t, -1, 32767)},
-		Entries:   ranged(t, checkpoint.UnknownEntries, math.MaxInt32),
-		Take:      checkpoint.EntryRange{First: ranged(t, 0, math.MaxInt32), Count: ranged(t, 0, math.MaxInt32)},
+		Channel: checkpoint.ChannelEnd{
+			Output: rapid.Bool().Draw(t, "output"), Peer: rapid.Make[checkpoint.VertexID]().Draw(t, "peer"), Edge: ranged(t, 0, 99),
+		},
+		Entries: ranged(t, checkpoint.UnknownEntries, math.MaxInt32),
+		Take:    checkpoint.EntryRange{First: ranged(t, 0, math.MaxInt32), Count: ranged(t, 0, math.MaxInt32)},
 		Chunks: listOf(t, func(t *rapid.T) checkpoint.ChunkRef {
 			return checkpoint.ChunkRef{
 				ID:   rapid.Make[checkpoint.ChunkID]().Draw(t, "chunk"),
