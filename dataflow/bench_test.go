@@ -87,7 +87,7 @@ func (s *sumPairs) Process(key int64, p [2]int64, emit func(int64)) error {
 }
 
 // TestNoAllocationPerRecord holds the hot paths to it: a chain with a keyed exchange, the decoding of frames,
-// and keyed state.
+// keyed state, and tumbling windows.
 func TestNoAllocationPerRecord(t *testing.T) {
 	r, push := chainOf(t, exchangeChain)
 	frame := int64Frame(1000)
@@ -96,11 +96,16 @@ func TestNoAllocationPerRecord(t *testing.T) {
 	for key := range int64(1000) {
 		add(key, 1) // the keys are there now
 	}
+	addToWindow := windowOperatorOf(t)
+	for key := range int64(1000) {
+		addToWindow(key, 1)
+	}
 	var v int64
 	for name, f := range map[string]func(){
 		"chain":       func() { v++; push(v) },
 		"frame":       func() { _, _ = read(frame) },
 		"keyed state": func() { v++; add(v%1000, v) },
+		"windows":     func() { v++; addToWindow(v%1000, v) },
 	} {
 		if allocs := testing.AllocsPerRun(10_000, f); allocs != 0 {
 			t.Errorf("%s: %g allocations per run", name, allocs)
@@ -179,5 +184,35 @@ func BenchmarkCapture(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s.capture().release()
+	}
+}
+
+// windowOperatorOf returns a function that passes observations to an opened operator of tumbling windows.
+func windowOperatorOf(t testing.TB) func(key, v int64) {
+	t.Helper()
+	g := NewGraph()
+	w := Window(observed(g, "in"), TumblingWindows(time.Hour, 0), AllowedLateness(time.Hour))
+	s := AggregateWindow(w, "windows", codec.Int64, codec.Int64, summed{}, func(_ int64, _ TimeWindow, sum int64, emit func(int64)) { emit(sum) })
+	c := &chain{ctx: t.Context(), log: deadLogger, parallelism: 1, groups: 128, now: time.Now, ids: []checkpoint.OperatorID{"windows"}}
+	op, ins := s.outlets[0].node.build(c, 0, outlets{main: func(int64) {}})
+	if err := op.open(start{state: &operatorState{}}); err != nil {
+		t.Fatal(err)
+	}
+	take := ins[0].(func(observation))
+	return func(key, v int64) { take(observation{key, v}) }
+}
+
+// summed adds up the values of observations.
+type summed struct{ total }
+
+func (summed) Add(acc int64, o observation) int64 { return acc + o.v }
+
+func BenchmarkTumblingWindow(b *testing.B) {
+	add := windowOperatorOf(b)
+	b.ReportAllocs()
+	var v int64
+	for b.Loop() {
+		v++
+		add(v%100_000, v)
 	}
 }

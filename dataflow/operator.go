@@ -84,6 +84,8 @@ type chain struct {
 	at int
 	// timestamp is the event time of the record, or of the timer, that is under way.
 	timestamp EventTime
+	// lateRecords is how many records have been dropped because they came too late.
+	lateRecords int64
 	// err is the first error. From then on records are dropped on the way, until the task's loop sees it:
 	// functions that emit have no way to return it.
 	err error

@@ -217,7 +217,7 @@ func (r *runner) flushOutputs() error {
 	return nil
 }
 
-// countOutput publishes how much has been sent.
+// countOutput publishes how much has been sent, and dropped.
 func (r *runner) countOutput() {
 	var records, bytes int64
 	for _, o := range r.outputs {
@@ -226,4 +226,5 @@ func (r *runner) countOutput() {
 	}
 	r.task.stats.recordsOut.Store(records)
 	r.task.stats.bytesOut.Store(bytes)
+	r.task.stats.lateRecords.Store(r.chain.lateRecords)
 }

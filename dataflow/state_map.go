@@ -12,6 +12,8 @@ type MapState[K, MK comparable, MV any] struct{ cells mapCells[MK, MV] }
 // mapCells is a table of a map per key, in some backend. It refers to the current key.
 type mapCells[MK comparable, MV any] interface {
 	get(MK) (MV, bool)
+	// take is get, and leaves it to the caller to change the value in place if put follows.
+	take(MK) (MV, bool)
 	put(MK, MV)
 	delete(MK)
 	all() iter.Seq2[MK, MV]
@@ -35,6 +37,9 @@ func NewMapState[K, MK comparable, MV any](ctx *ProcessContext[K], name string, 
 
 // Get returns the value of an entry of the current key's map, or false when there is none.
 func (s *MapState[K, MK, MV]) Get(mk MK) (MV, bool) { return s.cells.get(mk) }
+
+// take is Get, and leaves it to the caller to change the value in place if Put follows.
+func (s *MapState[K, MK, MV]) take(mk MK) (MV, bool) { return s.cells.take(mk) }
 
 // Put sets an entry of the current key's map.
 func (s *MapState[K, MK, MV]) Put(mk MK, mv MV) { s.cells.put(mk, mv) }
@@ -75,6 +80,11 @@ func (t memoryMaps[K, MK, MV]) get(mk MK) (MV, bool) {
 	m, _ := t.memoryTable.get(t.state.key)
 	mv, found := m[mk]
 	return mv, found
+}
+
+func (t memoryMaps[K, MK, MV]) take(mk MK) (MV, bool) {
+	t.current().beforeWrite()
+	return t.get(mk)
 }
 
 func (t memoryMaps[K, MK, MV]) put(mk MK, mv MV) {
@@ -125,6 +135,13 @@ func (t *expiringMap[MK, MV]) get(mk MK) (mv MV, found bool) {
 		return mv, false
 	}
 	return s.v, found
+}
+
+func (t *expiringMap[MK, MV]) take(mk MK) (mv MV, found bool) {
+	if s, found := t.cells.take(mk); found && t.expiry.isLive(s) {
+		return s.v, true
+	}
+	return mv, false
 }
 
 func (t *expiringMap[MK, MV]) put(mk MK, mv MV) { t.cells.put(mk, t.expiry.stamp(mv)) }

@@ -23,7 +23,7 @@ type Task struct {
 	uploads  *uploads
 	started  atomic.Bool
 	finished atomic.Bool
-	stats    struct{ recordsIn, recordsOut, bytesIn, bytesOut, watermark atomic.Int64 }
+	stats    struct{ recordsIn, recordsOut, bytesIn, bytesOut, watermark, lateRecords atomic.Int64 }
 }
 
 // inputRef is one input channel: its position in Task.inputs is its number in gate and aligner.
@@ -131,7 +131,7 @@ func (t *Task) Stats() Stats {
 	return Stats{
 		RecordsIn: t.stats.recordsIn.Load(), RecordsOut: t.stats.recordsOut.Load(),
 		BytesIn: t.stats.bytesIn.Load(), BytesOut: t.stats.bytesOut.Load(),
-		Watermark: EventTime(t.stats.watermark.Load()),
+		Watermark: EventTime(t.stats.watermark.Load()), LateRecords: t.stats.lateRecords.Load(),
 	}
 }
 

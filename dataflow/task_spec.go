@@ -51,4 +51,6 @@ type Stats struct {
 	BytesIn    int64     // of received frames
 	BytesOut   int64     // of sent frames
 	Watermark  EventTime // behind the last operator of the chain
+	// LateRecords have been dropped by windows and joins, because the watermark had passed them.
+	LateRecords int64
 }
