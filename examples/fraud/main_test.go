@@ -28,11 +28,11 @@ func writeCharges(t *testing.T, dir string) (all []Charge) {
 		var text strings.Builder
 		for i := f * 500; i < f*500+500; i++ {
 			c := Charge{
-				ID: fmt.Sprintf("c-%d", i), Card: fmt.Sprint(random.IntN(10)), Cents: []int64{99, 100, 2000, 500_00, 500_01}[random.IntN(5)],
-				At: start.Add(time.Duration(i)*time.Second - time.Duration(random.IntN(60_000))*time.Millisecond),
+				ID: fmt.Sprintf("c-%d", i), Card: fmt.Sprint(random.IntN(60)), Cents: []int64{99, 100, 2000, 500_00, 500_01}[random.IntN(5)],
+				At: start.Add(time.Duration(i)*100*time.Millisecond - time.Duration(random.IntN(60_000))*time.Millisecond),
 			}
 			if i%2 == 0 {
-				c.At = start.Add(time.Duration(i) * time.Second) // so that some are a whole minute apart
+				c.At = start.Add(time.Duration(i/100) * 10 * time.Second) // so that some are a whole minute apart
 			}
 			line, err := json.Marshal(c)
 			if err != nil {
