@@ -1,62 +1,48 @@
 package nexmark
 
 import (
+	"iter"
+
 	"cairn/dataflow"
 	"cairn/dataflow/codec"
 )
 
-// newUsers is q8: persons and auctions of a window are joined by who sells.
+// newUsers is q8: the persons and the sellers of a window are brought together.
 func newUsers(events dataflow.Stream[Event], o options) {
-	arrivals := dataflow.Filter(events, "arrivals", func(e Event) bool { return !e.IsBid() })
-	byPerson := dataflow.KeyBy(arrivals, personKey, personOf)
-	users := inWindows(byPerson, "join", userCodec, windowing[PersonID, Event, presence, user]{
-		size: o.window, slide: o.window, collected: presenceCodec,
-		add: presence.with,
-		close: func(p PersonID, start, _ dataflow.EventTime, seen presence, emit func(user)) {
-			if seen.Registered && seen.Sells {
-				emit(user{start, p, seen.Name})
-			}
-		},
+	arrivals := dataflow.FlatMap(events, "arrivals", userCodec, func(e Event, emit func(user)) {
+		if p := e.Person; p != nil {
+			emit(user{ID: p.ID, Name: p.Name})
+		}
 	})
-	write(users, o, formatUser)
+	sellers := dataflow.FlatMap(events, "sellers", personKey, func(e Event, emit func(PersonID)) {
+		if a := e.Auction; a != nil {
+			emit(a.Seller)
+		}
+	})
+	users := dataflow.CoGroupWindow(
+		dataflow.KeyBy(arrivals, personKey, func(u user) PersonID { return u.ID }),
+		dataflow.KeyBy(sellers, personKey, func(id PersonID) PersonID { return id }),
+		o.tumbling(), "join", userCodec,
+		func(_ PersonID, w dataflow.TimeWindow, arrived iter.Seq[user], sales iter.Seq[PersonID], emit func(user)) {
+			for range sales { // once is enough
+				for u := range arrived {
+					u.Start = w.Start
+					emit(u)
+				}
+				return
+			}
+		})
+	write(users, o, func(dst []byte, u user) []byte {
+		dst = appendFields(dst, int64(u.Start), int64(u.ID))
+		return append(append(dst, '\t'), u.Name...)
+	})
 }
 
-// personOf returns the person that an event other than a bid is about.
-func personOf(e Event) PersonID {
-	if e.Person != nil {
-		return e.Person.ID
-	}
-	return e.Auction.Seller
-}
-
-// presence is what a person has done within a window.
-type presence struct {
-	Registered, Sells bool
-	Name              string
-}
-
-func (p presence) with(e Event) presence {
-	if e.Person != nil {
-		p.Registered, p.Name = true, e.Person.Name
-	} else {
-		p.Sells = true
-	}
-	return p
-}
-
-// user is a person who has registered and opened an auction in the window that begins at Start.
+// user is a person who has registered, and opened an auction, in the window that begins at Start.
 type user struct {
-	Start dataflow.EventTime
+	Start dataflow.EventTime // 0 until it is known
 	ID    PersonID
 	Name  string
 }
 
-var (
-	presenceCodec = codec.MustStruct[presence]()
-	userCodec     = codec.MustStruct[user]()
-)
-
-func formatUser(dst []byte, u user) []byte {
-	dst = appendFields(dst, int64(u.Start), int64(u.ID))
-	return append(append(dst, '\t'), u.Name...)
-}
+var userCodec = codec.MustStruct[user]()

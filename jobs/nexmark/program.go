@@ -71,6 +71,9 @@ type options struct {
 	events, parallelism, sinks int
 }
 
+// tumbling returns the windows of all queries but q5.
+func (o options) tumbling() dataflow.WindowAssigner { return dataflow.TumblingWindows(o.window, 0) }
+
 func parseOptions(p *dataflow.Params) (o options, err error) {
 	name, err := p.Required("query")
 	if err != nil {
