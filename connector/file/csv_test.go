@@ -138,7 +138,7 @@ func TestCSVOffsets(t *testing.T) {
 	for _, content := range csvContents {
 		checkCSVOffsets(t, dir, content)
 	}
-	long := "a,\"" + strings.Repeat("l\n", readBufferSize) + "\"\nb,c\n" // longer than the buffer
+	long := "a,\"" + strings.Repeat(strings.Repeat("l", 999)+"\n", readBufferSize/500) + "\"\nb,c\n" // longer than the buffer
 	checkCSVOffsets(t, dir, long)
 }
 
@@ -223,8 +223,8 @@ type csvRecord struct {
 	F    float32
 	At   time.Time `csv:"at,optional"`
 	embedded
-	hidden int
-	Left   int `csv:"-"`
+	_    int
+	Left int `csv:"-"`
 }
 
 func drainAll[T any](t *testing.T, s *Source[T], opts ...func(*dataflow.SourceContext)) (got []T, err error) {
