@@ -111,6 +111,8 @@ type JobDetail struct {
 	Source       *Source           `json:"source"` // nil for a fresh start
 	Vertices     []Vertex          `json:"vertices"`
 	Subtasks     []Subtask         `json:"subtasks"`
+	// Problems are what keeps nodes from being given tasks of the job, whether it runs or not. Only the leader knows.
+	Problems []string `json:"problems"`
 }
 
 // Vertex is a chain of operators of a job.
@@ -119,6 +121,8 @@ type Vertex struct {
 	Name           string `json:"name"`
 	Parallelism    int    `json:"parallelism"`
 	MaxParallelism int    `json:"max_parallelism"`
+	// SlotSharingGroup is empty for the default one.
+	SlotSharingGroup string `json:"slot_sharing_group,omitempty"`
 }
 
 // Subtask is one parallel instance of a vertex.

@@ -11,6 +11,9 @@ type Manifest struct {
 	TriggerTimestamp Timestamp
 	Vertices         []Vertex       // names are not stored
 	Subtasks         []SubtaskState // one per subtask, in the order of Topology.Subtasks
+	// Writers are the nodes that stored the subtasks' state, and so have a copy of it for as long as they have their
+	// disks; an empty one is not known. It is nil in manifests that were written before they named them.
+	Writers []NodeID
 }
 
 // StateSize returns the bytes of state that the checkpoint holds, the manifest itself not counted.

@@ -34,6 +34,7 @@ func EncodeManifest(m Manifest) ([]byte, error) {
 	for _, v := range m.Vertices {
 		pbv := &checkpointpb.Vertex{
 			Id: string(v.ID), Parallelism: int32(v.Parallelism), MaxParallelism: int32(v.MaxParallelism),
+			SharingGroup: v.SharingGroup,
 		}
 		for _, op := range v.Operators {
 			pbv.Operators = append(pbv.Operators, string(op))
@@ -43,6 +44,7 @@ func EncodeManifest(m Manifest) ([]byte, error) {
 	for _, s := range m.Subtasks {
 		pb.Subtasks = append(pb.Subtasks, SubtaskStateToPB(s))
 	}
+	pb.WriterNodes, pb.Writers = writersToPB(m.Writers)
 	header := binary.BigEndian.AppendUint16([]byte(manifestMagic), manifestVersion)
 	return proto.MarshalOptions{Deterministic: true}.MarshalAppend(header, pb)
 }
@@ -70,7 +72,7 @@ func DecodeManifest(b []byte) (Manifest, error) {
 		return Manifest{}, fmt.Errorf("%w: job ID of %d bytes", ErrNotManifest, len(pb.Job))
 	}
 	for _, pbv := range pb.Vertices {
-		v := Vertex{ID: VertexID(pbv.Id), Parallelism: int(pbv.Parallelism), MaxParallelism: int(pbv.MaxParallelism)}
+		v := Vertex{ID: VertexID(pbv.Id), Parallelism: int(pbv.Parallelism), MaxParallelism: int(pbv.MaxParallelism), SharingGroup: pbv.SharingGroup}
 		for _, op := range pbv.Operators {
 			v.Operators = append(v.Operators, OperatorID(op))
 		}
@@ -86,7 +88,44 @@ func DecodeManifest(b []byte) (Manifest, error) {
 		}
 		m.Subtasks = append(m.Subtasks, s)
 	}
+	writers, err := writersFromPB(&pb)
+	if err != nil {
+		return Manifest{}, fmt.Errorf("%w: %w", ErrNotManifest, err)
+	}
+	m.Writers = writers
 	return m, nil
+}
+
+// writersToPB names each node once: a job has thousands of subtasks, and few nodes.
+func writersToPB(writers []NodeID) (nodes []string, of []int32) {
+	known := make(map[NodeID]int32)
+	for _, id := range writers {
+		at, found := known[id]
+		if !found {
+			at = int32(len(nodes))
+			known[id] = at
+			nodes = append(nodes, string(id))
+		}
+		of = append(of, at)
+	}
+	return nodes, of
+}
+
+func writersFromPB(pb *checkpointpb.Manifest) ([]NodeID, error) {
+	if len(pb.Writers) == 0 {
+		return nil, nil
+	}
+	if len(pb.Writers) != len(pb.Subtasks) {
+		return nil, fmt.Errorf("writers of %d subtasks, there are %d", len(pb.Writers), len(pb.Subtasks))
+	}
+	writers := make([]NodeID, len(pb.Writers))
+	for i, at := range pb.Writers {
+		if at < 0 || int(at) >= len(pb.WriterNodes) {
+			return nil, fmt.Errorf("writer %d of %d", at, len(pb.WriterNodes))
+		}
+		writers[i] = NodeID(pb.WriterNodes[at])
+	}
+	return writers, nil
 }
 
 // forgetEntries marks the lists of a subtask as not counted.

@@ -46,6 +46,20 @@ type Vertex struct {
 	Operators      []OperatorID // in chain order, at least one; the first names the vertex
 	Parallelism    int
 	MaxParallelism int // number of key groups, fixed at submission
+	// SharingGroup is the slot sharing group; empty stands for DefaultSharingGroup, as in all that was stored before
+	// there were groups. Use Group to read it.
+	SharingGroup string
+}
+
+// DefaultSharingGroup is the slot sharing group of operators that name none.
+const DefaultSharingGroup = "default"
+
+// Group returns the name of the vertex's slot sharing group.
+func (v Vertex) Group() string {
+	if v.SharingGroup == "" {
+		return DefaultSharingGroup
+	}
+	return v.SharingGroup
 }
 
 // Edge connects two vertices, named by their positions in Topology.Vertices.
@@ -131,14 +145,35 @@ func (t Topology) NumSubtasks() int {
 	return n
 }
 
-// SlotsNeeded returns the number of slots the job needs. Slots are shared as Flink shares them: one slot
-// holds at most one subtask of each vertex, so the widest vertex decides.
+// SlotsNeeded returns the number of slots the job needs. Slots are shared as Flink shares them: one slot holds at most
+// one subtask of each vertex of one sharing group, so the widest vertex of a group decides for it.
 func (t Topology) SlotsNeeded() int {
-	n := 0
+	_, slots := t.SlotBases()
+	return slots
+}
+
+// SlotBases returns the number of the first slot of each vertex, and how many slots there are. Subtask i of a vertex is
+// in slot base+i. Vertices of one group have the same base; the groups come in the order of their first vertices.
+func (t Topology) SlotBases() (bases []int, slots int) {
+	widest := make(map[string]int)
+	var groups []string
 	for _, v := range t.Vertices {
-		n = max(n, v.Parallelism)
+		group := v.Group()
+		if widest[group] == 0 {
+			groups = append(groups, group)
+		}
+		widest[group] = max(widest[group], v.Parallelism)
 	}
-	return n
+	base := make(map[string]int, len(groups))
+	for _, group := range groups {
+		base[group] = slots
+		slots += widest[group]
+	}
+	bases = make([]int, len(t.Vertices))
+	for i, v := range t.Vertices {
+		bases[i] = base[v.Group()]
+	}
+	return bases, slots
 }
 
 // Subtasks returns every subtask, vertex by vertex in topological order. A subtask's position in this

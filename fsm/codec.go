@@ -104,6 +104,7 @@ func topologyToPB(t checkpoint.Topology) *fsmpb.Topology {
 				Id: []byte(v.ID), Name: []byte(v.Name),
 				Operators:   each(v.Operators, func(op checkpoint.OperatorID) []byte { return []byte(op) }),
 				Parallelism: int64(v.Parallelism), MaxParallelism: int64(v.MaxParallelism),
+				SharingGroup: []byte(v.SharingGroup),
 			}
 		}),
 		Edges: each(t.Edges, func(e checkpoint.Edge) *fsmpb.Edge {
@@ -119,6 +120,7 @@ func (d *decoding) topology(pb *fsmpb.Topology) checkpoint.Topology {
 				ID: checkpoint.VertexID(v.GetId()), Name: string(v.GetName()),
 				Operators:   each(v.GetOperators(), func(op []byte) checkpoint.OperatorID { return checkpoint.OperatorID(op) }),
 				Parallelism: int(v.GetParallelism()), MaxParallelism: int(v.GetMaxParallelism()),
+				SharingGroup: string(v.GetSharingGroup()),
 			}
 		}),
 		Edges: each(pb.GetEdges(), func(e *fsmpb.Edge) checkpoint.Edge {

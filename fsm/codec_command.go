@@ -137,6 +137,7 @@ func submitJobToPB(c SubmitJob) *fsmpb.SubmitJob {
 	return &fsmpb.SubmitJob{
 		Job: c.Job[:], Name: []byte(c.Name), Program: []byte(c.Program), Params: paramsToPB(c.Params),
 		Topology: topologyToPB(c.Topology), Config: configToPB(c.Config), Source: sourceToPB(c.Source), At: int64(c.At),
+		Fingerprint: []byte(c.Fingerprint),
 	}
 }
 
@@ -144,7 +145,7 @@ func (d *decoding) submitJob(pb *fsmpb.SubmitJob) SubmitJob {
 	return SubmitJob{
 		Job: d.job(pb.GetJob()), Name: string(pb.GetName()), Program: string(pb.GetProgram()),
 		Params: d.params(pb.GetParams()), Topology: d.topology(pb.GetTopology()), Config: d.config(pb.GetConfig()),
-		Source: d.source(pb.GetSource()), At: checkpoint.Timestamp(pb.GetAt()),
+		Source: d.source(pb.GetSource()), At: checkpoint.Timestamp(pb.GetAt()), Fingerprint: string(pb.GetFingerprint()),
 	}
 }
 

@@ -81,13 +81,14 @@ func jobToPB(j *Job) *fsmpb.Job {
 		ConsecutiveFailures: int64(j.ConsecutiveFailures), History: each(j.History, outcomeToPB),
 		Source: sourceToPB(j.Source), FirstId: uint64(j.FirstID), Savepoints: each(j.Savepoints, completedToPB),
 		LastSuccess: uint64(j.LastSuccess), Summary: summaryToPB(j.Summary), Leapt: j.Leapt,
+		Fingerprint: []byte(j.Fingerprint),
 	}
 }
 
 func (d *decoding) jobState(pb *fsmpb.Job) *Job {
 	j := &Job{
 		ID: d.job(pb.GetId()), Name: string(pb.GetName()), Program: string(pb.GetProgram()),
-		Params: d.params(pb.GetParams()), Topology: d.topology(pb.GetTopology()), Config: d.config(pb.GetConfig()),
+		Params: d.params(pb.GetParams()), Topology: d.topology(pb.GetTopology()), Fingerprint: string(pb.GetFingerprint()), Config: d.config(pb.GetConfig()),
 		SubmittedAt: checkpoint.Timestamp(pb.GetSubmittedAt()), Status: JobStatus(d.enum(pb.GetStatus())),
 		EndedAt: checkpoint.Timestamp(pb.GetEndedAt()), Failure: string(pb.GetFailure()),
 		Attempt: checkpoint.Attempt(pb.GetAttempt()), Assignment: d.assignment(pb.GetAssignment()),

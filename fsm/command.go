@@ -19,9 +19,11 @@ type SubmitJob struct {
 	Program  string
 	Params   map[string]string
 	Topology checkpoint.Topology
-	Config   checkpoint.Config
-	Source   Source
-	At       checkpoint.Timestamp
+	// Fingerprint is that of the graph; empty when the node that built it gave none.
+	Fingerprint string
+	Config      checkpoint.Config
+	Source      Source
+	At          checkpoint.Timestamp
 }
 
 // ConfigureJob changes the configuration of a job that has not ended. Config is the whole of it; it must be valid

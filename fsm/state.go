@@ -59,11 +59,14 @@ func (s JobStatus) Terminal() bool { return s == JobFinished || s == JobFailed |
 // Job is the replicated state of one job. A *Job that a State has published never changes: Step puts a
 // modified copy in its place.
 type Job struct {
-	ID          checkpoint.JobID
-	Name        string // unique among jobs that have not ended
-	Program     string // the registered job that builds the graph
-	Params      map[string]string
-	Topology    checkpoint.Topology
+	ID       checkpoint.JobID
+	Name     string // unique among jobs that have not ended
+	Program  string // the registered job that builds the graph
+	Params   map[string]string
+	Topology checkpoint.Topology
+	// Fingerprint is that of the graph that the job was submitted with: nodes whose build makes another one get no task
+	// of it. It is empty when it is not known, in jobs that were submitted before there were fingerprints.
+	Fingerprint string
 	Config      checkpoint.Config
 	SubmittedAt checkpoint.Timestamp
 

@@ -23,7 +23,7 @@ func (s *State) submitJob(c SubmitJob) error {
 		return fmt.Errorf("%w: job %s named %q is %s", ErrNameTaken, j.ID, j.Name, j.Status)
 	}
 	j := &Job{
-		ID: c.Job, Name: c.Name, Program: c.Program, Params: c.Params, Topology: c.Topology, Config: c.Config,
+		ID: c.Job, Name: c.Name, Program: c.Program, Params: c.Params, Topology: c.Topology, Fingerprint: c.Fingerprint, Config: c.Config,
 		Source: c.Source, SubmittedAt: c.At, Status: JobCreated,
 	}
 	owner, err := s.take(j)

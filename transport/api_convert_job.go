@@ -75,11 +75,13 @@ func jobDetailToPB(j api.JobDetail) *transportpb.JobDetail {
 		Vertices: list(j.Vertices, func(v api.Vertex) *transportpb.VertexInfo {
 			return &transportpb.VertexInfo{
 				Id: v.ID, Name: v.Name, Parallelism: int64(v.Parallelism), MaxParallelism: int64(v.MaxParallelism),
+				SlotSharingGroup: v.SlotSharingGroup,
 			}
 		}),
 		Subtasks: list(j.Subtasks, func(s api.Subtask) *transportpb.SubtaskInfo {
 			return &transportpb.SubtaskInfo{Id: s.ID, Node: s.Node, Status: s.Status}
 		}),
+		Problems: list(j.Problems, text),
 	}
 }
 
@@ -90,10 +92,12 @@ func jobDetailFromPB(pb *transportpb.JobDetail) api.JobDetail {
 		Vertices: list(pb.GetVertices(), func(v *transportpb.VertexInfo) api.Vertex {
 			return api.Vertex{
 				ID: v.GetId(), Name: v.GetName(), Parallelism: int(v.GetParallelism()), MaxParallelism: int(v.GetMaxParallelism()),
+				SlotSharingGroup: v.GetSlotSharingGroup(),
 			}
 		}),
 		Subtasks: list(pb.GetSubtasks(), func(s *transportpb.SubtaskInfo) api.Subtask {
 			return api.Subtask{ID: s.GetId(), Node: s.GetNode(), Status: s.GetStatus()}
 		}),
+		Problems: list(pb.GetProblems(), func(s string) string { return s }),
 	}
 }

@@ -26,6 +26,7 @@ func fromNodeToPB(m checkpoint.FromNode) (*transportpb.FromNode, error) {
 	case checkpoint.JobPlanned:
 		pb.Message = &transportpb.FromNode_JobPlanned{JobPlanned: &transportpb.JobPlanned{
 			Request: m.Request, Topology: topologyToPB(m.Topology), Error: text(m.Error),
+			Fingerprint: m.Fingerprint, Operators: each(m.Operators, operatorTextToPB),
 		}}
 	case checkpoint.Report:
 		pb.Message = &transportpb.FromNode_Report{Report: &transportpb.Report{
@@ -57,6 +58,14 @@ func fromNodeToPB(m checkpoint.FromNode) (*transportpb.FromNode, error) {
 		return nil, fmt.Errorf("%w: no wire form for %T", ErrMalformed, m)
 	}
 	return pb, nil
+}
+
+func operatorTextToPB(o checkpoint.OperatorText) *transportpb.OperatorText {
+	return &transportpb.OperatorText{Operator: string(o.Operator), Text: text(o.Text)}
+}
+
+func operatorTextFromPB(pb *transportpb.OperatorText) checkpoint.OperatorText {
+	return checkpoint.OperatorText{Operator: checkpoint.OperatorID(pb.GetOperator()), Text: pb.GetText()}
 }
 
 // text makes free text fit for protobuf, which refuses a message with invalid UTF-8: the cause of a failure
@@ -173,7 +182,10 @@ func (d *decoder) hello(pb *transportpb.Hello) checkpoint.Hello {
 }
 
 func (d *decoder) jobPlanned(pb *transportpb.JobPlanned) checkpoint.JobPlanned {
-	m := checkpoint.JobPlanned{Request: pb.GetRequest(), Error: pb.GetError()}
+	m := checkpoint.JobPlanned{
+		Request: pb.GetRequest(), Error: pb.GetError(),
+		Fingerprint: pb.GetFingerprint(), Operators: each(pb.GetOperators(), operatorTextFromPB),
+	}
 	if m.Error == "" {
 		m.Topology = d.topology(pb.GetTopology())
 	}

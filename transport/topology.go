@@ -83,6 +83,7 @@ func topologyToPB(t checkpoint.Topology) *transportpb.Topology {
 				Id: string(v.ID), Name: v.Name,
 				Operators:   each(v.Operators, func(op checkpoint.OperatorID) string { return string(op) }),
 				Parallelism: int64(v.Parallelism), MaxParallelism: int64(v.MaxParallelism),
+				SharingGroup: v.SharingGroup,
 			}
 		}),
 		Edges: each(t.Edges, func(e checkpoint.Edge) *transportpb.Edge {
@@ -101,6 +102,7 @@ func (d *decoder) topology(pb *transportpb.Topology) checkpoint.Topology {
 				Operators:      each(v.GetOperators(), func(op string) checkpoint.OperatorID { return checkpoint.OperatorID(op) }),
 				Parallelism:    d.int("parallelism", v.GetParallelism(), 1, checkpoint.MaxMaxParallelism),
 				MaxParallelism: d.int("max parallelism", v.GetMaxParallelism(), 1, checkpoint.MaxMaxParallelism),
+				SharingGroup:   v.GetSharingGroup(),
 			}
 		}),
 		Edges: each(pb.GetEdges(), func(e *transportpb.Edge) checkpoint.Edge {

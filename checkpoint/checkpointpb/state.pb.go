@@ -286,6 +286,8 @@ type Manifest struct {
 	TriggerTimestamp int64                  `protobuf:"varint,5,opt,name=trigger_timestamp,json=triggerTimestamp,proto3" json:"trigger_timestamp,omitempty"`
 	Vertices         []*Vertex              `protobuf:"bytes,6,rep,name=vertices,proto3" json:"vertices,omitempty"`
 	Subtasks         []*SubtaskState        `protobuf:"bytes,7,rep,name=subtasks,proto3" json:"subtasks,omitempty"`
+	WriterNodes      []string               `protobuf:"bytes,40,rep,name=writer_nodes,json=writerNodes,proto3" json:"writer_nodes,omitempty"` // each once
+	Writers          []int32                `protobuf:"varint,41,rep,packed,name=writers,proto3" json:"writers,omitempty"`                    // by subtask: positions in writer_nodes; none when not known
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -369,12 +371,27 @@ func (x *Manifest) GetSubtasks() []*SubtaskState {
 	return nil
 }
 
+func (x *Manifest) GetWriterNodes() []string {
+	if x != nil {
+		return x.WriterNodes
+	}
+	return nil
+}
+
+func (x *Manifest) GetWriters() []int32 {
+	if x != nil {
+		return x.Writers
+	}
+	return nil
+}
+
 type Vertex struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Id             string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Operators      []string               `protobuf:"bytes,2,rep,name=operators,proto3" json:"operators,omitempty"`
 	Parallelism    int32                  `protobuf:"varint,3,opt,name=parallelism,proto3" json:"parallelism,omitempty"`
 	MaxParallelism int32                  `protobuf:"varint,4,opt,name=max_parallelism,json=maxParallelism,proto3" json:"max_parallelism,omitempty"`
+	SharingGroup   string                 `protobuf:"bytes,40,opt,name=sharing_group,json=sharingGroup,proto3" json:"sharing_group,omitempty"` // empty for the default one
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -437,6 +454,13 @@ func (x *Vertex) GetMaxParallelism() int32 {
 	return 0
 }
 
+func (x *Vertex) GetSharingGroup() string {
+	if x != nil {
+		return x.SharingGroup
+	}
+	return ""
+}
+
 var File_checkpoint_checkpointpb_state_proto protoreflect.FileDescriptor
 
 const file_checkpoint_checkpointpb_state_proto_rawDesc = "" +
@@ -465,7 +489,7 @@ const file_checkpoint_checkpointpb_state_proto_rawDesc = "" +
 	"\x06vertex\x18\x01 \x01(\tR\x06vertex\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x05R\x05index\x12\x1e\n" +
 	"\vend_of_data\x18\x03 \x01(\bR\tendOfData\x125\n" +
-	"\ahandles\x18\x04 \x03(\v2\x1b.cairn.checkpoint.v1.HandleR\ahandles\"\x8f\x02\n" +
+	"\ahandles\x18\x04 \x03(\v2\x1b.cairn.checkpoint.v1.HandleR\ahandles\"\xcc\x02\n" +
 	"\bManifest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x1e\n" +
 	"\n" +
@@ -475,12 +499,15 @@ const file_checkpoint_checkpointpb_state_proto_rawDesc = "" +
 	"\x04kind\x18\x04 \x01(\rR\x04kind\x12+\n" +
 	"\x11trigger_timestamp\x18\x05 \x01(\x03R\x10triggerTimestamp\x127\n" +
 	"\bvertices\x18\x06 \x03(\v2\x1b.cairn.checkpoint.v1.VertexR\bvertices\x12=\n" +
-	"\bsubtasks\x18\a \x03(\v2!.cairn.checkpoint.v1.SubtaskStateR\bsubtasks\"\x81\x01\n" +
+	"\bsubtasks\x18\a \x03(\v2!.cairn.checkpoint.v1.SubtaskStateR\bsubtasks\x12!\n" +
+	"\fwriter_nodes\x18( \x03(\tR\vwriterNodes\x12\x18\n" +
+	"\awriters\x18) \x03(\x05R\awriters\"\xa6\x01\n" +
 	"\x06Vertex\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\toperators\x18\x02 \x03(\tR\toperators\x12 \n" +
 	"\vparallelism\x18\x03 \x01(\x05R\vparallelism\x12'\n" +
-	"\x0fmax_parallelism\x18\x04 \x01(\x05R\x0emaxParallelismB\x1fZ\x1dcairn/checkpoint/checkpointpbb\x06proto3"
+	"\x0fmax_parallelism\x18\x04 \x01(\x05R\x0emaxParallelism\x12#\n" +
+	"\rsharing_group\x18( \x01(\tR\fsharingGroupB\x1fZ\x1dcairn/checkpoint/checkpointpbb\x06proto3"
 
 var (
 	file_checkpoint_checkpointpb_state_proto_rawDescOnce sync.Once

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -24,6 +25,7 @@ func showJob(ctx context.Context, s session) error {
 // withoutNulls makes empty lists and objects of what JSON would show as null.
 func withoutNulls(job api.JobDetail) api.JobDetail {
 	job.Vertices, job.Subtasks = list(job.Vertices), list(job.Subtasks)
+	job.Problems = list(job.Problems)
 	if job.Params == nil {
 		job.Params = map[string]string{}
 	}
@@ -53,6 +55,7 @@ func writeJob(s session, job api.JobDetail) error {
 		say("Program", job.Program),
 		say("State", job.State),
 		say("Reason", job.Reason),
+		say("Problems", job.Problems...),
 		say("Attempt", fmt.Sprintf("%d, after %s", job.Attempt, count(job.Restarts, "restart"))),
 		say("Submitted", age(now, job.SubmittedAt)),
 		say("Ended", ended),
@@ -123,12 +126,21 @@ func assignments(m map[string]string) []string {
 	return lines
 }
 
+// writeVertices names the slot sharing groups of a job that has more than the default one.
 func writeVertices(s session, vertices []api.Vertex) error {
 	var rows [][]string
+	grouped := slices.ContainsFunc(vertices, func(v api.Vertex) bool { return v.SlotSharingGroup != "" })
 	for _, v := range vertices {
-		rows = append(rows, []string{v.ID, fmt.Sprint(v.Parallelism), fmt.Sprint(v.MaxParallelism), v.Name})
+		row := []string{v.ID, fmt.Sprint(v.Parallelism), fmt.Sprint(v.MaxParallelism), v.Name}
+		if grouped {
+			row = append(row, cmp.Or(v.SlotSharingGroup, checkpoint.DefaultSharingGroup))
+		}
+		rows = append(rows, row)
 	}
 	columns := []column{left("VERTEX"), right("PARALLELISM"), right("MAX"), left("OPERATORS")}
+	if grouped {
+		columns = append(columns, left("SLOT SHARING GROUP"))
+	}
 	return writeTable(s.out, "The graph is not known yet.", columns, rows)
 }
 

@@ -260,6 +260,7 @@ type SubmitJob struct {
 	Config        *Config                `protobuf:"bytes,6,opt,name=config,proto3" json:"config,omitempty"`
 	At            int64                  `protobuf:"varint,7,opt,name=at,proto3" json:"at,omitempty"`
 	Source        *Source                `protobuf:"bytes,8,opt,name=source,proto3" json:"source,omitempty"` // since version 2; absent for a fresh start
+	Fingerprint   []byte                 `protobuf:"bytes,40,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -346,6 +347,13 @@ func (x *SubmitJob) GetAt() int64 {
 func (x *SubmitJob) GetSource() *Source {
 	if x != nil {
 		return x.Source
+	}
+	return nil
+}
+
+func (x *SubmitJob) GetFingerprint() []byte {
+	if x != nil {
+		return x.Fingerprint
 	}
 	return nil
 }
@@ -1170,7 +1178,7 @@ const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"\rconfigure_job\x18\n" +
 	" \x01(\v2\x1a.cairn.fsm.v1.ConfigureJobH\x00R\fconfigureJob\x12M\n" +
 	"\x11dispose_savepoint\x18\v \x01(\v2\x1e.cairn.fsm.v1.DisposeSavepointH\x00R\x10disposeSavepointB\t\n" +
-	"\acommand\"\x98\x02\n" +
+	"\acommand\"\xba\x02\n" +
 	"\tSubmitJob\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\fR\x04name\x12\x18\n" +
@@ -1179,7 +1187,8 @@ const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"\btopology\x18\x05 \x01(\v2\x16.cairn.fsm.v1.TopologyR\btopology\x12,\n" +
 	"\x06config\x18\x06 \x01(\v2\x14.cairn.fsm.v1.ConfigR\x06config\x12\x0e\n" +
 	"\x02at\x18\a \x01(\x03R\x02at\x12,\n" +
-	"\x06source\x18\b \x01(\v2\x14.cairn.fsm.v1.SourceR\x06source\"^\n" +
+	"\x06source\x18\b \x01(\v2\x14.cairn.fsm.v1.SourceR\x06source\x12 \n" +
+	"\vfingerprint\x18( \x01(\fR\vfingerprint\"^\n" +
 	"\fConfigureJob\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12,\n" +
 	"\x06config\x18\x02 \x01(\v2\x14.cairn.fsm.v1.ConfigR\x06config\x12\x0e\n" +

@@ -89,6 +89,7 @@ type Vertex struct {
 	Operators      [][]byte               `protobuf:"bytes,3,rep,name=operators,proto3" json:"operators,omitempty"`
 	Parallelism    int64                  `protobuf:"varint,4,opt,name=parallelism,proto3" json:"parallelism,omitempty"`
 	MaxParallelism int64                  `protobuf:"varint,5,opt,name=max_parallelism,json=maxParallelism,proto3" json:"max_parallelism,omitempty"`
+	SharingGroup   []byte                 `protobuf:"bytes,40,opt,name=sharing_group,json=sharingGroup,proto3" json:"sharing_group,omitempty"` // empty for the default one
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -156,6 +157,13 @@ func (x *Vertex) GetMaxParallelism() int64 {
 		return x.MaxParallelism
 	}
 	return 0
+}
+
+func (x *Vertex) GetSharingGroup() []byte {
+	if x != nil {
+		return x.SharingGroup
+	}
+	return nil
 }
 
 type Edge struct {
@@ -891,13 +899,14 @@ const file_fsm_fsmpb_job_proto_rawDesc = "" +
 	"\x13fsm/fsmpb/job.proto\x12\fcairn.fsm.v1\x1a#checkpoint/checkpointpb/state.proto\"/\n" +
 	"\x05Param\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\fR\x05value\"\x95\x01\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value\"\xba\x01\n" +
 	"\x06Vertex\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\fR\x04name\x12\x1c\n" +
 	"\toperators\x18\x03 \x03(\fR\toperators\x12 \n" +
 	"\vparallelism\x18\x04 \x01(\x03R\vparallelism\x12'\n" +
-	"\x0fmax_parallelism\x18\x05 \x01(\x03R\x0emaxParallelism\"N\n" +
+	"\x0fmax_parallelism\x18\x05 \x01(\x03R\x0emaxParallelism\x12#\n" +
+	"\rsharing_group\x18( \x01(\fR\fsharingGroup\"N\n" +
 	"\x04Edge\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x03R\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\x03R\x02to\x12\"\n" +

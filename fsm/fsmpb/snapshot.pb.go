@@ -106,6 +106,7 @@ type Job struct {
 	LastSuccess         uint64                 `protobuf:"varint,26,opt,name=last_success,json=lastSuccess,proto3" json:"last_success,omitempty"`
 	Summary             *Summary               `protobuf:"bytes,27,opt,name=summary,proto3" json:"summary,omitempty"`
 	Leapt               uint64                 `protobuf:"varint,28,opt,name=leapt,proto3" json:"leapt,omitempty"`
+	Fingerprint         []byte                 `protobuf:"bytes,40,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"` // empty when it is not known
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -334,6 +335,13 @@ func (x *Job) GetLeapt() uint64 {
 		return x.Leapt
 	}
 	return 0
+}
+
+func (x *Job) GetFingerprint() []byte {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return nil
 }
 
 type Pending struct {
@@ -996,7 +1004,7 @@ const file_fsm_fsmpb_snapshot_proto_rawDesc = "" +
 	"\bSnapshot\x12\x1d\n" +
 	"\n" +
 	"last_index\x18\x01 \x01(\x04R\tlastIndex\x12%\n" +
-	"\x04jobs\x18\x02 \x03(\v2\x11.cairn.fsm.v1.JobR\x04jobs\"\xd2\b\n" +
+	"\x04jobs\x18\x02 \x03(\v2\x11.cairn.fsm.v1.JobR\x04jobs\"\xf4\b\n" +
 	"\x03Job\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\fR\x04name\x12\x18\n" +
@@ -1030,7 +1038,8 @@ const file_fsm_fsmpb_snapshot_proto_rawDesc = "" +
 	"savepoints\x12!\n" +
 	"\flast_success\x18\x1a \x01(\x04R\vlastSuccess\x12/\n" +
 	"\asummary\x18\x1b \x01(\v2\x15.cairn.fsm.v1.SummaryR\asummary\x12\x14\n" +
-	"\x05leapt\x18\x1c \x01(\x04R\x05leapt\"\xc9\x01\n" +
+	"\x05leapt\x18\x1c \x01(\x04R\x05leapt\x12 \n" +
+	"\vfingerprint\x18( \x01(\fR\vfingerprint\"\xc9\x01\n" +
 	"\aPending\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x12\n" +

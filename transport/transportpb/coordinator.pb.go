@@ -1225,6 +1225,7 @@ type JobDetail struct {
 	Vertices      []*VertexInfo          `protobuf:"bytes,5,rep,name=vertices,proto3" json:"vertices,omitempty"`
 	Subtasks      []*SubtaskInfo         `protobuf:"bytes,6,rep,name=subtasks,proto3" json:"subtasks,omitempty"`
 	Source        *Source                `protobuf:"bytes,7,opt,name=source,proto3" json:"source,omitempty"` // absent for a fresh start
+	Problems      []string               `protobuf:"bytes,40,rep,name=problems,proto3" json:"problems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1308,14 +1309,22 @@ func (x *JobDetail) GetSource() *Source {
 	return nil
 }
 
+func (x *JobDetail) GetProblems() []string {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
 type VertexInfo struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Id             string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Name           string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Parallelism    int64                  `protobuf:"varint,3,opt,name=parallelism,proto3" json:"parallelism,omitempty"`
-	MaxParallelism int64                  `protobuf:"varint,4,opt,name=max_parallelism,json=maxParallelism,proto3" json:"max_parallelism,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Id               string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name             string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Parallelism      int64                  `protobuf:"varint,3,opt,name=parallelism,proto3" json:"parallelism,omitempty"`
+	MaxParallelism   int64                  `protobuf:"varint,4,opt,name=max_parallelism,json=maxParallelism,proto3" json:"max_parallelism,omitempty"`
+	SlotSharingGroup string                 `protobuf:"bytes,40,opt,name=slot_sharing_group,json=slotSharingGroup,proto3" json:"slot_sharing_group,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *VertexInfo) Reset() {
@@ -1374,6 +1383,13 @@ func (x *VertexInfo) GetMaxParallelism() int64 {
 		return x.MaxParallelism
 	}
 	return 0
+}
+
+func (x *VertexInfo) GetSlotSharingGroup() string {
+	if x != nil {
+		return x.SlotSharingGroup
+	}
+	return ""
 }
 
 type SubtaskInfo struct {
@@ -3341,7 +3357,7 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\aprogram\x18\x02 \x01(\tR\aprogram\x12!\n" +
 	"\fsubmitted_at\x18\x03 \x01(\x03R\vsubmittedAt\x12\x19\n" +
 	"\bended_at\x18\x04 \x01(\x03R\aendedAt\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x88\x04\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\xa4\x04\n" +
 	"\tJobDetail\x12-\n" +
 	"\x03job\x18\x01 \x01(\v2\x1b.cairn.transport.v1.JobInfoR\x03job\x12A\n" +
 	"\x06params\x18\x02 \x03(\v2).cairn.transport.v1.JobDetail.ParamsEntryR\x06params\x12A\n" +
@@ -3349,19 +3365,21 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\rrestored_from\x18\x04 \x01(\x04R\frestoredFrom\x12:\n" +
 	"\bvertices\x18\x05 \x03(\v2\x1e.cairn.transport.v1.VertexInfoR\bvertices\x12;\n" +
 	"\bsubtasks\x18\x06 \x03(\v2\x1f.cairn.transport.v1.SubtaskInfoR\bsubtasks\x122\n" +
-	"\x06source\x18\a \x01(\v2\x1a.cairn.transport.v1.SourceR\x06source\x1a9\n" +
+	"\x06source\x18\a \x01(\v2\x1a.cairn.transport.v1.SourceR\x06source\x12\x1a\n" +
+	"\bproblems\x18( \x03(\tR\bproblems\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
 	"\vConfigEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"{\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa9\x01\n" +
 	"\n" +
 	"VertexInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
 	"\vparallelism\x18\x03 \x01(\x03R\vparallelism\x12'\n" +
-	"\x0fmax_parallelism\x18\x04 \x01(\x03R\x0emaxParallelism\"I\n" +
+	"\x0fmax_parallelism\x18\x04 \x01(\x03R\x0emaxParallelism\x12,\n" +
+	"\x12slot_sharing_group\x18( \x01(\tR\x10slotSharingGroup\"I\n" +
 	"\vSubtaskInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x16\n" +

@@ -344,6 +344,7 @@ type Deploy struct {
 	Restore          uint64                       `protobuf:"varint,8,opt,name=restore,proto3" json:"restore,omitempty"`
 	States           []*checkpointpb.SubtaskState `protobuf:"bytes,9,rep,name=states,proto3" json:"states,omitempty"`
 	AfterTasksFinish bool                         `protobuf:"varint,10,opt,name=after_tasks_finish,json=afterTasksFinish,proto3" json:"after_tasks_finish,omitempty"`
+	Fingerprint      string                       `protobuf:"bytes,40,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"` // empty when it is not known
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -446,6 +447,13 @@ func (x *Deploy) GetAfterTasksFinish() bool {
 		return x.AfterTasksFinish
 	}
 	return false
+}
+
+func (x *Deploy) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return ""
 }
 
 type CancelAttempt struct {
@@ -975,6 +983,7 @@ type Vertex struct {
 	Operators      []string               `protobuf:"bytes,3,rep,name=operators,proto3" json:"operators,omitempty"`
 	Parallelism    int64                  `protobuf:"varint,4,opt,name=parallelism,proto3" json:"parallelism,omitempty"`
 	MaxParallelism int64                  `protobuf:"varint,5,opt,name=max_parallelism,json=maxParallelism,proto3" json:"max_parallelism,omitempty"`
+	SharingGroup   string                 `protobuf:"bytes,40,opt,name=sharing_group,json=sharingGroup,proto3" json:"sharing_group,omitempty"` // empty for the default one
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1042,6 +1051,13 @@ func (x *Vertex) GetMaxParallelism() int64 {
 		return x.MaxParallelism
 	}
 	return 0
+}
+
+func (x *Vertex) GetSharingGroup() string {
+	if x != nil {
+		return x.SharingGroup
+	}
+	return ""
 }
 
 type Edge struct {
@@ -1587,6 +1603,8 @@ type JobPlanned struct {
 	Request       uint64                 `protobuf:"varint,1,opt,name=request,proto3" json:"request,omitempty"`
 	Topology      *Topology              `protobuf:"bytes,2,opt,name=topology,proto3" json:"topology,omitempty"` // without vertices when there is an error
 	Error         string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	Fingerprint   string                 `protobuf:"bytes,40,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	Operators     []*OperatorText        `protobuf:"bytes,41,rep,name=operators,proto3" json:"operators,omitempty"` // what the fingerprint is made of, in the order of the graph
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1642,6 +1660,72 @@ func (x *JobPlanned) GetError() string {
 	return ""
 }
 
+func (x *JobPlanned) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return ""
+}
+
+func (x *JobPlanned) GetOperators() []*OperatorText {
+	if x != nil {
+		return x.Operators
+	}
+	return nil
+}
+
+type OperatorText struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Operator      string                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OperatorText) Reset() {
+	*x = OperatorText{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OperatorText) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OperatorText) ProtoMessage() {}
+
+func (x *OperatorText) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OperatorText.ProtoReflect.Descriptor instead.
+func (*OperatorText) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *OperatorText) GetOperator() string {
+	if x != nil {
+		return x.Operator
+	}
+	return ""
+}
+
+func (x *OperatorText) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 type Report struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Term          uint64                 `protobuf:"varint,1,opt,name=term,proto3" json:"term,omitempty"`
@@ -1652,7 +1736,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[21]
+	mi := &file_transport_transportpb_session_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1664,7 +1748,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[21]
+	mi := &file_transport_transportpb_session_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1677,7 +1761,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{21}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Report) GetTerm() uint64 {
@@ -1706,7 +1790,7 @@ type AttemptReport struct {
 
 func (x *AttemptReport) Reset() {
 	*x = AttemptReport{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[22]
+	mi := &file_transport_transportpb_session_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1718,7 +1802,7 @@ func (x *AttemptReport) String() string {
 func (*AttemptReport) ProtoMessage() {}
 
 func (x *AttemptReport) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[22]
+	mi := &file_transport_transportpb_session_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1731,7 +1815,7 @@ func (x *AttemptReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttemptReport.ProtoReflect.Descriptor instead.
 func (*AttemptReport) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{22}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AttemptReport) GetJob() []byte {
@@ -1775,7 +1859,7 @@ type SubtaskReport struct {
 
 func (x *SubtaskReport) Reset() {
 	*x = SubtaskReport{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[23]
+	mi := &file_transport_transportpb_session_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +1871,7 @@ func (x *SubtaskReport) String() string {
 func (*SubtaskReport) ProtoMessage() {}
 
 func (x *SubtaskReport) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[23]
+	mi := &file_transport_transportpb_session_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +1884,7 @@ func (x *SubtaskReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskReport.ProtoReflect.Descriptor instead.
 func (*SubtaskReport) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{23}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SubtaskReport) GetSubtask() *Subtask {
@@ -1849,7 +1933,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[24]
+	mi := &file_transport_transportpb_session_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1861,7 +1945,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[24]
+	mi := &file_transport_transportpb_session_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1874,7 +1958,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{24}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Failure) GetMessage() string {
@@ -1909,7 +1993,7 @@ type StatusChange struct {
 
 func (x *StatusChange) Reset() {
 	*x = StatusChange{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[25]
+	mi := &file_transport_transportpb_session_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1921,7 +2005,7 @@ func (x *StatusChange) String() string {
 func (*StatusChange) ProtoMessage() {}
 
 func (x *StatusChange) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[25]
+	mi := &file_transport_transportpb_session_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1934,7 +2018,7 @@ func (x *StatusChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusChange.ProtoReflect.Descriptor instead.
 func (*StatusChange) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{25}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *StatusChange) GetJob() []byte {
@@ -1974,7 +2058,7 @@ type Metrics struct {
 
 func (x *Metrics) Reset() {
 	*x = Metrics{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[26]
+	mi := &file_transport_transportpb_session_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1986,7 +2070,7 @@ func (x *Metrics) String() string {
 func (*Metrics) ProtoMessage() {}
 
 func (x *Metrics) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[26]
+	mi := &file_transport_transportpb_session_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1999,7 +2083,7 @@ func (x *Metrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Metrics.ProtoReflect.Descriptor instead.
 func (*Metrics) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{26}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Metrics) GetStartDelayMillis() int64 {
@@ -2071,7 +2155,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[27]
+	mi := &file_transport_transportpb_session_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2083,7 +2167,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[27]
+	mi := &file_transport_transportpb_session_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2096,7 +2180,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{27}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Ack) GetJob() []byte {
@@ -2143,7 +2227,7 @@ type AckBatch struct {
 
 func (x *AckBatch) Reset() {
 	*x = AckBatch{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[28]
+	mi := &file_transport_transportpb_session_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2155,7 +2239,7 @@ func (x *AckBatch) String() string {
 func (*AckBatch) ProtoMessage() {}
 
 func (x *AckBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[28]
+	mi := &file_transport_transportpb_session_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2168,7 +2252,7 @@ func (x *AckBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckBatch.ProtoReflect.Descriptor instead.
 func (*AckBatch) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{28}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *AckBatch) GetAcks() []*Ack {
@@ -2193,7 +2277,7 @@ type Decline struct {
 
 func (x *Decline) Reset() {
 	*x = Decline{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[29]
+	mi := &file_transport_transportpb_session_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2205,7 +2289,7 @@ func (x *Decline) String() string {
 func (*Decline) ProtoMessage() {}
 
 func (x *Decline) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[29]
+	mi := &file_transport_transportpb_session_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2218,7 +2302,7 @@ func (x *Decline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decline.ProtoReflect.Descriptor instead.
 func (*Decline) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{29}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Decline) GetJob() []byte {
@@ -2282,7 +2366,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[30]
+	mi := &file_transport_transportpb_session_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2294,7 +2378,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[30]
+	mi := &file_transport_transportpb_session_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2307,7 +2391,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{30}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Progress) GetJob() []byte {
@@ -2349,7 +2433,7 @@ type SubtaskProgress struct {
 
 func (x *SubtaskProgress) Reset() {
 	*x = SubtaskProgress{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[31]
+	mi := &file_transport_transportpb_session_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2361,7 +2445,7 @@ func (x *SubtaskProgress) String() string {
 func (*SubtaskProgress) ProtoMessage() {}
 
 func (x *SubtaskProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[31]
+	mi := &file_transport_transportpb_session_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2374,7 +2458,7 @@ func (x *SubtaskProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskProgress.ProtoReflect.Descriptor instead.
 func (*SubtaskProgress) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{31}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SubtaskProgress) GetSubtask() *Subtask {
@@ -2407,7 +2491,7 @@ type ChunksMarked struct {
 
 func (x *ChunksMarked) Reset() {
 	*x = ChunksMarked{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[32]
+	mi := &file_transport_transportpb_session_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2419,7 +2503,7 @@ func (x *ChunksMarked) String() string {
 func (*ChunksMarked) ProtoMessage() {}
 
 func (x *ChunksMarked) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[32]
+	mi := &file_transport_transportpb_session_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2432,7 +2516,7 @@ func (x *ChunksMarked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChunksMarked.ProtoReflect.Descriptor instead.
 func (*ChunksMarked) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{32}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ChunksMarked) GetSweep() uint64 {
@@ -2454,7 +2538,7 @@ type ChunksDeleted struct {
 
 func (x *ChunksDeleted) Reset() {
 	*x = ChunksDeleted{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[33]
+	mi := &file_transport_transportpb_session_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2466,7 +2550,7 @@ func (x *ChunksDeleted) String() string {
 func (*ChunksDeleted) ProtoMessage() {}
 
 func (x *ChunksDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[33]
+	mi := &file_transport_transportpb_session_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2479,7 +2563,7 @@ func (x *ChunksDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChunksDeleted.ProtoReflect.Descriptor instead.
 func (*ChunksDeleted) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{33}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ChunksDeleted) GetSweep() uint64 {
@@ -2537,7 +2621,7 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\x06params\x18\x03 \x03(\v2'.cairn.transport.v1.PlanJob.ParamsEntryR\x06params\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xda\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xfc\x03\n" +
 	"\x06Deploy\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x18\n" +
@@ -2551,7 +2635,8 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\arestore\x18\b \x01(\x04R\arestore\x129\n" +
 	"\x06states\x18\t \x03(\v2!.cairn.checkpoint.v1.SubtaskStateR\x06states\x12,\n" +
 	"\x12after_tasks_finish\x18\n" +
-	" \x01(\bR\x10afterTasksFinish\x1a9\n" +
+	" \x01(\bR\x10afterTasksFinish\x12 \n" +
+	"\vfingerprint\x18( \x01(\tR\vfingerprint\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
@@ -2596,13 +2681,14 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\x04full\x18\b \x01(\bR\x04full\"7\n" +
 	"\aSubtask\x12\x16\n" +
 	"\x06vertex\x18\x01 \x01(\tR\x06vertex\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\x03R\x05index\"\x95\x01\n" +
+	"\x05index\x18\x02 \x01(\x03R\x05index\"\xba\x01\n" +
 	"\x06Vertex\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
 	"\toperators\x18\x03 \x03(\tR\toperators\x12 \n" +
 	"\vparallelism\x18\x04 \x01(\x03R\vparallelism\x12'\n" +
-	"\x0fmax_parallelism\x18\x05 \x01(\x03R\x0emaxParallelism\"N\n" +
+	"\x0fmax_parallelism\x18\x05 \x01(\x03R\x0emaxParallelism\x12#\n" +
+	"\rsharing_group\x18( \x01(\tR\fsharingGroup\"N\n" +
 	"\x04Edge\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\x03R\x04from\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\x03R\x02to\x12\"\n" +
@@ -2637,12 +2723,17 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\x05slots\x18\x02 \x01(\x03R\x05slots\x12\x1a\n" +
 	"\bprograms\x18\x03 \x03(\tR\bprograms\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\tR\aversion\"\v\n" +
-	"\tHeartbeat\"v\n" +
+	"\tHeartbeat\"\xd8\x01\n" +
 	"\n" +
 	"JobPlanned\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\x04R\arequest\x128\n" +
 	"\btopology\x18\x02 \x01(\v2\x1c.cairn.transport.v1.TopologyR\btopology\x12\x14\n" +
-	"\x05error\x18\x03 \x01(\tR\x05error\"[\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x12 \n" +
+	"\vfingerprint\x18( \x01(\tR\vfingerprint\x12>\n" +
+	"\toperators\x18) \x03(\v2 .cairn.transport.v1.OperatorTextR\toperators\">\n" +
+	"\fOperatorText\x12\x1a\n" +
+	"\boperator\x18\x01 \x01(\tR\boperator\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"[\n" +
 	"\x06Report\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12=\n" +
 	"\battempts\x18\x02 \x03(\v2!.cairn.transport.v1.AttemptReportR\battempts\"\xa7\x01\n" +
@@ -2728,7 +2819,7 @@ func file_transport_transportpb_session_proto_rawDescGZIP() []byte {
 	return file_transport_transportpb_session_proto_rawDescData
 }
 
-var file_transport_transportpb_session_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_transport_transportpb_session_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_transport_transportpb_session_proto_goTypes = []any{
 	(*ToNode)(nil),                    // 0: cairn.transport.v1.ToNode
 	(*Leading)(nil),                   // 1: cairn.transport.v1.Leading
@@ -2751,22 +2842,23 @@ var file_transport_transportpb_session_proto_goTypes = []any{
 	(*Hello)(nil),                     // 18: cairn.transport.v1.Hello
 	(*Heartbeat)(nil),                 // 19: cairn.transport.v1.Heartbeat
 	(*JobPlanned)(nil),                // 20: cairn.transport.v1.JobPlanned
-	(*Report)(nil),                    // 21: cairn.transport.v1.Report
-	(*AttemptReport)(nil),             // 22: cairn.transport.v1.AttemptReport
-	(*SubtaskReport)(nil),             // 23: cairn.transport.v1.SubtaskReport
-	(*Failure)(nil),                   // 24: cairn.transport.v1.Failure
-	(*StatusChange)(nil),              // 25: cairn.transport.v1.StatusChange
-	(*Metrics)(nil),                   // 26: cairn.transport.v1.Metrics
-	(*Ack)(nil),                       // 27: cairn.transport.v1.Ack
-	(*AckBatch)(nil),                  // 28: cairn.transport.v1.AckBatch
-	(*Decline)(nil),                   // 29: cairn.transport.v1.Decline
-	(*Progress)(nil),                  // 30: cairn.transport.v1.Progress
-	(*SubtaskProgress)(nil),           // 31: cairn.transport.v1.SubtaskProgress
-	(*ChunksMarked)(nil),              // 32: cairn.transport.v1.ChunksMarked
-	(*ChunksDeleted)(nil),             // 33: cairn.transport.v1.ChunksDeleted
-	nil,                               // 34: cairn.transport.v1.PlanJob.ParamsEntry
-	nil,                               // 35: cairn.transport.v1.Deploy.ParamsEntry
-	(*checkpointpb.SubtaskState)(nil), // 36: cairn.checkpoint.v1.SubtaskState
+	(*OperatorText)(nil),              // 21: cairn.transport.v1.OperatorText
+	(*Report)(nil),                    // 22: cairn.transport.v1.Report
+	(*AttemptReport)(nil),             // 23: cairn.transport.v1.AttemptReport
+	(*SubtaskReport)(nil),             // 24: cairn.transport.v1.SubtaskReport
+	(*Failure)(nil),                   // 25: cairn.transport.v1.Failure
+	(*StatusChange)(nil),              // 26: cairn.transport.v1.StatusChange
+	(*Metrics)(nil),                   // 27: cairn.transport.v1.Metrics
+	(*Ack)(nil),                       // 28: cairn.transport.v1.Ack
+	(*AckBatch)(nil),                  // 29: cairn.transport.v1.AckBatch
+	(*Decline)(nil),                   // 30: cairn.transport.v1.Decline
+	(*Progress)(nil),                  // 31: cairn.transport.v1.Progress
+	(*SubtaskProgress)(nil),           // 32: cairn.transport.v1.SubtaskProgress
+	(*ChunksMarked)(nil),              // 33: cairn.transport.v1.ChunksMarked
+	(*ChunksDeleted)(nil),             // 34: cairn.transport.v1.ChunksDeleted
+	nil,                               // 35: cairn.transport.v1.PlanJob.ParamsEntry
+	nil,                               // 36: cairn.transport.v1.Deploy.ParamsEntry
+	(*checkpointpb.SubtaskState)(nil), // 37: cairn.checkpoint.v1.SubtaskState
 }
 var file_transport_transportpb_session_proto_depIdxs = []int32{
 	1,  // 0: cairn.transport.v1.ToNode.leading:type_name -> cairn.transport.v1.Leading
@@ -2778,11 +2870,11 @@ var file_transport_transportpb_session_proto_depIdxs = []int32{
 	7,  // 6: cairn.transport.v1.ToNode.notify_aborted:type_name -> cairn.transport.v1.NotifyAborted
 	8,  // 7: cairn.transport.v1.ToNode.mark_chunks:type_name -> cairn.transport.v1.MarkChunks
 	9,  // 8: cairn.transport.v1.ToNode.delete_chunks:type_name -> cairn.transport.v1.DeleteChunks
-	34, // 9: cairn.transport.v1.PlanJob.params:type_name -> cairn.transport.v1.PlanJob.ParamsEntry
-	35, // 10: cairn.transport.v1.Deploy.params:type_name -> cairn.transport.v1.Deploy.ParamsEntry
+	35, // 9: cairn.transport.v1.PlanJob.params:type_name -> cairn.transport.v1.PlanJob.ParamsEntry
+	36, // 10: cairn.transport.v1.Deploy.params:type_name -> cairn.transport.v1.Deploy.ParamsEntry
 	14, // 11: cairn.transport.v1.Deploy.topology:type_name -> cairn.transport.v1.Topology
 	16, // 12: cairn.transport.v1.Deploy.assignment:type_name -> cairn.transport.v1.Assignment
-	36, // 13: cairn.transport.v1.Deploy.states:type_name -> cairn.checkpoint.v1.SubtaskState
+	37, // 13: cairn.transport.v1.Deploy.states:type_name -> cairn.checkpoint.v1.SubtaskState
 	10, // 14: cairn.transport.v1.Trigger.barrier:type_name -> cairn.transport.v1.Barrier
 	11, // 15: cairn.transport.v1.Trigger.subtasks:type_name -> cairn.transport.v1.Subtask
 	12, // 16: cairn.transport.v1.Topology.vertices:type_name -> cairn.transport.v1.Vertex
@@ -2791,36 +2883,37 @@ var file_transport_transportpb_session_proto_depIdxs = []int32{
 	18, // 19: cairn.transport.v1.FromNode.hello:type_name -> cairn.transport.v1.Hello
 	19, // 20: cairn.transport.v1.FromNode.heartbeat:type_name -> cairn.transport.v1.Heartbeat
 	20, // 21: cairn.transport.v1.FromNode.job_planned:type_name -> cairn.transport.v1.JobPlanned
-	21, // 22: cairn.transport.v1.FromNode.report:type_name -> cairn.transport.v1.Report
-	25, // 23: cairn.transport.v1.FromNode.status_change:type_name -> cairn.transport.v1.StatusChange
-	28, // 24: cairn.transport.v1.FromNode.ack_batch:type_name -> cairn.transport.v1.AckBatch
-	29, // 25: cairn.transport.v1.FromNode.decline:type_name -> cairn.transport.v1.Decline
-	30, // 26: cairn.transport.v1.FromNode.progress:type_name -> cairn.transport.v1.Progress
-	32, // 27: cairn.transport.v1.FromNode.chunks_marked:type_name -> cairn.transport.v1.ChunksMarked
-	33, // 28: cairn.transport.v1.FromNode.chunks_deleted:type_name -> cairn.transport.v1.ChunksDeleted
+	22, // 22: cairn.transport.v1.FromNode.report:type_name -> cairn.transport.v1.Report
+	26, // 23: cairn.transport.v1.FromNode.status_change:type_name -> cairn.transport.v1.StatusChange
+	29, // 24: cairn.transport.v1.FromNode.ack_batch:type_name -> cairn.transport.v1.AckBatch
+	30, // 25: cairn.transport.v1.FromNode.decline:type_name -> cairn.transport.v1.Decline
+	31, // 26: cairn.transport.v1.FromNode.progress:type_name -> cairn.transport.v1.Progress
+	33, // 27: cairn.transport.v1.FromNode.chunks_marked:type_name -> cairn.transport.v1.ChunksMarked
+	34, // 28: cairn.transport.v1.FromNode.chunks_deleted:type_name -> cairn.transport.v1.ChunksDeleted
 	15, // 29: cairn.transport.v1.Hello.node:type_name -> cairn.transport.v1.NodeRef
 	14, // 30: cairn.transport.v1.JobPlanned.topology:type_name -> cairn.transport.v1.Topology
-	22, // 31: cairn.transport.v1.Report.attempts:type_name -> cairn.transport.v1.AttemptReport
-	23, // 32: cairn.transport.v1.AttemptReport.subtasks:type_name -> cairn.transport.v1.SubtaskReport
-	27, // 33: cairn.transport.v1.AttemptReport.acks:type_name -> cairn.transport.v1.Ack
-	11, // 34: cairn.transport.v1.SubtaskReport.subtask:type_name -> cairn.transport.v1.Subtask
-	24, // 35: cairn.transport.v1.SubtaskReport.failure:type_name -> cairn.transport.v1.Failure
-	36, // 36: cairn.transport.v1.SubtaskReport.final:type_name -> cairn.checkpoint.v1.SubtaskState
-	23, // 37: cairn.transport.v1.StatusChange.report:type_name -> cairn.transport.v1.SubtaskReport
-	36, // 38: cairn.transport.v1.Ack.state:type_name -> cairn.checkpoint.v1.SubtaskState
-	26, // 39: cairn.transport.v1.Ack.metrics:type_name -> cairn.transport.v1.Metrics
-	27, // 40: cairn.transport.v1.AckBatch.acks:type_name -> cairn.transport.v1.Ack
-	11, // 41: cairn.transport.v1.Decline.subtask:type_name -> cairn.transport.v1.Subtask
-	31, // 42: cairn.transport.v1.Progress.subtasks:type_name -> cairn.transport.v1.SubtaskProgress
-	11, // 43: cairn.transport.v1.SubtaskProgress.subtask:type_name -> cairn.transport.v1.Subtask
-	26, // 44: cairn.transport.v1.SubtaskProgress.metrics:type_name -> cairn.transport.v1.Metrics
-	17, // 45: cairn.transport.v1.SessionService.OpenSession:input_type -> cairn.transport.v1.FromNode
-	0,  // 46: cairn.transport.v1.SessionService.OpenSession:output_type -> cairn.transport.v1.ToNode
-	46, // [46:47] is the sub-list for method output_type
-	45, // [45:46] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	21, // 31: cairn.transport.v1.JobPlanned.operators:type_name -> cairn.transport.v1.OperatorText
+	23, // 32: cairn.transport.v1.Report.attempts:type_name -> cairn.transport.v1.AttemptReport
+	24, // 33: cairn.transport.v1.AttemptReport.subtasks:type_name -> cairn.transport.v1.SubtaskReport
+	28, // 34: cairn.transport.v1.AttemptReport.acks:type_name -> cairn.transport.v1.Ack
+	11, // 35: cairn.transport.v1.SubtaskReport.subtask:type_name -> cairn.transport.v1.Subtask
+	25, // 36: cairn.transport.v1.SubtaskReport.failure:type_name -> cairn.transport.v1.Failure
+	37, // 37: cairn.transport.v1.SubtaskReport.final:type_name -> cairn.checkpoint.v1.SubtaskState
+	24, // 38: cairn.transport.v1.StatusChange.report:type_name -> cairn.transport.v1.SubtaskReport
+	37, // 39: cairn.transport.v1.Ack.state:type_name -> cairn.checkpoint.v1.SubtaskState
+	27, // 40: cairn.transport.v1.Ack.metrics:type_name -> cairn.transport.v1.Metrics
+	28, // 41: cairn.transport.v1.AckBatch.acks:type_name -> cairn.transport.v1.Ack
+	11, // 42: cairn.transport.v1.Decline.subtask:type_name -> cairn.transport.v1.Subtask
+	32, // 43: cairn.transport.v1.Progress.subtasks:type_name -> cairn.transport.v1.SubtaskProgress
+	11, // 44: cairn.transport.v1.SubtaskProgress.subtask:type_name -> cairn.transport.v1.Subtask
+	27, // 45: cairn.transport.v1.SubtaskProgress.metrics:type_name -> cairn.transport.v1.Metrics
+	17, // 46: cairn.transport.v1.SessionService.OpenSession:input_type -> cairn.transport.v1.FromNode
+	0,  // 47: cairn.transport.v1.SessionService.OpenSession:output_type -> cairn.transport.v1.ToNode
+	47, // [47:48] is the sub-list for method output_type
+	46, // [46:47] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_transport_transportpb_session_proto_init() }
@@ -2857,7 +2950,7 @@ func file_transport_transportpb_session_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_transportpb_session_proto_rawDesc), len(file_transport_transportpb_session_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   36,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
