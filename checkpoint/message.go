@@ -39,7 +39,7 @@ type Deploy struct {
 	Params   map[string]string
 	Topology Topology // what the node's own build of the graph must equal
 	// Fingerprint is what the node's own build of the graph must have; empty when it is not known.
-	Fingerprint string
+	Fingerprint Fingerprint
 	Assignment  Assignment
 	Mode        Mode
 	// AfterTasksFinish makes a subtask at the end of its input wait for the checkpoint that covers its output.
@@ -172,19 +172,11 @@ type Heartbeat struct{}
 type JobPlanned struct {
 	Request  uint64
 	Topology Topology
-	// Fingerprint tells graphs apart whose shape is the same: two builds of a program with one fingerprint can run the
-	// same job. Whatever may change while a job lives, as its parallelism does, has no part in it.
-	Fingerprint string
+	// Fingerprint is that of the graph. What may change while a job lives, as its parallelism does, has no part in it.
+	Fingerprint Fingerprint
 	// Operators is what the fingerprint was made of, so that a difference can be named.
 	Operators []OperatorText
 	Error     string // empty on success
-}
-
-// OperatorText describes an operator of a graph as far as builds must agree on it: kind, types, inputs. Texts are made
-// to be compared and to be read by people, not to be parsed.
-type OperatorText struct {
-	Operator OperatorID
-	Text     string
 }
 
 // SubtaskStatus is where a subtask stands in its life.

@@ -27,7 +27,7 @@ type decision struct {
 	view    *View
 	now     time.Time
 	at      checkpoint.Timestamp
-	free    map[checkpoint.NodeID]int // slots of alive nodes that no running job uses; nil until countSlots
+	free    map[checkpoint.NodeID]int // slots that no running job uses, of alive nodes not to avoid; nil until countSlots
 	actions []Action
 }
 
@@ -52,7 +52,7 @@ func (d *decision) countSlots() {
 	}
 	d.free = make(map[checkpoint.NodeID]int, len(d.view.nodes))
 	for id, n := range d.view.nodes {
-		if n.reported && d.view.stateOf(n, d.now) == nodeAlive {
+		if n.reported && !d.view.Avoid[id] && d.view.stateOf(n, d.now) == nodeAlive {
 			d.free[id] = n.slots
 		}
 	}
@@ -66,17 +66,6 @@ func (d *decision) countSlots() {
 			}
 		}
 	}
-}
-
-// freeFor returns the free slots of the nodes that were built with the job's program.
-func (d *decision) freeFor(j *fsm.Job) map[checkpoint.NodeID]int {
-	free := make(map[checkpoint.NodeID]int, len(d.free))
-	for id, n := range d.free {
-		if slices.Contains(d.view.nodes[id].programs, j.Program) {
-			free[id] = n
-		}
-	}
-	return free
 }
 
 func total(slots map[checkpoint.NodeID]int) int {

@@ -12,24 +12,40 @@ import (
 // startAttempt assigns the next attempt of a job that waits for one, as soon as its time has come, its
 // slots are free and the state it restores from is known.
 func (d *decision) startAttempt(j *fsm.Job) {
-	if j.Status == fsm.JobRestarting && d.delayed(j) {
-		d.prepareRestore(j, restorePoint(j)) // use the delay
-		return
-	}
-	if d.mayReport(j.Assignment) {
-		return
-	}
 	d.countSlots()
-	assignment, ok := place(j, d.view.refs(), d.freeFor(j))
-	if !ok || !d.prepareRestore(j, restorePoint(j)) {
+	if j.Status == fsm.JobRestarting && d.delayed(j) {
+		d.askPlans(j) // use the delay
+		d.prepareRestore(j, restorePoint(j))
 		return
 	}
-	for id, used := range slotsOf(j.Topology, assignment) {
-		d.free[id] -= used
+	if d.mayReport(j.Assignment) || !d.askPlans(j) {
+		return
+	}
+	free := d.freeFor(j)
+	if total(free) < j.Topology.SlotsNeeded() || !d.prepareRestore(j, restorePoint(j)) {
+		return
+	}
+	slots := place(placing{
+		topology: j.Topology, free: free, former: formerSlots(j.Topology, j.Topology, j.Assignment),
+		bytes: func() []stateByNode { return d.restoredBytes(j) },
+	})
+	for _, id := range slots {
+		d.free[id]--
 	}
 	d.do(Propose{fsm.StartAttempt{
-		Job: j.ID, Attempt: j.Attempt + 1, Assignment: assignment, RestoreFrom: restorePoint(j).id, At: d.at,
+		Job: j.ID, Attempt: j.Attempt + 1, Assignment: assignment(j.Topology, slots, d.view.refs()),
+		RestoreFrom: restorePoint(j).id, At: d.at,
 	}})
+}
+
+// restoredBytes returns where the bytes are that each slot of the next attempt is restored from; nil for a fresh start.
+func (d *decision) restoredBytes(j *fsm.Job) []stateByNode {
+	if restorePoint(j).id == 0 {
+		return nil
+	}
+	r := &d.view.jobs[j.ID].restore
+	states, _ := r.match(j) // prepareRestore has seen to it
+	return bytesBySlot(j.Topology, states, *r.manifest)
 }
 
 // mayReport reports whether a node of the last attempt has not met this leader yet and may do so any moment: nodes keep

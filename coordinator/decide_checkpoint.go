@@ -138,11 +138,12 @@ func buildManifest(j *fsm.Job, s *jobView, f fsm.Pending, p *pendingView) checkp
 	m := checkpoint.Manifest{
 		Job: j.ID, ID: f.ID, Attempt: f.Attempt, Kind: f.Kind, TriggerTimestamp: f.TriggeredAt,
 		Vertices: j.Topology.Vertices, Subtasks: make([]checkpoint.SubtaskState, len(p.parts)),
+		Writers: make([]checkpoint.NodeID, len(p.parts)),
 	}
 	for ordinal := range p.parts {
 		if ack := p.parts[ordinal].ack; ack != nil {
-			m.Subtasks[ordinal] = ack.State
-		} else {
+			m.Subtasks[ordinal], m.Writers[ordinal] = ack.State, j.Assignment.Node(ordinal).ID
+		} else { // it may have finished before this attempt, anywhere
 			m.Subtasks[ordinal] = s.subtasks[ordinal].final
 		}
 	}

@@ -25,6 +25,7 @@ func (v *View) OnSession(hello checkpoint.Hello, now time.Time) {
 	n.heardAt, n.greetedAt = now, now
 	n.holds = make(map[attemptKey]bool)
 	n.notified = make(map[checkpoint.JobID]checkpoint.ID)
+	n.forgetUnanswered()
 	for _, s := range v.jobs {
 		s.notices = slices.DeleteFunc(s.notices, func(o notice) bool { return o.node == hello.Node.ID })
 	}

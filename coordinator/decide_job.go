@@ -41,6 +41,9 @@ type jobView struct {
 	// count) and completed a checkpoint or savepoint, by its own clock; zero when another one did.
 	begunAt, completedAt time.Time
 	restore              restoreView
+	// operators are those of the graph that the job was submitted with, once a node has said what its fingerprint is
+	// made of; nil before.
+	operators []checkpoint.OperatorText
 
 	// cleaning is how many of the job's discards the present sweep is deleting.
 	cleaning int

@@ -27,6 +27,8 @@ type nodeView struct {
 	holds map[attemptKey]bool
 	// notified is the newest completed checkpoint of each job that was sent to this session.
 	notified map[checkpoint.JobID]checkpoint.ID
+	// graphs are what this process has said about its graphs of jobs, or has been asked.
+	graphs map[checkpoint.JobID]*builtGraph
 }
 
 type attemptKey struct {

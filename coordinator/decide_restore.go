@@ -84,7 +84,7 @@ func (d *decision) deploy(j *fsm.Job) {
 		deployments[i] = checkpoint.Deploy{
 			Term: d.view.Term, Job: j.ID, Attempt: j.Attempt, Program: j.Program, Params: j.Params,
 			Topology: j.Topology, Assignment: j.Assignment, Mode: j.Config.Mode, AfterTasksFinish: j.Config.AfterTasksFinish,
-			Restore: j.RestoredFrom, States: d.statesFor(j, ref.ID),
+			Restore: j.RestoredFrom, States: d.statesFor(j, ref.ID), Fingerprint: j.Fingerprint,
 		}
 		if problem := oversized(deployments[i], ref.ID); problem != "" {
 			d.failJob(j, problem)

@@ -20,6 +20,9 @@ type Timing struct {
 	GossipConfirm time.Duration
 	// LoadRetry is the pause before a manifest that could not be read is tried again.
 	LoadRetry time.Duration
+	// PlanAnswer is how long an attempt waits for a node to say what graph its build makes. The node is not used until
+	// it has.
+	PlanAnswer time.Duration
 	// SweepPause is the time between two sweeps that delete old chunks, and SweepRetry the one behind a sweep that
 	// could not delete all that it should.
 	SweepPause, SweepRetry time.Duration
@@ -35,6 +38,7 @@ func DefaultTiming() Timing {
 		HeartbeatTimeout: 10 * time.Second,
 		GossipConfirm:    time.Second,
 		LoadRetry:        time.Second,
+		PlanAnswer:       5 * time.Second,
 		SweepPause:       time.Second,
 		SweepRetry:       10 * time.Second,
 		SweepAnswer:      30 * time.Second,
@@ -52,6 +56,8 @@ type View struct {
 	Timing Timing
 	// Draining says that leadership is about to be handed over: what is pending goes on, no checkpoint begins (C23).
 	Draining bool
+	// Avoid are the nodes that are given no more tasks; nil for none. Those that they have stay with them.
+	Avoid map[checkpoint.NodeID]bool
 	// Jobs are the replicated jobs, oldest first. They are immutable and replaced before each Decide.
 	Jobs []*fsm.Job
 
@@ -93,6 +99,9 @@ func (v *View) SetJobs(jobs []*fsm.Job) {
 			v.dropQueue(v.jobs[id], "the job is gone")
 			delete(v.byID, id)
 			delete(v.jobs, id)
+			for _, n := range v.order {
+				delete(n.graphs, id)
+			}
 		}
 	}
 }

@@ -155,7 +155,9 @@ func (l *leader) handle(id checkpoint.NodeID, m checkpoint.FromNode) {
 	case checkpoint.Progress:
 		l.view.OnProgress(id, m)
 	case checkpoint.JobPlanned:
-		l.planned(m)
+		if !l.view.OnPlanned(id, m) {
+			l.planned(id, m)
+		}
 	case checkpoint.ChunksMarked:
 		l.view.OnChunksMarked(id, m)
 	case checkpoint.ChunksDeleted:

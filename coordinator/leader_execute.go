@@ -89,6 +89,8 @@ func (l *leader) perform(ctx context.Context, a Action) {
 		l.writeDetail(ctx, a)
 	case LoadManifest:
 		l.loadManifest(ctx, a)
+	case AskPlan:
+		l.askPlan(a)
 	case Refuse:
 		l.view.OnRefused(a)
 	case AdvanceSweep:

@@ -78,10 +78,10 @@ func imported(source fsm.Source, s *api.Source) (fsm.Source, error) {
 
 // loadSource reads the manifest of p's source beside the loop and makes sure that the job can go on from it. The
 // submission goes on, or ends, on the loop.
-func (l *leader) loadSource(ctx context.Context, request uint64, p *planRequest, t checkpoint.Topology) {
+func (l *leader) loadSource(ctx context.Context, request uint64, p *planRequest) {
 	l.tasks.Go(func() {
 		what := fmt.Sprintf("%s %d of job %s", p.source.Kind, p.source.Checkpoint, p.req.Source.Job)
-		err := checkState(ctx, l.store, what, p.source, p.imported != 0, t)
+		err := checkState(ctx, l.store, what, p.source, p.imported != 0, p.graph.topology)
 		if err == nil && p.imported != 0 {
 			err = keepImported(ctx, l.store, what, p.source)
 		}
@@ -93,7 +93,7 @@ func (l *leader) loadSource(ctx context.Context, request uint64, p *planRequest,
 				l.endPlan(request, submitted{err: err})
 				return
 			}
-			l.propose(request, p, t)
+			l.propose(request, p)
 		})
 	})
 }

@@ -18,9 +18,16 @@ type planRequest struct {
 	req    api.SubmitJobRequest
 	config checkpoint.Config
 	source fsm.Source
+	graph  plannedGraph // when the node has answered
 	// imported numbers the import that sweeps wait for, 0 for none.
 	imported uint64
 	reply    chan submitted // capacity 1
+}
+
+// plannedGraph is what the coordinator keeps of a graph.
+type plannedGraph struct {
+	topology    checkpoint.Topology
+	fingerprint checkpoint.Fingerprint
 }
 
 type submitted struct {
@@ -48,11 +55,22 @@ func (l *leader) submit(req api.SubmitJobRequest, config checkpoint.Config, repl
 	if req.Source != nil && req.Source.Manifest != "" {
 		p.imported = l.view.OnImportBegun()
 	}
+	request := l.nextPlan()
+	l.requests.plans[request] = p
+	l.send(node, checkpoint.PlanJob{Term: l.term, Request: request, Program: req.Program, Params: req.Params})
+}
+
+// askPlan asks a node for its graph of a job that has been submitted before.
+func (l *leader) askPlan(a AskPlan) {
+	request := l.nextPlan()
+	l.view.OnPlanAsked(a, request, time.Now())
+	l.send(a.Node, checkpoint.PlanJob{Term: l.term, Request: request, Program: a.Program, Params: a.Params})
+}
+
+// nextPlan returns the number of a PlanJob, which the answer repeats.
+func (l *leader) nextPlan() uint64 {
 	l.requests.nextPlan++
-	l.requests.plans[l.requests.nextPlan] = p
-	l.send(node, checkpoint.PlanJob{
-		Term: l.term, Request: l.requests.nextPlan, Program: req.Program, Params: req.Params,
-	})
+	return l.requests.nextPlan
 }
 
 func (l *leader) nameTaken(name string) *fsm.Job {
@@ -102,12 +120,13 @@ func (l *leader) dropPlans(node checkpoint.NodeID) {
 }
 
 // planned goes on with a submission: the graph's shape is known, or the reason why there is none.
-func (l *leader) planned(m checkpoint.JobPlanned) {
+func (l *leader) planned(id checkpoint.NodeID, m checkpoint.JobPlanned) {
 	p := l.requests.plans[m.Request]
-	if p == nil || p.node == "" {
+	if p == nil || p.node != id {
 		return
 	}
 	p.node = ""
+	p.graph = plannedGraph{m.Topology, m.Fingerprint}
 	err := m.Topology.Validate()
 	switch {
 	case m.Error != "":
@@ -115,19 +134,19 @@ func (l *leader) planned(m checkpoint.JobPlanned) {
 	case err != nil:
 		l.endPlan(m.Request, submitted{err: api.Errorf(api.Invalid, "job %q: %v", p.req.Program, err)})
 	case !p.source.IsZero():
-		l.loadSource(l.ctx, m.Request, p, m.Topology)
+		l.loadSource(l.ctx, m.Request, p)
 	default:
-		l.propose(m.Request, p, m.Topology)
+		l.propose(m.Request, p)
 	}
 }
 
 // propose ends a submission in the log.
-func (l *leader) propose(request uint64, p *planRequest, t checkpoint.Topology) {
+func (l *leader) propose(request uint64, p *planRequest) {
 	var id checkpoint.JobID
 	rand.Read(id[:]) // never fails: crypto/rand aborts the program instead
 	err := l.proposeOne(fsm.SubmitJob{
-		Job: id, Name: p.req.Name, Program: p.req.Program, Params: p.req.Params, Topology: t,
-		Config: p.config, Source: p.source, At: now(),
+		Job: id, Name: p.req.Name, Program: p.req.Program, Params: p.req.Params,
+		Topology: p.graph.topology, Fingerprint: p.graph.fingerprint, Config: p.config, Source: p.source, At: now(),
 	})
 	l.endPlan(request, submitted{id: id, err: err})
 }

@@ -89,14 +89,34 @@ func waitsFor(v *View, j *fsm.Job, now time.Time) string {
 	}
 	d := &decision{view: v, now: now}
 	d.countSlots()
-	free, suitable := total(d.free), total(d.freeFor(j))
+	free, knowing, agreeing := total(d.free), total(d.knowing(j.Program)), total(d.freeFor(j))
 	switch needs := j.Topology.SlotsNeeded(); {
 	case needs > free:
 		return fmt.Sprintf("needs %d slots, %d free", needs, free)
-	case needs > suitable:
-		return fmt.Sprintf("needs %d slots, %d free on nodes that know the program %s", needs, suitable, j.Program)
+	case needs > knowing:
+		return fmt.Sprintf("needs %d slots, %d free on nodes that know the program %s", needs, knowing, j.Program)
+	case needs > agreeing:
+		return waitsForGraphs(v, j, needs, agreeing, now)
 	}
 	return v.job(j).restore.problem(j)
+}
+
+// waitsForGraphs says that there are not enough slots on nodes whose build makes the job's graph. What the others make is
+// in the job's problems.
+func waitsForGraphs(v *View, j *fsm.Job, needs, agreeing int, now time.Time) string {
+	if _, awaited := v.excluded(j, now); len(awaited) > 0 {
+		return fmt.Sprintf("waits for node %s to say what graph its build makes", awaited[0])
+	}
+	return fmt.Sprintf("needs %d slots, %d free on nodes whose build makes its graph", needs, agreeing)
+}
+
+// problemsOf returns what keeps nodes from being given tasks of a job that has not ended.
+func (r reading) problemsOf(j *fsm.Job) []string {
+	if r.view == nil || j.Status.Terminal() {
+		return []string{}
+	}
+	problems, _ := r.view.excluded(j, r.now)
+	return append([]string{}, problems...)
 }
 
 // stopsFor names a subtask that a job which is being cancelled waits for: code that does not return holds it up for ever.
@@ -112,11 +132,12 @@ func stopsFor(v *View, j *fsm.Job, now time.Time) string {
 func (r reading) jobDetail(j *fsm.Job) (api.JobDetail, error) {
 	d := api.JobDetail{
 		Job: r.jobModel(j), Params: maps.Clone(j.Params), Config: j.Config.Values(), RestoredFrom: uint64(j.RestoredFrom),
-		Source: sourceModel(j.Source), Vertices: []api.Vertex{}, Subtasks: []api.Subtask{},
+		Source: sourceModel(j.Source), Vertices: []api.Vertex{}, Subtasks: []api.Subtask{}, Problems: r.problemsOf(j),
 	}
 	for _, vertex := range j.Topology.Vertices {
 		d.Vertices = append(d.Vertices, api.Vertex{
 			ID: string(vertex.ID), Name: vertex.Name, Parallelism: vertex.Parallelism, MaxParallelism: vertex.MaxParallelism,
+			SlotSharingGroup: sharingGroup(vertex),
 		})
 	}
 	if len(j.Assignment.NodeOf) == 0 {
@@ -128,6 +149,14 @@ func (r reading) jobDetail(j *fsm.Job) (api.JobDetail, error) {
 		})
 	}
 	return d, nil
+}
+
+// sharingGroup returns the name of the vertex's slot sharing group, empty for the default one.
+func sharingGroup(v checkpoint.Vertex) string {
+	if group := v.Group(); group != checkpoint.DefaultSharingGroup {
+		return group
+	}
+	return ""
 }
 
 func (r reading) subtaskStatus(j *fsm.Job, ordinal int) string {

@@ -44,6 +44,7 @@ func fillStatus(status *api.Status, v *View, replicas int, now time.Time) {
 		if stalled := r.stalled(j); stalled != "" {
 			problem("job %s %s", j.Name, stalled)
 		}
+		status.Problems = append(status.Problems, r.problemsOf(j)...)
 	}
 }
 

@@ -145,7 +145,7 @@ func (d *decoding) submitJob(pb *fsmpb.SubmitJob) SubmitJob {
 	return SubmitJob{
 		Job: d.job(pb.GetJob()), Name: string(pb.GetName()), Program: string(pb.GetProgram()),
 		Params: d.params(pb.GetParams()), Topology: d.topology(pb.GetTopology()), Config: d.config(pb.GetConfig()),
-		Source: d.source(pb.GetSource()), At: checkpoint.Timestamp(pb.GetAt()), Fingerprint: string(pb.GetFingerprint()),
+		Source: d.source(pb.GetSource()), At: checkpoint.Timestamp(pb.GetAt()), Fingerprint: checkpoint.Fingerprint(pb.GetFingerprint()),
 	}
 }
 

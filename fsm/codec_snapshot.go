@@ -88,7 +88,7 @@ func jobToPB(j *Job) *fsmpb.Job {
 func (d *decoding) jobState(pb *fsmpb.Job) *Job {
 	j := &Job{
 		ID: d.job(pb.GetId()), Name: string(pb.GetName()), Program: string(pb.GetProgram()),
-		Params: d.params(pb.GetParams()), Topology: d.topology(pb.GetTopology()), Fingerprint: string(pb.GetFingerprint()), Config: d.config(pb.GetConfig()),
+		Params: d.params(pb.GetParams()), Topology: d.topology(pb.GetTopology()), Fingerprint: checkpoint.Fingerprint(pb.GetFingerprint()), Config: d.config(pb.GetConfig()),
 		SubmittedAt: checkpoint.Timestamp(pb.GetSubmittedAt()), Status: JobStatus(d.enum(pb.GetStatus())),
 		EndedAt: checkpoint.Timestamp(pb.GetEndedAt()), Failure: string(pb.GetFailure()),
 		Attempt: checkpoint.Attempt(pb.GetAttempt()), Assignment: d.assignment(pb.GetAssignment()),

@@ -20,7 +20,7 @@ type SubmitJob struct {
 	Params   map[string]string
 	Topology checkpoint.Topology
 	// Fingerprint is that of the graph; empty when the node that built it gave none.
-	Fingerprint string
+	Fingerprint checkpoint.Fingerprint
 	Config      checkpoint.Config
 	Source      Source
 	At          checkpoint.Timestamp

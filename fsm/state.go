@@ -66,7 +66,7 @@ type Job struct {
 	Topology checkpoint.Topology
 	// Fingerprint is that of the graph that the job was submitted with: nodes whose build makes another one get no task
 	// of it. It is empty when it is not known, in jobs that were submitted before there were fingerprints.
-	Fingerprint string
+	Fingerprint checkpoint.Fingerprint
 	Config      checkpoint.Config
 	SubmittedAt checkpoint.Timestamp
 

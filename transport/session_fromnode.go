@@ -26,7 +26,7 @@ func fromNodeToPB(m checkpoint.FromNode) (*transportpb.FromNode, error) {
 	case checkpoint.JobPlanned:
 		pb.Message = &transportpb.FromNode_JobPlanned{JobPlanned: &transportpb.JobPlanned{
 			Request: m.Request, Topology: topologyToPB(m.Topology), Error: text(m.Error),
-			Fingerprint: m.Fingerprint, Operators: each(m.Operators, operatorTextToPB),
+			Fingerprint: string(m.Fingerprint), Operators: each(m.Operators, operatorTextToPB),
 		}}
 	case checkpoint.Report:
 		pb.Message = &transportpb.FromNode_Report{Report: &transportpb.Report{
@@ -184,7 +184,7 @@ func (d *decoder) hello(pb *transportpb.Hello) checkpoint.Hello {
 func (d *decoder) jobPlanned(pb *transportpb.JobPlanned) checkpoint.JobPlanned {
 	m := checkpoint.JobPlanned{
 		Request: pb.GetRequest(), Error: pb.GetError(),
-		Fingerprint: pb.GetFingerprint(), Operators: each(pb.GetOperators(), operatorTextFromPB),
+		Fingerprint: checkpoint.Fingerprint(pb.GetFingerprint()), Operators: each(pb.GetOperators(), operatorTextFromPB),
 	}
 	if m.Error == "" {
 		m.Topology = d.topology(pb.GetTopology())

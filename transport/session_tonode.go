@@ -59,7 +59,7 @@ func deployToPB(m checkpoint.Deploy) *transportpb.Deploy {
 		Topology: topologyToPB(m.Topology), Assignment: assignmentToPB(m.Assignment), Mode: uint32(m.Mode),
 		AfterTasksFinish: m.AfterTasksFinish,
 		Restore:          uint64(m.Restore), States: each(m.States, checkpoint.SubtaskStateToPB),
-		Fingerprint: m.Fingerprint,
+		Fingerprint: string(m.Fingerprint),
 	}
 }
 
@@ -122,7 +122,7 @@ func (d *decoder) deploy(term checkpoint.Term, pb *transportpb.Deploy) checkpoin
 		States:     each(pb.GetStates(), d.state),
 
 		AfterTasksFinish: pb.GetAfterTasksFinish(),
-		Fingerprint:      pb.GetFingerprint(),
+		Fingerprint:      checkpoint.Fingerprint(pb.GetFingerprint()),
 	}
 	for _, s := range m.States {
 		if topology.Ordinal(s.Subtask) < 0 {
