@@ -160,7 +160,7 @@ func TestNodesAreWaitedForBeforeTheyArePlacedAnew(t *testing.T) {
 		w := running(t, testConfig())
 		w.fail(sub("count", 0), checkpoint.Failure{Message: "it broke"})
 		w.run()
-		was := slotNodes(w.job())
+		was := slotsIn(w.job().Topology, w.job().Assignment)
 		w.advance(w.job().Config.Restart.InitialBackoff)
 		w.elect()
 		w.join("n2", 2, 1)
@@ -174,7 +174,7 @@ func TestNodesAreWaitedForBeforeTheyArePlacedAnew(t *testing.T) {
 		w, was := restarting(t)
 		w.join("n1", 2, 1)
 		w.run()
-		if got := slotNodes(w.job()); w.job().Status != fsm.JobRunning || !slices.Equal(got, was) {
+		if got := slotsIn(w.job().Topology, w.job().Assignment); w.job().Status != fsm.JobRunning || !slices.Equal(got, was) {
 			t.Errorf("the job is %s on %v, it was on %v", w.job().Status, got, was)
 		}
 	})

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -8,7 +9,6 @@ import (
 	"pgregory.net/rapid"
 
 	"cairn/checkpoint"
-	"cairn/fsm"
 )
 
 func refsOf(free map[checkpoint.NodeID]int) map[checkpoint.NodeID]checkpoint.NodeRef {
@@ -30,60 +30,167 @@ func topologyOf(parallelism ...int) checkpoint.Topology {
 	return t
 }
 
-func TestPlaceSpreadsSlots(t *testing.T) {
-	free := map[checkpoint.NodeID]int{"n1": 4, "n2": 4, "n3": 4}
-	j := &fsm.Job{Topology: topologyOf(4, 4, 2)}
-	a, ok := place(j, refsOf(free), free)
-	if !ok {
-		t.Fatal("no place found")
+// grouped puts the vertices into slot sharing groups.
+func grouped(t checkpoint.Topology, groups ...string) checkpoint.Topology {
+	for i, group := range groups {
+		t.Vertices[i].SharingGroup = group
 	}
-	if got := slotsOf(j.Topology, a); !maps.Equal(got, map[checkpoint.NodeID]int{"n1": 2, "n2": 1, "n3": 1}) {
-		t.Fatalf("slots by node: %v", got)
+	return t
+}
+
+func TestPlace(t *testing.T) {
+	type free = map[checkpoint.NodeID]int
+	type nodes = []checkpoint.NodeID
+	tests := map[string]struct {
+		placing placing
+		want    nodes
+	}{
+		"least loaded": {placing{topology: topologyOf(4, 2), free: free{"n1": 1, "n2": 3, "n3": 3}}, nodes{"n2", "n3", "n2", "n3"}},
+		"a slot stays, and the others are spread": {
+			placing{topology: topologyOf(3), free: free{"n1": 4, "n2": 4, "n3": 4}, former: nodes{"n3", "n3", ""}},
+			nodes{"n3", "n3", "n1"},
+		},
+		"a slot stays though its bytes are elsewhere": {
+			placing{topology: topologyOf(1), free: free{"n1": 1, "n2": 1}, former: nodes{"n2"}, bytes: held(stateByNode{"n1": 9})},
+			nodes{"n2"},
+		},
+		"the former node is gone: where most bytes are": {
+			placing{topology: topologyOf(1), free: free{"n1": 9, "n2": 1, "n3": 9}, former: nodes{"n4"}, bytes: held(stateByNode{"n1": 4, "n2": 5})},
+			nodes{"n2"},
+		},
+		"the former node is full: where most bytes are": {
+			placing{
+				topology: topologyOf(2), free: free{"n1": 1, "n2": 1, "n3": 9}, former: nodes{"n1", "n1"},
+				bytes: held(stateByNode{"n1": 9}, stateByNode{"n1": 9, "n2": 5}),
+			},
+			nodes{"n1", "n2"},
+		},
+		"two want the last slot: the larger state gets it": {
+			placing{
+				topology: topologyOf(3), free: free{"n1": 1, "n2": 1, "n3": 1},
+				bytes: held(stateByNode{"n2": 5}, stateByNode{"n2": 7, "n1": 1}, nil),
+			},
+			nodes{"n1", "n2", "n3"},
+		},
+		"nobody there has the bytes": {
+			placing{topology: topologyOf(1), free: free{"n1": 1, "n2": 2}, bytes: held(stateByNode{"n9": 5})}, nodes{"n2"},
+		},
+		"groups do not share slots": {
+			placing{topology: grouped(topologyOf(2, 1, 2), "", "sink", ""), free: free{"n1": 2, "n2": 1}}, nodes{"n1", "n1", "n2"},
+		},
 	}
-	if free["n1"] != 4 {
-		t.Fatal("place changed its argument")
+	for name, test := range tests {
+		before := maps.Clone(test.placing.free)
+		if got := place(test.placing); !slices.Equal(got, test.want) {
+			t.Errorf("%s: got %v, want %v", name, got, test.want)
+		}
+		if !maps.Equal(test.placing.free, before) {
+			t.Errorf("%s: place changed its argument", name)
+		}
 	}
 }
 
-// However the nodes and the job look: place finds slots exactly when there are enough, overbooks no node, puts
-// subtasks of one slot together, and moves nothing that could stay.
+func held(bytes ...stateByNode) func() []stateByNode { return func() []stateByNode { return bytes } }
+
+// However nodes, job and state look: no node is given more than it has, the same question has the same answer, what can
+// stay stays, and no slot is placed where less of its state is while a node with more is left unused.
 func TestPlaceProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		free := make(map[checkpoint.NodeID]int)
-		total := 0
-		for i := range rapid.IntRange(1, 6).Draw(t, "nodes") {
-			n := rapid.IntRange(0, 5).Draw(t, "free")
-			free[checkpoint.NodeID(rune('1'+i))] = n
-			total += n
+		free := drawFree(t)
+		topology := drawTopology(t, total(free))
+		needs := topology.SlotsNeeded()
+		if needs > total(free) {
+			t.Skip("not enough slots")
 		}
-		j := &fsm.Job{Topology: topologyOf(rapid.SliceOfN(rapid.IntRange(1, 8), 1, 4).Draw(t, "parallelism")...)}
-		needs := j.Topology.SlotsNeeded()
-		a, ok := place(j, refsOf(free), free)
-		if ok != (total >= needs) {
-			t.Fatalf("place says %v with %d of %d slots free", ok, total, needs)
+		ids := append(slices.Sorted(maps.Keys(free)), "gone")
+		node := rapid.SampledFrom(ids)
+		former := rapid.SliceOfN(rapid.OneOf(node, rapid.Just[checkpoint.NodeID]("")), needs, needs).Draw(t, "former")
+		bytes := make([]stateByNode, needs)
+		for i := range bytes {
+			bytes[i] = rapid.MapOfN(node, rapid.Int64Range(1, 9), 0, 3).Draw(t, "bytes")
 		}
-		if !ok {
-			return
+		p := placing{topology: topology, free: free, former: former, bytes: held(bytes...)}
+		slots := place(p)
+		if again := place(p); !slices.Equal(slots, again) {
+			t.Fatalf("placed %v, then %v", slots, again)
 		}
-		for id, used := range slotsOf(j.Topology, a) {
-			if used > free[id] {
-				t.Fatalf("node %s has %d free slots, %d are used", id, free[id], used)
+		left := maps.Clone(free)
+		stayed := make(map[checkpoint.NodeID]int)
+		for i, id := range slots {
+			left[id]--
+			if id == former[i] {
+				stayed[id]++
 			}
 		}
-		ordinal := 0
-		slots := slotsIn(j.Topology, a)
-		for _, v := range j.Topology.Vertices {
-			for i := range v.Parallelism {
-				if a.Node(ordinal).ID != slots[i] {
-					t.Fatalf("%s[%d] is not in slot %d", v.ID, i, i)
-				}
-				ordinal++
+		for id, n := range left {
+			if n < 0 {
+				t.Fatalf("node %s has %d slots and is given %d", id, free[id], free[id]-n)
+			}
+			if n > 0 {
+				noneMissed(t, id, slots, former, bytes)
 			}
 		}
-		again := &fsm.Job{Topology: j.Topology, Assignment: a}
-		b, _ := place(again, refsOf(free), free)
-		if !slices.Equal(slotsIn(j.Topology, b), slots) {
-			t.Fatalf("placing again moved slots: %v to %v", slots, slotsIn(j.Topology, b))
+		for i, id := range former {
+			if id != "" && slots[i] != id && stayed[id] < free[id] {
+				t.Fatalf("slot %d does not stay on %s, where only %d of %d did: %v", i, id, stayed[id], free[id], slots)
+			}
+		}
+		a := assignment(topology, slots, refsOf(free))
+		if got := slotsIn(topology, a); !slices.Equal(got, slots) {
+			t.Fatalf("assigned %v, placed %v", got, slots)
+		}
+		// Who comes or comes back changes nothing for the others.
+		free["new"] = rapid.IntRange(1, 9).Draw(t, "new")
+		if again := place(placing{topology: topology, free: free, former: slots, bytes: p.bytes}); !slices.Equal(again, slots) {
+			t.Fatalf("with one more node %v became %v", slots, again)
 		}
 	})
+}
+
+// noneMissed makes sure that no slot that had to move would rather be on id, which has room.
+func noneMissed(t *rapid.T, id checkpoint.NodeID, slots, former []checkpoint.NodeID, bytes []stateByNode) {
+	for i, on := range slots {
+		if on != former[i] && bytes[i][id] > bytes[i][on] {
+			t.Fatalf("slot %d is on %s with %d bytes, node %s has room and %d", i, on, bytes[i][on], id, bytes[i][id])
+		}
+	}
+}
+
+func drawFree(t *rapid.T) map[checkpoint.NodeID]int {
+	free := make(map[checkpoint.NodeID]int)
+	for i := range rapid.IntRange(1, 6).Draw(t, "nodes") {
+		free[checkpoint.NodeID(fmt.Sprint("n", i))] = rapid.IntRange(0, 5).Draw(t, "free")
+	}
+	return free
+}
+
+func drawTopology(t *rapid.T, slots int) checkpoint.Topology {
+	topology := topologyOf(rapid.SliceOfN(rapid.IntRange(1, max(1, slots/2)), 1, 4).Draw(t, "parallelism")...)
+	for i := range topology.Vertices {
+		topology.Vertices[i].SharingGroup = rapid.SampledFrom([]string{"", "", "x", "y"}).Draw(t, "group")
+	}
+	return topology
+}
+
+func TestFormerSlots(t *testing.T) {
+	last := grouped(topologyOf(2, 1, 2), "", "", "sink")
+	slots := []checkpoint.NodeID{"n1", "n2", "n3", "n1"}
+	a := assignment(last, slots, refsOf(map[checkpoint.NodeID]int{"n1": 1, "n2": 1, "n3": 1}))
+	tests := map[string]struct {
+		next checkpoint.Topology
+		want []checkpoint.NodeID
+	}{
+		"the same graph":         {last, slots},
+		"one group is rescaled":  {grouped(topologyOf(3, 1, 2), "", "", "sink"), []checkpoint.NodeID{"", "", "", "n3", "n1"}},
+		"the other one is":       {grouped(topologyOf(2, 1, 1), "", "", "sink"), []checkpoint.NodeID{"n1", "n2", ""}},
+		"a vertex changes group": {grouped(topologyOf(2, 1, 2), "", "sink", "sink"), []checkpoint.NodeID{"n1", "n2", "", ""}},
+	}
+	for name, test := range tests {
+		if got := formerSlots(test.next, last, a); !slices.Equal(got, test.want) {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+	if got := formerSlots(last, last, checkpoint.Assignment{}); got != nil {
+		t.Errorf("before the first attempt: %v", got)
+	}
 }

@@ -89,9 +89,14 @@ func TestR2_JobStartsFromItsSourceWithAnotherParallelism(t *testing.T) {
 	}
 }
 
-// loads returns the manifests that Decide asks for.
+// loads returns the manifests that Decide asks for, once the nodes have said what graphs they make.
 func (w *world) loads() []LoadManifest {
 	w.view.SetJobs(w.state.SortedJobs())
+	for _, a := range Decide(w.view, w.now) {
+		if ask, ok := a.(AskPlan); ok {
+			w.plan(ask)
+		}
+	}
 	var loads []LoadManifest
 	for _, a := range Decide(w.view, w.now) {
 		if l, ok := a.(LoadManifest); ok {

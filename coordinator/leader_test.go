@@ -282,6 +282,7 @@ func TestBreakdownIsStoredBesideTheManifest(t *testing.T) {
 				o.log.state = fsm.NewState()
 				o.log.propose([]fsm.Command{fsm.SubmitJob{
 					Job: testJob, Name: "job", Program: "test", Topology: wide, Config: manualConfig(), At: 1,
+					Params: map[string]string{"wide": "1000"},
 				}}, func() {})
 				details, manifests := make(chan struct{}), make(chan struct{})
 				o.store.put = func(_ context.Context, data []byte) error {

@@ -17,6 +17,9 @@ import (
 // planned is the graph that the fake nodes build: the parameter "rename" gives the operator count another ID,
 // "max_parallelism" is that of all vertices.
 func planned(params map[string]string) checkpoint.Topology {
+	if n, err := strconv.Atoi(params["wide"]); err == nil {
+		return topologyOf(n)
+	}
 	t := testTopology()
 	for i := range t.Vertices {
 		v := &t.Vertices[i]

@@ -27,6 +27,11 @@ type world struct {
 	writeErr  error // what WriteManifest answers
 	holdWrite bool  // WriteManifest does not answer
 	sweeps    sweepWorld
+	// builds are the graphs that nodes make in the place of the submitted one. asked are the questions for them, which
+	// holdPlans leaves without an answer.
+	builds    map[checkpoint.NodeID]checkpoint.JobPlanned
+	asked     []AskPlan
+	holdPlans map[checkpoint.NodeID]bool
 }
 
 var testJob = checkpoint.JobID{1}
@@ -97,6 +102,8 @@ func (w *world) execute(a Action) {
 		}
 	case Refuse:
 		w.view.OnRefused(a)
+	case AskPlan:
+		w.plan(a)
 	case LoadManifest:
 		w.view.OnManifestLoading(a)
 		m, found := w.manifests[a.Manifest.ID]
@@ -106,6 +113,26 @@ func (w *world) execute(a Action) {
 		}
 		w.view.OnManifestLoaded(a.Job, a.Checkpoint, &m, nil, w.now)
 	}
+}
+
+// plan lets a node answer what graph its build makes: that of the job, unless builds says otherwise.
+func (w *world) plan(a AskPlan) {
+	w.asked = append(w.asked, a)
+	w.view.OnPlanAsked(a, uint64(len(w.asked)), w.now)
+	if !w.holdPlans[a.Node] {
+		w.answerPlan(len(w.asked))
+	}
+}
+
+// answerPlan answers a question, counted from 1.
+func (w *world) answerPlan(request int) {
+	a := w.asked[request-1]
+	m, other := w.builds[a.Node]
+	if j := w.state.Jobs[a.Job]; !other {
+		m = checkpoint.JobPlanned{Topology: j.Topology, Fingerprint: j.Fingerprint}
+	}
+	m.Request = uint64(request)
+	w.view.OnPlanned(a.Node, m)
 }
 
 func (w *world) write(a WriteManifest) {

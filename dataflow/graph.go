@@ -20,6 +20,8 @@ type Graph struct {
 	operators          []*node // in the order of creation, which is topological
 	errs               []error
 	sealed             bool
+	params             map[string]string         // that it was built with
+	texts              []checkpoint.OperatorText // set by Seal
 
 	vertices []*vertex // set by Seal
 	edges    []*edge
@@ -32,8 +34,11 @@ type node struct {
 	maxParallelism int // 0 until Seal when not given
 	inputs         []*link
 	outputs        []*link
-	timed          bool // its records have event times; until Seal: it gives them out itself
-	vertex         int  // position in Graph.vertices, set by Seal
+	sharing        string // slot sharing group; until Seal empty when not given
+	sharingGiven   bool
+	kind, out      string // what it is and emits, for its description
+	timed          bool   // its records have event times; until Seal: it gives them out itself
+	vertex         int    // position in Graph.vertices, set by Seal
 	build          buildFunc
 	join           joinFunc        // nil for a sink
 	sides          map[string]side // the side outputs that somebody reads, by tag
@@ -47,6 +52,7 @@ type link struct {
 	partitioning checkpoint.Partitioning // Forward becomes Rebalance when the parallelism differs
 	strict       bool                    // Forward was asked for: a different parallelism is a mistake
 	hasCodec     bool
+	keys         string // their type, when the records are grouped by key, for descriptions
 	port         port
 	edge         int // position in Graph.edges, or -1 when the two operators are chained; set by Seal
 }
@@ -123,8 +129,10 @@ func (g *Graph) Seal() error {
 	if g.sealed {
 		return nil
 	}
+	g.describe()
 	for _, o := range g.operators {
 		g.resolve(o)
+		g.resolveSharing(o)
 	}
 	if len(g.errs) > 0 {
 		return errors.Join(g.errs...)
@@ -192,7 +200,8 @@ func (g *Graph) place(o *node) {
 }
 
 func (l *link) chainable() bool {
-	return l.partitioning == checkpoint.Forward && l.from.maxParallelism == l.to.maxParallelism
+	return l.partitioning == checkpoint.Forward && l.from.maxParallelism == l.to.maxParallelism &&
+		l.from.sharing == l.to.sharing
 }
 
 func (g *Graph) check() error {
@@ -217,7 +226,7 @@ func (g *Graph) Topology() checkpoint.Topology {
 		}
 		t.Vertices = append(t.Vertices, checkpoint.Vertex{
 			ID: checkpoint.VertexID(head.id), Name: strings.Join(names, " -> "), Operators: ids,
-			Parallelism: head.parallelism, MaxParallelism: head.maxParallelism,
+			Parallelism: head.parallelism, MaxParallelism: head.maxParallelism, SharingGroup: head.persistedSharing(),
 		})
 	}
 	for _, e := range g.edges {

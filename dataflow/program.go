@@ -59,6 +59,7 @@ func (r *Registry) Build(name string, params map[string]string) (*Graph, error) 
 	if err := p.Unknown(); err != nil {
 		return nil, fmt.Errorf("job %s: %w", name, err)
 	}
+	graph.params = maps.Clone(params)
 	if err := graph.Seal(); err != nil {
 		return nil, fmt.Errorf("job %s: %w", name, err)
 	}

@@ -35,29 +35,30 @@ type KeyedStream[K comparable, T any] struct {
 // From adds a source. The codec is that of the records; it is nil when they never leave their task, as every
 // operator's codec may be.
 func From[T any](g *Graph, id checkpoint.OperatorID, source Source[T], records codec.Codec[T], opts ...Option) Stream[T] {
-	return streamOf(g, g.add(id, nil, buildSource(source), joinOutputs[T], opts), records)
+	return streamOf(g, g.add(id, nil, buildSource(source), joinOutputs[T], opts), records).as("source " + typeName(source))
 }
 
 // streamOf returns the main output of an operator.
 func streamOf[T any](g *Graph, o *node, records codec.Codec[T]) Stream[T] {
+	o.out = recordText(records)
 	return Stream[T]{graph: g, outlets: []outlet[T]{{node: o, codec: records}}}
 }
 
 // Map adds an operator that turns each record into one other. The function is shared by the subtasks.
 func Map[In, Out any](s Stream[In], id checkpoint.OperatorID, records codec.Codec[Out], f func(In) Out, opts ...Option) Stream[Out] {
-	return transform(s, id, records, buildMap(f), opts)
+	return transform(s, id, records, buildMap(f), opts).as("map")
 }
 
 // Filter adds an operator that keeps the records for which keep returns true. The function is shared by the
 // subtasks.
 func Filter[T any](s Stream[T], id checkpoint.OperatorID, keep func(T) bool, opts ...Option) Stream[T] {
-	return transform(s, id, s.codec(), buildFilter(keep), opts)
+	return transform(s, id, s.codec(), buildFilter(keep), opts).as("filter")
 }
 
 // FlatMap adds an operator that turns each record into any number of others, by calling emit. The function
 // is shared by the subtasks; emit is valid until it returns.
 func FlatMap[In, Out any](s Stream[In], id checkpoint.OperatorID, records codec.Codec[Out], f func(in In, emit func(Out)), opts ...Option) Stream[Out] {
-	return transform(s, id, records, buildFlatMap(f), opts)
+	return transform(s, id, records, buildFlatMap(f), opts).as("flat map")
 }
 
 func transform[In, Out any](s Stream[In], id checkpoint.OperatorID, records codec.Codec[Out], build buildFunc, opts []Option) Stream[Out] {
@@ -75,12 +76,12 @@ func Process[K comparable, In, Out any](s KeyedStream[K, In], id checkpoint.Oper
 	newProcessor func() KeyedProcessor[K, In, Out], opts ...Option,
 ) Stream[Out] {
 	g := s.stream.graph
-	return streamOf(g, g.add(id, s.links(id, 0), buildProcess(s.keys, s.key, newProcessor), joinOutputs[Out], opts), records)
+	return streamOf(g, g.add(id, s.links(id, 0), buildProcess(s.keys, s.key, newProcessor), joinOutputs[Out], opts), records).as("process")
 }
 
 // To adds a sink at the end of the stream.
 func To[T any](s Stream[T], id checkpoint.OperatorID, sink Sink[T], opts ...Option) {
-	s.graph.add(id, s.links(0), buildSink(sink), nil, opts)
+	s.graph.add(id, s.links(0), buildSink(sink), nil, opts).kind = "sink " + typeName(sink)
 }
 
 // codec returns the codec of the records, to be used by an operator that does not change their type.
@@ -107,5 +108,9 @@ func (s KeyedStream[K, T]) links(id checkpoint.OperatorID, input int) []*link {
 	if s.keys == nil {
 		s.stream.graph.fail(fmt.Errorf("operator %s: the keys need a codec", id))
 	}
-	return s.stream.partitioned(checkpoint.Hash, false, hashEmitter(s.keys, s.key)).links(input)
+	links := s.stream.partitioned(checkpoint.Hash, false, hashEmitter(s.keys, s.key)).links(input)
+	for _, l := range links {
+		l.keys = recordText(s.keys)
+	}
+	return links
 }

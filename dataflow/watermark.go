@@ -43,7 +43,7 @@ func AssignTimestampsAndWatermarks[T any](s Stream[T], id checkpoint.OperatorID,
 	}
 	out := transform(s, id, s.codec(), buildTimestamps(strategy, at), opts)
 	out.outlets[0].node.timed = true
-	return out
+	return out.as(fmt.Sprintf("timestamps out of order by %s, idle after %s", strategy.bound, strategy.idleness))
 }
 
 func buildTimestamps[T any](strategy WatermarkStrategy, at func(T) EventTime) buildFunc {

@@ -71,7 +71,7 @@ func (e *Executor) makeTasks(a *attempt) (map[checkpoint.SubtaskID]task, error) 
 	if err != nil {
 		return nil, dataflow.Permanent(err)
 	}
-	if err := compareTopologies(m.Topology, graph.Topology()); err != nil {
+	if err := compareGraphs(m, graph); err != nil {
 		return nil, dataflow.Permanent(fmt.Errorf("program %s on node %s differs from the job that was submitted: %w",
 			m.Program, e.cfg.Self.ID, err))
 	}

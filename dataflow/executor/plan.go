@@ -3,7 +3,6 @@ package executor
 import (
 	"fmt"
 	"runtime/debug"
-	"slices"
 
 	"cairn/checkpoint"
 	"cairn/dataflow"
@@ -18,7 +17,7 @@ func (e *Executor) planLocked(s Session, m checkpoint.PlanJob) {
 		if err != nil {
 			answer.Error = err.Error()
 		} else {
-			answer.Topology = graph.Topology()
+			answer.Topology, answer.Fingerprint, answer.Operators = graph.Topology(), graph.Fingerprint(), graph.OperatorTexts()
 		}
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -37,34 +36,16 @@ func (e *Executor) buildGraph(program string, params map[string]string) (graph *
 	return e.cfg.Registry.Build(program, params)
 }
 
-// compareTopologies returns an error that names the first difference between the shape that the leader
-// keeps of a job and the one that this node's build of the program has. The two differ when nodes run
-// different versions of it.
-func compareTopologies(want, got checkpoint.Topology) error {
-	if len(want.Vertices) != len(got.Vertices) {
-		return fmt.Errorf("the job has %d vertices, this node's build of it has %d", len(want.Vertices), len(got.Vertices))
+// compareGraphs returns an error that names the first difference between the graph that the leader keeps of a job and
+// the one that this node's build of the program makes. The two differ when nodes run different versions of it. The leader
+// asks before it deploys, and leaves out nodes that differ; this is for what it has not asked.
+func compareGraphs(m checkpoint.Deploy, built *dataflow.Graph) error {
+	if difference := m.Topology.Difference(built.Topology()); difference != "" {
+		return fmt.Errorf("this node's build of it %s", difference)
 	}
-	for i, w := range want.Vertices {
-		if err := compareVertices(w, got.Vertices[i]); err != nil {
-			return fmt.Errorf("vertex %s: %w", w.ID, err)
-		}
-	}
-	if !slices.Equal(want.Edges, got.Edges) {
-		return fmt.Errorf("the job has the edges %v, this node's build of it has %v", want.Edges, got.Edges)
-	}
-	return nil
-}
-
-func compareVertices(want, got checkpoint.Vertex) error {
-	switch {
-	case want.ID != got.ID:
-		return fmt.Errorf("this node's build of the job has %s in its place", got.ID)
-	case !slices.Equal(want.Operators, got.Operators):
-		return fmt.Errorf("it chains %v, in this node's build %v", want.Operators, got.Operators)
-	case want.Parallelism != got.Parallelism:
-		return fmt.Errorf("parallelism %d, in this node's build %d", want.Parallelism, got.Parallelism)
-	case want.MaxParallelism != got.MaxParallelism:
-		return fmt.Errorf("max parallelism %d, in this node's build %d", want.MaxParallelism, got.MaxParallelism)
+	if fingerprint := built.Fingerprint(); m.Fingerprint.Contradicts(fingerprint) {
+		return fmt.Errorf("this node's build of it makes a graph with the fingerprint %s, the job was submitted with %s",
+			fingerprint, m.Fingerprint)
 	}
 	return nil
 }
