@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cairn/checkpoint"
+	"cairn/dataflow"
 )
 
 // fabric is the data plane of the fake nodes: a trigger at any of them is a barrier at all.
@@ -41,6 +42,8 @@ type fakeNode struct {
 	id     checkpoint.NodeID
 	fabric *fabric
 	slots  int
+	// programs are what the node's binary was built with; nil makes the graphs of planned.
+	programs *dataflow.Registry
 
 	mu       sync.Mutex
 	cancel   map[checkpoint.NodeID]context.CancelFunc // by coordinator: ends the session to it
@@ -159,7 +162,7 @@ func (n *fakeNode) receive(s *fakeStream, m checkpoint.ToNode) {
 		n.leader = s
 		s.out <- n.reportLocked(m.Term)
 	case checkpoint.PlanJob:
-		s.out <- checkpoint.JobPlanned{Request: m.Request, Topology: planned(m.Params)}
+		s.out <- n.plan(m)
 	case checkpoint.Deploy:
 		if n.deployed == nil || n.deployed.Job != m.Job {
 			n.acked = make(map[checkpoint.ID]bool) // the IDs are another job's
@@ -191,6 +194,20 @@ func (n *fakeNode) receive(s *fakeStream, m checkpoint.ToNode) {
 				s.out <- checkpoint.StatusChange{Job: m.Job, Attempt: m.Attempt, Report: r}
 			}
 		}
+	}
+}
+
+// plan builds the graph of a job.
+func (n *fakeNode) plan(m checkpoint.PlanJob) checkpoint.JobPlanned {
+	if n.programs == nil {
+		return checkpoint.JobPlanned{Request: m.Request, Topology: planned(m.Params)}
+	}
+	graph, err := n.programs.Build(m.Program, m.Params)
+	if err != nil {
+		return checkpoint.JobPlanned{Request: m.Request, Error: err.Error()}
+	}
+	return checkpoint.JobPlanned{
+		Request: m.Request, Topology: graph.Topology(), Fingerprint: graph.Fingerprint(), Operators: graph.OperatorTexts(),
 	}
 }
 

@@ -68,6 +68,7 @@ func fencedMessages() []fencedMessage {
 		{kind: "JobPlanned", world: fencedWorld, fresh: checkpoint.JobPlanned{Request: 1, Error: "no such path"}, stale: map[string]fromNode{
 			"of a request that nobody made":  {"n1", checkpoint.JobPlanned{Request: 7, Error: "no such path"}},
 			"of a request that was answered": {"n1", checkpoint.JobPlanned{Request: 2, Error: "no such path"}},
+			"of a request to another node":   {"n2", checkpoint.JobPlanned{Request: 1, Error: "no such path"}},
 		}},
 		{kind: "ChunksMarked", world: markingWorld, fresh: checkpoint.ChunksMarked{Sweep: marking}, stale: map[string]fromNode{
 			"of an older sweep":                {"n1", checkpoint.ChunksMarked{Sweep: marking - 1}},

@@ -204,7 +204,7 @@ func TestDeploymentThatCannotBeSetUpFails(t *testing.T) {
 	}{
 		{"unknown program", "nosuch", func(m *checkpoint.Deploy) { m.Program = "nosuch" }},
 		{"program panics", "no such luck", func(m *checkpoint.Deploy) { m.Program = "panics" }},
-		{"other shape", "max parallelism 256", func(m *checkpoint.Deploy) { m.Topology.Vertices[0].MaxParallelism = 256 }},
+		{"other shape", "the job has 256", func(m *checkpoint.Deploy) { m.Topology.Vertices[0].MaxParallelism = 256 }},
 		{"state is missing", "no state", func(m *checkpoint.Deploy) {
 			m.Restore, m.States = 7, []checkpoint.SubtaskState{{Subtask: read0}}
 		}},

@@ -2,6 +2,7 @@ package executor
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,7 +21,8 @@ func TestPlan(t *testing.T) {
 			}
 			return got[0].(checkpoint.JobPlanned)
 		}
-		if p := plan("pipe"); p.Request != 9 || p.Error != "" || !reflect.DeepEqual(p.Topology, pipeTopology()) {
+		if p := plan("pipe"); p.Request != 9 || p.Error != "" || !reflect.DeepEqual(p.Topology, pipeTopology()) ||
+			p.Fingerprint == "" || len(p.Operators) != 2 {
 			t.Errorf("planned %+v", p)
 		}
 		for program, want := range map[string]string{"nosuch": "nosuch", "panics": "no such luck"} {
@@ -62,30 +64,29 @@ func TestBuildingHoldsUpNothing(t *testing.T) {
 	})
 }
 
-func TestCompareTopologies(t *testing.T) {
-	if err := compareTopologies(pipeTopology(), pipeTopology()); err != nil {
-		t.Errorf("equal: %v", err)
-	}
-	tests := map[string]func(*checkpoint.Topology){
-		"vertices":          func(g *checkpoint.Topology) { g.Vertices = g.Vertices[:1] },
-		"copy in its place": func(g *checkpoint.Topology) { g.Vertices[0].ID = "copy" },
-		"chains":            func(g *checkpoint.Topology) { g.Vertices[1].Operators = append(g.Vertices[1].Operators, "sink") },
-		"parallelism 2, ":   func(g *checkpoint.Topology) { g.Vertices[1].Parallelism = 3 },
-		"max parallelism":   func(g *checkpoint.Topology) { g.Vertices[1].MaxParallelism = 256 },
-		"edges":             func(g *checkpoint.Topology) { g.Edges[0].Partitioning = checkpoint.Broadcast },
+// A deployment is the last to notice that a build differs: by then the leader should have asked.
+func TestDeploymentOfAnotherGraphFails(t *testing.T) {
+	tests := map[string]func(*checkpoint.Deploy){
+		"has parallelism 2 for operator write, the job has 3": func(m *checkpoint.Deploy) {
+			m.Topology.Vertices = slices.Clone(m.Topology.Vertices)
+			m.Topology.Vertices[1].Parallelism = 3
+		},
+		"the job was submitted with 1-0123": func(m *checkpoint.Deploy) { m.Fingerprint = "1-0123" },
 	}
 	for want, change := range tests {
-		got := pipeTopology()
-		change(&got)
-		if err := compareTopologies(pipeTopology(), got); err == nil || !strings.Contains(err.Error(), want) {
+		m := deployment(1, 1)
+		change(&m)
+		graph, err := testRegistry(nil).Build("pipe", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := compareGraphs(m, graph); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
-	}
-	empty := pipeTopology()
-	empty.Vertices, empty.Edges = empty.Vertices[:1], nil
-	decoded := empty
-	decoded.Edges = []checkpoint.Edge{}
-	if err := compareTopologies(empty, decoded); err != nil {
-		t.Errorf("no edges and an empty list of them: %v", err)
+		m = deployment(1, 1)
+		m.Fingerprint = graph.Fingerprint()
+		if err := compareGraphs(m, graph); err != nil {
+			t.Errorf("its own graph: %v", err)
+		}
 	}
 }

@@ -11,11 +11,6 @@ import (
 // testRegistry holds a program "pipe" of two vertices, the same as "slow", which is built when the channel is
 // closed, and one that cannot be built. Their sources and sinks are never opened: the tests run fake tasks.
 func testRegistry(slow <-chan struct{}) *dataflow.Registry {
-	pipe := func(g *dataflow.Graph, _ *dataflow.Params) error {
-		records := dataflow.From(g, "read", unusedSource{}, codec.Int64, dataflow.Parallelism(2))
-		dataflow.To(dataflow.Rebalance(records), "write", unusedSink{})
-		return nil
-	}
 	return dataflow.NewRegistry(
 		dataflow.Program{Name: "pipe", Build: pipe},
 		dataflow.Program{Name: "slow", Build: func(g *dataflow.Graph, p *dataflow.Params) error {
@@ -24,6 +19,12 @@ func testRegistry(slow <-chan struct{}) *dataflow.Registry {
 		}},
 		dataflow.Program{Name: "panics", Build: func(*dataflow.Graph, *dataflow.Params) error { panic("no such luck") }},
 	)
+}
+
+func pipe(g *dataflow.Graph, _ *dataflow.Params) error {
+	records := dataflow.From(g, "read", unusedSource{}, codec.Int64, dataflow.Parallelism(2))
+	dataflow.To(dataflow.Rebalance(records), "write", unusedSink{})
+	return nil
 }
 
 // pipeTopology is the shape of the program "pipe".

@@ -11,8 +11,11 @@ import (
 )
 
 const (
-	program    = "simulated"
-	clientWait = 500 * time.Millisecond // for an answer, and between tries
+	program     = "simulated"
+	fingerprint = checkpoint.Fingerprint("1-simulated")
+	// longestBuild is how long a node takes to build a graph: now and then longer than a leader waits.
+	longestBuild = 250 * time.Millisecond
+	clientWait   = 500 * time.Millisecond // for an answer, and between tries
 )
 
 // Job is a job that a client submits, watches and perhaps ends. Times are those of the client's calls; 0 is never.
@@ -107,11 +110,15 @@ func (c *client) submit() {
 			return nil
 		}
 		return fsm.SubmitJob{
-			Job: c.id, Name: fmt.Sprintf("job-%d", c.id[0]), Program: program, Topology: c.job.Topology, Config: c.job.Config,
+			Job: c.id, Name: fmt.Sprintf("job-%d", c.id[0]), Program: program, Params: c.params(),
+			Topology: c.job.Topology, Fingerprint: fingerprint, Config: c.job.Config,
 			Source: source, At: l.at(),
 		}
 	})
 }
+
+// params tell the jobs apart, which are all of one program.
+func (c *client) params() map[string]string { return map[string]string{"job": fmt.Sprint(c.id[0])} }
 
 // source chooses what to submit from, as the leader lists it. It reports false while there is nothing.
 func (c *client) source(l *leaderLoop) (fsm.Source, bool) {

@@ -24,8 +24,9 @@ type leaderLoop struct {
 	inbox    []func()
 	sessions map[checkpoint.NodeID]*session
 	heard    map[checkpoint.NodeID]time.Duration
-	waiting  bool // for proposals
-	awake    bool // a turn is scheduled
+	waiting  bool   // for proposals
+	awake    bool   // a turn is scheduled
+	plans    uint64 // numbers the questions for graphs
 	ended    bool
 }
 
@@ -127,6 +128,8 @@ func (l *leaderLoop) handle(id checkpoint.NodeID, m checkpoint.FromNode) {
 		}
 	case checkpoint.Decline:
 		l.view.OnDecline(id, m)
+	case checkpoint.JobPlanned:
+		l.view.OnPlanned(id, m)
 	case checkpoint.ChunksMarked:
 		l.view.OnChunksMarked(id, m)
 	case checkpoint.ChunksDeleted:

@@ -92,6 +92,8 @@ func (l *leaderLoop) perform(a coordinator.Action) {
 		l.post(func() { l.view.OnDetailWritten(a.Job, a.Checkpoint, fsm.Detail{}) })
 	case coordinator.LoadManifest:
 		l.loadManifest(a)
+	case coordinator.AskPlan:
+		l.askPlan(a)
 	case coordinator.Refuse:
 		l.view.OnRefused(a)
 	case coordinator.AdvanceSweep:
@@ -101,6 +103,13 @@ func (l *leaderLoop) perform(a coordinator.Action) {
 	case coordinator.ConfirmLeadership:
 		l.confirmLeadership(a)
 	}
+}
+
+// askPlan asks a node for its graph of a job.
+func (l *leaderLoop) askPlan(a coordinator.AskPlan) {
+	l.plans++
+	l.view.OnPlanAsked(a, l.plans, l.c.clock())
+	l.send(a.Node, checkpoint.PlanJob{Term: l.term, Request: l.plans, Program: a.Program, Params: a.Params})
 }
 
 func (l *leaderLoop) send(id checkpoint.NodeID, m checkpoint.ToNode) {

@@ -36,6 +36,8 @@ func (n *node) handle(s *session, m checkpoint.ToNode) {
 		n.leaderless++
 		n.outbox = s
 		n.report(m.Term)
+	case checkpoint.PlanJob:
+		n.plan(s, m)
 	case checkpoint.Deploy:
 		n.deploy(m)
 	case checkpoint.CancelAttempt:
@@ -89,6 +91,21 @@ func (n *node) report(term checkpoint.Term) {
 	for _, d := range declines {
 		n.tell(d)
 	}
+}
+
+// plan answers with the graph of a job, when it has been built.
+func (n *node) plan(s *session, m checkpoint.PlanJob) {
+	answer := checkpoint.JobPlanned{Request: m.Request, Error: "no such job"}
+	for _, c := range n.w.clients {
+		if c.params()["job"] == m.Params["job"] {
+			answer = checkpoint.JobPlanned{Request: m.Request, Topology: c.job.Topology, Fingerprint: fingerprint}
+		}
+	}
+	n.after(n.w.between(0, longestBuild), func() {
+		if n.outbox == s && m.Term == n.fence.term {
+			s.toCoordinator(answer)
+		}
+	})
 }
 
 // deploy starts an attempt, when everything of the one before it has ended.

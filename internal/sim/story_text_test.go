@@ -115,6 +115,8 @@ func causeText(cause string) string {
 
 func toNodeText(m checkpoint.ToNode) string {
 	switch m := m.(type) {
+	case checkpoint.PlanJob:
+		return "plan"
 	case checkpoint.Leading:
 		return fmt.Sprintf("leading term %d", m.Term)
 	case checkpoint.Deploy:
@@ -158,6 +160,8 @@ func fromNodeText(m checkpoint.FromNode) string {
 	switch m := m.(type) {
 	case checkpoint.Heartbeat, checkpoint.Hello:
 		return ""
+	case checkpoint.JobPlanned:
+		return "planned"
 	case checkpoint.Report:
 		text := "report"
 		for _, a := range m.Attempts {

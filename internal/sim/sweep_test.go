@@ -13,21 +13,27 @@ import (
 // that the old leader cannot commit stands between that copy and its deletion.
 func TestI5_DeposedLeaderDeletesNothing(t *testing.T) {
 	const seeds = 20
-	caught := 0
+	caught, obeyed := 0, 0
 	for seed := range uint64(seeds) {
-		if f := sweepOfADeposedLeader(t, seed, Sound); f != nil {
+		f, reached := sweepOfADeposedLeader(t, seed, Sound)
+		if f != nil {
 			t.Fatal(f)
 		}
-		if f := sweepOfADeposedLeader(t, seed, SweepsUnconfirmed); f != nil && f.Invariant == I5 {
+		if reached {
+			obeyed++
+		}
+		if f, _ := sweepOfADeposedLeader(t, seed, SweepsUnconfirmed); f != nil && f.Invariant == I5 {
 			caught++
 		}
 	}
-	if caught == 0 {
-		t.Errorf("a deposed leader that deletes is not caught by %d seeds", seeds)
+	if caught == 0 || obeyed < seeds/2 {
+		t.Errorf("of %d seeds, a node obeys a deposed leader in %d, and its deleting is caught in %d", seeds, obeyed, caught)
 	}
 }
 
-func sweepOfADeposedLeader(t *testing.T, seed uint64, m Mutation) *Failure {
+// sweepOfADeposedLeader reports whether the deposed leader still has a node that obeys it when the next one has
+// completed a checkpoint. In some worlds it has noticed by then: a task of its node fails, and it cannot commit that.
+func sweepOfADeposedLeader(t *testing.T, seed uint64, m Mutation) (f *Failure, obeyed bool) {
 	cfg := quiet()
 	cfg.Seed, cfg.Mutation = seed, m
 	cfg.Timing.SweepPause = 3 * time.Second
@@ -69,11 +75,9 @@ func sweepOfADeposedLeader(t *testing.T, seed uint64, m Mutation) *Failure {
 		return c != nil && c != old && c.loop != nil
 	})
 	s.complete(3)
-	if old.loop == nil || n3.proc.fence.leader != old.id {
-		t.Fatal("the old leader has nobody left who obeys it")
-	}
+	obeyed = old.loop != nil && n3.proc.fence.leader == old.id
 	s.runUntil(10*time.Second, func() bool { return false })
-	return s.failed
+	return s.failed, obeyed
 }
 
 // complete asks for a checkpoint, again where nobody has heard it, until one from id on has completed.
