@@ -80,7 +80,7 @@ func drawTopology(t *rapid.T) checkpoint.Topology {
 		v := checkpoint.Vertex{
 			ID: checkpoint.VertexID(id), Name: rapid.String().Draw(t, "name"),
 			Operators: []checkpoint.OperatorID{checkpoint.OperatorID(id)}, Parallelism: parallelism,
-			MaxParallelism: ranged(t, parallelism, checkpoint.MaxMaxParallelism),
+			MaxParallelism: ranged(t, parallelism, checkpoint.MaxMaxParallelism), SharingGroup: rapid.String().Draw(t, "group"),
 		}
 		if rapid.Bool().Draw(t, "chained") {
 			v.Operators = append(v.Operators, checkpoint.OperatorID("op"+strconv.Itoa(i)))
@@ -97,11 +97,15 @@ func drawTopology(t *rapid.T) checkpoint.Topology {
 
 func drawNode(t *rapid.T) checkpoint.NodeRef { return rapid.Make[checkpoint.NodeRef]().Draw(t, "node") }
 
+func drawFingerprint(t *rapid.T) checkpoint.Fingerprint {
+	return checkpoint.Fingerprint(rapid.String().Draw(t, "fingerprint"))
+}
+
 func drawDeploy(t *rapid.T) checkpoint.Deploy {
 	m := checkpoint.Deploy{
 		Term: drawTerm(t), Job: drawJob(t), Attempt: drawAttempt(t), Program: rapid.String().Draw(t, "program"),
 		Params: drawParams(t), Topology: drawTopology(t), Mode: checkpoint.Mode(ranged(t, 1, 2)), Restore: drawID(t),
-		AfterTasksFinish: rapid.Bool().Draw(t, "after tasks finish"),
+		AfterTasksFinish: rapid.Bool().Draw(t, "after tasks finish"), Fingerprint: drawFingerprint(t),
 	}
 	m.Assignment.Nodes = append(listOf(t, drawNode), drawNode(t))
 	for _, s := range m.Topology.Subtasks() {
@@ -185,7 +189,8 @@ func drawFromNode(t *rapid.T) checkpoint.FromNode {
 	case 2:
 		m := checkpoint.JobPlanned{Request: rapid.Uint64().Draw(t, "request"), Error: rapid.String().Draw(t, "error")}
 		if m.Error == "" {
-			m.Topology = drawTopology(t)
+			m.Topology, m.Fingerprint = drawTopology(t), drawFingerprint(t)
+			m.Operators = listOf(t, rapid.Make[checkpoint.OperatorText]().Draw)
 		}
 		return m
 	case 3:

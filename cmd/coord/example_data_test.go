@@ -91,7 +91,7 @@ func exampleJob() api.JobDetail {
 		},
 		Vertices: []api.Vertex{
 			{ID: "source", Name: "source -> split", Parallelism: 4, MaxParallelism: 128},
-			{ID: "count", Name: "count", Parallelism: 4, MaxParallelism: 128},
+			{ID: "count", Name: "count", Parallelism: 4, MaxParallelism: 128, SlotSharingGroup: "heavy"},
 		},
 		Subtasks: []api.Subtask{
 			{ID: "source[0]", Node: "n1", Status: "RUNNING"},
