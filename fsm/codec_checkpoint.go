@@ -8,7 +8,7 @@ import (
 func pendingToPB(p Pending) *fsmpb.Pending {
 	return &fsmpb.Pending{
 		Id: uint64(p.ID), Attempt: uint32(p.Attempt), Kind: uint32(p.Kind), TriggeredAt: int64(p.TriggeredAt),
-		BeganTerm: uint64(p.BeganTerm), Stop: uint32(p.Stop), Full: p.Full, Manual: p.Manual,
+		BeganTerm: uint64(p.BeganTerm), Stop: uint32(p.Stop), Full: p.Full, Manual: p.Manual, Aligned: p.Aligned,
 	}
 }
 
@@ -17,6 +17,7 @@ func (d *decoding) pending(pb *fsmpb.Pending) Pending {
 		ID: checkpoint.ID(pb.GetId()), Attempt: checkpoint.Attempt(pb.GetAttempt()), Kind: checkpoint.Kind(d.enum(pb.GetKind())),
 		TriggeredAt: checkpoint.Timestamp(pb.GetTriggeredAt()), BeganTerm: checkpoint.Term(pb.GetBeganTerm()),
 		Stop: checkpoint.Stop(d.enum(pb.GetStop())), Full: pb.GetFull(), Manual: pb.GetManual(),
+		Aligned: pb.GetAligned(),
 	}
 }
 
@@ -24,7 +25,7 @@ func completedToPB(c Completed) *fsmpb.Completed {
 	return &fsmpb.Completed{
 		Id: uint64(c.ID), Attempt: uint32(c.Attempt), Kind: uint32(c.Kind), TriggeredAt: int64(c.TriggeredAt),
 		CompletedAt: int64(c.CompletedAt), Manifest: checkpoint.ChunkRefToPB(c.Manifest), StateSize: c.StateSize,
-		NumSubtasks: int64(c.NumSubtasks), Stop: uint32(c.Stop),
+		NumSubtasks: int64(c.NumSubtasks), Stop: uint32(c.Stop), Aligned: c.Aligned,
 	}
 }
 
@@ -33,7 +34,7 @@ func (d *decoding) completed(pb *fsmpb.Completed) Completed {
 		ID: checkpoint.ID(pb.GetId()), Attempt: checkpoint.Attempt(pb.GetAttempt()), Kind: checkpoint.Kind(d.enum(pb.GetKind())),
 		TriggeredAt: checkpoint.Timestamp(pb.GetTriggeredAt()), CompletedAt: checkpoint.Timestamp(pb.GetCompletedAt()),
 		Manifest: d.chunk(pb.GetManifest()), StateSize: pb.GetStateSize(), NumSubtasks: int(pb.GetNumSubtasks()),
-		Stop: checkpoint.Stop(d.enum(pb.GetStop())),
+		Stop: checkpoint.Stop(d.enum(pb.GetStop())), Aligned: pb.GetAligned(),
 	}
 }
 

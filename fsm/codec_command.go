@@ -13,8 +13,9 @@ import (
 // protobuf message. It rises whenever an older build would misunderstand a command, be it its form or what
 // Step does with it.
 //
-// Version 2 added sources, savepoints that are kept, sizes, details, and the whole of the configuration.
-const commandVersion = 2
+// Version 2 added sources, savepoints that are kept, sizes, details, and the whole of the configuration. Version 3 added
+// changes of parallelism, and nodes that are drained.
+const commandVersion = 3
 
 // EncodeCommand returns the persisted form of c, to be proposed to Raft. Equal commands give equal bytes; failure texts
 // are cut as Step would cut them.
@@ -76,7 +77,7 @@ func commandToPB(c Command) (*fsmpb.Command, error) {
 	case BeginCheckpoint:
 		pb.Command = &fsmpb.Command_BeginCheckpoint{BeginCheckpoint: &fsmpb.BeginCheckpoint{
 			Job: c.Job[:], Attempt: uint32(c.Attempt), Kind: uint32(c.Kind), Term: uint64(c.Term), At: int64(c.At),
-			Stop: uint32(c.Stop), Manual: c.Manual,
+			Stop: uint32(c.Stop), Manual: c.Manual, Aligned: c.Aligned,
 		}}
 	case CompleteCheckpoint:
 		pb.Command = &fsmpb.Command_CompleteCheckpoint{CompleteCheckpoint: completeToPB(c)}
@@ -90,6 +91,17 @@ func commandToPB(c Command) (*fsmpb.Command, error) {
 		pb.Command = &fsmpb.Command_DisposeSavepoint{DisposeSavepoint: &fsmpb.DisposeSavepoint{
 			Job: c.Job[:], Savepoint: uint64(c.Savepoint), At: int64(c.At),
 		}}
+	case RescaleJob:
+		pb.Command = &fsmpb.Command_RescaleJob{RescaleJob: rescaleToPB(c)}
+	case MoveJob:
+		pb.Command = &fsmpb.Command_MoveJob{MoveJob: &fsmpb.MoveJob{
+			Job: c.Job[:], Attempt: uint32(c.Attempt), Checkpoint: uint64(c.Checkpoint), Cause: []byte(clip(c.Cause)),
+			Term: uint64(c.Term), At: int64(c.At),
+		}}
+	case DrainNode:
+		pb.Command = &fsmpb.Command_DrainNode{DrainNode: &fsmpb.DrainNode{Node: []byte(c.Node), At: int64(c.At)}}
+	case UndrainNode:
+		pb.Command = &fsmpb.Command_UndrainNode{UndrainNode: &fsmpb.UndrainNode{Node: []byte(c.Node)}}
 	default:
 		return nil, fmt.Errorf("%w: unknown type %T", ErrInvalid, c)
 	}
@@ -128,6 +140,19 @@ func (d *decoding) command(pb *fsmpb.Command) Command {
 		return DisposeSavepoint{
 			Job: d.job(c.GetJob()), Savepoint: checkpoint.ID(c.GetSavepoint()), At: checkpoint.Timestamp(c.GetAt()),
 		}
+	case *fsmpb.Command_RescaleJob:
+		return d.rescale(pb.RescaleJob)
+	case *fsmpb.Command_MoveJob:
+		c := pb.MoveJob
+		return MoveJob{
+			Job: d.job(c.GetJob()), Attempt: checkpoint.Attempt(c.GetAttempt()), Checkpoint: checkpoint.ID(c.GetCheckpoint()),
+			Cause: string(c.GetCause()), Term: checkpoint.Term(c.GetTerm()), At: checkpoint.Timestamp(c.GetAt()),
+		}
+	case *fsmpb.Command_DrainNode:
+		c := pb.DrainNode
+		return DrainNode{Node: checkpoint.NodeID(c.GetNode()), At: checkpoint.Timestamp(c.GetAt())}
+	case *fsmpb.Command_UndrainNode:
+		return UndrainNode{Node: checkpoint.NodeID(pb.UndrainNode.GetNode())}
 	}
 	d.fail("it has no known content")
 	return nil
@@ -138,6 +163,7 @@ func submitJobToPB(c SubmitJob) *fsmpb.SubmitJob {
 		Job: c.Job[:], Name: []byte(c.Name), Program: []byte(c.Program), Params: paramsToPB(c.Params),
 		Topology: topologyToPB(c.Topology), Config: configToPB(c.Config), Source: sourceToPB(c.Source), At: int64(c.At),
 		Fingerprint: []byte(c.Fingerprint),
+		Parallelism: parallelismToPB(c.Parallelism),
 	}
 }
 
@@ -146,6 +172,7 @@ func (d *decoding) submitJob(pb *fsmpb.SubmitJob) SubmitJob {
 		Job: d.job(pb.GetJob()), Name: string(pb.GetName()), Program: string(pb.GetProgram()),
 		Params: d.params(pb.GetParams()), Topology: d.topology(pb.GetTopology()), Config: d.config(pb.GetConfig()),
 		Source: d.source(pb.GetSource()), At: checkpoint.Timestamp(pb.GetAt()), Fingerprint: checkpoint.Fingerprint(pb.GetFingerprint()),
+		Parallelism: d.parallelism(pb.GetParallelism()),
 	}
 }
 
@@ -187,7 +214,22 @@ func (d *decoding) endJob(pb *fsmpb.EndJob) EndJob {
 func (d *decoding) beginCheckpoint(pb *fsmpb.BeginCheckpoint) BeginCheckpoint {
 	return BeginCheckpoint{
 		Job: d.job(pb.GetJob()), Attempt: checkpoint.Attempt(pb.GetAttempt()), Kind: checkpoint.Kind(d.enum(pb.GetKind())),
-		Stop: checkpoint.Stop(d.enum(pb.GetStop())), Manual: pb.GetManual(),
+		Stop: checkpoint.Stop(d.enum(pb.GetStop())), Manual: pb.GetManual(), Aligned: pb.GetAligned(),
+		Term: checkpoint.Term(pb.GetTerm()), At: checkpoint.Timestamp(pb.GetAt()),
+	}
+}
+
+func rescaleToPB(c RescaleJob) *fsmpb.RescaleJob {
+	return &fsmpb.RescaleJob{
+		Job: c.Job[:], Attempt: uint32(c.Attempt), Checkpoint: uint64(c.Checkpoint), Topology: topologyToPB(c.Topology),
+		Parallelism: parallelismToPB(c.Parallelism), Term: uint64(c.Term), At: int64(c.At),
+	}
+}
+
+func (d *decoding) rescale(pb *fsmpb.RescaleJob) RescaleJob {
+	return RescaleJob{
+		Job: d.job(pb.GetJob()), Attempt: checkpoint.Attempt(pb.GetAttempt()), Checkpoint: checkpoint.ID(pb.GetCheckpoint()),
+		Topology: d.topology(pb.GetTopology()), Parallelism: d.parallelism(pb.GetParallelism()),
 		Term: checkpoint.Term(pb.GetTerm()), At: checkpoint.Timestamp(pb.GetAt()),
 	}
 }

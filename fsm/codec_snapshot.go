@@ -12,16 +12,16 @@ import (
 
 // A snapshot starts with four bytes of magic and two of version (big-endian), so that a foreign or newer
 // file is refused with a clear error instead of being half understood. Version 2 added sources, savepoints, summaries,
-// sizes, details, and the whole of the configuration.
+// sizes, details, and the whole of the configuration; version 3 shapes that change, and drained nodes.
 const (
 	snapshotMagic   = "CRNF"
-	snapshotVersion = 2
+	snapshotVersion = 3
 	snapshotHeader  = len(snapshotMagic) + 2
 )
 
 // EncodeSnapshot returns the persisted form of s. Equal states give equal bytes (I10).
 func EncodeSnapshot(s *State) ([]byte, error) {
-	pb := &fsmpb.Snapshot{LastIndex: s.LastIndex, Jobs: each(s.SortedJobs(), jobToPB)}
+	pb := &fsmpb.Snapshot{LastIndex: s.LastIndex, Jobs: each(s.SortedJobs(), jobToPB), Drained: s.drainedToPB()}
 	header := binary.BigEndian.AppendUint16([]byte(snapshotMagic), snapshotVersion)
 	b, err := deterministic.MarshalAppend(header, pb)
 	if err != nil {
@@ -48,6 +48,7 @@ func DecodeSnapshot(b []byte) (*State, error) {
 	s := NewState()
 	s.LastIndex = pb.GetLastIndex()
 	d := decoding{version: int(version)}
+	s.Drained = d.drained(pb.GetDrained())
 	for _, pbj := range pb.GetJobs() {
 		j := d.jobState(pbj)
 		if s.Jobs[j.ID] != nil {
@@ -82,6 +83,8 @@ func jobToPB(j *Job) *fsmpb.Job {
 		Source: sourceToPB(j.Source), FirstId: uint64(j.FirstID), Savepoints: each(j.Savepoints, completedToPB),
 		LastSuccess: uint64(j.LastSuccess), Summary: summaryToPB(j.Summary), Leapt: j.Leapt,
 		Fingerprint: []byte(j.Fingerprint),
+		Parallelism: parallelismToPB(j.Parallelism), Interrupted: []byte(j.Interrupted), Next: shapeToPB(j.Next),
+		Former: each(j.Former, formerToPB),
 	}
 }
 
@@ -106,6 +109,8 @@ func (d *decoding) jobState(pb *fsmpb.Job) *Job {
 		ConsecutiveFailures: int(pb.GetConsecutiveFailures()), History: each(pb.GetHistory(), d.outcome),
 		Source: d.source(pb.GetSource()), FirstID: checkpoint.ID(pb.GetFirstId()), Savepoints: each(pb.GetSavepoints(), d.completed),
 		LastSuccess: checkpoint.ID(pb.GetLastSuccess()), Summary: d.summary(pb.GetSummary()), Leapt: pb.GetLeapt(),
+		Parallelism: d.parallelism(pb.GetParallelism()), Interrupted: string(pb.GetInterrupted()), Next: d.shape(pb.GetNext()),
+		Former: each(pb.GetFormer(), d.former),
 	}
 	if d.version < 2 {
 		j.LastSuccess = j.deriveLastSuccess()

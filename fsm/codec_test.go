@@ -39,7 +39,7 @@ func sampleCommands() []Command {
 	return []Command{
 		SubmitJob{
 			Job: job, Name: "wörd\xffcount", Program: "wordcount", Params: map[string]string{"input": "/data/\xfe", "b": "2", "": "empty"},
-			Topology: topology(), Config: config, At: 1_700_000_000_000,
+			Topology: topology(), Parallelism: map[checkpoint.OperatorID]int{"count": 2, "read": 1}, Config: config, At: 1_700_000_000_000,
 			Source: Source{Job: jobID(7), Checkpoint: 16, Kind: checkpoint.KindSavepoint, Manifest: manifest(16), Claim: true, AllowNonRestoredState: true},
 		},
 		ConfigureJob{Job: job, Config: config, At: 1_700_000_000_008},
@@ -48,7 +48,8 @@ func sampleCommands() []Command {
 		CancelJob{Job: job, Term: 9, At: 1_700_000_000_003},
 		EndJob{Job: job, Status: JobFailed, Failure: "no such path", Term: 9, At: 1_700_000_000_004},
 		BeginCheckpoint{
-			Job: job, Attempt: 4, Kind: checkpoint.KindSavepoint, Stop: checkpoint.StopDrain, Manual: true, Term: 9, At: 1_700_000_000_005,
+			Job: job, Attempt: 4, Kind: checkpoint.KindSavepoint, Stop: checkpoint.StopDrain, Manual: true, Aligned: true,
+			Term: 9, At: 1_700_000_000_005,
 		},
 		CompleteCheckpoint{
 			Job: job, Attempt: 4, Checkpoint: 18, Manifest: manifest(18), NumSubtasks: 3, Term: 9, At: 1_700_000_000_006,
@@ -61,6 +62,13 @@ func sampleCommands() []Command {
 		},
 		FinishDiscards{Job: job, Checkpoints: []checkpoint.ID{1, 300, 1 << 40}},
 		DisposeSavepoint{Job: job, Savepoint: 20, At: 1_700_000_000_009},
+		RescaleJob{
+			Job: job, Attempt: 4, Checkpoint: 21, Topology: scaled(5), Parallelism: map[checkpoint.OperatorID]int{"count": 5, "read": 1},
+			Term: 9, At: 1_700_000_000_010,
+		},
+		MoveJob{Job: job, Attempt: 4, Checkpoint: 22, Cause: "node n2 is drained \xff", Term: 9, At: 1_700_000_000_011},
+		DrainNode{Node: "n2", At: 1_700_000_000_012},
+		UndrainNode{Node: "n2"},
 	}
 }
 
@@ -98,6 +106,19 @@ func sampleState(t testing.TB) *State {
 	a.Detail.Inline = checkpoint.EncodeDetail(checkpoint.Detail{Subtasks: []checkpoint.SubtaskDetail{{Node: "n1", AckMillis: 5}}})
 	s.must(a)
 	s.runningFrom(7, 4, checkpoint.KindSavepoint, 2, true)
+	s.running(8)
+	s.must(s.complete(8, s.beginAligned(8)))
+	s.must(s.rescale(8, 5))
+	s.must(s.startScaled(8, 5))
+	s.must(s.complete(8, s.beginAligned(8)))
+	s.must(s.rescale(8, 3))
+	s.running(9)
+	s.must(s.complete(9, s.beginAligned(9)))
+	s.must(MoveJob{Job: jobID(9), Attempt: 1, Checkpoint: 1, Cause: "node n2 is drained", Term: 3, At: s.at})
+	s.running(10)
+	s.beginAligned(10)
+	s.must(DrainNode{Node: "n2", At: s.at})
+	s.must(DrainNode{Node: "n9", At: s.at})
 	return s.state
 }
 
@@ -144,6 +165,10 @@ type commandList struct {
 	AbortCheckpoint
 	FinishDiscards
 	DisposeSavepoint
+	RescaleJob
+	MoveJob
+	DrainNode
+	UndrainNode
 }
 
 func TestCommandGolden(t *testing.T) {

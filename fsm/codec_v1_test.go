@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -73,18 +74,24 @@ func stateOf1(t testing.TB) *State {
 
 // TestVersion1CommandsDecode reads what a coordinator of that version wrote into its log.
 func TestVersion1CommandsDecode(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("testdata", "commands_v1.txt"))
+	decodesCommands(t, 1, commandsOf1())
+}
+
+// decodesCommands compares the commands of a version's golden file with those that it was written from.
+func decodesCommands(t *testing.T, version int, commands []Command) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", fmt.Sprintf("commands_v%d.txt", version)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	if len(lines) != len(commandsOf1()) {
+	if len(lines) != len(commands) {
 		t.Fatalf("%d lines", len(lines))
 	}
-	for i, want := range commandsOf1() {
+	for i, want := range commands {
 		_, digits, _ := strings.Cut(lines[i], " ")
 		b, err := hex.DecodeString(digits)
-		if err != nil || b[0] != 1 {
+		if err != nil || int(b[0]) != version {
 			t.Fatalf("line %d: %v, version %d", i+1, err, b[0])
 		}
 		if got, err := DecodeCommand(b); err != nil || !reflect.DeepEqual(got, want) {

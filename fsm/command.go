@@ -21,6 +21,8 @@ type SubmitJob struct {
 	Topology checkpoint.Topology
 	// Fingerprint is that of the graph; empty when the node that built it gave none.
 	Fingerprint checkpoint.Fingerprint
+	// Parallelism is what was asked for instead of the program's own; Topology has it already.
+	Parallelism map[checkpoint.OperatorID]int
 	Config      checkpoint.Config
 	Source      Source
 	At          checkpoint.Timestamp
@@ -89,6 +91,9 @@ type BeginCheckpoint struct {
 	Kind    checkpoint.Kind
 	Stop    checkpoint.Stop // savepoints only
 	Manual  bool            // a user asked for it
+	// Aligned says that the checkpoint holds no records in flight, whatever the configuration says: the attempt is to
+	// end at it, perhaps with another parallelism. A savepoint is aligned anyway.
+	Aligned bool
 	Term    checkpoint.Term
 	At      checkpoint.Timestamp
 }
@@ -139,6 +144,47 @@ type DisposeSavepoint struct {
 	At        checkpoint.Timestamp
 }
 
+// RescaleJob ends the running attempt at its newest checkpoint, to go on from there with another parallelism. Checkpoint
+// must be the newest entry of the completed log, of the current attempt and Aligned (ErrUnknownCheckpoint otherwise).
+// Topology must have the operators of the present one with the same max parallelism, and Parallelism must say what it
+// says (ErrInvalid). It is rejected with ErrWrongStatus when the job is about to stop with a savepoint.
+//
+// The job becomes restarting, without delay, and its restart strategy counts no failure. Pending checkpoints are
+// aborted. The shape is taken up by the next StartAttempt: until then the job's Topology is still that of the attempt
+// that has ended, and its Assignment fits it.
+type RescaleJob struct {
+	Job         checkpoint.JobID
+	Attempt     checkpoint.Attempt
+	Checkpoint  checkpoint.ID
+	Topology    checkpoint.Topology
+	Parallelism map[checkpoint.OperatorID]int
+	Term        checkpoint.Term
+	At          checkpoint.Timestamp
+}
+
+// MoveJob ends the running attempt at its newest checkpoint, to go on from there on other nodes. Apart from the shape,
+// which stays, it demands and does what RescaleJob does.
+type MoveJob struct {
+	Job        checkpoint.JobID
+	Attempt    checkpoint.Attempt
+	Checkpoint checkpoint.ID
+	Cause      string
+	Term       checkpoint.Term
+	At         checkpoint.Timestamp
+}
+
+// DrainNode takes a task node out of service: no attempt is to be assigned to it. A node that is drained already stays
+// so. That its subtasks leave is for the leader to bring about (MoveJob).
+type DrainNode struct {
+	Node checkpoint.NodeID
+	At   checkpoint.Timestamp
+}
+
+// UndrainNode ends what DrainNode began. A node that is not drained is none afterwards either.
+type UndrainNode struct {
+	Node checkpoint.NodeID
+}
+
 func (SubmitJob) command()          {}
 func (ConfigureJob) command()       {}
 func (DisposeSavepoint) command()   {}
@@ -150,6 +196,10 @@ func (BeginCheckpoint) command()    {}
 func (CompleteCheckpoint) command() {}
 func (AbortCheckpoint) command()    {}
 func (FinishDiscards) command()     {}
+func (RescaleJob) command()         {}
+func (MoveJob) command()            {}
+func (DrainNode) command()          {}
+func (UndrainNode) command()        {}
 
 // Result is what a command answers when it is applied.
 type Result struct {

@@ -106,6 +106,27 @@ func (s *script) begin(n byte, kind checkpoint.Kind) checkpoint.ID {
 	return s.must(BeginCheckpoint{Job: jobID(n), Attempt: s.job(n).Attempt, Kind: kind, Term: 2, At: s.at}).Checkpoint
 }
 
+// beginAligned begins a checkpoint at which the attempt may end.
+func (s *script) beginAligned(n byte) checkpoint.ID {
+	s.t.Helper()
+	return s.must(BeginCheckpoint{Job: jobID(n), Attempt: s.job(n).Attempt, Kind: checkpoint.KindCheckpoint, Aligned: true, Term: 3, At: s.at}).Checkpoint
+}
+
+// rescale changes the parallelism of count at the newest checkpoint.
+func (s *script) rescale(n byte, parallelism int) RescaleJob {
+	latest, _ := s.job(n).LatestCompleted()
+	return RescaleJob{
+		Job: jobID(n), Attempt: s.job(n).Attempt, Checkpoint: latest.ID, Topology: scaled(parallelism),
+		Parallelism: map[checkpoint.OperatorID]int{"count": parallelism}, Term: 3, At: s.at,
+	}
+}
+
+// startScaled starts an attempt with a count of another parallelism, from the newest checkpoint.
+func (s *script) startScaled(n byte, parallelism int) StartAttempt {
+	latest, _ := s.job(n).LatestCompleted()
+	return StartAttempt{Job: jobID(n), Attempt: s.job(n).Attempt + 1, Assignment: assignmentOf(1 + parallelism), RestoreFrom: latest.ID, At: s.at}
+}
+
 func (s *script) complete(n byte, id checkpoint.ID) CompleteCheckpoint {
 	return CompleteCheckpoint{
 		Job: jobID(n), Attempt: s.job(n).Attempt, Checkpoint: id, Manifest: manifestOf(jobID(n), id), Sizes: Sizes{State: 4096},
@@ -171,6 +192,23 @@ func topology() checkpoint.Topology {
 		},
 		Edges: []checkpoint.Edge{{From: 0, To: 1, Partitioning: checkpoint.Hash}},
 	}
+}
+
+// scaled is topology with another parallelism of count.
+func scaled(parallelism int) checkpoint.Topology {
+	t := topology()
+	t.Vertices[1].Parallelism = parallelism
+	return t
+}
+
+// assignmentOf places subtasks in turn on the nodes of assignment.
+func assignmentOf(subtasks int) checkpoint.Assignment {
+	a := assignment()
+	a.NodeOf = nil
+	for i := range subtasks {
+		a.NodeOf = append(a.NodeOf, i%len(a.Nodes))
+	}
+	return a
 }
 
 func assignment() checkpoint.Assignment {

@@ -29,6 +29,7 @@ func commandOf(t *rapid.T, s *State, at checkpoint.Timestamp) Command {
 	switch rapid.SampledFrom([]string{
 		"submit", "submit", "start", "start", "start", "fail", "cancel", "end", "begin", "begin", "begin", "begin", "complete",
 		"complete", "complete", "complete", "abort", "abort", "finish", "finish", "configure", "dispose",
+		"rescale", "rescale", "move", "drain",
 	}).Draw(t, "command") {
 	case "submit":
 		c := checkpoint.DefaultConfig()
@@ -45,7 +46,11 @@ func commandOf(t *rapid.T, s *State, at checkpoint.Timestamp) Command {
 		if known := append(completedIDs(j), savepointIDs(j)...); len(known) > 0 {
 			from = rapid.SampledFrom(known).Draw(t, "from")
 		}
-		return StartAttempt{Job: id, Attempt: attempt + 1, Assignment: assignment(), RestoreFrom: from, At: at}
+		assigned := assignment()
+		if j.Next != nil || len(j.Former) > 0 {
+			assigned = assignmentOf(j.NextShape().Topology.NumSubtasks())
+		}
+		return StartAttempt{Job: id, Attempt: attempt + 1, Assignment: assigned, RestoreFrom: from, At: at}
 	case "fail":
 		restart := Restart{Count: j.Restart.Count + 1, SinceReset: 1, Failures: append(slices.Clone(j.Restart.Failures), at)}
 		return FailAttempt{Job: id, Attempt: attempt, Cause: "lost", Restart: restart, Term: term, At: at}
@@ -60,7 +65,10 @@ func commandOf(t *rapid.T, s *State, at checkpoint.Timestamp) Command {
 		if kind != checkpoint.KindCheckpoint {
 			stop = checkpoint.Stop(rapid.ByteRange(0, 3).Draw(t, "stop"))
 		}
-		return BeginCheckpoint{Job: id, Attempt: attempt, Kind: kind, Stop: stop, Manual: rapid.Bool().Draw(t, "manual"), Term: term, At: at}
+		return BeginCheckpoint{
+			Job: id, Attempt: attempt, Kind: kind, Stop: stop, Manual: rapid.Bool().Draw(t, "manual"),
+			Aligned: rapid.IntRange(0, 3).Draw(t, "aligned") > 0, Term: term, At: at,
+		}
 	case "complete":
 		return CompleteCheckpoint{
 			Job: id, Attempt: attempt, Checkpoint: one, Manifest: manifestOf(id, one), NumSubtasks: 3, Term: term, At: at,
@@ -78,6 +86,24 @@ func commandOf(t *rapid.T, s *State, at checkpoint.Timestamp) Command {
 			one = rapid.SampledFrom(savepointIDs(j)).Draw(t, "savepoint")
 		}
 		return DisposeSavepoint{Job: id, Savepoint: one, At: at}
+	case "rescale", "move":
+		if latest, ok := j.LatestCompleted(); ok {
+			one = latest.ID
+		}
+		to := rapid.IntRange(1, 4).Draw(t, "parallelism")
+		if to == 4 {
+			return MoveJob{Job: id, Attempt: attempt, Checkpoint: one, Cause: "drained", Term: term, At: at}
+		}
+		return RescaleJob{
+			Job: id, Attempt: attempt, Checkpoint: one, Topology: scaled(to), Parallelism: map[checkpoint.OperatorID]int{"count": to},
+			Term: term, At: at,
+		}
+	case "drain":
+		node := rapid.SampledFrom([]checkpoint.NodeID{"n1", "n2", "n3", ""}).Draw(t, "node")
+		if rapid.Bool().Draw(t, "undrain") {
+			return UndrainNode{Node: node}
+		}
+		return DrainNode{Node: node, At: at}
 	}
 	return FinishDiscards{Job: id, Checkpoints: append(discardIDs(j), one, 1)}
 }

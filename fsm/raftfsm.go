@@ -113,6 +113,13 @@ func (m *Machine) Jobs() []*Job {
 	return m.mu.sorted
 }
 
+// Drained returns the drained nodes, and since when they are. The map is immutable.
+func (m *Machine) Drained() map[checkpoint.NodeID]checkpoint.Timestamp {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mu.state.Drained
+}
+
 // Job returns the job of that ID, nil when there is none.
 func (m *Machine) Job(id checkpoint.JobID) *Job {
 	m.mu.Lock()

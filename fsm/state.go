@@ -8,6 +8,9 @@ type State struct {
 	// Jobs holds every job ever submitted and not yet forgotten. Iterate through SortedJobs wherever the
 	// order can reach output, log or bytes (I10).
 	Jobs map[checkpoint.JobID]*Job
+	// Drained holds the task nodes that are given no subtasks, and since when. A published map never changes: Step
+	// puts another one in its place.
+	Drained map[checkpoint.NodeID]checkpoint.Timestamp
 	// LastIndex is the Raft index of the last applied command, 0 before the first.
 	LastIndex uint64
 }
@@ -63,7 +66,9 @@ type Job struct {
 	Name     string // unique among jobs that have not ended
 	Program  string // the registered job that builds the graph
 	Params   map[string]string
-	Topology checkpoint.Topology
+	Topology checkpoint.Topology // of the current attempt, or of the first one
+	// Parallelism is what was asked for instead of the program's own, by operator. Topology follows from it.
+	Parallelism map[checkpoint.OperatorID]int
 	// Fingerprint is that of the graph that the job was submitted with: nodes whose build makes another one get no task
 	// of it. It is empty when it is not known, in jobs that were submitted before there were fingerprints.
 	Fingerprint checkpoint.Fingerprint
@@ -74,6 +79,13 @@ type Job struct {
 	EndedAt checkpoint.Timestamp // when terminal
 	// Failure is the cause of the last failure of an attempt, or of the job.
 	Failure string
+	// Interrupted says why the last attempt was ended although it had not failed; only while the job is restarting.
+	Interrupted string
+	// Next is the shape that the next attempt has in the place of Topology and Parallelism; only while the job is
+	// restarting, and nil when it stays the same.
+	Next *Shape
+	// Former holds the graphs of attempts that History remembers, where they differ from Topology, oldest first.
+	Former []FormerTopology
 
 	Attempt          checkpoint.Attempt // the current or, while restarting, the last attempt; 0 before the first
 	Assignment       checkpoint.Assignment
@@ -111,6 +123,18 @@ type Job struct {
 	ConsecutiveFailures int
 	// History holds the last MaxHistory checkpoints with an outcome, in the order of their outcomes.
 	History []Outcome
+}
+
+// Shape is a job's graph at one parallelism.
+type Shape struct {
+	Topology    checkpoint.Topology
+	Parallelism map[checkpoint.OperatorID]int // as Job.Parallelism
+}
+
+// FormerTopology is the graph of the attempts after the previous entry's Last, or from the first, up to Last.
+type FormerTopology struct {
+	Last     checkpoint.Attempt
+	Topology checkpoint.Topology
 }
 
 // Source is a completed checkpoint or savepoint that a job is submitted from.
@@ -154,6 +178,7 @@ type Pending struct {
 	Stop        checkpoint.Stop // of a savepoint that the job ends with
 	Full        bool            // shares no chunk with an earlier checkpoint
 	Manual      bool            // a user asked for it
+	Aligned     bool            // holds no records in flight, whatever the configuration says
 }
 
 // Completed is an entry of the completed-checkpoint log, or a savepoint.
@@ -167,6 +192,7 @@ type Completed struct {
 	StateSize   int64
 	NumSubtasks int
 	Stop        checkpoint.Stop
+	Aligned     bool
 }
 
 // Discard is a completed checkpoint whose chunks are no longer needed by the log.

@@ -22,10 +22,11 @@ const (
 //   - No checkpoint ID and no attempt is used twice (I1): the counters of a job that present knows go on from there,
 //     and the others leap.
 //   - No outcome is changed (I2, I7): of a job that present knows, the completed log, the savepoints, the discards and
-//     the statistics stay what they are at present. Only when it has given its whole log up (it has ended meanwhile)
+//     the statistics stay what they are at present, and so does the parallelism that belongs to them. Only when it has given its whole log up (it has ended meanwhile)
 //     does the snapshot's log come back, whose state may be deleted already.
 //   - No task goes on unattended: a running job restarts with a new attempt, and a job that the snapshot does not know
 //     ends as failed, which keeps its checkpoints.
+//   - The nodes that are drained at present stay drained, and no others are.
 //
 // It returns an error, and s is of no use, when a counter is at its end.
 func (s *State) After(present *State, term checkpoint.Term, at checkpoint.Timestamp) error {
@@ -59,6 +60,7 @@ func (s *State) After(present *State, term checkpoint.Term, at checkpoint.Timest
 			s.put(j)
 		}
 	}
+	s.Drained = present.Drained // of the nodes of today
 	s.LastIndex = max(s.LastIndex, present.LastIndex)
 	return s.check()
 }
@@ -87,6 +89,10 @@ func (j *Job) goOnFrom(present *Job) {
 		j.Status = JobRestarting
 	}
 	j.Attempt, j.Assignment, j.AttemptStartedAt = present.Attempt, present.Assignment, present.AttemptStartedAt
+	j.Topology, j.Parallelism, j.Former = present.Topology, present.Parallelism, present.Former
+	if j.Next, j.Interrupted = nil, ""; j.Status == JobRestarting {
+		j.Next, j.Interrupted = present.Next, present.Interrupted
+	}
 	j.RestoredFrom, j.Source, j.FirstID = present.RestoredFrom, present.Source, present.FirstID
 	j.LastID, j.Leapt, j.LastSuccess = present.LastID, present.Leapt, present.LastSuccess
 	j.Counters, j.Summary, j.History = present.Counters, present.Summary, present.History

@@ -30,7 +30,7 @@ func (j *Job) check() error {
 	if j.ID.IsZero() || j.Status < JobCreated || j.Status > JobCanceled {
 		return fmt.Errorf("its ID is zero or its status %d is unknown", j.Status)
 	}
-	if err := j.Topology.Validate(); err != nil {
+	if err := cmp.Or(Shape{j.Topology, j.Parallelism}.validate(), j.checkShapes()); err != nil {
 		return err
 	}
 	if neverStarted := j.Leapt > 0 && len(j.Assignment.NodeOf) == 0 && j.Status != JobRunning; j.Attempt > 0 && !neverStarted {
@@ -39,6 +39,29 @@ func (j *Job) check() error {
 		}
 	}
 	return cmp.Or(j.checkSource(), j.checkNamed(), j.checkPending(), j.checkOutcomes(), j.checkCounters(), j.checkSummary())
+}
+
+// checkShapes looks at the shapes beside the present one.
+func (j *Job) checkShapes() error {
+	if (j.Next != nil || j.Interrupted != "") && j.Status != JobRestarting {
+		return fmt.Errorf("it is %s and has a next shape, or was interrupted (%q)", j.Status, j.Interrupted)
+	}
+	if j.Next != nil {
+		if err := j.mayBecome(*j.Next); err != nil {
+			return fmt.Errorf("its next shape: %w", err)
+		}
+	}
+	last := checkpoint.Attempt(0)
+	for _, f := range j.Former {
+		if f.Last <= last || f.Last >= j.Attempt {
+			return fmt.Errorf("former shape of attempt %d after %d; the present attempt is %d", f.Last, last, j.Attempt)
+		}
+		if err := f.Topology.Validate(); err != nil {
+			return fmt.Errorf("shape of attempt %d: %w", f.Last, err)
+		}
+		last = f.Last
+	}
+	return nil
 }
 
 // checkSource demands that the counter started where the source says.

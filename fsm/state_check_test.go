@@ -58,20 +58,29 @@ func TestDecodeSnapshotChecksInvariants(t *testing.T) {
 		"log longer than retained":    func(j *Job) { j.Config.Retain = 1 },
 		"discard of a retained one":   func(j *Job) { j.Discards[0].ID = 4 },
 		"discard twice":               func(j *Job) { j.Discards[0].ID = 2 },
-		"pending out of order":        func(j *Job) { j.Pending[0].ID = 7 },
-		"pending beyond the counter":  func(j *Job) { j.Pending[1].ID = 8 },
-		"pending of an old attempt":   func(j *Job) { j.Pending[0].Attempt = 1 },
-		"pending behind a completed":  func(j *Job) { j.Pending[0] = Pending{ID: 3, Attempt: 2, Kind: checkpoint.KindCheckpoint} },
-		"pending kind unknown":        func(j *Job) { j.Pending[0].Kind = 3 },
-		"pending while restarting":    func(j *Job) { j.Status = JobRestarting },
-		"counter lost (I1)":           func(j *Job) { j.LastID, j.Pending = 5, nil; j.Counters.Completed-- },
-		"counter ahead":               func(j *Job) { j.LastID++ },
-		"two outcomes (I2)":           func(j *Job) { j.History[0].ID = 2 },
-		"outcome while pending":       func(j *Job) { j.History[0].ID = 6 },
-		"outcome unknown":             func(j *Job) { j.History[0].Status = 3 },
-		"outcome of the future":       func(j *Job) { j.History[0].ID = 8 },
-		"history too long":            func(j *Job) { j.History = make([]Outcome, MaxHistory+1) },
-		"failures in a row":           func(j *Job) { j.ConsecutiveFailures = 2 },
+		"next shape while running":    func(j *Job) { j.Next = &Shape{Topology: scaled(2)} },
+		"interrupted while running":   func(j *Job) { j.Interrupted = "rescaled" },
+		"parallelism not as asked":    func(j *Job) { j.Parallelism = map[checkpoint.OperatorID]int{"count": 7} },
+		"former graph of the present": func(j *Job) { j.Former = []FormerTopology{{Last: j.Attempt, Topology: topology()}} },
+		"next graph with another max": func(j *Job) {
+			j.Counters.Failed += uint64(len(j.Pending))
+			j.Status, j.Pending, j.Next = JobRestarting, nil, &Shape{Topology: scaled(2)}
+			j.Next.Topology.Vertices[1].MaxParallelism = 64
+		},
+		"pending out of order":       func(j *Job) { j.Pending[0].ID = 7 },
+		"pending beyond the counter": func(j *Job) { j.Pending[1].ID = 8 },
+		"pending of an old attempt":  func(j *Job) { j.Pending[0].Attempt = 1 },
+		"pending behind a completed": func(j *Job) { j.Pending[0] = Pending{ID: 3, Attempt: 2, Kind: checkpoint.KindCheckpoint} },
+		"pending kind unknown":       func(j *Job) { j.Pending[0].Kind = 3 },
+		"pending while restarting":   func(j *Job) { j.Status = JobRestarting },
+		"counter lost (I1)":          func(j *Job) { j.LastID, j.Pending = 5, nil; j.Counters.Completed-- },
+		"counter ahead":              func(j *Job) { j.LastID++ },
+		"two outcomes (I2)":          func(j *Job) { j.History[0].ID = 2 },
+		"outcome while pending":      func(j *Job) { j.History[0].ID = 6 },
+		"outcome unknown":            func(j *Job) { j.History[0].Status = 3 },
+		"outcome of the future":      func(j *Job) { j.History[0].ID = 8 },
+		"history too long":           func(j *Job) { j.History = make([]Outcome, MaxHistory+1) },
+		"failures in a row":          func(j *Job) { j.ConsecutiveFailures = 2 },
 	}
 	for name, damage := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -10,11 +10,15 @@ import (
 )
 
 // NewState returns the state before the first command.
-func NewState() *State { return &State{Jobs: make(map[checkpoint.JobID]*Job)} }
+func NewState() *State {
+	return &State{Jobs: make(map[checkpoint.JobID]*Job), Drained: make(map[checkpoint.NodeID]checkpoint.Timestamp)}
+}
 
 // Clone returns a state that further steps of s do not change, nor its own steps s. It costs one pointer
 // per job: the jobs themselves are immutable and shared.
-func (s *State) Clone() *State { return &State{Jobs: maps.Clone(s.Jobs), LastIndex: s.LastIndex} }
+func (s *State) Clone() *State {
+	return &State{Jobs: maps.Clone(s.Jobs), Drained: s.Drained, LastIndex: s.LastIndex}
+}
 
 // SortedJobs returns all jobs in the order of their submission; ties are ordered by ID.
 func (s *State) SortedJobs() []*Job {
@@ -55,6 +59,24 @@ func compareBools(a, b bool) int {
 		return 1
 	}
 	return -1
+}
+
+// NextShape returns the shape that the job's next attempt has.
+func (j *Job) NextShape() Shape {
+	if j.Next != nil {
+		return *j.Next
+	}
+	return Shape{Topology: j.Topology, Parallelism: j.Parallelism}
+}
+
+// TopologyOf returns the graph that an attempt had, the current one's when it is not remembered.
+func (j *Job) TopologyOf(attempt checkpoint.Attempt) checkpoint.Topology {
+	for _, f := range j.Former {
+		if attempt <= f.Last {
+			return f.Topology
+		}
+	}
+	return j.Topology
 }
 
 // LatestCompleted returns the newest entry of the completed-checkpoint log.

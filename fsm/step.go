@@ -46,6 +46,14 @@ func (s *State) Step(index uint64, c Command) (Result, error) {
 		return Result{}, s.finishDiscards(c)
 	case DisposeSavepoint:
 		return Result{}, s.disposeSavepoint(c)
+	case RescaleJob:
+		return s.rescaleJob(c)
+	case MoveJob:
+		return s.moveJob(c)
+	case DrainNode:
+		return Result{}, s.drainNode(c)
+	case UndrainNode:
+		return Result{}, s.undrainNode(c)
 	}
 	panic(fmt.Sprintf("fsm: index %d: unknown command type %T", index, c))
 }

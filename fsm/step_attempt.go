@@ -20,11 +20,12 @@ func (s *State) startAttempt(c StartAttempt) error {
 	case !j.mayRestoreFrom(c.RestoreFrom):
 		return fmt.Errorf("%w: job %s: attempt %d from checkpoint %d", ErrUnknownCheckpoint, c.Job, c.Attempt, c.RestoreFrom)
 	}
-	if err := checkAssignment(c.Assignment, j.Topology); err != nil {
+	if err := checkAssignment(c.Assignment, j.NextShape().Topology); err != nil {
 		return fmt.Errorf("%w: job %s: attempt %d: %w", ErrInvalid, c.Job, c.Attempt, err)
 	}
+	j.takeShape()
 	j.Status, j.Attempt, j.Assignment = JobRunning, c.Attempt, c.Assignment
-	j.AttemptStartedAt, j.RestoredFrom = c.At, c.RestoreFrom
+	j.AttemptStartedAt, j.RestoredFrom, j.Interrupted = c.At, c.RestoreFrom, ""
 	if c.RestoreFrom != 0 {
 		j.Counters.Restored++
 	}

@@ -23,7 +23,7 @@ func (s *State) beginCheckpoint(c BeginCheckpoint) (Result, error) {
 	j.LastID++ // the only place that hands out an ID: it is burnt whatever becomes of it (I1)
 	j.Pending = appended(j.Pending, Pending{
 		ID: j.LastID, Attempt: j.Attempt, Kind: c.Kind, TriggeredAt: c.At, BeganTerm: c.Term,
-		Stop: c.Stop, Full: j.NeedsSource(), Manual: c.Manual,
+		Stop: c.Stop, Full: j.NeedsSource(), Manual: c.Manual, Aligned: c.Aligned,
 	})
 	s.put(j)
 	return Result{Checkpoint: j.LastID}, nil
@@ -83,6 +83,7 @@ func (s *State) completeCheckpoint(c CompleteCheckpoint) (Result, error) {
 	entry := Completed{
 		ID: p.ID, Attempt: p.Attempt, Kind: p.Kind, TriggeredAt: p.TriggeredAt, CompletedAt: c.At,
 		Manifest: c.Manifest, StateSize: c.Sizes.State, NumSubtasks: c.NumSubtasks, Stop: p.Stop,
+		Aligned: p.Aligned,
 	}
 	if p.Kind == checkpoint.KindSavepoint {
 		j.keepSavepoint(entry)

@@ -23,8 +23,8 @@ func (s *State) submitJob(c SubmitJob) error {
 		return fmt.Errorf("%w: job %s named %q is %s", ErrNameTaken, j.ID, j.Name, j.Status)
 	}
 	j := &Job{
-		ID: c.Job, Name: c.Name, Program: c.Program, Params: c.Params, Topology: c.Topology, Fingerprint: c.Fingerprint, Config: c.Config,
-		Source: c.Source, SubmittedAt: c.At, Status: JobCreated,
+		ID: c.Job, Name: c.Name, Program: c.Program, Params: c.Params, Topology: c.Topology, Parallelism: c.Parallelism,
+		Fingerprint: c.Fingerprint, Config: c.Config, Source: c.Source, SubmittedAt: c.At, Status: JobCreated,
 	}
 	owner, err := s.take(j)
 	if err != nil {
@@ -47,10 +47,8 @@ func (c SubmitJob) validate() error {
 	case c.Program == "":
 		return errors.New("it names no program")
 	}
-	if err := c.Topology.Validate(); err != nil {
-		return err
-	}
-	return cmp.Or(c.Config.Validate(), c.Source.validate(c.Job))
+	shape := Shape{c.Topology, c.Parallelism}
+	return cmp.Or(shape.validate(), c.Config.Validate(), c.Source.validate(c.Job))
 }
 
 func (s *State) configureJob(c ConfigureJob) (Result, error) {
@@ -77,7 +75,7 @@ func (s *State) cancelJob(c CancelJob) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	j.Status = JobCancelling
+	j.Status, j.Next, j.Interrupted = JobCancelling, nil, ""
 	aborted := j.abortAll(checkpoint.ReasonCoordinatorShutdown, "the job is being cancelled", c.Term, c.At)
 	s.put(j)
 	return Result{Aborted: aborted}, nil
@@ -92,7 +90,7 @@ func (s *State) endJob(c EndJob) (Result, error) {
 		return Result{}, err
 	}
 	aborted := j.abortAll(checkpoint.ReasonCoordinatorShutdown, fmt.Sprintf("the job is %s", c.Status), c.Term, c.At)
-	j.Status, j.EndedAt = c.Status, c.At
+	j.Status, j.EndedAt, j.Next, j.Interrupted = c.Status, c.At, nil, ""
 	if c.Status == JobFailed || c.Failure != "" {
 		j.Failure = clip(c.Failure)
 	}

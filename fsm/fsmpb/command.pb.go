@@ -39,6 +39,10 @@ type Command struct {
 	//	*Command_FinishDiscards
 	//	*Command_ConfigureJob
 	//	*Command_DisposeSavepoint
+	//	*Command_RescaleJob
+	//	*Command_MoveJob
+	//	*Command_DrainNode
+	//	*Command_UndrainNode
 	Command       isCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -180,6 +184,42 @@ func (x *Command) GetDisposeSavepoint() *DisposeSavepoint {
 	return nil
 }
 
+func (x *Command) GetRescaleJob() *RescaleJob {
+	if x != nil {
+		if x, ok := x.Command.(*Command_RescaleJob); ok {
+			return x.RescaleJob
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetMoveJob() *MoveJob {
+	if x != nil {
+		if x, ok := x.Command.(*Command_MoveJob); ok {
+			return x.MoveJob
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetDrainNode() *DrainNode {
+	if x != nil {
+		if x, ok := x.Command.(*Command_DrainNode); ok {
+			return x.DrainNode
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetUndrainNode() *UndrainNode {
+	if x != nil {
+		if x, ok := x.Command.(*Command_UndrainNode); ok {
+			return x.UndrainNode
+		}
+	}
+	return nil
+}
+
 type isCommand_Command interface {
 	isCommand_Command()
 }
@@ -228,6 +268,22 @@ type Command_DisposeSavepoint struct {
 	DisposeSavepoint *DisposeSavepoint `protobuf:"bytes,11,opt,name=dispose_savepoint,json=disposeSavepoint,proto3,oneof"`
 }
 
+type Command_RescaleJob struct {
+	RescaleJob *RescaleJob `protobuf:"bytes,30,opt,name=rescale_job,json=rescaleJob,proto3,oneof"` // this and what follows since version 3
+}
+
+type Command_MoveJob struct {
+	MoveJob *MoveJob `protobuf:"bytes,31,opt,name=move_job,json=moveJob,proto3,oneof"`
+}
+
+type Command_DrainNode struct {
+	DrainNode *DrainNode `protobuf:"bytes,32,opt,name=drain_node,json=drainNode,proto3,oneof"`
+}
+
+type Command_UndrainNode struct {
+	UndrainNode *UndrainNode `protobuf:"bytes,33,opt,name=undrain_node,json=undrainNode,proto3,oneof"`
+}
+
 func (*Command_SubmitJob) isCommand_Command() {}
 
 func (*Command_StartAttempt) isCommand_Command() {}
@@ -250,6 +306,14 @@ func (*Command_ConfigureJob) isCommand_Command() {}
 
 func (*Command_DisposeSavepoint) isCommand_Command() {}
 
+func (*Command_RescaleJob) isCommand_Command() {}
+
+func (*Command_MoveJob) isCommand_Command() {}
+
+func (*Command_DrainNode) isCommand_Command() {}
+
+func (*Command_UndrainNode) isCommand_Command() {}
+
 type SubmitJob struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"` // 16 bytes, here and below
@@ -261,6 +325,7 @@ type SubmitJob struct {
 	At            int64                  `protobuf:"varint,7,opt,name=at,proto3" json:"at,omitempty"`
 	Source        *Source                `protobuf:"bytes,8,opt,name=source,proto3" json:"source,omitempty"` // since version 2; absent for a fresh start
 	Fingerprint   []byte                 `protobuf:"bytes,40,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	Parallelism   []*OperatorParallelism `protobuf:"bytes,30,rep,name=parallelism,proto3" json:"parallelism,omitempty"` // since version 3; ascending by operator
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -354,6 +419,13 @@ func (x *SubmitJob) GetSource() *Source {
 func (x *SubmitJob) GetFingerprint() []byte {
 	if x != nil {
 		return x.Fingerprint
+	}
+	return nil
+}
+
+func (x *SubmitJob) GetParallelism() []*OperatorParallelism {
+	if x != nil {
+		return x.Parallelism
 	}
 	return nil
 }
@@ -723,6 +795,7 @@ type BeginCheckpoint struct {
 	At            int64                  `protobuf:"varint,5,opt,name=at,proto3" json:"at,omitempty"`
 	Stop          uint32                 `protobuf:"varint,6,opt,name=stop,proto3" json:"stop,omitempty"` // since version 2, as what follows
 	Manual        bool                   `protobuf:"varint,7,opt,name=manual,proto3" json:"manual,omitempty"`
+	Aligned       bool                   `protobuf:"varint,30,opt,name=aligned,proto3" json:"aligned,omitempty"` // since version 3
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -802,6 +875,13 @@ func (x *BeginCheckpoint) GetStop() uint32 {
 func (x *BeginCheckpoint) GetManual() bool {
 	if x != nil {
 		return x.Manual
+	}
+	return false
+}
+
+func (x *BeginCheckpoint) GetAligned() bool {
+	if x != nil {
+		return x.Aligned
 	}
 	return false
 }
@@ -1158,11 +1238,283 @@ func (x *DisposeSavepoint) GetAt() int64 {
 	return 0
 }
 
+type RescaleJob struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Attempt       uint32                 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Checkpoint    uint64                 `protobuf:"varint,3,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Topology      *Topology              `protobuf:"bytes,4,opt,name=topology,proto3" json:"topology,omitempty"`
+	Parallelism   []*OperatorParallelism `protobuf:"bytes,5,rep,name=parallelism,proto3" json:"parallelism,omitempty"` // ascending by operator
+	Term          uint64                 `protobuf:"varint,6,opt,name=term,proto3" json:"term,omitempty"`
+	At            int64                  `protobuf:"varint,7,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RescaleJob) Reset() {
+	*x = RescaleJob{}
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RescaleJob) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RescaleJob) ProtoMessage() {}
+
+func (x *RescaleJob) ProtoReflect() protoreflect.Message {
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RescaleJob.ProtoReflect.Descriptor instead.
+func (*RescaleJob) Descriptor() ([]byte, []int) {
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RescaleJob) GetJob() []byte {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *RescaleJob) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *RescaleJob) GetCheckpoint() uint64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *RescaleJob) GetTopology() *Topology {
+	if x != nil {
+		return x.Topology
+	}
+	return nil
+}
+
+func (x *RescaleJob) GetParallelism() []*OperatorParallelism {
+	if x != nil {
+		return x.Parallelism
+	}
+	return nil
+}
+
+func (x *RescaleJob) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *RescaleJob) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+type MoveJob struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Attempt       uint32                 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Checkpoint    uint64                 `protobuf:"varint,3,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Cause         []byte                 `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"`
+	Term          uint64                 `protobuf:"varint,5,opt,name=term,proto3" json:"term,omitempty"`
+	At            int64                  `protobuf:"varint,6,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveJob) Reset() {
+	*x = MoveJob{}
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveJob) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveJob) ProtoMessage() {}
+
+func (x *MoveJob) ProtoReflect() protoreflect.Message {
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveJob.ProtoReflect.Descriptor instead.
+func (*MoveJob) Descriptor() ([]byte, []int) {
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *MoveJob) GetJob() []byte {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *MoveJob) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *MoveJob) GetCheckpoint() uint64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *MoveJob) GetCause() []byte {
+	if x != nil {
+		return x.Cause
+	}
+	return nil
+}
+
+func (x *MoveJob) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *MoveJob) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+type DrainNode struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          []byte                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	At            int64                  `protobuf:"varint,2,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainNode) Reset() {
+	*x = DrainNode{}
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainNode) ProtoMessage() {}
+
+func (x *DrainNode) ProtoReflect() protoreflect.Message {
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainNode.ProtoReflect.Descriptor instead.
+func (*DrainNode) Descriptor() ([]byte, []int) {
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *DrainNode) GetNode() []byte {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+func (x *DrainNode) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+type UndrainNode struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          []byte                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UndrainNode) Reset() {
+	*x = UndrainNode{}
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UndrainNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UndrainNode) ProtoMessage() {}
+
+func (x *UndrainNode) ProtoReflect() protoreflect.Message {
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UndrainNode.ProtoReflect.Descriptor instead.
+func (*UndrainNode) Descriptor() ([]byte, []int) {
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *UndrainNode) GetNode() []byte {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
 var File_fsm_fsmpb_command_proto protoreflect.FileDescriptor
 
 const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"\n" +
-	"\x17fsm/fsmpb/command.proto\x12\fcairn.fsm.v1\x1a#checkpoint/checkpointpb/state.proto\x1a\x13fsm/fsmpb/job.proto\"\x84\x06\n" +
+	"\x17fsm/fsmpb/command.proto\x12\fcairn.fsm.v1\x1a#checkpoint/checkpointpb/state.proto\x1a\x13fsm/fsmpb/job.proto\"\xef\a\n" +
 	"\aCommand\x128\n" +
 	"\n" +
 	"submit_job\x18\x01 \x01(\v2\x17.cairn.fsm.v1.SubmitJobH\x00R\tsubmitJob\x12A\n" +
@@ -1177,8 +1529,14 @@ const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"\x0ffinish_discards\x18\t \x01(\v2\x1c.cairn.fsm.v1.FinishDiscardsH\x00R\x0efinishDiscards\x12A\n" +
 	"\rconfigure_job\x18\n" +
 	" \x01(\v2\x1a.cairn.fsm.v1.ConfigureJobH\x00R\fconfigureJob\x12M\n" +
-	"\x11dispose_savepoint\x18\v \x01(\v2\x1e.cairn.fsm.v1.DisposeSavepointH\x00R\x10disposeSavepointB\t\n" +
-	"\acommand\"\xba\x02\n" +
+	"\x11dispose_savepoint\x18\v \x01(\v2\x1e.cairn.fsm.v1.DisposeSavepointH\x00R\x10disposeSavepoint\x12;\n" +
+	"\vrescale_job\x18\x1e \x01(\v2\x18.cairn.fsm.v1.RescaleJobH\x00R\n" +
+	"rescaleJob\x122\n" +
+	"\bmove_job\x18\x1f \x01(\v2\x15.cairn.fsm.v1.MoveJobH\x00R\amoveJob\x128\n" +
+	"\n" +
+	"drain_node\x18  \x01(\v2\x17.cairn.fsm.v1.DrainNodeH\x00R\tdrainNode\x12>\n" +
+	"\fundrain_node\x18! \x01(\v2\x19.cairn.fsm.v1.UndrainNodeH\x00R\vundrainNodeB\t\n" +
+	"\acommand\"\xff\x02\n" +
 	"\tSubmitJob\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\fR\x04name\x12\x18\n" +
@@ -1188,7 +1546,8 @@ const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"\x06config\x18\x06 \x01(\v2\x14.cairn.fsm.v1.ConfigR\x06config\x12\x0e\n" +
 	"\x02at\x18\a \x01(\x03R\x02at\x12,\n" +
 	"\x06source\x18\b \x01(\v2\x14.cairn.fsm.v1.SourceR\x06source\x12 \n" +
-	"\vfingerprint\x18( \x01(\fR\vfingerprint\"^\n" +
+	"\vfingerprint\x18( \x01(\fR\vfingerprint\x12C\n" +
+	"\vparallelism\x18\x1e \x03(\v2!.cairn.fsm.v1.OperatorParallelismR\vparallelism\"^\n" +
 	"\fConfigureJob\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12,\n" +
 	"\x06config\x18\x02 \x01(\v2\x14.cairn.fsm.v1.ConfigR\x06config\x12\x0e\n" +
@@ -1217,7 +1576,7 @@ const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"\x06status\x18\x02 \x01(\rR\x06status\x12\x18\n" +
 	"\afailure\x18\x03 \x01(\fR\afailure\x12\x12\n" +
 	"\x04term\x18\x04 \x01(\x04R\x04term\x12\x0e\n" +
-	"\x02at\x18\x05 \x01(\x03R\x02at\"\xa1\x01\n" +
+	"\x02at\x18\x05 \x01(\x03R\x02at\"\xbb\x01\n" +
 	"\x0fBeginCheckpoint\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x12\n" +
@@ -1225,7 +1584,8 @@ const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"\x04term\x18\x04 \x01(\x04R\x04term\x12\x0e\n" +
 	"\x02at\x18\x05 \x01(\x03R\x02at\x12\x12\n" +
 	"\x04stop\x18\x06 \x01(\rR\x04stop\x12\x16\n" +
-	"\x06manual\x18\a \x01(\bR\x06manual\"\xda\x02\n" +
+	"\x06manual\x18\a \x01(\bR\x06manual\x12\x18\n" +
+	"\aaligned\x18\x1e \x01(\bR\aaligned\"\xda\x02\n" +
 	"\x12CompleteCheckpoint\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x1e\n" +
@@ -1263,7 +1623,32 @@ const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"\x10DisposeSavepoint\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x1c\n" +
 	"\tsavepoint\x18\x02 \x01(\x04R\tsavepoint\x12\x0e\n" +
-	"\x02at\x18\x03 \x01(\x03R\x02atB\x11Z\x0fcairn/fsm/fsmpbb\x06proto3"
+	"\x02at\x18\x03 \x01(\x03R\x02at\"\xf5\x01\n" +
+	"\n" +
+	"RescaleJob\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
+	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x03 \x01(\x04R\n" +
+	"checkpoint\x122\n" +
+	"\btopology\x18\x04 \x01(\v2\x16.cairn.fsm.v1.TopologyR\btopology\x12C\n" +
+	"\vparallelism\x18\x05 \x03(\v2!.cairn.fsm.v1.OperatorParallelismR\vparallelism\x12\x12\n" +
+	"\x04term\x18\x06 \x01(\x04R\x04term\x12\x0e\n" +
+	"\x02at\x18\a \x01(\x03R\x02at\"\x8f\x01\n" +
+	"\aMoveJob\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
+	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x03 \x01(\x04R\n" +
+	"checkpoint\x12\x14\n" +
+	"\x05cause\x18\x04 \x01(\fR\x05cause\x12\x12\n" +
+	"\x04term\x18\x05 \x01(\x04R\x04term\x12\x0e\n" +
+	"\x02at\x18\x06 \x01(\x03R\x02at\"/\n" +
+	"\tDrainNode\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\fR\x04node\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\x03R\x02at\"!\n" +
+	"\vUndrainNode\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\fR\x04nodeB\x11Z\x0fcairn/fsm/fsmpbb\x06proto3"
 
 var (
 	file_fsm_fsmpb_command_proto_rawDescOnce sync.Once
@@ -1277,7 +1662,7 @@ func file_fsm_fsmpb_command_proto_rawDescGZIP() []byte {
 	return file_fsm_fsmpb_command_proto_rawDescData
 }
 
-var file_fsm_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_fsm_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_fsm_fsmpb_command_proto_goTypes = []any{
 	(*Command)(nil),               // 0: cairn.fsm.v1.Command
 	(*SubmitJob)(nil),             // 1: cairn.fsm.v1.SubmitJob
@@ -1291,15 +1676,20 @@ var file_fsm_fsmpb_command_proto_goTypes = []any{
 	(*AbortCheckpoint)(nil),       // 9: cairn.fsm.v1.AbortCheckpoint
 	(*FinishDiscards)(nil),        // 10: cairn.fsm.v1.FinishDiscards
 	(*DisposeSavepoint)(nil),      // 11: cairn.fsm.v1.DisposeSavepoint
-	(*Param)(nil),                 // 12: cairn.fsm.v1.Param
-	(*Topology)(nil),              // 13: cairn.fsm.v1.Topology
-	(*Config)(nil),                // 14: cairn.fsm.v1.Config
-	(*Source)(nil),                // 15: cairn.fsm.v1.Source
-	(*Assignment)(nil),            // 16: cairn.fsm.v1.Assignment
-	(*Restart)(nil),               // 17: cairn.fsm.v1.Restart
-	(*checkpointpb.ChunkRef)(nil), // 18: cairn.checkpoint.v1.ChunkRef
-	(*Sizes)(nil),                 // 19: cairn.fsm.v1.Sizes
-	(*Detail)(nil),                // 20: cairn.fsm.v1.Detail
+	(*RescaleJob)(nil),            // 12: cairn.fsm.v1.RescaleJob
+	(*MoveJob)(nil),               // 13: cairn.fsm.v1.MoveJob
+	(*DrainNode)(nil),             // 14: cairn.fsm.v1.DrainNode
+	(*UndrainNode)(nil),           // 15: cairn.fsm.v1.UndrainNode
+	(*Param)(nil),                 // 16: cairn.fsm.v1.Param
+	(*Topology)(nil),              // 17: cairn.fsm.v1.Topology
+	(*Config)(nil),                // 18: cairn.fsm.v1.Config
+	(*Source)(nil),                // 19: cairn.fsm.v1.Source
+	(*OperatorParallelism)(nil),   // 20: cairn.fsm.v1.OperatorParallelism
+	(*Assignment)(nil),            // 21: cairn.fsm.v1.Assignment
+	(*Restart)(nil),               // 22: cairn.fsm.v1.Restart
+	(*checkpointpb.ChunkRef)(nil), // 23: cairn.checkpoint.v1.ChunkRef
+	(*Sizes)(nil),                 // 24: cairn.fsm.v1.Sizes
+	(*Detail)(nil),                // 25: cairn.fsm.v1.Detail
 }
 var file_fsm_fsmpb_command_proto_depIdxs = []int32{
 	1,  // 0: cairn.fsm.v1.Command.submit_job:type_name -> cairn.fsm.v1.SubmitJob
@@ -1313,23 +1703,30 @@ var file_fsm_fsmpb_command_proto_depIdxs = []int32{
 	10, // 8: cairn.fsm.v1.Command.finish_discards:type_name -> cairn.fsm.v1.FinishDiscards
 	2,  // 9: cairn.fsm.v1.Command.configure_job:type_name -> cairn.fsm.v1.ConfigureJob
 	11, // 10: cairn.fsm.v1.Command.dispose_savepoint:type_name -> cairn.fsm.v1.DisposeSavepoint
-	12, // 11: cairn.fsm.v1.SubmitJob.params:type_name -> cairn.fsm.v1.Param
-	13, // 12: cairn.fsm.v1.SubmitJob.topology:type_name -> cairn.fsm.v1.Topology
-	14, // 13: cairn.fsm.v1.SubmitJob.config:type_name -> cairn.fsm.v1.Config
-	15, // 14: cairn.fsm.v1.SubmitJob.source:type_name -> cairn.fsm.v1.Source
-	14, // 15: cairn.fsm.v1.ConfigureJob.config:type_name -> cairn.fsm.v1.Config
-	16, // 16: cairn.fsm.v1.StartAttempt.assignment:type_name -> cairn.fsm.v1.Assignment
-	17, // 17: cairn.fsm.v1.FailAttempt.restart:type_name -> cairn.fsm.v1.Restart
-	18, // 18: cairn.fsm.v1.CompleteCheckpoint.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
-	19, // 19: cairn.fsm.v1.CompleteCheckpoint.sizes:type_name -> cairn.fsm.v1.Sizes
-	20, // 20: cairn.fsm.v1.CompleteCheckpoint.detail:type_name -> cairn.fsm.v1.Detail
-	19, // 21: cairn.fsm.v1.AbortCheckpoint.sizes:type_name -> cairn.fsm.v1.Sizes
-	20, // 22: cairn.fsm.v1.AbortCheckpoint.detail:type_name -> cairn.fsm.v1.Detail
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	12, // 11: cairn.fsm.v1.Command.rescale_job:type_name -> cairn.fsm.v1.RescaleJob
+	13, // 12: cairn.fsm.v1.Command.move_job:type_name -> cairn.fsm.v1.MoveJob
+	14, // 13: cairn.fsm.v1.Command.drain_node:type_name -> cairn.fsm.v1.DrainNode
+	15, // 14: cairn.fsm.v1.Command.undrain_node:type_name -> cairn.fsm.v1.UndrainNode
+	16, // 15: cairn.fsm.v1.SubmitJob.params:type_name -> cairn.fsm.v1.Param
+	17, // 16: cairn.fsm.v1.SubmitJob.topology:type_name -> cairn.fsm.v1.Topology
+	18, // 17: cairn.fsm.v1.SubmitJob.config:type_name -> cairn.fsm.v1.Config
+	19, // 18: cairn.fsm.v1.SubmitJob.source:type_name -> cairn.fsm.v1.Source
+	20, // 19: cairn.fsm.v1.SubmitJob.parallelism:type_name -> cairn.fsm.v1.OperatorParallelism
+	18, // 20: cairn.fsm.v1.ConfigureJob.config:type_name -> cairn.fsm.v1.Config
+	21, // 21: cairn.fsm.v1.StartAttempt.assignment:type_name -> cairn.fsm.v1.Assignment
+	22, // 22: cairn.fsm.v1.FailAttempt.restart:type_name -> cairn.fsm.v1.Restart
+	23, // 23: cairn.fsm.v1.CompleteCheckpoint.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	24, // 24: cairn.fsm.v1.CompleteCheckpoint.sizes:type_name -> cairn.fsm.v1.Sizes
+	25, // 25: cairn.fsm.v1.CompleteCheckpoint.detail:type_name -> cairn.fsm.v1.Detail
+	24, // 26: cairn.fsm.v1.AbortCheckpoint.sizes:type_name -> cairn.fsm.v1.Sizes
+	25, // 27: cairn.fsm.v1.AbortCheckpoint.detail:type_name -> cairn.fsm.v1.Detail
+	17, // 28: cairn.fsm.v1.RescaleJob.topology:type_name -> cairn.fsm.v1.Topology
+	20, // 29: cairn.fsm.v1.RescaleJob.parallelism:type_name -> cairn.fsm.v1.OperatorParallelism
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_fsm_fsmpb_command_proto_init() }
@@ -1350,6 +1747,10 @@ func file_fsm_fsmpb_command_proto_init() {
 		(*Command_FinishDiscards)(nil),
 		(*Command_ConfigureJob)(nil),
 		(*Command_DisposeSavepoint)(nil),
+		(*Command_RescaleJob)(nil),
+		(*Command_MoveJob)(nil),
+		(*Command_DrainNode)(nil),
+		(*Command_UndrainNode)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1357,7 +1758,7 @@ func file_fsm_fsmpb_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fsm_fsmpb_command_proto_rawDesc), len(file_fsm_fsmpb_command_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

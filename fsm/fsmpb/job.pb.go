@@ -278,6 +278,58 @@ func (x *Topology) GetEdges() []*Edge {
 	return nil
 }
 
+type OperatorParallelism struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Operator      []byte                 `protobuf:"bytes,1,opt,name=operator,proto3" json:"operator,omitempty"`
+	Parallelism   int64                  `protobuf:"varint,2,opt,name=parallelism,proto3" json:"parallelism,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OperatorParallelism) Reset() {
+	*x = OperatorParallelism{}
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OperatorParallelism) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OperatorParallelism) ProtoMessage() {}
+
+func (x *OperatorParallelism) ProtoReflect() protoreflect.Message {
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OperatorParallelism.ProtoReflect.Descriptor instead.
+func (*OperatorParallelism) Descriptor() ([]byte, []int) {
+	return file_fsm_fsmpb_job_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *OperatorParallelism) GetOperator() []byte {
+	if x != nil {
+		return x.Operator
+	}
+	return nil
+}
+
+func (x *OperatorParallelism) GetParallelism() int64 {
+	if x != nil {
+		return x.Parallelism
+	}
+	return 0
+}
+
 // Durations are in nanoseconds. What has no value before version 2 was as the default configuration has it.
 type Config struct {
 	state                  protoimpl.MessageState `protogen:"open.v1"`
@@ -309,7 +361,7 @@ type Config struct {
 
 func (x *Config) Reset() {
 	*x = Config{}
-	mi := &file_fsm_fsmpb_job_proto_msgTypes[4]
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -321,7 +373,7 @@ func (x *Config) String() string {
 func (*Config) ProtoMessage() {}
 
 func (x *Config) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_job_proto_msgTypes[4]
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -334,7 +386,7 @@ func (x *Config) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Config.ProtoReflect.Descriptor instead.
 func (*Config) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_job_proto_rawDescGZIP(), []int{4}
+	return file_fsm_fsmpb_job_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Config) GetInterval() int64 {
@@ -502,7 +554,7 @@ type NodeRef struct {
 
 func (x *NodeRef) Reset() {
 	*x = NodeRef{}
-	mi := &file_fsm_fsmpb_job_proto_msgTypes[5]
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -514,7 +566,7 @@ func (x *NodeRef) String() string {
 func (*NodeRef) ProtoMessage() {}
 
 func (x *NodeRef) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_job_proto_msgTypes[5]
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -527,7 +579,7 @@ func (x *NodeRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRef.ProtoReflect.Descriptor instead.
 func (*NodeRef) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_job_proto_rawDescGZIP(), []int{5}
+	return file_fsm_fsmpb_job_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *NodeRef) GetId() []byte {
@@ -561,7 +613,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_fsm_fsmpb_job_proto_msgTypes[6]
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -573,7 +625,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_job_proto_msgTypes[6]
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -586,7 +638,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_job_proto_rawDescGZIP(), []int{6}
+	return file_fsm_fsmpb_job_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Assignment) GetNodes() []*NodeRef {
@@ -617,7 +669,7 @@ type Restart struct {
 
 func (x *Restart) Reset() {
 	*x = Restart{}
-	mi := &file_fsm_fsmpb_job_proto_msgTypes[7]
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -629,7 +681,7 @@ func (x *Restart) String() string {
 func (*Restart) ProtoMessage() {}
 
 func (x *Restart) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_job_proto_msgTypes[7]
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -642,7 +694,7 @@ func (x *Restart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Restart.ProtoReflect.Descriptor instead.
 func (*Restart) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_job_proto_rawDescGZIP(), []int{7}
+	return file_fsm_fsmpb_job_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Restart) GetCount() int64 {
@@ -701,7 +753,7 @@ type Source struct {
 
 func (x *Source) Reset() {
 	*x = Source{}
-	mi := &file_fsm_fsmpb_job_proto_msgTypes[8]
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -713,7 +765,7 @@ func (x *Source) String() string {
 func (*Source) ProtoMessage() {}
 
 func (x *Source) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_job_proto_msgTypes[8]
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -726,7 +778,7 @@ func (x *Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Source.ProtoReflect.Descriptor instead.
 func (*Source) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_job_proto_rawDescGZIP(), []int{8}
+	return file_fsm_fsmpb_job_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Source) GetJob() []byte {
@@ -784,7 +836,7 @@ type Sizes struct {
 
 func (x *Sizes) Reset() {
 	*x = Sizes{}
-	mi := &file_fsm_fsmpb_job_proto_msgTypes[9]
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -796,7 +848,7 @@ func (x *Sizes) String() string {
 func (*Sizes) ProtoMessage() {}
 
 func (x *Sizes) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_job_proto_msgTypes[9]
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -809,7 +861,7 @@ func (x *Sizes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sizes.ProtoReflect.Descriptor instead.
 func (*Sizes) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_job_proto_rawDescGZIP(), []int{9}
+	return file_fsm_fsmpb_job_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Sizes) GetCheckpointed() int64 {
@@ -850,7 +902,7 @@ type Detail struct {
 
 func (x *Detail) Reset() {
 	*x = Detail{}
-	mi := &file_fsm_fsmpb_job_proto_msgTypes[10]
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -862,7 +914,7 @@ func (x *Detail) String() string {
 func (*Detail) ProtoMessage() {}
 
 func (x *Detail) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_job_proto_msgTypes[10]
+	mi := &file_fsm_fsmpb_job_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -875,7 +927,7 @@ func (x *Detail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Detail.ProtoReflect.Descriptor instead.
 func (*Detail) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_job_proto_rawDescGZIP(), []int{10}
+	return file_fsm_fsmpb_job_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Detail) GetInline() []byte {
@@ -913,7 +965,10 @@ const file_fsm_fsmpb_job_proto_rawDesc = "" +
 	"\fpartitioning\x18\x03 \x01(\rR\fpartitioning\"f\n" +
 	"\bTopology\x120\n" +
 	"\bvertices\x18\x01 \x03(\v2\x14.cairn.fsm.v1.VertexR\bvertices\x12(\n" +
-	"\x05edges\x18\x02 \x03(\v2\x12.cairn.fsm.v1.EdgeR\x05edges\"\xe9\x06\n" +
+	"\x05edges\x18\x02 \x03(\v2\x12.cairn.fsm.v1.EdgeR\x05edges\"S\n" +
+	"\x13OperatorParallelism\x12\x1a\n" +
+	"\boperator\x18\x01 \x01(\fR\boperator\x12 \n" +
+	"\vparallelism\x18\x02 \x01(\x03R\vparallelism\"\xe9\x06\n" +
 	"\x06Config\x12\x1a\n" +
 	"\binterval\x18\x01 \x01(\x03R\binterval\x12\x1b\n" +
 	"\tmin_pause\x18\x02 \x01(\x03R\bminPause\x12\x18\n" +
@@ -985,27 +1040,28 @@ func file_fsm_fsmpb_job_proto_rawDescGZIP() []byte {
 	return file_fsm_fsmpb_job_proto_rawDescData
 }
 
-var file_fsm_fsmpb_job_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_fsm_fsmpb_job_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_fsm_fsmpb_job_proto_goTypes = []any{
 	(*Param)(nil),                 // 0: cairn.fsm.v1.Param
 	(*Vertex)(nil),                // 1: cairn.fsm.v1.Vertex
 	(*Edge)(nil),                  // 2: cairn.fsm.v1.Edge
 	(*Topology)(nil),              // 3: cairn.fsm.v1.Topology
-	(*Config)(nil),                // 4: cairn.fsm.v1.Config
-	(*NodeRef)(nil),               // 5: cairn.fsm.v1.NodeRef
-	(*Assignment)(nil),            // 6: cairn.fsm.v1.Assignment
-	(*Restart)(nil),               // 7: cairn.fsm.v1.Restart
-	(*Source)(nil),                // 8: cairn.fsm.v1.Source
-	(*Sizes)(nil),                 // 9: cairn.fsm.v1.Sizes
-	(*Detail)(nil),                // 10: cairn.fsm.v1.Detail
-	(*checkpointpb.ChunkRef)(nil), // 11: cairn.checkpoint.v1.ChunkRef
+	(*OperatorParallelism)(nil),   // 4: cairn.fsm.v1.OperatorParallelism
+	(*Config)(nil),                // 5: cairn.fsm.v1.Config
+	(*NodeRef)(nil),               // 6: cairn.fsm.v1.NodeRef
+	(*Assignment)(nil),            // 7: cairn.fsm.v1.Assignment
+	(*Restart)(nil),               // 8: cairn.fsm.v1.Restart
+	(*Source)(nil),                // 9: cairn.fsm.v1.Source
+	(*Sizes)(nil),                 // 10: cairn.fsm.v1.Sizes
+	(*Detail)(nil),                // 11: cairn.fsm.v1.Detail
+	(*checkpointpb.ChunkRef)(nil), // 12: cairn.checkpoint.v1.ChunkRef
 }
 var file_fsm_fsmpb_job_proto_depIdxs = []int32{
 	1,  // 0: cairn.fsm.v1.Topology.vertices:type_name -> cairn.fsm.v1.Vertex
 	2,  // 1: cairn.fsm.v1.Topology.edges:type_name -> cairn.fsm.v1.Edge
-	5,  // 2: cairn.fsm.v1.Assignment.nodes:type_name -> cairn.fsm.v1.NodeRef
-	11, // 3: cairn.fsm.v1.Source.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
-	11, // 4: cairn.fsm.v1.Detail.chunk:type_name -> cairn.checkpoint.v1.ChunkRef
+	6,  // 2: cairn.fsm.v1.Assignment.nodes:type_name -> cairn.fsm.v1.NodeRef
+	12, // 3: cairn.fsm.v1.Source.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	12, // 4: cairn.fsm.v1.Detail.chunk:type_name -> cairn.checkpoint.v1.ChunkRef
 	5,  // [5:5] is the sub-list for method output_type
 	5,  // [5:5] is the sub-list for method input_type
 	5,  // [5:5] is the sub-list for extension type_name
@@ -1024,7 +1080,7 @@ func file_fsm_fsmpb_job_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fsm_fsmpb_job_proto_rawDesc), len(file_fsm_fsmpb_job_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

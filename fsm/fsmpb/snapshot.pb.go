@@ -27,7 +27,8 @@ const (
 type Snapshot struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	LastIndex     uint64                 `protobuf:"varint,1,opt,name=last_index,json=lastIndex,proto3" json:"last_index,omitempty"`
-	Jobs          []*Job                 `protobuf:"bytes,2,rep,name=jobs,proto3" json:"jobs,omitempty"` // by time of submission, then ID
+	Jobs          []*Job                 `protobuf:"bytes,2,rep,name=jobs,proto3" json:"jobs,omitempty"`        // by time of submission, then ID
+	Drained       []*DrainedNode         `protobuf:"bytes,30,rep,name=drained,proto3" json:"drained,omitempty"` // since version 3; ascending by node
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -76,6 +77,65 @@ func (x *Snapshot) GetJobs() []*Job {
 	return nil
 }
 
+func (x *Snapshot) GetDrained() []*DrainedNode {
+	if x != nil {
+		return x.Drained
+	}
+	return nil
+}
+
+type DrainedNode struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          []byte                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	At            int64                  `protobuf:"varint,2,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainedNode) Reset() {
+	*x = DrainedNode{}
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainedNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainedNode) ProtoMessage() {}
+
+func (x *DrainedNode) ProtoReflect() protoreflect.Message {
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainedNode.ProtoReflect.Descriptor instead.
+func (*DrainedNode) Descriptor() ([]byte, []int) {
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *DrainedNode) GetNode() []byte {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+func (x *DrainedNode) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
 type Job struct {
 	state               protoimpl.MessageState `protogen:"open.v1"`
 	Id                  []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // 16 bytes
@@ -106,6 +166,10 @@ type Job struct {
 	LastSuccess         uint64                 `protobuf:"varint,26,opt,name=last_success,json=lastSuccess,proto3" json:"last_success,omitempty"`
 	Summary             *Summary               `protobuf:"bytes,27,opt,name=summary,proto3" json:"summary,omitempty"`
 	Leapt               uint64                 `protobuf:"varint,28,opt,name=leapt,proto3" json:"leapt,omitempty"`
+	Parallelism         []*OperatorParallelism `protobuf:"bytes,30,rep,name=parallelism,proto3" json:"parallelism,omitempty"` // since version 3, as what follows; ascending by operator
+	Interrupted         []byte                 `protobuf:"bytes,31,opt,name=interrupted,proto3" json:"interrupted,omitempty"`
+	Next                *Shape                 `protobuf:"bytes,32,opt,name=next,proto3" json:"next,omitempty"` // absent when the next attempt has the present shape
+	Former              []*FormerTopology      `protobuf:"bytes,33,rep,name=former,proto3" json:"former,omitempty"`
 	Fingerprint         []byte                 `protobuf:"bytes,40,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"` // empty when it is not known
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
@@ -113,7 +177,7 @@ type Job struct {
 
 func (x *Job) Reset() {
 	*x = Job{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[1]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -125,7 +189,7 @@ func (x *Job) String() string {
 func (*Job) ProtoMessage() {}
 
 func (x *Job) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[1]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -138,7 +202,7 @@ func (x *Job) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Job.ProtoReflect.Descriptor instead.
 func (*Job) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{1}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Job) GetId() []byte {
@@ -337,9 +401,141 @@ func (x *Job) GetLeapt() uint64 {
 	return 0
 }
 
+func (x *Job) GetParallelism() []*OperatorParallelism {
+	if x != nil {
+		return x.Parallelism
+	}
+	return nil
+}
+
+func (x *Job) GetInterrupted() []byte {
+	if x != nil {
+		return x.Interrupted
+	}
+	return nil
+}
+
+func (x *Job) GetNext() *Shape {
+	if x != nil {
+		return x.Next
+	}
+	return nil
+}
+
+func (x *Job) GetFormer() []*FormerTopology {
+	if x != nil {
+		return x.Former
+	}
+	return nil
+}
+
 func (x *Job) GetFingerprint() []byte {
 	if x != nil {
 		return x.Fingerprint
+	}
+	return nil
+}
+
+type Shape struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Topology      *Topology              `protobuf:"bytes,1,opt,name=topology,proto3" json:"topology,omitempty"`
+	Parallelism   []*OperatorParallelism `protobuf:"bytes,2,rep,name=parallelism,proto3" json:"parallelism,omitempty"` // ascending by operator
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Shape) Reset() {
+	*x = Shape{}
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Shape) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Shape) ProtoMessage() {}
+
+func (x *Shape) ProtoReflect() protoreflect.Message {
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Shape.ProtoReflect.Descriptor instead.
+func (*Shape) Descriptor() ([]byte, []int) {
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Shape) GetTopology() *Topology {
+	if x != nil {
+		return x.Topology
+	}
+	return nil
+}
+
+func (x *Shape) GetParallelism() []*OperatorParallelism {
+	if x != nil {
+		return x.Parallelism
+	}
+	return nil
+}
+
+type FormerTopology struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Last          uint32                 `protobuf:"varint,1,opt,name=last,proto3" json:"last,omitempty"`
+	Topology      *Topology              `protobuf:"bytes,2,opt,name=topology,proto3" json:"topology,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FormerTopology) Reset() {
+	*x = FormerTopology{}
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FormerTopology) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FormerTopology) ProtoMessage() {}
+
+func (x *FormerTopology) ProtoReflect() protoreflect.Message {
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FormerTopology.ProtoReflect.Descriptor instead.
+func (*FormerTopology) Descriptor() ([]byte, []int) {
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *FormerTopology) GetLast() uint32 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
+func (x *FormerTopology) GetTopology() *Topology {
+	if x != nil {
+		return x.Topology
 	}
 	return nil
 }
@@ -354,13 +550,14 @@ type Pending struct {
 	Stop          uint32                 `protobuf:"varint,6,opt,name=stop,proto3" json:"stop,omitempty"` // since version 2, as what follows
 	Full          bool                   `protobuf:"varint,7,opt,name=full,proto3" json:"full,omitempty"`
 	Manual        bool                   `protobuf:"varint,8,opt,name=manual,proto3" json:"manual,omitempty"`
+	Aligned       bool                   `protobuf:"varint,30,opt,name=aligned,proto3" json:"aligned,omitempty"` // since version 3
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[2]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -372,7 +569,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[2]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -385,7 +582,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{2}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Pending) GetId() uint64 {
@@ -444,6 +641,13 @@ func (x *Pending) GetManual() bool {
 	return false
 }
 
+func (x *Pending) GetAligned() bool {
+	if x != nil {
+		return x.Aligned
+	}
+	return false
+}
+
 type Completed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -454,14 +658,15 @@ type Completed struct {
 	Manifest      *checkpointpb.ChunkRef `protobuf:"bytes,6,opt,name=manifest,proto3" json:"manifest,omitempty"`
 	StateSize     int64                  `protobuf:"varint,7,opt,name=state_size,json=stateSize,proto3" json:"state_size,omitempty"`
 	NumSubtasks   int64                  `protobuf:"varint,8,opt,name=num_subtasks,json=numSubtasks,proto3" json:"num_subtasks,omitempty"`
-	Stop          uint32                 `protobuf:"varint,9,opt,name=stop,proto3" json:"stop,omitempty"` // since version 2
+	Stop          uint32                 `protobuf:"varint,9,opt,name=stop,proto3" json:"stop,omitempty"`        // since version 2
+	Aligned       bool                   `protobuf:"varint,30,opt,name=aligned,proto3" json:"aligned,omitempty"` // since version 3
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Completed) Reset() {
 	*x = Completed{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[3]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -473,7 +678,7 @@ func (x *Completed) String() string {
 func (*Completed) ProtoMessage() {}
 
 func (x *Completed) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[3]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -486,7 +691,7 @@ func (x *Completed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Completed.ProtoReflect.Descriptor instead.
 func (*Completed) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{3}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Completed) GetId() uint64 {
@@ -552,6 +757,13 @@ func (x *Completed) GetStop() uint32 {
 	return 0
 }
 
+func (x *Completed) GetAligned() bool {
+	if x != nil {
+		return x.Aligned
+	}
+	return false
+}
+
 type Discard struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -562,7 +774,7 @@ type Discard struct {
 
 func (x *Discard) Reset() {
 	*x = Discard{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[4]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -574,7 +786,7 @@ func (x *Discard) String() string {
 func (*Discard) ProtoMessage() {}
 
 func (x *Discard) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[4]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -587,7 +799,7 @@ func (x *Discard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Discard.ProtoReflect.Descriptor instead.
 func (*Discard) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{4}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Discard) GetId() uint64 {
@@ -615,7 +827,7 @@ type Counters struct {
 
 func (x *Counters) Reset() {
 	*x = Counters{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[5]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -627,7 +839,7 @@ func (x *Counters) String() string {
 func (*Counters) ProtoMessage() {}
 
 func (x *Counters) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[5]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -640,7 +852,7 @@ func (x *Counters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counters.ProtoReflect.Descriptor instead.
 func (*Counters) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{5}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Counters) GetCompleted() uint64 {
@@ -688,7 +900,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[6]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -700,7 +912,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[6]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -713,7 +925,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{6}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Outcome) GetId() uint64 {
@@ -842,7 +1054,7 @@ type Summary struct {
 
 func (x *Summary) Reset() {
 	*x = Summary{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[7]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -854,7 +1066,7 @@ func (x *Summary) String() string {
 func (*Summary) ProtoMessage() {}
 
 func (x *Summary) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[7]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -867,7 +1079,7 @@ func (x *Summary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Summary.ProtoReflect.Descriptor instead.
 func (*Summary) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{7}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Summary) GetDuration() *Distribution {
@@ -926,7 +1138,7 @@ type Distribution struct {
 
 func (x *Distribution) Reset() {
 	*x = Distribution{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[8]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -938,7 +1150,7 @@ func (x *Distribution) String() string {
 func (*Distribution) ProtoMessage() {}
 
 func (x *Distribution) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[8]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -951,7 +1163,7 @@ func (x *Distribution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Distribution.ProtoReflect.Descriptor instead.
 func (*Distribution) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{8}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Distribution) GetCount() int64 {
@@ -1000,11 +1212,16 @@ var File_fsm_fsmpb_snapshot_proto protoreflect.FileDescriptor
 
 const file_fsm_fsmpb_snapshot_proto_rawDesc = "" +
 	"\n" +
-	"\x18fsm/fsmpb/snapshot.proto\x12\fcairn.fsm.v1\x1a#checkpoint/checkpointpb/state.proto\x1a\x13fsm/fsmpb/job.proto\"P\n" +
+	"\x18fsm/fsmpb/snapshot.proto\x12\fcairn.fsm.v1\x1a#checkpoint/checkpointpb/state.proto\x1a\x13fsm/fsmpb/job.proto\"\x85\x01\n" +
 	"\bSnapshot\x12\x1d\n" +
 	"\n" +
 	"last_index\x18\x01 \x01(\x04R\tlastIndex\x12%\n" +
-	"\x04jobs\x18\x02 \x03(\v2\x11.cairn.fsm.v1.JobR\x04jobs\"\xf4\b\n" +
+	"\x04jobs\x18\x02 \x03(\v2\x11.cairn.fsm.v1.JobR\x04jobs\x123\n" +
+	"\adrained\x18\x1e \x03(\v2\x19.cairn.fsm.v1.DrainedNodeR\adrained\"1\n" +
+	"\vDrainedNode\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\fR\x04node\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\x03R\x02at\"\xba\n" +
+	"\n" +
 	"\x03Job\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\fR\x04name\x12\x18\n" +
@@ -1038,8 +1255,18 @@ const file_fsm_fsmpb_snapshot_proto_rawDesc = "" +
 	"savepoints\x12!\n" +
 	"\flast_success\x18\x1a \x01(\x04R\vlastSuccess\x12/\n" +
 	"\asummary\x18\x1b \x01(\v2\x15.cairn.fsm.v1.SummaryR\asummary\x12\x14\n" +
-	"\x05leapt\x18\x1c \x01(\x04R\x05leapt\x12 \n" +
-	"\vfingerprint\x18( \x01(\fR\vfingerprint\"\xc9\x01\n" +
+	"\x05leapt\x18\x1c \x01(\x04R\x05leapt\x12C\n" +
+	"\vparallelism\x18\x1e \x03(\v2!.cairn.fsm.v1.OperatorParallelismR\vparallelism\x12 \n" +
+	"\vinterrupted\x18\x1f \x01(\fR\vinterrupted\x12'\n" +
+	"\x04next\x18  \x01(\v2\x13.cairn.fsm.v1.ShapeR\x04next\x124\n" +
+	"\x06former\x18! \x03(\v2\x1c.cairn.fsm.v1.FormerTopologyR\x06former\x12 \n" +
+	"\vfingerprint\x18( \x01(\fR\vfingerprint\"\x80\x01\n" +
+	"\x05Shape\x122\n" +
+	"\btopology\x18\x01 \x01(\v2\x16.cairn.fsm.v1.TopologyR\btopology\x12C\n" +
+	"\vparallelism\x18\x02 \x03(\v2!.cairn.fsm.v1.OperatorParallelismR\vparallelism\"X\n" +
+	"\x0eFormerTopology\x12\x12\n" +
+	"\x04last\x18\x01 \x01(\rR\x04last\x122\n" +
+	"\btopology\x18\x02 \x01(\v2\x16.cairn.fsm.v1.TopologyR\btopology\"\xe3\x01\n" +
 	"\aPending\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x12\n" +
@@ -1049,7 +1276,8 @@ const file_fsm_fsmpb_snapshot_proto_rawDesc = "" +
 	"began_term\x18\x05 \x01(\x04R\tbeganTerm\x12\x12\n" +
 	"\x04stop\x18\x06 \x01(\rR\x04stop\x12\x12\n" +
 	"\x04full\x18\a \x01(\bR\x04full\x12\x16\n" +
-	"\x06manual\x18\b \x01(\bR\x06manual\"\xa0\x02\n" +
+	"\x06manual\x18\b \x01(\bR\x06manual\x12\x18\n" +
+	"\aaligned\x18\x1e \x01(\bR\aaligned\"\xba\x02\n" +
 	"\tCompleted\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x12\n" +
@@ -1060,7 +1288,8 @@ const file_fsm_fsmpb_snapshot_proto_rawDesc = "" +
 	"\n" +
 	"state_size\x18\a \x01(\x03R\tstateSize\x12!\n" +
 	"\fnum_subtasks\x18\b \x01(\x03R\vnumSubtasks\x12\x12\n" +
-	"\x04stop\x18\t \x01(\rR\x04stop\"T\n" +
+	"\x04stop\x18\t \x01(\rR\x04stop\x12\x18\n" +
+	"\aaligned\x18\x1e \x01(\bR\aaligned\"T\n" +
 	"\aDiscard\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x129\n" +
 	"\bmanifest\x18\x02 \x01(\v2\x1d.cairn.checkpoint.v1.ChunkRefR\bmanifest\"\\\n" +
@@ -1116,57 +1345,68 @@ func file_fsm_fsmpb_snapshot_proto_rawDescGZIP() []byte {
 	return file_fsm_fsmpb_snapshot_proto_rawDescData
 }
 
-var file_fsm_fsmpb_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_fsm_fsmpb_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_fsm_fsmpb_snapshot_proto_goTypes = []any{
 	(*Snapshot)(nil),              // 0: cairn.fsm.v1.Snapshot
-	(*Job)(nil),                   // 1: cairn.fsm.v1.Job
-	(*Pending)(nil),               // 2: cairn.fsm.v1.Pending
-	(*Completed)(nil),             // 3: cairn.fsm.v1.Completed
-	(*Discard)(nil),               // 4: cairn.fsm.v1.Discard
-	(*Counters)(nil),              // 5: cairn.fsm.v1.Counters
-	(*Outcome)(nil),               // 6: cairn.fsm.v1.Outcome
-	(*Summary)(nil),               // 7: cairn.fsm.v1.Summary
-	(*Distribution)(nil),          // 8: cairn.fsm.v1.Distribution
-	(*Param)(nil),                 // 9: cairn.fsm.v1.Param
-	(*Topology)(nil),              // 10: cairn.fsm.v1.Topology
-	(*Config)(nil),                // 11: cairn.fsm.v1.Config
-	(*Assignment)(nil),            // 12: cairn.fsm.v1.Assignment
-	(*Restart)(nil),               // 13: cairn.fsm.v1.Restart
-	(*Source)(nil),                // 14: cairn.fsm.v1.Source
-	(*checkpointpb.ChunkRef)(nil), // 15: cairn.checkpoint.v1.ChunkRef
-	(*Sizes)(nil),                 // 16: cairn.fsm.v1.Sizes
-	(*Detail)(nil),                // 17: cairn.fsm.v1.Detail
+	(*DrainedNode)(nil),           // 1: cairn.fsm.v1.DrainedNode
+	(*Job)(nil),                   // 2: cairn.fsm.v1.Job
+	(*Shape)(nil),                 // 3: cairn.fsm.v1.Shape
+	(*FormerTopology)(nil),        // 4: cairn.fsm.v1.FormerTopology
+	(*Pending)(nil),               // 5: cairn.fsm.v1.Pending
+	(*Completed)(nil),             // 6: cairn.fsm.v1.Completed
+	(*Discard)(nil),               // 7: cairn.fsm.v1.Discard
+	(*Counters)(nil),              // 8: cairn.fsm.v1.Counters
+	(*Outcome)(nil),               // 9: cairn.fsm.v1.Outcome
+	(*Summary)(nil),               // 10: cairn.fsm.v1.Summary
+	(*Distribution)(nil),          // 11: cairn.fsm.v1.Distribution
+	(*Param)(nil),                 // 12: cairn.fsm.v1.Param
+	(*Topology)(nil),              // 13: cairn.fsm.v1.Topology
+	(*Config)(nil),                // 14: cairn.fsm.v1.Config
+	(*Assignment)(nil),            // 15: cairn.fsm.v1.Assignment
+	(*Restart)(nil),               // 16: cairn.fsm.v1.Restart
+	(*Source)(nil),                // 17: cairn.fsm.v1.Source
+	(*OperatorParallelism)(nil),   // 18: cairn.fsm.v1.OperatorParallelism
+	(*checkpointpb.ChunkRef)(nil), // 19: cairn.checkpoint.v1.ChunkRef
+	(*Sizes)(nil),                 // 20: cairn.fsm.v1.Sizes
+	(*Detail)(nil),                // 21: cairn.fsm.v1.Detail
 }
 var file_fsm_fsmpb_snapshot_proto_depIdxs = []int32{
-	1,  // 0: cairn.fsm.v1.Snapshot.jobs:type_name -> cairn.fsm.v1.Job
-	9,  // 1: cairn.fsm.v1.Job.params:type_name -> cairn.fsm.v1.Param
-	10, // 2: cairn.fsm.v1.Job.topology:type_name -> cairn.fsm.v1.Topology
-	11, // 3: cairn.fsm.v1.Job.config:type_name -> cairn.fsm.v1.Config
-	12, // 4: cairn.fsm.v1.Job.assignment:type_name -> cairn.fsm.v1.Assignment
-	13, // 5: cairn.fsm.v1.Job.restart:type_name -> cairn.fsm.v1.Restart
-	2,  // 6: cairn.fsm.v1.Job.pending:type_name -> cairn.fsm.v1.Pending
-	3,  // 7: cairn.fsm.v1.Job.completed:type_name -> cairn.fsm.v1.Completed
-	4,  // 8: cairn.fsm.v1.Job.discards:type_name -> cairn.fsm.v1.Discard
-	5,  // 9: cairn.fsm.v1.Job.counters:type_name -> cairn.fsm.v1.Counters
-	6,  // 10: cairn.fsm.v1.Job.history:type_name -> cairn.fsm.v1.Outcome
-	14, // 11: cairn.fsm.v1.Job.source:type_name -> cairn.fsm.v1.Source
-	3,  // 12: cairn.fsm.v1.Job.savepoints:type_name -> cairn.fsm.v1.Completed
-	7,  // 13: cairn.fsm.v1.Job.summary:type_name -> cairn.fsm.v1.Summary
-	15, // 14: cairn.fsm.v1.Completed.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
-	15, // 15: cairn.fsm.v1.Discard.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
-	16, // 16: cairn.fsm.v1.Outcome.sizes:type_name -> cairn.fsm.v1.Sizes
-	17, // 17: cairn.fsm.v1.Outcome.detail:type_name -> cairn.fsm.v1.Detail
-	8,  // 18: cairn.fsm.v1.Summary.duration:type_name -> cairn.fsm.v1.Distribution
-	8,  // 19: cairn.fsm.v1.Summary.state_size:type_name -> cairn.fsm.v1.Distribution
-	8,  // 20: cairn.fsm.v1.Summary.checkpointed:type_name -> cairn.fsm.v1.Distribution
-	8,  // 21: cairn.fsm.v1.Summary.alignment:type_name -> cairn.fsm.v1.Distribution
-	8,  // 22: cairn.fsm.v1.Summary.processed:type_name -> cairn.fsm.v1.Distribution
-	8,  // 23: cairn.fsm.v1.Summary.persisted:type_name -> cairn.fsm.v1.Distribution
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	2,  // 0: cairn.fsm.v1.Snapshot.jobs:type_name -> cairn.fsm.v1.Job
+	1,  // 1: cairn.fsm.v1.Snapshot.drained:type_name -> cairn.fsm.v1.DrainedNode
+	12, // 2: cairn.fsm.v1.Job.params:type_name -> cairn.fsm.v1.Param
+	13, // 3: cairn.fsm.v1.Job.topology:type_name -> cairn.fsm.v1.Topology
+	14, // 4: cairn.fsm.v1.Job.config:type_name -> cairn.fsm.v1.Config
+	15, // 5: cairn.fsm.v1.Job.assignment:type_name -> cairn.fsm.v1.Assignment
+	16, // 6: cairn.fsm.v1.Job.restart:type_name -> cairn.fsm.v1.Restart
+	5,  // 7: cairn.fsm.v1.Job.pending:type_name -> cairn.fsm.v1.Pending
+	6,  // 8: cairn.fsm.v1.Job.completed:type_name -> cairn.fsm.v1.Completed
+	7,  // 9: cairn.fsm.v1.Job.discards:type_name -> cairn.fsm.v1.Discard
+	8,  // 10: cairn.fsm.v1.Job.counters:type_name -> cairn.fsm.v1.Counters
+	9,  // 11: cairn.fsm.v1.Job.history:type_name -> cairn.fsm.v1.Outcome
+	17, // 12: cairn.fsm.v1.Job.source:type_name -> cairn.fsm.v1.Source
+	6,  // 13: cairn.fsm.v1.Job.savepoints:type_name -> cairn.fsm.v1.Completed
+	10, // 14: cairn.fsm.v1.Job.summary:type_name -> cairn.fsm.v1.Summary
+	18, // 15: cairn.fsm.v1.Job.parallelism:type_name -> cairn.fsm.v1.OperatorParallelism
+	3,  // 16: cairn.fsm.v1.Job.next:type_name -> cairn.fsm.v1.Shape
+	4,  // 17: cairn.fsm.v1.Job.former:type_name -> cairn.fsm.v1.FormerTopology
+	13, // 18: cairn.fsm.v1.Shape.topology:type_name -> cairn.fsm.v1.Topology
+	18, // 19: cairn.fsm.v1.Shape.parallelism:type_name -> cairn.fsm.v1.OperatorParallelism
+	13, // 20: cairn.fsm.v1.FormerTopology.topology:type_name -> cairn.fsm.v1.Topology
+	19, // 21: cairn.fsm.v1.Completed.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	19, // 22: cairn.fsm.v1.Discard.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	20, // 23: cairn.fsm.v1.Outcome.sizes:type_name -> cairn.fsm.v1.Sizes
+	21, // 24: cairn.fsm.v1.Outcome.detail:type_name -> cairn.fsm.v1.Detail
+	11, // 25: cairn.fsm.v1.Summary.duration:type_name -> cairn.fsm.v1.Distribution
+	11, // 26: cairn.fsm.v1.Summary.state_size:type_name -> cairn.fsm.v1.Distribution
+	11, // 27: cairn.fsm.v1.Summary.checkpointed:type_name -> cairn.fsm.v1.Distribution
+	11, // 28: cairn.fsm.v1.Summary.alignment:type_name -> cairn.fsm.v1.Distribution
+	11, // 29: cairn.fsm.v1.Summary.processed:type_name -> cairn.fsm.v1.Distribution
+	11, // 30: cairn.fsm.v1.Summary.persisted:type_name -> cairn.fsm.v1.Distribution
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_fsm_fsmpb_snapshot_proto_init() }
@@ -1181,7 +1421,7 @@ func file_fsm_fsmpb_snapshot_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fsm_fsmpb_snapshot_proto_rawDesc), len(file_fsm_fsmpb_snapshot_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
