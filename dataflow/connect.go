@@ -54,7 +54,7 @@ func connect[Out any](g, other *Graph, id checkpoint.OperatorID, first, second [
 	if g != other {
 		g.fail(fmt.Errorf("operator %s: the streams that it connects belong to different graphs", id))
 	}
-	return streamOf(g, g.add(id, append(first, second...), build, joinOutputs[Out], opts), records)
+	return streamOf(g, g.add(id, append(first, second...), build, joinOutputs[Out], opts), records).as("process of two inputs")
 }
 
 // buildPair makes one operator with two inputs of two without state that have one.

@@ -14,7 +14,7 @@ import (
 // Step does with it.
 //
 // Version 2 added sources, savepoints that are kept, sizes, details, and the whole of the configuration. Version 3 added
-// changes of parallelism, and nodes that are drained.
+// changes of parallelism, nodes that are drained, slot sharing groups and fingerprints.
 const commandVersion = 3
 
 // EncodeCommand returns the persisted form of c, to be proposed to Raft. Equal commands give equal bytes; failure texts

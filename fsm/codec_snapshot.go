@@ -12,7 +12,8 @@ import (
 
 // A snapshot starts with four bytes of magic and two of version (big-endian), so that a foreign or newer
 // file is refused with a clear error instead of being half understood. Version 2 added sources, savepoints, summaries,
-// sizes, details, and the whole of the configuration; version 3 shapes that change, and drained nodes.
+// sizes, details, and the whole of the configuration; version 3 shapes that change, drained nodes, slot sharing
+// groups and fingerprints.
 const (
 	snapshotMagic   = "CRNF"
 	snapshotVersion = 3

@@ -39,7 +39,7 @@ func sampleCommands() []Command {
 	return []Command{
 		SubmitJob{
 			Job: job, Name: "wörd\xffcount", Program: "wordcount", Params: map[string]string{"input": "/data/\xfe", "b": "2", "": "empty"},
-			Topology: topology(), Parallelism: map[checkpoint.OperatorID]int{"count": 2, "read": 1}, Config: config, At: 1_700_000_000_000,
+			Topology: topology(), Fingerprint: "1-0123", Parallelism: map[checkpoint.OperatorID]int{"count": 2, "read": 1}, Config: config, At: 1_700_000_000_000,
 			Source: Source{Job: jobID(7), Checkpoint: 16, Kind: checkpoint.KindSavepoint, Manifest: manifest(16), Claim: true, AllowNonRestoredState: true},
 		},
 		ConfigureJob{Job: job, Config: config, At: 1_700_000_000_008},
@@ -119,6 +119,9 @@ func sampleState(t testing.TB) *State {
 	s.beginAligned(10)
 	s.must(DrainNode{Node: "n2", At: s.at})
 	s.must(DrainNode{Node: "n9", At: s.at})
+	g := s.submit(11)
+	g.Topology.Vertices[1].SharingGroup, g.Fingerprint = "heavy", "1-0123"
+	s.must(g)
 	return s.state
 }
 

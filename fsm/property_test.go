@@ -190,6 +190,10 @@ func (l *ledger) record(t *rapid.T, c Command, r Result) {
 		job = c.Job
 	case FailAttempt:
 		job = c.Job
+	case RescaleJob:
+		job = c.Job
+	case MoveJob:
+		job = c.Job
 	case CancelJob:
 		job = c.Job
 	case EndJob:

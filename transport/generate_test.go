@@ -190,7 +190,9 @@ func drawFromNode(t *rapid.T) checkpoint.FromNode {
 		m := checkpoint.JobPlanned{Request: rapid.Uint64().Draw(t, "request"), Error: rapid.String().Draw(t, "error")}
 		if m.Error == "" {
 			m.Topology, m.Fingerprint = drawTopology(t), drawFingerprint(t)
-			m.Operators = listOf(t, rapid.Make[checkpoint.OperatorText]().Draw)
+			m.Operators = listOf(t, func(t *rapid.T) checkpoint.OperatorText {
+				return rapid.Make[checkpoint.OperatorText]().Draw(t, "operator")
+			})
 		}
 		return m
 	case 3:
