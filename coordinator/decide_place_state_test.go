@@ -169,3 +169,22 @@ func TestAvoidedNodesGetNothing(t *testing.T) {
 		t.Errorf("placed on %v", got)
 	}
 }
+
+// The groups that are not the default one are named to users, however they are stored.
+func TestJobDetailNamesSharingGroups(t *testing.T) {
+	w := newWorld(t)
+	w.step(fsm.SubmitJob{
+		Job: testJob, Name: "job", Program: "test", Config: testConfig(), At: w.at(),
+		Topology: grouped(of128(1, 1, 1), "", "heavy", checkpoint.DefaultSharingGroup),
+	})
+	w.view.SetJobs(w.state.SortedJobs())
+	detail, err := reading{jobs: w.view.Jobs, view: w.view, now: w.now}.jobDetail(w.job())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"", "heavy", ""} {
+		if got := detail.Vertices[i].SlotSharingGroup; got != want {
+			t.Errorf("vertex %d is in group %q, want %q", i, got, want)
+		}
+	}
+}
