@@ -209,3 +209,28 @@ func TestWatchWakesUp(t *testing.T) {
 		}
 	})
 }
+
+// Each file of the restored list is one subtask's, whoever had it before: the state of all does not grow with restores.
+func TestRestoredFilesHaveOneOwner(t *testing.T) {
+	finished, entries := make(map[string]bool), [][]byte(nil)
+	for i := range 40 {
+		finished[fmt.Sprint("done", i)] = true
+		entries = append(entries, wholeFile(fmt.Sprint("waits", i), 5).appendTo(nil, formWatched))
+	}
+	entries = append(entries, encodeFinished(finished))
+	done, waiting := 0, 0
+	for index := range 3 {
+		w := newWatched()
+		if err := w.restore(entries, func(path string) bool { return owner(path, 3) == index }); err != nil {
+			t.Fatal(err)
+		}
+		if w.done.count() == 0 || len(w.waiting) == 0 {
+			t.Errorf("subtask %d has no share", index)
+		}
+		done += w.done.count()
+		waiting += len(w.waiting)
+	}
+	if done != 40 || waiting != 40 {
+		t.Errorf("%d files that were read and %d that wait, want 40 of each", done, waiting)
+	}
+}
