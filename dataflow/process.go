@@ -32,7 +32,9 @@ type ProcessContext[K comparable] struct {
 	keyed    *keyedState[K]
 	operator *keyedOperator[K] // nil in tests of state alone
 	outs     outlets
-	err      error // the first state that could not be declared
+	// broadcast is nil where there is no broadcast stream.
+	broadcast *broadcastStates
+	err       error // the first state that could not be declared
 }
 
 // declare adds a table of the processor's state.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"cairn/checkpoint"
 	"cairn/dataflow/codec"
 )
 
@@ -296,5 +297,44 @@ func TestWindowsThatCannotBe(t *testing.T) {
 	listWindows(g, SessionWindows(ms), LateData(lateTag))
 	if err := g.Seal(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A snapshot has what was there when it was captured, though accumulators and lists change in place while it waits.
+func TestWindowsAndJoinsAreCapturedAsTheyAre(t *testing.T) {
+	for name, test := range map[string]struct {
+		build func(*Graph) Stream[string]
+		want  []string
+	}{
+		"windows":  {func(g *Graph) Stream[string] { return aggregateWindows(g, TumblingWindows(100*ms, 0)) }, []string{"99: 1 [0,100) [5 6]"}},
+		"sessions": {func(g *Graph) Stream[string] { return aggregateWindows(g, SessionWindows(20*ms)) }, []string{"31: 1 [10,32) [5 6]"}},
+		"join": {func(g *Graph) Stream[string] {
+			return IntervalJoin(observed(g, "a"), observed(g, "b"), -50*ms, 50*ms, "join", codec.String, func(a, b observation, emit func(string)) {
+				emit(fmt.Sprint(a.v, b.v))
+			})
+		}, []string{"40: 5 9", "40: 6 9"}},
+	} {
+		h := newHarness(t, 1, test.build)
+		observe(h, 1, 10, 5)
+		observe(h, 1, 12, 6)
+		s := h.subtasks[0]
+		snap := &snapshot{barrier: barrier(1)}
+		if err := s.op.capture(snap); err != nil {
+			t.Fatal(err)
+		}
+		observe(h, 1, 12, 1)
+		observe(h, 1, 10, 2)
+		observe(h, 1, 15, 3)
+		state, err := snap.upload(t.Context(), h.store, s.chain.subtask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.start(1, 1, []checkpoint.SubtaskState{state})
+		h.out = nil
+		if len(s.ins) > 1 {
+			push(h, 1, 1, 40, observation{1, 9})
+		}
+		h.watermark(1000)
+		h.expect(name, test.want...)
 	}
 }
