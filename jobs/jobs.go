@@ -5,10 +5,11 @@ package jobs
 import (
 	"cairn/dataflow"
 	"cairn/jobs/nexmark"
+	"cairn/jobs/sessionize"
 	"cairn/jobs/wordcount"
 )
 
 // Programs returns the programs of the stock node binary.
 func Programs() []dataflow.Program {
-	return []dataflow.Program{wordcount.Program(), nexmark.Program()}
+	return []dataflow.Program{wordcount.Program(), nexmark.Program(), sessionize.Program()}
 }

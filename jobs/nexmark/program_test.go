@@ -50,7 +50,7 @@ func TestShapes(t *testing.T) {
 		"q4": "generate -> times -> trade|close|average|write",
 		"q5": "generate -> times -> bids|count|compare|write",
 		"q7": "generate -> times -> bids|highest of auction|highest|write",
-		"q8": "generate -> times -> arrivals|join|write",
+		"q8": "generate -> times -> arrivals -> sellers|join|write",
 	} {
 		graph, err := dataflow.NewRegistry(Program()).Build("nexmark", map[string]string{"query": query, "output": "out"})
 		if err != nil {
