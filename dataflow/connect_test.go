@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"cairn/dataflow/codec"
 )
@@ -113,5 +114,71 @@ func TestConnectedStreamsOfDifferentGraphs(t *testing.T) {
 	To(MapConnected(a, b, "map", codec.Int64, identity, identity), "write", newLedger[int64]())
 	if err := g.Seal(); err == nil || !strings.Contains(err.Error(), "operator map: the streams that it connects belong to different graphs") {
 		t.Error(err)
+	}
+}
+
+// alarm is a processor with two inputs, of keyed records or of broadcast ones, that sets timers in both domains.
+type alarm struct{ ctx *ProcessContext[int64] }
+
+func (a *alarm) Open(ctx *ProcessContext[int64]) error {
+	a.ctx = ctx
+	return nil
+}
+
+func (a *alarm) Process(_ int64, o observation, _ func(string)) error {
+	a.ctx.RegisterEventTimer(EventTime(o.v))
+	a.ctx.RegisterProcessingTimer(EventTime(o.v + 1))
+	return nil
+}
+
+func (a *alarm) ProcessFirst(key int64, o observation, emit func(string)) error {
+	return a.Process(key, o, emit)
+}
+
+func (a *alarm) ProcessSecond(key int64, o observation, emit func(string)) error {
+	return a.Process(key, o, emit)
+}
+
+func (a *alarm) ProcessBroadcast(observation, func(string)) error { return nil }
+
+func (a *alarm) OnTimer(key int64, t Timer, emit func(string)) error {
+	emit(fmt.Sprintf("%d at %d in %s", key, int64(t.At), t.Domain))
+	return nil
+}
+
+func (a *alarm) Finish(emit func(string)) error {
+	emit("finished")
+	return nil
+}
+
+// Operators with two inputs have the timers of one with one input: they fire after a restore, and those in processing time
+// are dropped at the end.
+func TestTimersOfOperatorsWithTwoInputs(t *testing.T) {
+	for name, build := range map[string]func(*Graph) Stream[string]{
+		"connected": func(g *Graph) Stream[string] {
+			return ProcessConnected(observed(g, "a"), observed(g, "b"), "alarm", codec.String,
+				func() KeyedCoProcessor[int64, observation, observation, string] { return &alarm{} })
+		},
+		"broadcast": func(g *Graph) Stream[string] {
+			return ProcessBroadcast(observed(g, "a"), observed(g, "b").stream, "alarm", codec.String,
+				func() BroadcastProcessor[int64, observation, observation, string] { return &alarm{} })
+		},
+	} {
+		h := newHarness(t, 1, build)
+		observe(h, 1, 5, 20)
+		observe(h, 2, 5, 30)
+		if name == "connected" {
+			push(h, 1, 3, 5, observation{3, 20})
+		} else {
+			observe(h, 3, 5, 20)
+		}
+		h.restore(h.snapshot(), 1)
+		h.watermark(20)
+		h.expect(name+": event time", "20: 1 at 20 in event time", "20: 3 at 20 in event time")
+		h.advanceClock(time.UnixMilli(21))
+		none := fmt.Sprint(int64(NoTimestamp))
+		h.expect(name+": processing time", none+": 1 at 21 in processing time", none+": 3 at 21 in processing time")
+		h.end()
+		h.expect(name+": the end", "30: 2 at 30 in event time", none+": finished")
 	}
 }

@@ -19,6 +19,15 @@
 // one vertex, whose instances run as tasks: within a task records pass by plain calls, between tasks they
 // travel in batches called frames, with checkpoint barriers in line.
 //
+// Keyed streams are what state is kept for. Window collects the records of each key in tumbling, sliding or session
+// windows, of which AggregateWindow, ReduceWindow and ProcessWindow make something; event time comes from
+// AssignTimestampsAndWatermarks. IntervalJoin, WindowJoin and CoGroupWindow bring two streams together by key and time,
+// ProcessConnected by key alone, and ProcessBroadcast makes one of them known to all subtasks.
+//
+//	perHour := dataflow.Window(byWord, dataflow.TumblingWindows(time.Hour, 0), dataflow.AllowedLateness(time.Minute))
+//	counts := dataflow.AggregateWindow(perHour, "count", countCodec, codec.Int64, counting{},
+//		func(word string, w dataflow.TimeWindow, n int64, emit func(Count)) { emit(Count{word, w.Start, n}) })
+//
 // A job ends with its input, or with a savepoint. Sinks publish what a completed checkpoint covers and nothing else:
 // where checkpoints after the end of the input are switched off, what they took since the last one is not published.
 //
