@@ -1,7 +1,9 @@
 package dataflow
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"cairn/checkpoint"
 	"cairn/dataflow/codec"
@@ -145,4 +147,34 @@ func TestTypeText(t *testing.T) {
 		}
 	}
 	_ = leaf{}.secret
+}
+
+func TestWindowsAreDescribed(t *testing.T) {
+	second := time.Second
+	for want, a := range map[string]WindowAssigner{
+		"tumbling windows of 5s":             TumblingWindows(5*second, 0),
+		"tumbling windows of 5s moved by 1s": TumblingWindows(5*second, second),
+		"sliding windows of 5s every 1s":     SlidingWindows(5*second, second, 0),
+		"session windows of 5s":              SessionWindows(5 * second),
+	} {
+		if got := a.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	g := NewGraph()
+	s := KeyBy(From(g, "read", numbers{}, codec.Int64), codec.Int64, identity)
+	ReduceWindow(Window(s, SessionWindows(second), AllowedLateness(3*second)), "sum", func(a, b int64) int64 { return a + b })
+	IntervalJoin(s, s, -second, second, "join", codec.Int64, func(int64, int64, func(int64)) {})
+	if err := g.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	want := map[checkpoint.OperatorID]string{
+		"sum":  "session windows of 1s, allowed lateness 3s, *cairn/dataflow.reduced[int64,int64], input 0 from read by hash of ",
+		"join": "interval join from -1s to 1s, input 0 from read by hash of ",
+	}
+	for _, o := range g.OperatorTexts() {
+		if !strings.HasPrefix(o.Text, want[o.Operator]) {
+			t.Errorf("%s: %q", o.Operator, o.Text)
+		}
+	}
 }

@@ -42,6 +42,21 @@ func SessionWindows(gap time.Duration) WindowAssigner {
 	return WindowAssigner{kind: sessionWindows, size: gap}
 }
 
+// String describes the windows: "tumbling windows of 5s".
+func (a WindowAssigner) String() string {
+	text := fmt.Sprintf("tumbling windows of %s", a.size)
+	switch {
+	case a.kind == sessionWindows:
+		text = fmt.Sprintf("session windows of %s", a.size)
+	case a.slide != a.size:
+		text = fmt.Sprintf("sliding windows of %s every %s", a.size, a.slide)
+	}
+	if a.offset != 0 {
+		text += fmt.Sprintf(" moved by %s", a.offset)
+	}
+	return text
+}
+
 // maxWindowed bounds the event times of records in windows, so that no bound of a window overflows: a Duration is at
 // most 292 years.
 const maxWindowed = MaxEventTime / 2
