@@ -93,6 +93,9 @@ func TestR4_BroadcastStateIsCopiedToEverySubtask(t *testing.T) {
 			var content []checkpoint.ChunkRef
 			for _, s := range m.Subtasks {
 				i := slices.IndexFunc(s.Handles, func(h checkpoint.Handle) bool { return h.Kind == checkpoint.BroadcastState })
+				if i < 0 {
+					t.Fatalf("round %d: %s has no copy", round, s.Subtask)
+				}
 				if content == nil {
 					content = s.Handles[i].Chunks
 				}
