@@ -146,6 +146,23 @@ func TestReflectedSigns(t *testing.T) {
 	}
 }
 
+// TestReflectedMapEntriesAreApart: entries go through memory that is used again, and nothing of one is in the next.
+func TestReflectedMapEntriesAreApart(t *testing.T) {
+	type key struct {
+		N int
+		P *int
+	}
+	one := 1
+	c := MustStruct[map[key][]int]()
+	want := map[key][]int{{N: 1, P: &one}: {1, 2}, {N: 2}: nil}
+	for range 10 { // in either order
+		got, _, err := c.Decode(c.Append(nil, want))
+		if list, found := got[key{N: 2}]; !found || list != nil || len(got) != 2 || err != nil {
+			t.Fatalf("%v, %v", got, err)
+		}
+	}
+}
+
 // TestReflectedLeavesOut: a field that is left out comes back as nothing.
 func TestReflectedLeavesOut(t *testing.T) {
 	v := everything{left: 1, Out: make(chan int), private: 3}
