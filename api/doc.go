@@ -32,6 +32,8 @@ type Service interface {
 	SetJob(ctx context.Context, job string, config map[string]string) (JobDetail, error)
 	// CancelJob asks the job to end and returns at once; ShowJob tells when it has.
 	CancelJob(ctx context.Context, job string) (Job, error)
+	// JobMetrics tells what the subtasks of a job's attempt measure, those of one vertex or, when vertex is empty, all.
+	JobMetrics(ctx context.Context, job, vertex string) (JobMetrics, error)
 
 	// ListCheckpoints lists pending and recent checkpoints and savepoints, newest first.
 	ListCheckpoints(ctx context.Context, job string) ([]Checkpoint, error)

@@ -123,6 +123,8 @@ type Vertex struct {
 	MaxParallelism int    `json:"max_parallelism"`
 	// SlotSharingGroup is empty for the default one.
 	SlotSharingGroup string `json:"slot_sharing_group,omitempty"`
+	// Metrics is null while nothing is known of any of its subtasks.
+	Metrics *VertexMetrics `json:"metrics"`
 }
 
 // Subtask is one parallel instance of a vertex.

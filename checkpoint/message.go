@@ -307,6 +307,14 @@ type SubtaskProgress struct {
 	Metrics Metrics
 }
 
+// TaskMetrics says how the subtasks of an attempt on a node get on. A node sends it about once a second, to the leader
+// only, and not at all to one that does not keep up: it is soft state that nothing but people depend on.
+type TaskMetrics struct {
+	Job      JobID
+	Attempt  Attempt
+	Subtasks []SubtaskMetrics
+}
+
 // ChunksMarked answers MarkChunks.
 type ChunksMarked struct {
 	Sweep uint64
@@ -328,5 +336,6 @@ func (StatusChange) fromNode()  {}
 func (AckBatch) fromNode()      {}
 func (Decline) fromNode()       {}
 func (Progress) fromNode()      {}
+func (TaskMetrics) fromNode()   {}
 func (ChunksMarked) fromNode()  {}
 func (ChunksDeleted) fromNode() {}

@@ -56,6 +56,12 @@ func (c *Client) CancelJob(ctx context.Context, job string) (api.Job, error) {
 	return call(ctx, c, m, &pb.JobRequest{Job: job}, jobFromPB)
 }
 
+// JobMetrics implements api.Service.
+func (c *Client) JobMetrics(ctx context.Context, job, vertex string) (api.JobMetrics, error) {
+	m := method[*pb.JobMetricsRequest, *pb.JobMetricsResponse]{manner{name: "job metrics"}, rpcs.JobMetrics}
+	return call(ctx, c, m, &pb.JobMetricsRequest{Job: job, Vertex: vertex}, jobMetricsFromPB)
+}
+
 // ListCheckpoints implements api.Service.
 func (c *Client) ListCheckpoints(ctx context.Context, job string) ([]api.Checkpoint, error) {
 	m := method[*pb.JobRequest, *pb.ListCheckpointsResponse]{manner{name: "list checkpoints"}, rpcs.ListCheckpoints}

@@ -76,6 +76,7 @@ func jobDetailToPB(j api.JobDetail) *transportpb.JobDetail {
 			return &transportpb.VertexInfo{
 				Id: v.ID, Name: v.Name, Parallelism: int64(v.Parallelism), MaxParallelism: int64(v.MaxParallelism),
 				SlotSharingGroup: v.SlotSharingGroup,
+				Metrics:          optionalToPB(v.Metrics, vertexMetricsToPB),
 			}
 		}),
 		Subtasks: list(j.Subtasks, func(s api.Subtask) *transportpb.SubtaskInfo {
@@ -93,6 +94,7 @@ func jobDetailFromPB(pb *transportpb.JobDetail) api.JobDetail {
 			return api.Vertex{
 				ID: v.GetId(), Name: v.GetName(), Parallelism: int(v.GetParallelism()), MaxParallelism: int(v.GetMaxParallelism()),
 				SlotSharingGroup: v.GetSlotSharingGroup(),
+				Metrics:          optional(v.GetMetrics(), vertexMetricsFromPB),
 			}
 		}),
 		Subtasks: list(pb.GetSubtasks(), func(s *transportpb.SubtaskInfo) api.Subtask {

@@ -91,6 +91,11 @@ func (s *apiServer) CancelJob(ctx context.Context, r *transportpb.JobRequest) (*
 	return respond(v, err, jobToPB)
 }
 
+func (s *apiServer) JobMetrics(ctx context.Context, r *transportpb.JobMetricsRequest) (*transportpb.JobMetricsResponse, error) {
+	v, err := s.service.JobMetrics(ctx, r.GetJob(), r.GetVertex())
+	return respond(v, err, jobMetricsToPB)
+}
+
 func (s *apiServer) ListCheckpoints(ctx context.Context, r *transportpb.JobRequest) (*transportpb.ListCheckpointsResponse, error) {
 	v, err := s.service.ListCheckpoints(ctx, r.GetJob())
 	return respond(v, err, func(all []api.Checkpoint) *transportpb.ListCheckpointsResponse {

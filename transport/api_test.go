@@ -42,6 +42,9 @@ func (f *fakeService) ListJobs(ctx context.Context) ([]api.Job, error) {
 func (f *fakeService) ShowJob(ctx context.Context, job string) (api.JobDetail, error) {
 	return answer[api.JobDetail](ctx, f, "ShowJob", job)
 }
+func (f *fakeService) JobMetrics(ctx context.Context, job, vertex string) (api.JobMetrics, error) {
+	return answer[api.JobMetrics](ctx, f, "JobMetrics", []any{job, vertex})
+}
 func (f *fakeService) CancelJob(ctx context.Context, job string) (api.Job, error) {
 	return answer[api.Job](ctx, f, "CancelJob", job)
 }
@@ -121,6 +124,7 @@ var apiCalls = []struct {
 		return s.SetJob(ctx, "wc", map[string]string{"checkpointing.retain": "5"})
 	}, anyOf[api.JobDetail]},
 	{"CancelJob", "wc", func(ctx context.Context, s api.Service) (any, error) { return s.CancelJob(ctx, "wc") }, anyOf[api.Job]},
+	{"JobMetrics", []any{"wc", "count"}, func(ctx context.Context, s api.Service) (any, error) { return s.JobMetrics(ctx, "wc", "count") }, anyOf[api.JobMetrics]},
 	{"ListCheckpoints", "wc", func(ctx context.Context, s api.Service) (any, error) { return s.ListCheckpoints(ctx, "wc") }, anyOf[[]api.Checkpoint]},
 	{"ShowCheckpoint", []any{"wc", uint64(7)}, func(ctx context.Context, s api.Service) (any, error) { return s.ShowCheckpoint(ctx, "wc", 7) }, anyOf[api.CheckpointDetail]},
 	{"TriggerCheckpoint", "wc", func(ctx context.Context, s api.Service) (any, error) { return s.TriggerCheckpoint(ctx, "wc") }, anyOf[api.Checkpoint]},

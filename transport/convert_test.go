@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -168,6 +169,11 @@ func TestMalformedFromNode(t *testing.T) {
 	ack := func(a *transportpb.Ack) *transportpb.FromNode {
 		return &transportpb.FromNode{Message: &transportpb.FromNode_AckBatch{AckBatch: &transportpb.AckBatch{Acks: []*transportpb.Ack{a}}}}
 	}
+	taskMetrics := func(m *transportpb.SubtaskMetrics) *transportpb.FromNode {
+		return &transportpb.FromNode{Message: &transportpb.FromNode_TaskMetrics{TaskMetrics: &transportpb.TaskMetrics{
+			Job: testJob[:], Subtasks: []*transportpb.SubtaskMetrics{m},
+		}}}
+	}
 	for name, tc := range map[string]struct {
 		pb   *transportpb.FromNode
 		want string
@@ -186,6 +192,10 @@ func TestMalformedFromNode(t *testing.T) {
 		"phase":        {&transportpb.FromNode{Message: &transportpb.FromNode_Decline{Decline: &transportpb.Decline{Job: testJob[:], Reason: 1, Phase: 7}}}, "unknown phase 7"},
 		"metrics":      {ack(&transportpb.Ack{Job: testJob[:], Metrics: &transportpb.Metrics{ProcessedBytes: -1}}), "processed bytes -1"},
 		"progress":     {&transportpb.FromNode{Message: &transportpb.FromNode_Progress{Progress: &transportpb.Progress{Job: testJob[:], Subtasks: []*transportpb.SubtaskProgress{{}}}}}, "unknown phase 0"},
+		"negative":     {taskMetrics(&transportpb.SubtaskMetrics{RecordsIn: -1}), "records in -1"},
+		"no number":    {taskMetrics(&transportpb.SubtaskMetrics{Load: &transportpb.TaskLoad{BusyMillis: math.NaN()}}), "busy time per second NaN"},
+		"endless":      {taskMetrics(&transportpb.SubtaskMetrics{Load: &transportpb.TaskLoad{BytesOut: math.Inf(1)}}), "bytes out per second +Inf"},
+		"below zero":   {taskMetrics(&transportpb.SubtaskMetrics{Load: &transportpb.TaskLoad{IdleMillis: -1}}), "idle time per second -1"},
 		"deleted":      {&transportpb.FromNode{Message: &transportpb.FromNode_ChunksDeleted{ChunksDeleted: &transportpb.ChunksDeleted{Deleted: -1}}}, "deleted chunks -1"},
 	} {
 		m, err := fromNodeFromPB(tc.pb)

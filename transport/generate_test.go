@@ -176,7 +176,7 @@ func drawMetrics(t *rapid.T) checkpoint.Metrics {
 }
 
 func drawFromNode(t *rapid.T) checkpoint.FromNode {
-	switch ranged(t, 0, 9) {
+	switch ranged(t, 0, 10) {
 	case 0:
 		node := drawNode(t)
 		node.ID += "n"
@@ -216,11 +216,34 @@ func drawFromNode(t *rapid.T) checkpoint.FromNode {
 			Sweep: rapid.Uint64().Draw(t, "sweep"), Deleted: ranged(t, 0, math.MaxInt32), Refused: ranged(t, 0, math.MaxInt32),
 			Error: rapid.String().Draw(t, "error"),
 		}
+	case 9:
+		return checkpoint.TaskMetrics{Job: drawJob(t), Attempt: drawAttempt(t), Subtasks: listOf(t, drawSubtaskMetrics)}
 	}
 	return checkpoint.Decline{
 		Job: drawJob(t), Attempt: drawAttempt(t), Checkpoint: drawID(t), Subtask: drawSubtask(t),
 		Reason: checkpoint.Reason(ranged(t, 1, 12)), Phase: checkpoint.Phase(ranged(t, 0, 6)), Message: rapid.String().Draw(t, "message"),
 	}
+}
+
+func drawSubtaskMetrics(t *rapid.T) checkpoint.SubtaskMetrics {
+	figure := rapid.Int64Range(0, math.MaxInt64)
+	m := checkpoint.SubtaskMetrics{
+		Subtask: drawSubtask(t), RecordsIn: figure.Draw(t, "records in"), RecordsOut: figure.Draw(t, "records out"),
+		BytesIn: figure.Draw(t, "bytes in"), BytesOut: figure.Draw(t, "bytes out"), Checkpoint: drawID(t),
+		StateBytes: figure.Draw(t, "state"), AlignmentMillis: figure.Draw(t, "alignment"), StartDelayMillis: figure.Draw(t, "delay"),
+	}
+	if rapid.Bool().Draw(t, "timed") {
+		at := rapid.Int64().Draw(t, "watermark")
+		m.Watermark = &at
+	}
+	if rapid.Bool().Draw(t, "loaded") {
+		rate := func() float64 { return rapid.Float64Range(0, math.MaxFloat64).Draw(t, "rate") }
+		m.Load = &checkpoint.TaskLoad{
+			RecordsIn: rate(), RecordsOut: rate(), BytesIn: rate(), BytesOut: rate(), BusyMillis: rate(),
+			BackpressuredMillis: rate(), IdleMillis: rate(), InFlightBytes: figure.Draw(t, "in flight"),
+		}
+	}
+	return m
 }
 
 func drawProgress(t *rapid.T) checkpoint.SubtaskProgress {

@@ -54,6 +54,29 @@ func (o *outbox[M]) put(message M, size int) error {
 	if o.mu.messages >= o.limits.Messages || o.mu.bytes+size > o.limits.Bytes {
 		return fmt.Errorf("%w with %d messages, %d bytes", ErrOverflow, o.mu.messages, o.mu.bytes)
 	}
+	o.addLocked(message, size)
+	return nil
+}
+
+// offer queues messages, all or none: none when something waits to be sent, or is being sent. So however slow the peer
+// is, no more than what one call offers ever waits.
+func (o *outbox[M]) offer(messages []queued[M]) bool {
+	size := 0
+	for _, q := range messages {
+		size += q.size
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.mu.messages > 0 || len(messages) > o.limits.Messages || size > o.limits.Bytes {
+		return false
+	}
+	for _, q := range messages {
+		o.addLocked(q.message, q.size)
+	}
+	return true
+}
+
+func (o *outbox[M]) addLocked(message M, size int) {
 	o.mu.queue = append(o.mu.queue, queued[M]{message, size})
 	o.mu.messages++
 	o.mu.bytes += size
@@ -61,7 +84,6 @@ func (o *outbox[M]) put(message M, size int) error {
 	case o.wake <- struct{}{}:
 	default:
 	}
-	return nil
 }
 
 // run sends what is queued, in order, until ctx is done or a send fails.

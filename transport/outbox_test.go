@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 )
@@ -73,4 +74,50 @@ func TestOutboxLimits(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is offered is lost as long as anything waits, so that it never adds to the queue of a peer that is slow.
+func TestOutboxOffersNothingToASlowPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOutbox[int](QueueLimits{Messages: 10, Bytes: 100})
+		ctx, cancel := context.WithCancel(t.Context())
+		slow := make(chan struct{})
+		var sent []int
+		ended := make(chan error, 1)
+		go func() { ended <- o.run(ctx, func(m int) error { <-slow; sent = append(sent, m); return nil }) }()
+		offer := func(messages ...int) bool {
+			var all []queued[int]
+			for _, m := range messages {
+				all = append(all, queued[int]{m, 10})
+			}
+			synctest.Wait()
+			return o.offer(all)
+		}
+		if !offer(1, 2) {
+			t.Error("an idle peer was not offered two messages")
+		}
+		for range 1000 {
+			if offer(3) {
+				t.Fatal("a message was offered while another one is being sent")
+			}
+		}
+		slow <- struct{}{}
+		if offer(4) {
+			t.Error("a message was offered while another one waits")
+		}
+		slow <- struct{}{}
+		if offer(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10) {
+			t.Error("more was offered than the queue may hold")
+		}
+		if !offer(5) {
+			t.Error("the peer has caught up, and was not offered a message")
+		}
+		slow <- struct{}{}
+		synctest.Wait()
+		cancel()
+		<-ended
+		if want := []int{1, 2, 5}; !slices.Equal(sent, want) || o.mu.messages != 0 || o.mu.bytes != 0 {
+			t.Errorf("sent %v, want %v; %d messages, %d bytes are still counted", sent, want, o.mu.messages, o.mu.bytes)
+		}
+	})
 }

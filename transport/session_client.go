@@ -113,6 +113,24 @@ func (s *Session) Send(m checkpoint.FromNode) error {
 	return nil
 }
 
+// Offer queues messages that may be lost, in order, all or none. It reports false and drops them when anything that was
+// sent before still waits, when one is too large or has no wire form, and when the session has ended. So they never
+// fill the queue of a session that is slow, and never end it.
+func (s *Session) Offer(messages ...checkpoint.FromNode) bool {
+	if s.ctx.Err() != nil {
+		return false
+	}
+	offered := make([]queued[*transportpb.FromNode], 0, len(messages))
+	for _, m := range messages {
+		pb, err := fromNodeToPB(m)
+		if err != nil || proto.Size(pb) > MaxMessageSize {
+			return false
+		}
+		offered = append(offered, queued[*transportpb.FromNode]{pb, proto.Size(pb)})
+	}
+	return s.out.offer(offered)
+}
+
 // Recv waits for the next message from the coordinator. Any error is final.
 func (s *Session) Recv() (checkpoint.ToNode, error) {
 	pb, err := s.stream.Recv()

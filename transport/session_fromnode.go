@@ -48,6 +48,8 @@ func fromNodeToPB(m checkpoint.FromNode) (*transportpb.FromNode, error) {
 			Job: m.Job[:], Attempt: uint32(m.Attempt), Checkpoint: uint64(m.Checkpoint),
 			Subtasks: each(m.Subtasks, progressToPB),
 		}}
+	case checkpoint.TaskMetrics:
+		pb.Message = &transportpb.FromNode_TaskMetrics{TaskMetrics: taskMetricsToPB(m)}
 	case checkpoint.ChunksMarked:
 		pb.Message = &transportpb.FromNode_ChunksMarked{ChunksMarked: &transportpb.ChunksMarked{Sweep: m.Sweep}}
 	case checkpoint.ChunksDeleted:
@@ -151,6 +153,8 @@ func fromNodeFromPB(pb *transportpb.FromNode) (checkpoint.FromNode, error) {
 			Job: d.job(w.Progress.GetJob()), Attempt: checkpoint.Attempt(w.Progress.GetAttempt()),
 			Checkpoint: checkpoint.ID(w.Progress.GetCheckpoint()), Subtasks: each(w.Progress.GetSubtasks(), d.progress),
 		}
+	case *transportpb.FromNode_TaskMetrics:
+		m = d.taskMetrics(w.TaskMetrics)
 	case *transportpb.FromNode_ChunksMarked:
 		m = checkpoint.ChunksMarked{Sweep: w.ChunksMarked.GetSweep()}
 	case *transportpb.FromNode_ChunksDeleted:

@@ -1323,6 +1323,7 @@ type VertexInfo struct {
 	Parallelism      int64                  `protobuf:"varint,3,opt,name=parallelism,proto3" json:"parallelism,omitempty"`
 	MaxParallelism   int64                  `protobuf:"varint,4,opt,name=max_parallelism,json=maxParallelism,proto3" json:"max_parallelism,omitempty"`
 	SlotSharingGroup string                 `protobuf:"bytes,40,opt,name=slot_sharing_group,json=slotSharingGroup,proto3" json:"slot_sharing_group,omitempty"`
+	Metrics          *VertexMetricsInfo     `protobuf:"bytes,50,opt,name=metrics,proto3" json:"metrics,omitempty"` // absent while nothing is known
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1390,6 +1391,13 @@ func (x *VertexInfo) GetSlotSharingGroup() string {
 		return x.SlotSharingGroup
 	}
 	return ""
+}
+
+func (x *VertexInfo) GetMetrics() *VertexMetricsInfo {
+	if x != nil {
+		return x.Metrics
+	}
+	return nil
 }
 
 type SubtaskInfo struct {
@@ -3249,6 +3257,546 @@ func (x *SnapshotInfo) GetSavepoints() int64 {
 	return 0
 }
 
+type JobMetricsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Vertex        string                 `protobuf:"bytes,2,opt,name=vertex,proto3" json:"vertex,omitempty"` // empty for all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JobMetricsRequest) Reset() {
+	*x = JobMetricsRequest{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JobMetricsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JobMetricsRequest) ProtoMessage() {}
+
+func (x *JobMetricsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JobMetricsRequest.ProtoReflect.Descriptor instead.
+func (*JobMetricsRequest) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *JobMetricsRequest) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *JobMetricsRequest) GetVertex() string {
+	if x != nil {
+		return x.Vertex
+	}
+	return ""
+}
+
+type JobMetricsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Attempt       uint32                 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Subtasks      []*SubtaskMetricsInfo  `protobuf:"bytes,4,rep,name=subtasks,proto3" json:"subtasks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JobMetricsResponse) Reset() {
+	*x = JobMetricsResponse{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JobMetricsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JobMetricsResponse) ProtoMessage() {}
+
+func (x *JobMetricsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JobMetricsResponse.ProtoReflect.Descriptor instead.
+func (*JobMetricsResponse) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *JobMetricsResponse) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *JobMetricsResponse) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *JobMetricsResponse) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *JobMetricsResponse) GetSubtasks() []*SubtaskMetricsInfo {
+	if x != nil {
+		return x.Subtasks
+	}
+	return nil
+}
+
+type SubtaskMetricsInfo struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Id             string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Node           string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	Status         string                 `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`
+	MeasuredAt     int64                  `protobuf:"varint,4,opt,name=measured_at,json=measuredAt,proto3" json:"measured_at,omitempty"` // 0 while nothing is known
+	Totals         *TaskTotalsInfo        `protobuf:"bytes,5,opt,name=totals,proto3" json:"totals,omitempty"`
+	Load           *TaskLoadInfo          `protobuf:"bytes,6,opt,name=load,proto3" json:"load,omitempty"`
+	Watermark      *int64                 `protobuf:"zigzag64,7,opt,name=watermark,proto3,oneof" json:"watermark,omitempty"`
+	LastCheckpoint *LastCheckpointInfo    `protobuf:"bytes,8,opt,name=last_checkpoint,json=lastCheckpoint,proto3" json:"last_checkpoint,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *SubtaskMetricsInfo) Reset() {
+	*x = SubtaskMetricsInfo{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubtaskMetricsInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubtaskMetricsInfo) ProtoMessage() {}
+
+func (x *SubtaskMetricsInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubtaskMetricsInfo.ProtoReflect.Descriptor instead.
+func (*SubtaskMetricsInfo) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *SubtaskMetricsInfo) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *SubtaskMetricsInfo) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *SubtaskMetricsInfo) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *SubtaskMetricsInfo) GetMeasuredAt() int64 {
+	if x != nil {
+		return x.MeasuredAt
+	}
+	return 0
+}
+
+func (x *SubtaskMetricsInfo) GetTotals() *TaskTotalsInfo {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
+func (x *SubtaskMetricsInfo) GetLoad() *TaskLoadInfo {
+	if x != nil {
+		return x.Load
+	}
+	return nil
+}
+
+func (x *SubtaskMetricsInfo) GetWatermark() int64 {
+	if x != nil && x.Watermark != nil {
+		return *x.Watermark
+	}
+	return 0
+}
+
+func (x *SubtaskMetricsInfo) GetLastCheckpoint() *LastCheckpointInfo {
+	if x != nil {
+		return x.LastCheckpoint
+	}
+	return nil
+}
+
+type TaskTotalsInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RecordsIn     int64                  `protobuf:"varint,1,opt,name=records_in,json=recordsIn,proto3" json:"records_in,omitempty"`
+	RecordsOut    int64                  `protobuf:"varint,2,opt,name=records_out,json=recordsOut,proto3" json:"records_out,omitempty"`
+	BytesIn       int64                  `protobuf:"varint,3,opt,name=bytes_in,json=bytesIn,proto3" json:"bytes_in,omitempty"`
+	BytesOut      int64                  `protobuf:"varint,4,opt,name=bytes_out,json=bytesOut,proto3" json:"bytes_out,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskTotalsInfo) Reset() {
+	*x = TaskTotalsInfo{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskTotalsInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskTotalsInfo) ProtoMessage() {}
+
+func (x *TaskTotalsInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskTotalsInfo.ProtoReflect.Descriptor instead.
+func (*TaskTotalsInfo) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *TaskTotalsInfo) GetRecordsIn() int64 {
+	if x != nil {
+		return x.RecordsIn
+	}
+	return 0
+}
+
+func (x *TaskTotalsInfo) GetRecordsOut() int64 {
+	if x != nil {
+		return x.RecordsOut
+	}
+	return 0
+}
+
+func (x *TaskTotalsInfo) GetBytesIn() int64 {
+	if x != nil {
+		return x.BytesIn
+	}
+	return 0
+}
+
+func (x *TaskTotalsInfo) GetBytesOut() int64 {
+	if x != nil {
+		return x.BytesOut
+	}
+	return 0
+}
+
+type TaskLoadInfo struct {
+	state                        protoimpl.MessageState `protogen:"open.v1"`
+	RecordsInPerSecond           float64                `protobuf:"fixed64,1,opt,name=records_in_per_second,json=recordsInPerSecond,proto3" json:"records_in_per_second,omitempty"`
+	RecordsOutPerSecond          float64                `protobuf:"fixed64,2,opt,name=records_out_per_second,json=recordsOutPerSecond,proto3" json:"records_out_per_second,omitempty"`
+	BytesInPerSecond             float64                `protobuf:"fixed64,3,opt,name=bytes_in_per_second,json=bytesInPerSecond,proto3" json:"bytes_in_per_second,omitempty"`
+	BytesOutPerSecond            float64                `protobuf:"fixed64,4,opt,name=bytes_out_per_second,json=bytesOutPerSecond,proto3" json:"bytes_out_per_second,omitempty"`
+	BusyMillisPerSecond          float64                `protobuf:"fixed64,5,opt,name=busy_millis_per_second,json=busyMillisPerSecond,proto3" json:"busy_millis_per_second,omitempty"`
+	BackpressuredMillisPerSecond float64                `protobuf:"fixed64,6,opt,name=backpressured_millis_per_second,json=backpressuredMillisPerSecond,proto3" json:"backpressured_millis_per_second,omitempty"`
+	IdleMillisPerSecond          float64                `protobuf:"fixed64,7,opt,name=idle_millis_per_second,json=idleMillisPerSecond,proto3" json:"idle_millis_per_second,omitempty"`
+	InFlightBytes                int64                  `protobuf:"varint,8,opt,name=in_flight_bytes,json=inFlightBytes,proto3" json:"in_flight_bytes,omitempty"`
+	unknownFields                protoimpl.UnknownFields
+	sizeCache                    protoimpl.SizeCache
+}
+
+func (x *TaskLoadInfo) Reset() {
+	*x = TaskLoadInfo{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskLoadInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskLoadInfo) ProtoMessage() {}
+
+func (x *TaskLoadInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskLoadInfo.ProtoReflect.Descriptor instead.
+func (*TaskLoadInfo) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *TaskLoadInfo) GetRecordsInPerSecond() float64 {
+	if x != nil {
+		return x.RecordsInPerSecond
+	}
+	return 0
+}
+
+func (x *TaskLoadInfo) GetRecordsOutPerSecond() float64 {
+	if x != nil {
+		return x.RecordsOutPerSecond
+	}
+	return 0
+}
+
+func (x *TaskLoadInfo) GetBytesInPerSecond() float64 {
+	if x != nil {
+		return x.BytesInPerSecond
+	}
+	return 0
+}
+
+func (x *TaskLoadInfo) GetBytesOutPerSecond() float64 {
+	if x != nil {
+		return x.BytesOutPerSecond
+	}
+	return 0
+}
+
+func (x *TaskLoadInfo) GetBusyMillisPerSecond() float64 {
+	if x != nil {
+		return x.BusyMillisPerSecond
+	}
+	return 0
+}
+
+func (x *TaskLoadInfo) GetBackpressuredMillisPerSecond() float64 {
+	if x != nil {
+		return x.BackpressuredMillisPerSecond
+	}
+	return 0
+}
+
+func (x *TaskLoadInfo) GetIdleMillisPerSecond() float64 {
+	if x != nil {
+		return x.IdleMillisPerSecond
+	}
+	return 0
+}
+
+func (x *TaskLoadInfo) GetInFlightBytes() int64 {
+	if x != nil {
+		return x.InFlightBytes
+	}
+	return 0
+}
+
+type LastCheckpointInfo struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Id               uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	StateBytes       int64                  `protobuf:"varint,2,opt,name=state_bytes,json=stateBytes,proto3" json:"state_bytes,omitempty"`
+	AlignmentMillis  int64                  `protobuf:"varint,3,opt,name=alignment_millis,json=alignmentMillis,proto3" json:"alignment_millis,omitempty"`
+	StartDelayMillis int64                  `protobuf:"varint,4,opt,name=start_delay_millis,json=startDelayMillis,proto3" json:"start_delay_millis,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *LastCheckpointInfo) Reset() {
+	*x = LastCheckpointInfo{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LastCheckpointInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LastCheckpointInfo) ProtoMessage() {}
+
+func (x *LastCheckpointInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LastCheckpointInfo.ProtoReflect.Descriptor instead.
+func (*LastCheckpointInfo) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *LastCheckpointInfo) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *LastCheckpointInfo) GetStateBytes() int64 {
+	if x != nil {
+		return x.StateBytes
+	}
+	return 0
+}
+
+func (x *LastCheckpointInfo) GetAlignmentMillis() int64 {
+	if x != nil {
+		return x.AlignmentMillis
+	}
+	return 0
+}
+
+func (x *LastCheckpointInfo) GetStartDelayMillis() int64 {
+	if x != nil {
+		return x.StartDelayMillis
+	}
+	return 0
+}
+
+type VertexMetricsInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Measured      int64                  `protobuf:"varint,1,opt,name=measured,proto3" json:"measured,omitempty"`
+	Loads         int64                  `protobuf:"varint,2,opt,name=loads,proto3" json:"loads,omitempty"`
+	Totals        *TaskTotalsInfo        `protobuf:"bytes,3,opt,name=totals,proto3" json:"totals,omitempty"`
+	Load          *TaskLoadInfo          `protobuf:"bytes,4,opt,name=load,proto3" json:"load,omitempty"`
+	Watermark     *int64                 `protobuf:"zigzag64,5,opt,name=watermark,proto3,oneof" json:"watermark,omitempty"`
+	StateBytes    int64                  `protobuf:"varint,6,opt,name=state_bytes,json=stateBytes,proto3" json:"state_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VertexMetricsInfo) Reset() {
+	*x = VertexMetricsInfo{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VertexMetricsInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VertexMetricsInfo) ProtoMessage() {}
+
+func (x *VertexMetricsInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VertexMetricsInfo.ProtoReflect.Descriptor instead.
+func (*VertexMetricsInfo) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *VertexMetricsInfo) GetMeasured() int64 {
+	if x != nil {
+		return x.Measured
+	}
+	return 0
+}
+
+func (x *VertexMetricsInfo) GetLoads() int64 {
+	if x != nil {
+		return x.Loads
+	}
+	return 0
+}
+
+func (x *VertexMetricsInfo) GetTotals() *TaskTotalsInfo {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
+func (x *VertexMetricsInfo) GetLoad() *TaskLoadInfo {
+	if x != nil {
+		return x.Load
+	}
+	return nil
+}
+
+func (x *VertexMetricsInfo) GetWatermark() int64 {
+	if x != nil && x.Watermark != nil {
+		return *x.Watermark
+	}
+	return 0
+}
+
+func (x *VertexMetricsInfo) GetStateBytes() int64 {
+	if x != nil {
+		return x.StateBytes
+	}
+	return 0
+}
+
 var File_transport_transportpb_coordinator_proto protoreflect.FileDescriptor
 
 const file_transport_transportpb_coordinator_proto_rawDesc = "" +
@@ -3372,14 +3920,15 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
 	"\vConfigEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa9\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xea\x01\n" +
 	"\n" +
 	"VertexInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12 \n" +
 	"\vparallelism\x18\x03 \x01(\x03R\vparallelism\x12'\n" +
 	"\x0fmax_parallelism\x18\x04 \x01(\x03R\x0emaxParallelism\x12,\n" +
-	"\x12slot_sharing_group\x18( \x01(\tR\x10slotSharingGroup\"I\n" +
+	"\x12slot_sharing_group\x18( \x01(\tR\x10slotSharingGroup\x12?\n" +
+	"\ametrics\x182 \x01(\v2%.cairn.transport.v1.VertexMetricsInfoR\ametrics\"I\n" +
 	"\vSubtaskInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x16\n" +
@@ -3538,7 +4087,59 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\vcheckpoints\x18\a \x01(\x03R\vcheckpoints\x12\x1e\n" +
 	"\n" +
 	"savepoints\x18\b \x01(\x03R\n" +
-	"savepoints2\xcb\r\n" +
+	"savepoints\"=\n" +
+	"\x11JobMetricsRequest\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x16\n" +
+	"\x06vertex\x18\x02 \x01(\tR\x06vertex\"\x98\x01\n" +
+	"\x12JobMetricsResponse\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
+	"\aattempt\x18\x03 \x01(\rR\aattempt\x12B\n" +
+	"\bsubtasks\x18\x04 \x03(\v2&.cairn.transport.v1.SubtaskMetricsInfoR\bsubtasks\"\xe5\x02\n" +
+	"\x12SubtaskMetricsInfo\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12\x16\n" +
+	"\x06status\x18\x03 \x01(\tR\x06status\x12\x1f\n" +
+	"\vmeasured_at\x18\x04 \x01(\x03R\n" +
+	"measuredAt\x12:\n" +
+	"\x06totals\x18\x05 \x01(\v2\".cairn.transport.v1.TaskTotalsInfoR\x06totals\x124\n" +
+	"\x04load\x18\x06 \x01(\v2 .cairn.transport.v1.TaskLoadInfoR\x04load\x12!\n" +
+	"\twatermark\x18\a \x01(\x12H\x00R\twatermark\x88\x01\x01\x12O\n" +
+	"\x0flast_checkpoint\x18\b \x01(\v2&.cairn.transport.v1.LastCheckpointInfoR\x0elastCheckpointB\f\n" +
+	"\n" +
+	"_watermark\"\x88\x01\n" +
+	"\x0eTaskTotalsInfo\x12\x1d\n" +
+	"\n" +
+	"records_in\x18\x01 \x01(\x03R\trecordsIn\x12\x1f\n" +
+	"\vrecords_out\x18\x02 \x01(\x03R\n" +
+	"recordsOut\x12\x19\n" +
+	"\bbytes_in\x18\x03 \x01(\x03R\abytesIn\x12\x1b\n" +
+	"\tbytes_out\x18\x04 \x01(\x03R\bbytesOut\"\xaf\x03\n" +
+	"\fTaskLoadInfo\x121\n" +
+	"\x15records_in_per_second\x18\x01 \x01(\x01R\x12recordsInPerSecond\x123\n" +
+	"\x16records_out_per_second\x18\x02 \x01(\x01R\x13recordsOutPerSecond\x12-\n" +
+	"\x13bytes_in_per_second\x18\x03 \x01(\x01R\x10bytesInPerSecond\x12/\n" +
+	"\x14bytes_out_per_second\x18\x04 \x01(\x01R\x11bytesOutPerSecond\x123\n" +
+	"\x16busy_millis_per_second\x18\x05 \x01(\x01R\x13busyMillisPerSecond\x12E\n" +
+	"\x1fbackpressured_millis_per_second\x18\x06 \x01(\x01R\x1cbackpressuredMillisPerSecond\x123\n" +
+	"\x16idle_millis_per_second\x18\a \x01(\x01R\x13idleMillisPerSecond\x12&\n" +
+	"\x0fin_flight_bytes\x18\b \x01(\x03R\rinFlightBytes\"\x9e\x01\n" +
+	"\x12LastCheckpointInfo\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1f\n" +
+	"\vstate_bytes\x18\x02 \x01(\x03R\n" +
+	"stateBytes\x12)\n" +
+	"\x10alignment_millis\x18\x03 \x01(\x03R\x0falignmentMillis\x12,\n" +
+	"\x12start_delay_millis\x18\x04 \x01(\x03R\x10startDelayMillis\"\x89\x02\n" +
+	"\x11VertexMetricsInfo\x12\x1a\n" +
+	"\bmeasured\x18\x01 \x01(\x03R\bmeasured\x12\x14\n" +
+	"\x05loads\x18\x02 \x01(\x03R\x05loads\x12:\n" +
+	"\x06totals\x18\x03 \x01(\v2\".cairn.transport.v1.TaskTotalsInfoR\x06totals\x124\n" +
+	"\x04load\x18\x04 \x01(\v2 .cairn.transport.v1.TaskLoadInfoR\x04load\x12!\n" +
+	"\twatermark\x18\x05 \x01(\x12H\x00R\twatermark\x88\x01\x01\x12\x1f\n" +
+	"\vstate_bytes\x18\x06 \x01(\x03R\n" +
+	"stateBytesB\f\n" +
+	"\n" +
+	"_watermark2\xa8\x0e\n" +
 	"\x12CoordinatorService\x12O\n" +
 	"\x06Status\x12!.cairn.transport.v1.StatusRequest\x1a\".cairn.transport.v1.StatusResponse\x12R\n" +
 	"\aMembers\x12\".cairn.transport.v1.MembersRequest\x1a#.cairn.transport.v1.MembersResponse\x12N\n" +
@@ -3546,7 +4147,9 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\bListJobs\x12#.cairn.transport.v1.ListJobsRequest\x1a$.cairn.transport.v1.ListJobsResponse\x12H\n" +
 	"\aShowJob\x12\x1e.cairn.transport.v1.JobRequest\x1a\x1d.cairn.transport.v1.JobDetail\x12J\n" +
 	"\x06SetJob\x12!.cairn.transport.v1.SetJobRequest\x1a\x1d.cairn.transport.v1.JobDetail\x12H\n" +
-	"\tCancelJob\x12\x1e.cairn.transport.v1.JobRequest\x1a\x1b.cairn.transport.v1.JobInfo\x12^\n" +
+	"\tCancelJob\x12\x1e.cairn.transport.v1.JobRequest\x1a\x1b.cairn.transport.v1.JobInfo\x12[\n" +
+	"\n" +
+	"JobMetrics\x12%.cairn.transport.v1.JobMetricsRequest\x1a&.cairn.transport.v1.JobMetricsResponse\x12^\n" +
 	"\x0fListCheckpoints\x12\x1e.cairn.transport.v1.JobRequest\x1a+.cairn.transport.v1.ListCheckpointsResponse\x12a\n" +
 	"\x0eShowCheckpoint\x12).cairn.transport.v1.ShowCheckpointRequest\x1a$.cairn.transport.v1.CheckpointDetail\x12h\n" +
 	"\x14CheckpointStatistics\x12\x1e.cairn.transport.v1.JobRequest\x1a0.cairn.transport.v1.CheckpointStatisticsResponse\x12W\n" +
@@ -3573,7 +4176,7 @@ func file_transport_transportpb_coordinator_proto_rawDescGZIP() []byte {
 	return file_transport_transportpb_coordinator_proto_rawDescData
 }
 
-var file_transport_transportpb_coordinator_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_transport_transportpb_coordinator_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
 var file_transport_transportpb_coordinator_proto_goTypes = []any{
 	(*StatusRequest)(nil),                // 0: cairn.transport.v1.StatusRequest
 	(*StatusResponse)(nil),               // 1: cairn.transport.v1.StatusResponse
@@ -3621,11 +4224,18 @@ var file_transport_transportpb_coordinator_proto_goTypes = []any{
 	(*SaveSnapshotRequest)(nil),          // 43: cairn.transport.v1.SaveSnapshotRequest
 	(*SnapshotPiece)(nil),                // 44: cairn.transport.v1.SnapshotPiece
 	(*SnapshotInfo)(nil),                 // 45: cairn.transport.v1.SnapshotInfo
-	nil,                                  // 46: cairn.transport.v1.SubmitJobRequest.ParamsEntry
-	nil,                                  // 47: cairn.transport.v1.SubmitJobRequest.ConfigEntry
-	nil,                                  // 48: cairn.transport.v1.SetJobRequest.ConfigEntry
-	nil,                                  // 49: cairn.transport.v1.JobDetail.ParamsEntry
-	nil,                                  // 50: cairn.transport.v1.JobDetail.ConfigEntry
+	(*JobMetricsRequest)(nil),            // 46: cairn.transport.v1.JobMetricsRequest
+	(*JobMetricsResponse)(nil),           // 47: cairn.transport.v1.JobMetricsResponse
+	(*SubtaskMetricsInfo)(nil),           // 48: cairn.transport.v1.SubtaskMetricsInfo
+	(*TaskTotalsInfo)(nil),               // 49: cairn.transport.v1.TaskTotalsInfo
+	(*TaskLoadInfo)(nil),                 // 50: cairn.transport.v1.TaskLoadInfo
+	(*LastCheckpointInfo)(nil),           // 51: cairn.transport.v1.LastCheckpointInfo
+	(*VertexMetricsInfo)(nil),            // 52: cairn.transport.v1.VertexMetricsInfo
+	nil,                                  // 53: cairn.transport.v1.SubmitJobRequest.ParamsEntry
+	nil,                                  // 54: cairn.transport.v1.SubmitJobRequest.ConfigEntry
+	nil,                                  // 55: cairn.transport.v1.SetJobRequest.ConfigEntry
+	nil,                                  // 56: cairn.transport.v1.JobDetail.ParamsEntry
+	nil,                                  // 57: cairn.transport.v1.JobDetail.ConfigEntry
 }
 var file_transport_transportpb_coordinator_proto_depIdxs = []int32{
 	3,  // 0: cairn.transport.v1.StatusResponse.leader:type_name -> cairn.transport.v1.LeaderInfo
@@ -3635,81 +4245,90 @@ var file_transport_transportpb_coordinator_proto_depIdxs = []int32{
 	2,  // 4: cairn.transport.v1.StatusResponse.replica:type_name -> cairn.transport.v1.ReplicaInfo
 	7,  // 5: cairn.transport.v1.JobSummary.checkpoints:type_name -> cairn.transport.v1.JobCheckpoints
 	10, // 6: cairn.transport.v1.MembersResponse.members:type_name -> cairn.transport.v1.MemberInfo
-	46, // 7: cairn.transport.v1.SubmitJobRequest.params:type_name -> cairn.transport.v1.SubmitJobRequest.ParamsEntry
-	47, // 8: cairn.transport.v1.SubmitJobRequest.config:type_name -> cairn.transport.v1.SubmitJobRequest.ConfigEntry
+	53, // 7: cairn.transport.v1.SubmitJobRequest.params:type_name -> cairn.transport.v1.SubmitJobRequest.ParamsEntry
+	54, // 8: cairn.transport.v1.SubmitJobRequest.config:type_name -> cairn.transport.v1.SubmitJobRequest.ConfigEntry
 	12, // 9: cairn.transport.v1.SubmitJobRequest.source:type_name -> cairn.transport.v1.Source
-	48, // 10: cairn.transport.v1.SetJobRequest.config:type_name -> cairn.transport.v1.SetJobRequest.ConfigEntry
+	55, // 10: cairn.transport.v1.SetJobRequest.config:type_name -> cairn.transport.v1.SetJobRequest.ConfigEntry
 	17, // 11: cairn.transport.v1.ListJobsResponse.jobs:type_name -> cairn.transport.v1.JobInfo
 	6,  // 12: cairn.transport.v1.JobInfo.summary:type_name -> cairn.transport.v1.JobSummary
 	17, // 13: cairn.transport.v1.JobDetail.job:type_name -> cairn.transport.v1.JobInfo
-	49, // 14: cairn.transport.v1.JobDetail.params:type_name -> cairn.transport.v1.JobDetail.ParamsEntry
-	50, // 15: cairn.transport.v1.JobDetail.config:type_name -> cairn.transport.v1.JobDetail.ConfigEntry
+	56, // 14: cairn.transport.v1.JobDetail.params:type_name -> cairn.transport.v1.JobDetail.ParamsEntry
+	57, // 15: cairn.transport.v1.JobDetail.config:type_name -> cairn.transport.v1.JobDetail.ConfigEntry
 	19, // 16: cairn.transport.v1.JobDetail.vertices:type_name -> cairn.transport.v1.VertexInfo
 	20, // 17: cairn.transport.v1.JobDetail.subtasks:type_name -> cairn.transport.v1.SubtaskInfo
 	12, // 18: cairn.transport.v1.JobDetail.source:type_name -> cairn.transport.v1.Source
-	22, // 19: cairn.transport.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.transport.v1.CheckpointInfo
-	22, // 20: cairn.transport.v1.CheckpointDetail.checkpoint:type_name -> cairn.transport.v1.CheckpointInfo
-	25, // 21: cairn.transport.v1.CheckpointDetail.subtasks:type_name -> cairn.transport.v1.SubtaskCheckpointInfo
-	26, // 22: cairn.transport.v1.CheckpointDetail.tasks:type_name -> cairn.transport.v1.TaskCheckpointInfo
-	27, // 23: cairn.transport.v1.CheckpointDetail.slowest:type_name -> cairn.transport.v1.SlowestSubtask
-	29, // 24: cairn.transport.v1.CheckpointStatisticsResponse.counts:type_name -> cairn.transport.v1.CheckpointCounts
-	30, // 25: cairn.transport.v1.CheckpointStatisticsResponse.summary:type_name -> cairn.transport.v1.CheckpointSummary
-	32, // 26: cairn.transport.v1.CheckpointStatisticsResponse.latest:type_name -> cairn.transport.v1.LatestCheckpoints
-	31, // 27: cairn.transport.v1.CheckpointSummary.end_to_end_duration:type_name -> cairn.transport.v1.Distribution
-	31, // 28: cairn.transport.v1.CheckpointSummary.state_size:type_name -> cairn.transport.v1.Distribution
-	31, // 29: cairn.transport.v1.CheckpointSummary.checkpointed_size:type_name -> cairn.transport.v1.Distribution
-	31, // 30: cairn.transport.v1.CheckpointSummary.alignment:type_name -> cairn.transport.v1.Distribution
-	31, // 31: cairn.transport.v1.CheckpointSummary.processed_data:type_name -> cairn.transport.v1.Distribution
-	31, // 32: cairn.transport.v1.CheckpointSummary.persisted_data:type_name -> cairn.transport.v1.Distribution
-	22, // 33: cairn.transport.v1.LatestCheckpoints.completed:type_name -> cairn.transport.v1.CheckpointInfo
-	22, // 34: cairn.transport.v1.LatestCheckpoints.savepoint:type_name -> cairn.transport.v1.CheckpointInfo
-	22, // 35: cairn.transport.v1.LatestCheckpoints.failed:type_name -> cairn.transport.v1.CheckpointInfo
-	34, // 36: cairn.transport.v1.ListSavepointsResponse.savepoints:type_name -> cairn.transport.v1.SavepointInfo
-	4,  // 37: cairn.transport.v1.RaftPeersResponse.voters:type_name -> cairn.transport.v1.VoterInfo
-	45, // 38: cairn.transport.v1.SnapshotPiece.info:type_name -> cairn.transport.v1.SnapshotInfo
-	0,  // 39: cairn.transport.v1.CoordinatorService.Status:input_type -> cairn.transport.v1.StatusRequest
-	8,  // 40: cairn.transport.v1.CoordinatorService.Members:input_type -> cairn.transport.v1.MembersRequest
-	11, // 41: cairn.transport.v1.CoordinatorService.SubmitJob:input_type -> cairn.transport.v1.SubmitJobRequest
-	15, // 42: cairn.transport.v1.CoordinatorService.ListJobs:input_type -> cairn.transport.v1.ListJobsRequest
-	13, // 43: cairn.transport.v1.CoordinatorService.ShowJob:input_type -> cairn.transport.v1.JobRequest
-	14, // 44: cairn.transport.v1.CoordinatorService.SetJob:input_type -> cairn.transport.v1.SetJobRequest
-	13, // 45: cairn.transport.v1.CoordinatorService.CancelJob:input_type -> cairn.transport.v1.JobRequest
-	13, // 46: cairn.transport.v1.CoordinatorService.ListCheckpoints:input_type -> cairn.transport.v1.JobRequest
-	23, // 47: cairn.transport.v1.CoordinatorService.ShowCheckpoint:input_type -> cairn.transport.v1.ShowCheckpointRequest
-	13, // 48: cairn.transport.v1.CoordinatorService.CheckpointStatistics:input_type -> cairn.transport.v1.JobRequest
-	13, // 49: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:input_type -> cairn.transport.v1.JobRequest
-	33, // 50: cairn.transport.v1.CoordinatorService.TriggerSavepoint:input_type -> cairn.transport.v1.TriggerSavepointRequest
-	13, // 51: cairn.transport.v1.CoordinatorService.ListSavepoints:input_type -> cairn.transport.v1.JobRequest
-	36, // 52: cairn.transport.v1.CoordinatorService.DisposeSavepoint:input_type -> cairn.transport.v1.DisposeSavepointRequest
-	38, // 53: cairn.transport.v1.CoordinatorService.RaftPeers:input_type -> cairn.transport.v1.RaftPeersRequest
-	40, // 54: cairn.transport.v1.CoordinatorService.RemovePeer:input_type -> cairn.transport.v1.RemovePeerRequest
-	42, // 55: cairn.transport.v1.CoordinatorService.TransferLeadership:input_type -> cairn.transport.v1.TransferLeadershipRequest
-	43, // 56: cairn.transport.v1.CoordinatorService.SaveSnapshot:input_type -> cairn.transport.v1.SaveSnapshotRequest
-	44, // 57: cairn.transport.v1.CoordinatorService.RestoreSnapshot:input_type -> cairn.transport.v1.SnapshotPiece
-	1,  // 58: cairn.transport.v1.CoordinatorService.Status:output_type -> cairn.transport.v1.StatusResponse
-	9,  // 59: cairn.transport.v1.CoordinatorService.Members:output_type -> cairn.transport.v1.MembersResponse
-	17, // 60: cairn.transport.v1.CoordinatorService.SubmitJob:output_type -> cairn.transport.v1.JobInfo
-	16, // 61: cairn.transport.v1.CoordinatorService.ListJobs:output_type -> cairn.transport.v1.ListJobsResponse
-	18, // 62: cairn.transport.v1.CoordinatorService.ShowJob:output_type -> cairn.transport.v1.JobDetail
-	18, // 63: cairn.transport.v1.CoordinatorService.SetJob:output_type -> cairn.transport.v1.JobDetail
-	17, // 64: cairn.transport.v1.CoordinatorService.CancelJob:output_type -> cairn.transport.v1.JobInfo
-	21, // 65: cairn.transport.v1.CoordinatorService.ListCheckpoints:output_type -> cairn.transport.v1.ListCheckpointsResponse
-	24, // 66: cairn.transport.v1.CoordinatorService.ShowCheckpoint:output_type -> cairn.transport.v1.CheckpointDetail
-	28, // 67: cairn.transport.v1.CoordinatorService.CheckpointStatistics:output_type -> cairn.transport.v1.CheckpointStatisticsResponse
-	22, // 68: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:output_type -> cairn.transport.v1.CheckpointInfo
-	34, // 69: cairn.transport.v1.CoordinatorService.TriggerSavepoint:output_type -> cairn.transport.v1.SavepointInfo
-	35, // 70: cairn.transport.v1.CoordinatorService.ListSavepoints:output_type -> cairn.transport.v1.ListSavepointsResponse
-	37, // 71: cairn.transport.v1.CoordinatorService.DisposeSavepoint:output_type -> cairn.transport.v1.DisposeSavepointResponse
-	39, // 72: cairn.transport.v1.CoordinatorService.RaftPeers:output_type -> cairn.transport.v1.RaftPeersResponse
-	41, // 73: cairn.transport.v1.CoordinatorService.RemovePeer:output_type -> cairn.transport.v1.RemovePeerResponse
-	3,  // 74: cairn.transport.v1.CoordinatorService.TransferLeadership:output_type -> cairn.transport.v1.LeaderInfo
-	44, // 75: cairn.transport.v1.CoordinatorService.SaveSnapshot:output_type -> cairn.transport.v1.SnapshotPiece
-	45, // 76: cairn.transport.v1.CoordinatorService.RestoreSnapshot:output_type -> cairn.transport.v1.SnapshotInfo
-	58, // [58:77] is the sub-list for method output_type
-	39, // [39:58] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	52, // 19: cairn.transport.v1.VertexInfo.metrics:type_name -> cairn.transport.v1.VertexMetricsInfo
+	22, // 20: cairn.transport.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.transport.v1.CheckpointInfo
+	22, // 21: cairn.transport.v1.CheckpointDetail.checkpoint:type_name -> cairn.transport.v1.CheckpointInfo
+	25, // 22: cairn.transport.v1.CheckpointDetail.subtasks:type_name -> cairn.transport.v1.SubtaskCheckpointInfo
+	26, // 23: cairn.transport.v1.CheckpointDetail.tasks:type_name -> cairn.transport.v1.TaskCheckpointInfo
+	27, // 24: cairn.transport.v1.CheckpointDetail.slowest:type_name -> cairn.transport.v1.SlowestSubtask
+	29, // 25: cairn.transport.v1.CheckpointStatisticsResponse.counts:type_name -> cairn.transport.v1.CheckpointCounts
+	30, // 26: cairn.transport.v1.CheckpointStatisticsResponse.summary:type_name -> cairn.transport.v1.CheckpointSummary
+	32, // 27: cairn.transport.v1.CheckpointStatisticsResponse.latest:type_name -> cairn.transport.v1.LatestCheckpoints
+	31, // 28: cairn.transport.v1.CheckpointSummary.end_to_end_duration:type_name -> cairn.transport.v1.Distribution
+	31, // 29: cairn.transport.v1.CheckpointSummary.state_size:type_name -> cairn.transport.v1.Distribution
+	31, // 30: cairn.transport.v1.CheckpointSummary.checkpointed_size:type_name -> cairn.transport.v1.Distribution
+	31, // 31: cairn.transport.v1.CheckpointSummary.alignment:type_name -> cairn.transport.v1.Distribution
+	31, // 32: cairn.transport.v1.CheckpointSummary.processed_data:type_name -> cairn.transport.v1.Distribution
+	31, // 33: cairn.transport.v1.CheckpointSummary.persisted_data:type_name -> cairn.transport.v1.Distribution
+	22, // 34: cairn.transport.v1.LatestCheckpoints.completed:type_name -> cairn.transport.v1.CheckpointInfo
+	22, // 35: cairn.transport.v1.LatestCheckpoints.savepoint:type_name -> cairn.transport.v1.CheckpointInfo
+	22, // 36: cairn.transport.v1.LatestCheckpoints.failed:type_name -> cairn.transport.v1.CheckpointInfo
+	34, // 37: cairn.transport.v1.ListSavepointsResponse.savepoints:type_name -> cairn.transport.v1.SavepointInfo
+	4,  // 38: cairn.transport.v1.RaftPeersResponse.voters:type_name -> cairn.transport.v1.VoterInfo
+	45, // 39: cairn.transport.v1.SnapshotPiece.info:type_name -> cairn.transport.v1.SnapshotInfo
+	48, // 40: cairn.transport.v1.JobMetricsResponse.subtasks:type_name -> cairn.transport.v1.SubtaskMetricsInfo
+	49, // 41: cairn.transport.v1.SubtaskMetricsInfo.totals:type_name -> cairn.transport.v1.TaskTotalsInfo
+	50, // 42: cairn.transport.v1.SubtaskMetricsInfo.load:type_name -> cairn.transport.v1.TaskLoadInfo
+	51, // 43: cairn.transport.v1.SubtaskMetricsInfo.last_checkpoint:type_name -> cairn.transport.v1.LastCheckpointInfo
+	49, // 44: cairn.transport.v1.VertexMetricsInfo.totals:type_name -> cairn.transport.v1.TaskTotalsInfo
+	50, // 45: cairn.transport.v1.VertexMetricsInfo.load:type_name -> cairn.transport.v1.TaskLoadInfo
+	0,  // 46: cairn.transport.v1.CoordinatorService.Status:input_type -> cairn.transport.v1.StatusRequest
+	8,  // 47: cairn.transport.v1.CoordinatorService.Members:input_type -> cairn.transport.v1.MembersRequest
+	11, // 48: cairn.transport.v1.CoordinatorService.SubmitJob:input_type -> cairn.transport.v1.SubmitJobRequest
+	15, // 49: cairn.transport.v1.CoordinatorService.ListJobs:input_type -> cairn.transport.v1.ListJobsRequest
+	13, // 50: cairn.transport.v1.CoordinatorService.ShowJob:input_type -> cairn.transport.v1.JobRequest
+	14, // 51: cairn.transport.v1.CoordinatorService.SetJob:input_type -> cairn.transport.v1.SetJobRequest
+	13, // 52: cairn.transport.v1.CoordinatorService.CancelJob:input_type -> cairn.transport.v1.JobRequest
+	46, // 53: cairn.transport.v1.CoordinatorService.JobMetrics:input_type -> cairn.transport.v1.JobMetricsRequest
+	13, // 54: cairn.transport.v1.CoordinatorService.ListCheckpoints:input_type -> cairn.transport.v1.JobRequest
+	23, // 55: cairn.transport.v1.CoordinatorService.ShowCheckpoint:input_type -> cairn.transport.v1.ShowCheckpointRequest
+	13, // 56: cairn.transport.v1.CoordinatorService.CheckpointStatistics:input_type -> cairn.transport.v1.JobRequest
+	13, // 57: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:input_type -> cairn.transport.v1.JobRequest
+	33, // 58: cairn.transport.v1.CoordinatorService.TriggerSavepoint:input_type -> cairn.transport.v1.TriggerSavepointRequest
+	13, // 59: cairn.transport.v1.CoordinatorService.ListSavepoints:input_type -> cairn.transport.v1.JobRequest
+	36, // 60: cairn.transport.v1.CoordinatorService.DisposeSavepoint:input_type -> cairn.transport.v1.DisposeSavepointRequest
+	38, // 61: cairn.transport.v1.CoordinatorService.RaftPeers:input_type -> cairn.transport.v1.RaftPeersRequest
+	40, // 62: cairn.transport.v1.CoordinatorService.RemovePeer:input_type -> cairn.transport.v1.RemovePeerRequest
+	42, // 63: cairn.transport.v1.CoordinatorService.TransferLeadership:input_type -> cairn.transport.v1.TransferLeadershipRequest
+	43, // 64: cairn.transport.v1.CoordinatorService.SaveSnapshot:input_type -> cairn.transport.v1.SaveSnapshotRequest
+	44, // 65: cairn.transport.v1.CoordinatorService.RestoreSnapshot:input_type -> cairn.transport.v1.SnapshotPiece
+	1,  // 66: cairn.transport.v1.CoordinatorService.Status:output_type -> cairn.transport.v1.StatusResponse
+	9,  // 67: cairn.transport.v1.CoordinatorService.Members:output_type -> cairn.transport.v1.MembersResponse
+	17, // 68: cairn.transport.v1.CoordinatorService.SubmitJob:output_type -> cairn.transport.v1.JobInfo
+	16, // 69: cairn.transport.v1.CoordinatorService.ListJobs:output_type -> cairn.transport.v1.ListJobsResponse
+	18, // 70: cairn.transport.v1.CoordinatorService.ShowJob:output_type -> cairn.transport.v1.JobDetail
+	18, // 71: cairn.transport.v1.CoordinatorService.SetJob:output_type -> cairn.transport.v1.JobDetail
+	17, // 72: cairn.transport.v1.CoordinatorService.CancelJob:output_type -> cairn.transport.v1.JobInfo
+	47, // 73: cairn.transport.v1.CoordinatorService.JobMetrics:output_type -> cairn.transport.v1.JobMetricsResponse
+	21, // 74: cairn.transport.v1.CoordinatorService.ListCheckpoints:output_type -> cairn.transport.v1.ListCheckpointsResponse
+	24, // 75: cairn.transport.v1.CoordinatorService.ShowCheckpoint:output_type -> cairn.transport.v1.CheckpointDetail
+	28, // 76: cairn.transport.v1.CoordinatorService.CheckpointStatistics:output_type -> cairn.transport.v1.CheckpointStatisticsResponse
+	22, // 77: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:output_type -> cairn.transport.v1.CheckpointInfo
+	34, // 78: cairn.transport.v1.CoordinatorService.TriggerSavepoint:output_type -> cairn.transport.v1.SavepointInfo
+	35, // 79: cairn.transport.v1.CoordinatorService.ListSavepoints:output_type -> cairn.transport.v1.ListSavepointsResponse
+	37, // 80: cairn.transport.v1.CoordinatorService.DisposeSavepoint:output_type -> cairn.transport.v1.DisposeSavepointResponse
+	39, // 81: cairn.transport.v1.CoordinatorService.RaftPeers:output_type -> cairn.transport.v1.RaftPeersResponse
+	41, // 82: cairn.transport.v1.CoordinatorService.RemovePeer:output_type -> cairn.transport.v1.RemovePeerResponse
+	3,  // 83: cairn.transport.v1.CoordinatorService.TransferLeadership:output_type -> cairn.transport.v1.LeaderInfo
+	44, // 84: cairn.transport.v1.CoordinatorService.SaveSnapshot:output_type -> cairn.transport.v1.SnapshotPiece
+	45, // 85: cairn.transport.v1.CoordinatorService.RestoreSnapshot:output_type -> cairn.transport.v1.SnapshotInfo
+	66, // [66:86] is the sub-list for method output_type
+	46, // [46:66] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_transport_transportpb_coordinator_proto_init() }
@@ -3717,13 +4336,15 @@ func file_transport_transportpb_coordinator_proto_init() {
 	if File_transport_transportpb_coordinator_proto != nil {
 		return
 	}
+	file_transport_transportpb_coordinator_proto_msgTypes[48].OneofWrappers = []any{}
+	file_transport_transportpb_coordinator_proto_msgTypes[52].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_transportpb_coordinator_proto_rawDesc), len(file_transport_transportpb_coordinator_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   51,
+			NumMessages:   58,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

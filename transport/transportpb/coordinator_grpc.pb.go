@@ -29,6 +29,7 @@ const (
 	CoordinatorService_ShowJob_FullMethodName              = "/cairn.transport.v1.CoordinatorService/ShowJob"
 	CoordinatorService_SetJob_FullMethodName               = "/cairn.transport.v1.CoordinatorService/SetJob"
 	CoordinatorService_CancelJob_FullMethodName            = "/cairn.transport.v1.CoordinatorService/CancelJob"
+	CoordinatorService_JobMetrics_FullMethodName           = "/cairn.transport.v1.CoordinatorService/JobMetrics"
 	CoordinatorService_ListCheckpoints_FullMethodName      = "/cairn.transport.v1.CoordinatorService/ListCheckpoints"
 	CoordinatorService_ShowCheckpoint_FullMethodName       = "/cairn.transport.v1.CoordinatorService/ShowCheckpoint"
 	CoordinatorService_CheckpointStatistics_FullMethodName = "/cairn.transport.v1.CoordinatorService/CheckpointStatistics"
@@ -54,6 +55,7 @@ type CoordinatorServiceClient interface {
 	ShowJob(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*JobDetail, error)
 	SetJob(ctx context.Context, in *SetJobRequest, opts ...grpc.CallOption) (*JobDetail, error)
 	CancelJob(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*JobInfo, error)
+	JobMetrics(ctx context.Context, in *JobMetricsRequest, opts ...grpc.CallOption) (*JobMetricsResponse, error)
 	ListCheckpoints(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*ListCheckpointsResponse, error)
 	ShowCheckpoint(ctx context.Context, in *ShowCheckpointRequest, opts ...grpc.CallOption) (*CheckpointDetail, error)
 	CheckpointStatistics(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*CheckpointStatisticsResponse, error)
@@ -141,6 +143,16 @@ func (c *coordinatorServiceClient) CancelJob(ctx context.Context, in *JobRequest
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(JobInfo)
 	err := c.cc.Invoke(ctx, CoordinatorService_CancelJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) JobMetrics(ctx context.Context, in *JobMetricsRequest, opts ...grpc.CallOption) (*JobMetricsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(JobMetricsResponse)
+	err := c.cc.Invoke(ctx, CoordinatorService_JobMetrics_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -290,6 +302,7 @@ type CoordinatorServiceServer interface {
 	ShowJob(context.Context, *JobRequest) (*JobDetail, error)
 	SetJob(context.Context, *SetJobRequest) (*JobDetail, error)
 	CancelJob(context.Context, *JobRequest) (*JobInfo, error)
+	JobMetrics(context.Context, *JobMetricsRequest) (*JobMetricsResponse, error)
 	ListCheckpoints(context.Context, *JobRequest) (*ListCheckpointsResponse, error)
 	ShowCheckpoint(context.Context, *ShowCheckpointRequest) (*CheckpointDetail, error)
 	CheckpointStatistics(context.Context, *JobRequest) (*CheckpointStatisticsResponse, error)
@@ -333,6 +346,9 @@ func (UnimplementedCoordinatorServiceServer) SetJob(context.Context, *SetJobRequ
 }
 func (UnimplementedCoordinatorServiceServer) CancelJob(context.Context, *JobRequest) (*JobInfo, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelJob not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) JobMetrics(context.Context, *JobMetricsRequest) (*JobMetricsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method JobMetrics not implemented")
 }
 func (UnimplementedCoordinatorServiceServer) ListCheckpoints(context.Context, *JobRequest) (*ListCheckpointsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListCheckpoints not implemented")
@@ -513,6 +529,24 @@ func _CoordinatorService_CancelJob_Handler(srv interface{}, ctx context.Context,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(CoordinatorServiceServer).CancelJob(ctx, req.(*JobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_JobMetrics_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(JobMetricsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).JobMetrics(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_JobMetrics_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).JobMetrics(ctx, req.(*JobMetricsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -749,6 +783,10 @@ var CoordinatorService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CancelJob",
 			Handler:    _CoordinatorService_CancelJob_Handler,
+		},
+		{
+			MethodName: "JobMetrics",
+			Handler:    _CoordinatorService_JobMetrics_Handler,
 		},
 		{
 			MethodName: "ListCheckpoints",

@@ -1298,6 +1298,7 @@ type FromNode struct {
 	//	*FromNode_Progress
 	//	*FromNode_ChunksMarked
 	//	*FromNode_ChunksDeleted
+	//	*FromNode_TaskMetrics
 	Message       isFromNode_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1430,6 +1431,15 @@ func (x *FromNode) GetChunksDeleted() *ChunksDeleted {
 	return nil
 }
 
+func (x *FromNode) GetTaskMetrics() *TaskMetrics {
+	if x != nil {
+		if x, ok := x.Message.(*FromNode_TaskMetrics); ok {
+			return x.TaskMetrics
+		}
+	}
+	return nil
+}
+
 type isFromNode_Message interface {
 	isFromNode_Message()
 }
@@ -1474,6 +1484,10 @@ type FromNode_ChunksDeleted struct {
 	ChunksDeleted *ChunksDeleted `protobuf:"bytes,10,opt,name=chunks_deleted,json=chunksDeleted,proto3,oneof"`
 }
 
+type FromNode_TaskMetrics struct {
+	TaskMetrics *TaskMetrics `protobuf:"bytes,50,opt,name=task_metrics,json=taskMetrics,proto3,oneof"`
+}
+
 func (*FromNode_Hello) isFromNode_Message() {}
 
 func (*FromNode_Heartbeat) isFromNode_Message() {}
@@ -1493,6 +1507,8 @@ func (*FromNode_Progress) isFromNode_Message() {}
 func (*FromNode_ChunksMarked) isFromNode_Message() {}
 
 func (*FromNode_ChunksDeleted) isFromNode_Message() {}
+
+func (*FromNode_TaskMetrics) isFromNode_Message() {}
 
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2594,6 +2610,291 @@ func (x *ChunksDeleted) GetError() string {
 	return ""
 }
 
+type TaskMetrics struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Attempt       uint32                 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Subtasks      []*SubtaskMetrics      `protobuf:"bytes,3,rep,name=subtasks,proto3" json:"subtasks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskMetrics) Reset() {
+	*x = TaskMetrics{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskMetrics) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskMetrics) ProtoMessage() {}
+
+func (x *TaskMetrics) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskMetrics.ProtoReflect.Descriptor instead.
+func (*TaskMetrics) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *TaskMetrics) GetJob() []byte {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *TaskMetrics) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *TaskMetrics) GetSubtasks() []*SubtaskMetrics {
+	if x != nil {
+		return x.Subtasks
+	}
+	return nil
+}
+
+type SubtaskMetrics struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Subtask          *Subtask               `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
+	RecordsIn        int64                  `protobuf:"varint,2,opt,name=records_in,json=recordsIn,proto3" json:"records_in,omitempty"`
+	RecordsOut       int64                  `protobuf:"varint,3,opt,name=records_out,json=recordsOut,proto3" json:"records_out,omitempty"`
+	BytesIn          int64                  `protobuf:"varint,4,opt,name=bytes_in,json=bytesIn,proto3" json:"bytes_in,omitempty"`
+	BytesOut         int64                  `protobuf:"varint,5,opt,name=bytes_out,json=bytesOut,proto3" json:"bytes_out,omitempty"`
+	Load             *TaskLoad              `protobuf:"bytes,6,opt,name=load,proto3" json:"load,omitempty"`                    // absent while it is not known
+	Watermark        *int64                 `protobuf:"zigzag64,7,opt,name=watermark,proto3,oneof" json:"watermark,omitempty"` // absent while there is none
+	Checkpoint       uint64                 `protobuf:"varint,8,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`       // 0 for none
+	StateBytes       int64                  `protobuf:"varint,9,opt,name=state_bytes,json=stateBytes,proto3" json:"state_bytes,omitempty"`
+	AlignmentMillis  int64                  `protobuf:"varint,10,opt,name=alignment_millis,json=alignmentMillis,proto3" json:"alignment_millis,omitempty"`
+	StartDelayMillis int64                  `protobuf:"varint,11,opt,name=start_delay_millis,json=startDelayMillis,proto3" json:"start_delay_millis,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *SubtaskMetrics) Reset() {
+	*x = SubtaskMetrics{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SubtaskMetrics) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SubtaskMetrics) ProtoMessage() {}
+
+func (x *SubtaskMetrics) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SubtaskMetrics.ProtoReflect.Descriptor instead.
+func (*SubtaskMetrics) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *SubtaskMetrics) GetSubtask() *Subtask {
+	if x != nil {
+		return x.Subtask
+	}
+	return nil
+}
+
+func (x *SubtaskMetrics) GetRecordsIn() int64 {
+	if x != nil {
+		return x.RecordsIn
+	}
+	return 0
+}
+
+func (x *SubtaskMetrics) GetRecordsOut() int64 {
+	if x != nil {
+		return x.RecordsOut
+	}
+	return 0
+}
+
+func (x *SubtaskMetrics) GetBytesIn() int64 {
+	if x != nil {
+		return x.BytesIn
+	}
+	return 0
+}
+
+func (x *SubtaskMetrics) GetBytesOut() int64 {
+	if x != nil {
+		return x.BytesOut
+	}
+	return 0
+}
+
+func (x *SubtaskMetrics) GetLoad() *TaskLoad {
+	if x != nil {
+		return x.Load
+	}
+	return nil
+}
+
+func (x *SubtaskMetrics) GetWatermark() int64 {
+	if x != nil && x.Watermark != nil {
+		return *x.Watermark
+	}
+	return 0
+}
+
+func (x *SubtaskMetrics) GetCheckpoint() uint64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *SubtaskMetrics) GetStateBytes() int64 {
+	if x != nil {
+		return x.StateBytes
+	}
+	return 0
+}
+
+func (x *SubtaskMetrics) GetAlignmentMillis() int64 {
+	if x != nil {
+		return x.AlignmentMillis
+	}
+	return 0
+}
+
+func (x *SubtaskMetrics) GetStartDelayMillis() int64 {
+	if x != nil {
+		return x.StartDelayMillis
+	}
+	return 0
+}
+
+// Rates are per second, times milliseconds of each second.
+type TaskLoad struct {
+	state               protoimpl.MessageState `protogen:"open.v1"`
+	RecordsIn           float64                `protobuf:"fixed64,1,opt,name=records_in,json=recordsIn,proto3" json:"records_in,omitempty"`
+	RecordsOut          float64                `protobuf:"fixed64,2,opt,name=records_out,json=recordsOut,proto3" json:"records_out,omitempty"`
+	BytesIn             float64                `protobuf:"fixed64,3,opt,name=bytes_in,json=bytesIn,proto3" json:"bytes_in,omitempty"`
+	BytesOut            float64                `protobuf:"fixed64,4,opt,name=bytes_out,json=bytesOut,proto3" json:"bytes_out,omitempty"`
+	BusyMillis          float64                `protobuf:"fixed64,5,opt,name=busy_millis,json=busyMillis,proto3" json:"busy_millis,omitempty"`
+	BackpressuredMillis float64                `protobuf:"fixed64,6,opt,name=backpressured_millis,json=backpressuredMillis,proto3" json:"backpressured_millis,omitempty"`
+	IdleMillis          float64                `protobuf:"fixed64,7,opt,name=idle_millis,json=idleMillis,proto3" json:"idle_millis,omitempty"`
+	InFlightBytes       int64                  `protobuf:"varint,8,opt,name=in_flight_bytes,json=inFlightBytes,proto3" json:"in_flight_bytes,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *TaskLoad) Reset() {
+	*x = TaskLoad{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskLoad) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskLoad) ProtoMessage() {}
+
+func (x *TaskLoad) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskLoad.ProtoReflect.Descriptor instead.
+func (*TaskLoad) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *TaskLoad) GetRecordsIn() float64 {
+	if x != nil {
+		return x.RecordsIn
+	}
+	return 0
+}
+
+func (x *TaskLoad) GetRecordsOut() float64 {
+	if x != nil {
+		return x.RecordsOut
+	}
+	return 0
+}
+
+func (x *TaskLoad) GetBytesIn() float64 {
+	if x != nil {
+		return x.BytesIn
+	}
+	return 0
+}
+
+func (x *TaskLoad) GetBytesOut() float64 {
+	if x != nil {
+		return x.BytesOut
+	}
+	return 0
+}
+
+func (x *TaskLoad) GetBusyMillis() float64 {
+	if x != nil {
+		return x.BusyMillis
+	}
+	return 0
+}
+
+func (x *TaskLoad) GetBackpressuredMillis() float64 {
+	if x != nil {
+		return x.BackpressuredMillis
+	}
+	return 0
+}
+
+func (x *TaskLoad) GetIdleMillis() float64 {
+	if x != nil {
+		return x.IdleMillis
+	}
+	return 0
+}
+
+func (x *TaskLoad) GetInFlightBytes() int64 {
+	if x != nil {
+		return x.InFlightBytes
+	}
+	return 0
+}
+
 var File_transport_transportpb_session_proto protoreflect.FileDescriptor
 
 const file_transport_transportpb_session_proto_rawDesc = "" +
@@ -2703,7 +3004,7 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\n" +
 	"Assignment\x121\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x1b.cairn.transport.v1.NodeRefR\x05nodes\x12\x17\n" +
-	"\anode_of\x18\x02 \x03(\x03R\x06nodeOf\"\x90\x05\n" +
+	"\anode_of\x18\x02 \x03(\x03R\x06nodeOf\"\xd6\x05\n" +
 	"\bFromNode\x121\n" +
 	"\x05hello\x18\x01 \x01(\v2\x19.cairn.transport.v1.HelloH\x00R\x05hello\x12=\n" +
 	"\theartbeat\x18\x02 \x01(\v2\x1d.cairn.transport.v1.HeartbeatH\x00R\theartbeat\x12A\n" +
@@ -2716,7 +3017,8 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\bprogress\x18\b \x01(\v2\x1c.cairn.transport.v1.ProgressH\x00R\bprogress\x12G\n" +
 	"\rchunks_marked\x18\t \x01(\v2 .cairn.transport.v1.ChunksMarkedH\x00R\fchunksMarked\x12J\n" +
 	"\x0echunks_deleted\x18\n" +
-	" \x01(\v2!.cairn.transport.v1.ChunksDeletedH\x00R\rchunksDeletedB\t\n" +
+	" \x01(\v2!.cairn.transport.v1.ChunksDeletedH\x00R\rchunksDeleted\x12D\n" +
+	"\ftask_metrics\x182 \x01(\v2\x1f.cairn.transport.v1.TaskMetricsH\x00R\vtaskMetricsB\t\n" +
 	"\amessage\"\x84\x01\n" +
 	"\x05Hello\x12/\n" +
 	"\x04node\x18\x01 \x01(\v2\x1b.cairn.transport.v1.NodeRefR\x04node\x12\x14\n" +
@@ -2803,7 +3105,44 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\x05sweep\x18\x01 \x01(\x04R\x05sweep\x12\x18\n" +
 	"\adeleted\x18\x02 \x01(\x03R\adeleted\x12\x18\n" +
 	"\arefused\x18\x03 \x01(\x03R\arefused\x12\x14\n" +
-	"\x05error\x18\x04 \x01(\tR\x05error2]\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\"y\n" +
+	"\vTaskMetrics\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
+	"\aattempt\x18\x02 \x01(\rR\aattempt\x12>\n" +
+	"\bsubtasks\x18\x03 \x03(\v2\".cairn.transport.v1.SubtaskMetricsR\bsubtasks\"\xbc\x03\n" +
+	"\x0eSubtaskMetrics\x125\n" +
+	"\asubtask\x18\x01 \x01(\v2\x1b.cairn.transport.v1.SubtaskR\asubtask\x12\x1d\n" +
+	"\n" +
+	"records_in\x18\x02 \x01(\x03R\trecordsIn\x12\x1f\n" +
+	"\vrecords_out\x18\x03 \x01(\x03R\n" +
+	"recordsOut\x12\x19\n" +
+	"\bbytes_in\x18\x04 \x01(\x03R\abytesIn\x12\x1b\n" +
+	"\tbytes_out\x18\x05 \x01(\x03R\bbytesOut\x120\n" +
+	"\x04load\x18\x06 \x01(\v2\x1c.cairn.transport.v1.TaskLoadR\x04load\x12!\n" +
+	"\twatermark\x18\a \x01(\x12H\x00R\twatermark\x88\x01\x01\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\b \x01(\x04R\n" +
+	"checkpoint\x12\x1f\n" +
+	"\vstate_bytes\x18\t \x01(\x03R\n" +
+	"stateBytes\x12)\n" +
+	"\x10alignment_millis\x18\n" +
+	" \x01(\x03R\x0falignmentMillis\x12,\n" +
+	"\x12start_delay_millis\x18\v \x01(\x03R\x10startDelayMillisB\f\n" +
+	"\n" +
+	"_watermark\"\x9f\x02\n" +
+	"\bTaskLoad\x12\x1d\n" +
+	"\n" +
+	"records_in\x18\x01 \x01(\x01R\trecordsIn\x12\x1f\n" +
+	"\vrecords_out\x18\x02 \x01(\x01R\n" +
+	"recordsOut\x12\x19\n" +
+	"\bbytes_in\x18\x03 \x01(\x01R\abytesIn\x12\x1b\n" +
+	"\tbytes_out\x18\x04 \x01(\x01R\bbytesOut\x12\x1f\n" +
+	"\vbusy_millis\x18\x05 \x01(\x01R\n" +
+	"busyMillis\x121\n" +
+	"\x14backpressured_millis\x18\x06 \x01(\x01R\x13backpressuredMillis\x12\x1f\n" +
+	"\vidle_millis\x18\a \x01(\x01R\n" +
+	"idleMillis\x12&\n" +
+	"\x0fin_flight_bytes\x18\b \x01(\x03R\rinFlightBytes2]\n" +
 	"\x0eSessionService\x12K\n" +
 	"\vOpenSession\x12\x1c.cairn.transport.v1.FromNode\x1a\x1a.cairn.transport.v1.ToNode(\x010\x01B\x1dZ\x1bcairn/transport/transportpbb\x06proto3"
 
@@ -2819,7 +3158,7 @@ func file_transport_transportpb_session_proto_rawDescGZIP() []byte {
 	return file_transport_transportpb_session_proto_rawDescData
 }
 
-var file_transport_transportpb_session_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_transport_transportpb_session_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_transport_transportpb_session_proto_goTypes = []any{
 	(*ToNode)(nil),                    // 0: cairn.transport.v1.ToNode
 	(*Leading)(nil),                   // 1: cairn.transport.v1.Leading
@@ -2856,9 +3195,12 @@ var file_transport_transportpb_session_proto_goTypes = []any{
 	(*SubtaskProgress)(nil),           // 32: cairn.transport.v1.SubtaskProgress
 	(*ChunksMarked)(nil),              // 33: cairn.transport.v1.ChunksMarked
 	(*ChunksDeleted)(nil),             // 34: cairn.transport.v1.ChunksDeleted
-	nil,                               // 35: cairn.transport.v1.PlanJob.ParamsEntry
-	nil,                               // 36: cairn.transport.v1.Deploy.ParamsEntry
-	(*checkpointpb.SubtaskState)(nil), // 37: cairn.checkpoint.v1.SubtaskState
+	(*TaskMetrics)(nil),               // 35: cairn.transport.v1.TaskMetrics
+	(*SubtaskMetrics)(nil),            // 36: cairn.transport.v1.SubtaskMetrics
+	(*TaskLoad)(nil),                  // 37: cairn.transport.v1.TaskLoad
+	nil,                               // 38: cairn.transport.v1.PlanJob.ParamsEntry
+	nil,                               // 39: cairn.transport.v1.Deploy.ParamsEntry
+	(*checkpointpb.SubtaskState)(nil), // 40: cairn.checkpoint.v1.SubtaskState
 }
 var file_transport_transportpb_session_proto_depIdxs = []int32{
 	1,  // 0: cairn.transport.v1.ToNode.leading:type_name -> cairn.transport.v1.Leading
@@ -2870,11 +3212,11 @@ var file_transport_transportpb_session_proto_depIdxs = []int32{
 	7,  // 6: cairn.transport.v1.ToNode.notify_aborted:type_name -> cairn.transport.v1.NotifyAborted
 	8,  // 7: cairn.transport.v1.ToNode.mark_chunks:type_name -> cairn.transport.v1.MarkChunks
 	9,  // 8: cairn.transport.v1.ToNode.delete_chunks:type_name -> cairn.transport.v1.DeleteChunks
-	35, // 9: cairn.transport.v1.PlanJob.params:type_name -> cairn.transport.v1.PlanJob.ParamsEntry
-	36, // 10: cairn.transport.v1.Deploy.params:type_name -> cairn.transport.v1.Deploy.ParamsEntry
+	38, // 9: cairn.transport.v1.PlanJob.params:type_name -> cairn.transport.v1.PlanJob.ParamsEntry
+	39, // 10: cairn.transport.v1.Deploy.params:type_name -> cairn.transport.v1.Deploy.ParamsEntry
 	14, // 11: cairn.transport.v1.Deploy.topology:type_name -> cairn.transport.v1.Topology
 	16, // 12: cairn.transport.v1.Deploy.assignment:type_name -> cairn.transport.v1.Assignment
-	37, // 13: cairn.transport.v1.Deploy.states:type_name -> cairn.checkpoint.v1.SubtaskState
+	40, // 13: cairn.transport.v1.Deploy.states:type_name -> cairn.checkpoint.v1.SubtaskState
 	10, // 14: cairn.transport.v1.Trigger.barrier:type_name -> cairn.transport.v1.Barrier
 	11, // 15: cairn.transport.v1.Trigger.subtasks:type_name -> cairn.transport.v1.Subtask
 	12, // 16: cairn.transport.v1.Topology.vertices:type_name -> cairn.transport.v1.Vertex
@@ -2890,30 +3232,34 @@ var file_transport_transportpb_session_proto_depIdxs = []int32{
 	31, // 26: cairn.transport.v1.FromNode.progress:type_name -> cairn.transport.v1.Progress
 	33, // 27: cairn.transport.v1.FromNode.chunks_marked:type_name -> cairn.transport.v1.ChunksMarked
 	34, // 28: cairn.transport.v1.FromNode.chunks_deleted:type_name -> cairn.transport.v1.ChunksDeleted
-	15, // 29: cairn.transport.v1.Hello.node:type_name -> cairn.transport.v1.NodeRef
-	14, // 30: cairn.transport.v1.JobPlanned.topology:type_name -> cairn.transport.v1.Topology
-	21, // 31: cairn.transport.v1.JobPlanned.operators:type_name -> cairn.transport.v1.OperatorText
-	23, // 32: cairn.transport.v1.Report.attempts:type_name -> cairn.transport.v1.AttemptReport
-	24, // 33: cairn.transport.v1.AttemptReport.subtasks:type_name -> cairn.transport.v1.SubtaskReport
-	28, // 34: cairn.transport.v1.AttemptReport.acks:type_name -> cairn.transport.v1.Ack
-	11, // 35: cairn.transport.v1.SubtaskReport.subtask:type_name -> cairn.transport.v1.Subtask
-	25, // 36: cairn.transport.v1.SubtaskReport.failure:type_name -> cairn.transport.v1.Failure
-	37, // 37: cairn.transport.v1.SubtaskReport.final:type_name -> cairn.checkpoint.v1.SubtaskState
-	24, // 38: cairn.transport.v1.StatusChange.report:type_name -> cairn.transport.v1.SubtaskReport
-	37, // 39: cairn.transport.v1.Ack.state:type_name -> cairn.checkpoint.v1.SubtaskState
-	27, // 40: cairn.transport.v1.Ack.metrics:type_name -> cairn.transport.v1.Metrics
-	28, // 41: cairn.transport.v1.AckBatch.acks:type_name -> cairn.transport.v1.Ack
-	11, // 42: cairn.transport.v1.Decline.subtask:type_name -> cairn.transport.v1.Subtask
-	32, // 43: cairn.transport.v1.Progress.subtasks:type_name -> cairn.transport.v1.SubtaskProgress
-	11, // 44: cairn.transport.v1.SubtaskProgress.subtask:type_name -> cairn.transport.v1.Subtask
-	27, // 45: cairn.transport.v1.SubtaskProgress.metrics:type_name -> cairn.transport.v1.Metrics
-	17, // 46: cairn.transport.v1.SessionService.OpenSession:input_type -> cairn.transport.v1.FromNode
-	0,  // 47: cairn.transport.v1.SessionService.OpenSession:output_type -> cairn.transport.v1.ToNode
-	47, // [47:48] is the sub-list for method output_type
-	46, // [46:47] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	35, // 29: cairn.transport.v1.FromNode.task_metrics:type_name -> cairn.transport.v1.TaskMetrics
+	15, // 30: cairn.transport.v1.Hello.node:type_name -> cairn.transport.v1.NodeRef
+	14, // 31: cairn.transport.v1.JobPlanned.topology:type_name -> cairn.transport.v1.Topology
+	21, // 32: cairn.transport.v1.JobPlanned.operators:type_name -> cairn.transport.v1.OperatorText
+	23, // 33: cairn.transport.v1.Report.attempts:type_name -> cairn.transport.v1.AttemptReport
+	24, // 34: cairn.transport.v1.AttemptReport.subtasks:type_name -> cairn.transport.v1.SubtaskReport
+	28, // 35: cairn.transport.v1.AttemptReport.acks:type_name -> cairn.transport.v1.Ack
+	11, // 36: cairn.transport.v1.SubtaskReport.subtask:type_name -> cairn.transport.v1.Subtask
+	25, // 37: cairn.transport.v1.SubtaskReport.failure:type_name -> cairn.transport.v1.Failure
+	40, // 38: cairn.transport.v1.SubtaskReport.final:type_name -> cairn.checkpoint.v1.SubtaskState
+	24, // 39: cairn.transport.v1.StatusChange.report:type_name -> cairn.transport.v1.SubtaskReport
+	40, // 40: cairn.transport.v1.Ack.state:type_name -> cairn.checkpoint.v1.SubtaskState
+	27, // 41: cairn.transport.v1.Ack.metrics:type_name -> cairn.transport.v1.Metrics
+	28, // 42: cairn.transport.v1.AckBatch.acks:type_name -> cairn.transport.v1.Ack
+	11, // 43: cairn.transport.v1.Decline.subtask:type_name -> cairn.transport.v1.Subtask
+	32, // 44: cairn.transport.v1.Progress.subtasks:type_name -> cairn.transport.v1.SubtaskProgress
+	11, // 45: cairn.transport.v1.SubtaskProgress.subtask:type_name -> cairn.transport.v1.Subtask
+	27, // 46: cairn.transport.v1.SubtaskProgress.metrics:type_name -> cairn.transport.v1.Metrics
+	36, // 47: cairn.transport.v1.TaskMetrics.subtasks:type_name -> cairn.transport.v1.SubtaskMetrics
+	11, // 48: cairn.transport.v1.SubtaskMetrics.subtask:type_name -> cairn.transport.v1.Subtask
+	37, // 49: cairn.transport.v1.SubtaskMetrics.load:type_name -> cairn.transport.v1.TaskLoad
+	17, // 50: cairn.transport.v1.SessionService.OpenSession:input_type -> cairn.transport.v1.FromNode
+	0,  // 51: cairn.transport.v1.SessionService.OpenSession:output_type -> cairn.transport.v1.ToNode
+	51, // [51:52] is the sub-list for method output_type
+	50, // [50:51] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_transport_transportpb_session_proto_init() }
@@ -2943,14 +3289,16 @@ func file_transport_transportpb_session_proto_init() {
 		(*FromNode_Progress)(nil),
 		(*FromNode_ChunksMarked)(nil),
 		(*FromNode_ChunksDeleted)(nil),
+		(*FromNode_TaskMetrics)(nil),
 	}
+	file_transport_transportpb_session_proto_msgTypes[36].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_transportpb_session_proto_rawDesc), len(file_transport_transportpb_session_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   37,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
