@@ -125,6 +125,19 @@ func (c *inputChannel) repay(size int, at Credit) {
 	c.owed = Credit{}
 }
 
+// queuedBytes returns the size of all frames that wait to be taken.
+func (g *gate) queuedBytes() (bytes int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i := range g.mu.channels {
+		q := &g.mu.channels[i].queue
+		for at := range q.len() {
+			bytes += int64(len(q.at(at).data))
+		}
+	}
+	return bytes
+}
+
 // block keeps a channel's frames in its queue.
 func (g *gate) block(channels []int) {
 	g.mu.Lock()

@@ -60,12 +60,11 @@ type backlog struct {
 	channels []*outputChannel // those with a queue
 	bytes    int              // in all queues
 	full     int              // channels over flow.soft
-	// waited is how long the task has stood still for want of room.
-	waited time.Duration
+	stats    *taskStats       // of the task
 }
 
-func newBacklog(f flow, clock func() time.Time) *backlog {
-	return &backlog{flow: f, clock: clock, room: make(chan struct{}, 1)}
+func newBacklog(f flow, clock func() time.Time, stats *taskStats) *backlog {
+	return &backlog{flow: f, clock: clock, stats: stats, room: make(chan struct{}, 1)}
 }
 
 // trySend sends a frame if nothing waits before it and there is credit.
@@ -98,6 +97,7 @@ func (b *backlog) count(c *outputChannel, bytes int) {
 	before := c.queue.bytes >= b.flow.soft
 	c.queue.bytes += bytes
 	b.bytes += bytes
+	b.stats.outputBytes.Store(int64(b.bytes))
 	switch after := c.queue.bytes >= b.flow.soft; {
 	case after && !before:
 		b.full++
@@ -170,12 +170,12 @@ func (b *backlog) sendAll(ctx context.Context) error {
 
 // wait waits for room and uses it. The task sees to nothing else meanwhile.
 func (b *backlog) wait(ctx context.Context) error {
-	began := b.clock()
+	b.stats.waits.begin(waitRoom, b.clock())
 	select {
 	case <-b.room:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	b.waited += b.clock().Sub(began)
+	b.stats.waits.end(b.clock())
 	return b.drain()
 }

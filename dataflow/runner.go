@@ -63,7 +63,7 @@ func newRunner(ctx context.Context, t *Task) *runner {
 		inputs:  make([]inputEnd, len(t.inputs)),
 		readers: make([]frameReader, len(t.topology.Edges)),
 		flush:   time.NewTimer(flushInterval), overtaking: time.NewTimer(flushInterval),
-		backlog: newBacklog(t.gate.flow, t.clock),
+		backlog: newBacklog(t.gate.flow, t.clock, &t.stats),
 	}
 	r.flush.Stop()
 	r.ticker = time.NewTimer(t.spec.Graph.watermarkInterval)

@@ -171,25 +171,31 @@ func (r *runner) wait(wake <-chan struct{}, until time.Time) error {
 		defer timer.Stop()
 		due = timer.C
 	}
+	var next func() error
+	r.task.stats.waits.begin(waitInput, r.task.clock())
 	select {
 	case <-r.ctx.Done():
-		return r.ctx.Err()
+		next = r.ctx.Err
 	case <-r.task.mailbox.ready:
-		return r.readMail()
+		next = r.readMail
 	case <-r.task.gate.urgent:
-		return r.readArrivals()
+		next = r.readArrivals
 	case <-r.backlog.room:
-		return r.backlog.drain()
+		next = r.backlog.drain
 	case <-r.flush.C:
-		return r.flushOutputs()
+		next = r.flushOutputs
 	case <-r.ticker.C:
-		return r.tickTime()
+		next = r.tickTime
 	case <-r.overtaking.C:
-		return r.overtake()
+		next = r.overtake
 	case <-wake:
 	case <-due:
 	}
-	return nil
+	r.task.stats.waits.end(r.task.clock())
+	if next == nil {
+		return nil
+	}
+	return next()
 }
 
 // armFlush starts the timer when a batch has been begun since it last ran out.

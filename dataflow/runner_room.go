@@ -6,7 +6,7 @@ import "fmt"
 // queued for them. Mail and barriers reach it all the same.
 func (r *runner) waitForRoom() error {
 	var next func() error
-	began := r.task.clock()
+	r.task.stats.waits.begin(waitRoom, r.task.clock())
 	select {
 	case <-r.ctx.Done():
 		next = r.ctx.Err
@@ -21,7 +21,7 @@ func (r *runner) waitForRoom() error {
 	case <-r.overtaking.C:
 		next = r.overtake
 	}
-	r.backlog.waited += r.task.clock().Sub(began)
+	r.task.stats.waits.end(r.task.clock())
 	return next()
 }
 

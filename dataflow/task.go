@@ -23,7 +23,7 @@ type Task struct {
 	uploads  *uploads
 	started  atomic.Bool
 	finished atomic.Bool
-	stats    struct{ recordsIn, recordsOut, bytesIn, bytesOut, watermark, lateRecords atomic.Int64 }
+	stats    taskStats
 }
 
 // inputRef is one input channel: its position in Task.inputs is its number in gate and aligner.
@@ -124,15 +124,6 @@ func (t *Task) NotifyComplete(id checkpoint.ID) { t.mailbox.complete(id) }
 func (t *Task) NotifyAborted(id checkpoint.ID) {
 	t.uploads.abort(id) // even while the task is stalled
 	t.mailbox.abort(id)
-}
-
-// Stats returns the task's totals so far.
-func (t *Task) Stats() Stats {
-	return Stats{
-		RecordsIn: t.stats.recordsIn.Load(), RecordsOut: t.stats.recordsOut.Load(),
-		BytesIn: t.stats.bytesIn.Load(), BytesOut: t.stats.bytesOut.Load(),
-		Watermark: EventTime(t.stats.watermark.Load()), LateRecords: t.stats.lateRecords.Load(),
-	}
 }
 
 // Run does the subtask's work: it restores the state, connects the outputs, processes until the end of the

@@ -43,14 +43,3 @@ func (d TaskDeps) validate() error {
 	}
 	return nil
 }
-
-// Stats are running totals of a task. They are updated once per batch.
-type Stats struct {
-	RecordsIn  int64     // emitted by the source, or received
-	RecordsOut int64     // sent to other tasks
-	BytesIn    int64     // of received frames
-	BytesOut   int64     // of sent frames
-	Watermark  EventTime // behind the last operator of the chain
-	// LateRecords have been dropped by windows and joins, because the watermark had passed them.
-	LateRecords int64
-}

@@ -70,9 +70,9 @@ func (u *uploads) run(ctx context.Context, s *snapshot) {
 		u.giveUp(b, err, m.phase())
 		return
 	}
-	t.deps.OnAck(checkpoint.Ack{
-		Job: t.spec.Job, Attempt: t.spec.Attempt, Checkpoint: b.ID, State: state, Metrics: s.metrics,
-	}, b.Kind)
+	ack := checkpoint.Ack{Job: t.spec.Job, Attempt: t.spec.Attempt, Checkpoint: b.ID, State: state, Metrics: s.metrics}
+	t.stats.acknowledged(ack)
+	t.deps.OnAck(ack, b.Kind)
 }
 
 // giveUp says that the task's part of the checkpoint can not be stored. A cancellation is no news to the coordinator.
