@@ -39,6 +39,7 @@ func (e *Executor) attemptOver(a *attempt) {
 		j.current = nil
 	}
 	close(a.done)
+	e.signalAttemptEnded()
 }
 
 // runTask runs one task. A task reports how it ended; one that ends without a word is spoken for here, so

@@ -51,6 +51,9 @@ func (c Config) Validate() error {
 // use. Sessions are compared with ==: an implementation is a pointer.
 type Session interface {
 	Send(checkpoint.FromNode) error
+	// Offer queues messages that may be lost, all or none: none, and false, when anything that was sent before still
+	// waits. It may be called while Send is.
+	Offer(...checkpoint.FromNode) bool
 	// Close ends the session. It is idempotent.
 	Close() error
 }
@@ -64,6 +67,7 @@ type Executor struct {
 
 	outboxReady   chan struct{}  // capacity 1: the outbox is not empty; never closed
 	leaderChanged chan struct{}  // capacity 1: the leader's session opened or closed; never closed
+	attemptEnded  chan struct{}  // capacity 1: an attempt's tasks have ended; never closed
 	progressed    chan struct{}  // capacity 1: a checkpoint has got on, or there is somebody new to tell; never closed
 	running       sync.WaitGroup // attempts, plans and deletions; nothing is added once mu.closed is set
 
@@ -96,6 +100,7 @@ func New(cfg Config) (*Executor, error) {
 		outboxReady:   make(chan struct{}, 1),
 		leaderChanged: make(chan struct{}, 1),
 		progressed:    make(chan struct{}, 1),
+		attemptEnded:  make(chan struct{}, 1),
 	}
 	e.life, e.end = context.WithCancel(context.Background())
 	e.mu.jobs = make(map[checkpoint.JobID]*job)
@@ -117,6 +122,7 @@ func (e *Executor) Run(ctx context.Context) error {
 	loops.Go(func() { e.sendLoop(ctx) })
 	loops.Go(func() { e.watchForLeader(ctx) })
 	loops.Go(func() { e.progressLoop(ctx) })
+	loops.Go(func() { e.metricsLoop(ctx) })
 	loops.Wait() // until ctx is done
 	e.end()
 	e.mu.Lock()

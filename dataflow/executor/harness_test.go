@@ -151,6 +151,20 @@ type fakeTask struct {
 	mu       sync.Mutex
 	released bool
 	heard    []string
+	stats    dataflow.Stats
+}
+
+func (f *fakeTask) Stats() dataflow.Stats {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.stats
+}
+
+// measures sets what the task has measured.
+func (f *fakeTask) measures(s dataflow.Stats) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stats = s
 }
 
 func (f *fakeTask) Run(ctx context.Context) error {
@@ -231,6 +245,37 @@ type fakeSession struct {
 	mu     sync.Mutex
 	got    []checkpoint.FromNode
 	broken bool
+	slow   bool // something that was sent still waits
+	// offered is apart from got: it comes once a second.
+	offered []checkpoint.TaskMetrics
+}
+
+func (s *fakeSession) Offer(messages ...checkpoint.FromNode) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken || s.slow {
+		return false
+	}
+	for _, m := range messages {
+		s.offered = append(s.offered, m.(checkpoint.TaskMetrics))
+	}
+	return true
+}
+
+// takeOffered returns what was offered since the last call.
+func (s *fakeSession) takeOffered() []checkpoint.TaskMetrics {
+	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	offered := s.offered
+	s.offered = nil
+	return offered
+}
+
+func (s *fakeSession) setSlow(slow bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slow = slow
 }
 
 func (s *fakeSession) Close() error { return nil }

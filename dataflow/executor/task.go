@@ -15,6 +15,7 @@ type task interface {
 	Trigger(checkpoint.Barrier)
 	NotifyComplete(checkpoint.ID)
 	NotifyAborted(checkpoint.ID)
+	Stats() dataflow.Stats
 	Accept(ctx context.Context, id dataflow.ChannelID, grant func(dataflow.Credit)) (dataflow.FrameWriter, error)
 }
 

@@ -59,6 +59,9 @@ type session struct {
 
 func (s *session) Close() error { return nil }
 
+// Offer loses what a session may lose.
+func (s *session) Offer(...checkpoint.FromNode) bool { return false }
+
 func (s *session) Send(m checkpoint.FromNode) error {
 	select {
 	case s.events <- event{s, m}:
