@@ -22,6 +22,7 @@ type jobView struct {
 	slots    map[checkpoint.NodeID]int   // that the attempt takes on each node
 	subtasks []subtaskView               // by ordinal
 	counts   [statuses]int               // subtasks by status
+	metrics  []metricsView               // by ordinal; nil until something is known
 	// heads are the ordinals that barriers start from; stale when a subtask has finished since.
 	heads      []int
 	headsStale bool
@@ -78,6 +79,7 @@ func newJobView(j *fsm.Job) *jobView {
 // reset forgets what belongs to an attempt.
 func (s *jobView) reset() {
 	s.subtasks = make([]subtaskView, len(s.all))
+	s.metrics = nil
 	s.counts = [statuses]int{0: len(s.all)}
 	s.pending = make(map[checkpoint.ID]*pendingView)
 	s.notices, s.final, s.newestFinal = nil, 0, 0

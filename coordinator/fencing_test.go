@@ -52,6 +52,9 @@ func fencedMessages() []fencedMessage {
 			{Subtask: s, Phase: checkpoint.PhaseUpload},
 		}}
 	}
+	metrics := func(job checkpoint.JobID, attempt checkpoint.Attempt, _ checkpoint.ID, s checkpoint.SubtaskID) checkpoint.FromNode {
+		return checkpoint.TaskMetrics{Job: job, Attempt: attempt, Subtasks: []checkpoint.SubtaskMetrics{{Subtask: s, RecordsIn: 1}}}
+	}
 	marking, deleting := uint64(1)<<32+1, uint64(1)<<32+1
 	return []fencedMessage{
 		{kind: "StatusChange", world: fencedWorld, fresh: status(testJob, 2, sub("read", 0)), stale: staleTasks(
@@ -61,6 +64,7 @@ func fencedMessages() []fencedMessage {
 		{kind: "AckBatch", world: fencedWorld, fresh: ack(testJob, 2, 4, sub("read", 0)), stale: staleTasks(ack, true)},
 		{kind: "Decline", world: fencedWorld, fresh: decline(testJob, 2, 4, sub("read", 0)), stale: staleTasks(decline, true)},
 		{kind: "Progress", world: fencedWorld, fresh: progress(testJob, 2, 4, sub("read", 0)), stale: staleTasks(progress, true)},
+		{kind: "TaskMetrics", world: fencedWorld, fresh: metrics(testJob, 2, 0, sub("read", 0)), stale: staleTasks(metrics, false)},
 		{kind: "Report", world: fencedWorld, fresh: checkpoint.Report{Term: 1}, stale: map[string]fromNode{
 			"that answers an older leader": {"n1", checkpoint.Report{Term: 0}},
 			"that answers a newer leader":  {"n1", checkpoint.Report{Term: 2}},

@@ -154,6 +154,8 @@ func (l *leader) handle(id checkpoint.NodeID, m checkpoint.FromNode) {
 		}
 	case checkpoint.Progress:
 		l.view.OnProgress(id, m)
+	case checkpoint.TaskMetrics:
+		l.view.OnTaskMetrics(id, m, time.Now())
 	case checkpoint.JobPlanned:
 		if !l.view.OnPlanned(id, m) {
 			l.planned(id, m)

@@ -134,11 +134,14 @@ func (r reading) jobDetail(j *fsm.Job) (api.JobDetail, error) {
 		Job: r.jobModel(j), Params: maps.Clone(j.Params), Config: j.Config.Values(), RestoredFrom: uint64(j.RestoredFrom),
 		Source: sourceModel(j.Source), Vertices: []api.Vertex{}, Subtasks: []api.Subtask{}, Problems: r.problemsOf(j),
 	}
+	first := 0 // ordinal of the vertex's first subtask
 	for _, vertex := range j.Topology.Vertices {
 		d.Vertices = append(d.Vertices, api.Vertex{
 			ID: string(vertex.ID), Name: vertex.Name, Parallelism: vertex.Parallelism, MaxParallelism: vertex.MaxParallelism,
 			SlotSharingGroup: sharingGroup(vertex),
+			Metrics:          r.vertexMetrics(j, first, vertex.Parallelism),
 		})
+		first += vertex.Parallelism
 	}
 	if len(j.Assignment.NodeOf) == 0 {
 		return d, nil
