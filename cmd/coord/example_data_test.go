@@ -28,6 +28,7 @@ func exampleService() *fakeService {
 			Program:    "letters", SubmittedAt: ago(3 * time.Second), Reason: "needs 14 slots, 12 free",
 		}},
 		job:         job,
+		metrics:     exampleMetrics(),
 		cancel:      withState(job.Job, "CANCELLING", 0),
 		checkpoints: exampleCheckpoints(),
 		checkpoint:  exampleDetail(),
@@ -90,7 +91,7 @@ func exampleJob() api.JobDetail {
 			AllowNonRestoredState: true,
 		},
 		Vertices: []api.Vertex{
-			{ID: "source", Name: "source -> split", Parallelism: 4, MaxParallelism: 128},
+			{ID: "source", Name: "source -> split", Parallelism: 4, MaxParallelism: 128, Metrics: exampleVertexMetrics()},
 			{ID: "count", Name: "count", Parallelism: 4, MaxParallelism: 128, SlotSharingGroup: "heavy"},
 		},
 		Subtasks: []api.Subtask{

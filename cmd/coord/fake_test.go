@@ -29,6 +29,8 @@ type fakeService struct {
 	jobs        []api.Job
 	job         api.JobDetail
 	showJob     func(ctx context.Context, ref string) (api.JobDetail, error) // in place of job
+	metrics     api.JobMetrics
+	vertex      string // of the last JobMetrics
 	submitted   []api.SubmitJobRequest
 	canceled    []string
 	cancel      api.Job
@@ -135,6 +137,11 @@ func (f *fakeService) ShowJob(ctx context.Context, ref string) (api.JobDetail, e
 		return f.showJob(ctx, ref)
 	}
 	return f.job, f.known(ref)
+}
+
+func (f *fakeService) JobMetrics(ctx context.Context, ref, vertex string) (api.JobMetrics, error) {
+	f.stale, f.vertex = api.Stale(ctx), vertex
+	return f.metrics, f.known(ref)
 }
 
 func (f *fakeService) CancelJob(_ context.Context, ref string) (api.Job, error) {

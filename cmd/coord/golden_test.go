@@ -13,6 +13,7 @@ func TestOutput(t *testing.T) {
 		{"members", "members"},
 		{"job_list", "job list"},
 		{"job_show", "job show wordcount"},
+		{"job_metrics", "job metrics wordcount"},
 		{"job_submit", "job submit wordcount"},
 		{"job_cancel", "job cancel wordcount"},
 		{"job_set", "job set wordcount checkpointing.retain=7 --interval 2s"},
@@ -51,8 +52,8 @@ func TestOutput(t *testing.T) {
 
 func TestTablesFitTheTerminal(t *testing.T) {
 	for _, args := range []string{
-		"status", "members", "job show wordcount", "checkpoint show wordcount 41", "checkpoint stats wordcount",
-		"savepoint list", "operator raft list-peers",
+		"status", "members", "job show wordcount", "job metrics wordcount", "checkpoint show wordcount 41",
+		"checkpoint stats wordcount", "savepoint list", "operator raft list-peers",
 	} {
 		for line := range strings.Lines(newBench().run(t, strings.Fields(args)...).stdout) {
 			if line = strings.TrimSuffix(line, "\n"); len(line) > 80 || strings.TrimRight(line, " ") != line {
@@ -67,6 +68,7 @@ func TestOutputOfNothing(t *testing.T) {
 		b := newBench()
 		b.service.members, b.service.jobs, b.service.checkpoints, b.service.peers = nil, nil, nil, nil
 		b.service.job = api.JobDetail{Job: b.service.job.Job}
+		b.service.metrics.Subtasks = nil
 		b.service.savepoints, b.service.checkpoint.Tasks, b.service.checkpoint.Subtasks = nil, nil, nil
 		return b
 	}
@@ -96,7 +98,7 @@ func TestOutputOfNothing(t *testing.T) {
 
 func TestOutputThatGoesNowhereIsAnError(t *testing.T) {
 	for _, args := range []string{
-		"status", "status --json", "members", "job list", "job show wordcount", "job submit wordcount", "job cancel wordcount",
+		"status", "status --json", "members", "job list", "job show wordcount", "job metrics wordcount", "job submit wordcount", "job cancel wordcount",
 		"checkpoint list wordcount", "checkpoint show wordcount 41", "checkpoint trigger wordcount",
 		"checkpoint stats wordcount", "savepoint create wordcount", "savepoint list", "savepoint dispose wordcount 43",
 		"job stop wordcount", "job set wordcount checkpointing.retain=7", "version",

@@ -28,6 +28,7 @@ func jobCommand(con *console) *cli.Command {
 				Flags:     readFlags(defaultTimeout),
 				Action:    con.call(showJob),
 			},
+			metricsCommand(con),
 			setCommand(con),
 			stopCommand(con),
 			cancelCommand(con),

@@ -68,11 +68,16 @@ func writeJob(s session, job api.JobDetail) error {
 	); err != nil {
 		return err
 	}
-	return sections(s,
+	if err := sections(s,
 		func() error { return writeConfig(s, job.Config) },
 		func() error { return writeVertices(s, job.Vertices) },
-		func() error { return writeSubtasks(s, job.Subtasks) },
-	)
+	); err != nil {
+		return err
+	}
+	if err := writeVertexMetrics(s, job.Vertices); err != nil {
+		return err
+	}
+	return sections(s, func() error { return writeSubtasks(s, job.Subtasks) })
 }
 
 // sections writes parts of an output, with an empty line before each.
