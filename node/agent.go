@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 
 	"cairn/dataflow/executor"
@@ -51,7 +52,8 @@ func New(cfg Config) (_ *Agent, err error) {
 	})
 	a.executor, err = executor.New(executor.Config{
 		Self: a.endpoint.Self, Slots: cfg.Slots, Version: version.Version, Registry: cfg.Registry,
-		Store: store, Sweeper: swept, Dialer: dialer{a.endpoint.Dialer}, OrphanTimeout: cfg.OrphanTimeout, Logger: cfg.Logger,
+		Store: store, Sweeper: swept, Dialer: dialer{a.endpoint.Dialer}, OrphanTimeout: cfg.OrphanTimeout,
+		CancellationTimeout: cfg.CancellationTimeout, Fatal: a.fatal, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -95,6 +97,16 @@ func (a *Agent) Run(ctx context.Context) error {
 	err = errors.Join(err, a.endpoint.CloseServer(a.server))
 	serving.Wait()
 	return errors.Join(err, a.close())
+}
+
+// exitFatal is the exit code of a node that has given itself up, as Flink's.
+const exitFatal = 239
+
+// fatal ends the process as a crash would: what made it necessary does not let it stop in order. The leader sees the
+// sessions break, and whoever supervises the process starts it anew.
+func (a *Agent) fatal(cause error) {
+	a.log.Error("fatal: the process ends", "cause", cause, "exit_code", exitFatal)
+	os.Exit(exitFatal)
 }
 
 // close releases what New has opened.

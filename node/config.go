@@ -17,7 +17,9 @@ type Config struct {
 	Slots         int
 	Replicas      int // copies of each chunk, over all nodes
 	OrphanTimeout time.Duration
-	Registry      *dataflow.Registry
+	// CancellationTimeout is how long a cancelled task may take to return before the process ends; 0 means for ever.
+	CancellationTimeout time.Duration
+	Registry            *dataflow.Registry
 }
 
 // DefaultConfig returns the configuration of a node on this machine alone. ID, DataDir, Registry and Logger
@@ -25,7 +27,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		EndpointConfig: daemon.EndpointConfig{Role: membership.RoleNode, Bind: "127.0.0.1:7490", GossipBind: "127.0.0.1:7491"},
-		Slots:          4, Replicas: 2, OrphanTimeout: time.Minute,
+		Slots:          4, Replicas: 2, OrphanTimeout: time.Minute, CancellationTimeout: 3 * time.Minute,
 	}
 }
 
@@ -43,6 +45,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("--replicas %d: must be at least 1", c.Replicas)
 	case c.OrphanTimeout <= 0:
 		return fmt.Errorf("--orphan-timeout %s: must be positive", c.OrphanTimeout)
+	case c.CancellationTimeout < 0:
+		return fmt.Errorf("--cancellation-timeout %s: must be positive, or 0 to wait for ever", c.CancellationTimeout)
 	}
 	return nil
 }

@@ -51,6 +51,7 @@ func agentFlags() []cli.Flag {
 		&cli.IntFlag{Name: "slots", Usage: "subtasks of one vertex that may run here", Value: d.Slots, EnvVars: []string{"CAIRN_SLOTS"}},
 		&cli.IntFlag{Name: "replicas", Usage: "nodes that hold a copy of each chunk", Value: d.Replicas, EnvVars: []string{"CAIRN_REPLICAS"}},
 		&cli.DurationFlag{Name: "orphan-timeout", Usage: "how long tasks go on without a leader", Value: d.OrphanTimeout, EnvVars: []string{"CAIRN_ORPHAN_TIMEOUT"}},
+		&cli.DurationFlag{Name: "cancellation-timeout", Usage: "how long a cancelled task may take to return before this process ends; 0 for ever", Value: d.CancellationTimeout, EnvVars: []string{"CAIRN_CANCELLATION_TIMEOUT"}},
 	)
 }
 
@@ -61,7 +62,7 @@ func runAgent(c *cli.Context, registry *dataflow.Registry) error {
 	}
 	agent, err := New(Config{
 		EndpointConfig: endpoint, DataDir: c.String("data-dir"), Slots: c.Int("slots"), Replicas: c.Int("replicas"),
-		OrphanTimeout: c.Duration("orphan-timeout"), Registry: registry,
+		OrphanTimeout: c.Duration("orphan-timeout"), CancellationTimeout: c.Duration("cancellation-timeout"), Registry: registry,
 	})
 	if err != nil {
 		return err

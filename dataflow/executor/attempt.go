@@ -37,6 +37,7 @@ type attempt struct {
 	book     *ackbook
 	progress *progress
 	tasks    map[checkpoint.SubtaskID]task // nil until all have been made; not changed afterwards
+	returned map[checkpoint.SubtaskID]bool // whose goroutine has ended
 	forget   bool                          // cancelled by the leader: it goes when its tasks have ended
 	over     bool                          // all its tasks have ended
 }
@@ -92,6 +93,7 @@ func (e *Executor) deployLocked(m checkpoint.Deploy) {
 	a := &attempt{
 		deploy: m, ctx: ctx, cancel: cancel, done: make(chan struct{}),
 		roster: newRoster(subtasksOn(m, e.cfg.Self.ID)), book: newAckbook(), progress: newProgress(),
+		returned: make(map[checkpoint.SubtaskID]bool),
 	}
 	previous := j.last
 	if !e.goLocked(func() { e.runAttempt(a, previous) }) {

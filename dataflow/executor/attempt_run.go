@@ -1,6 +1,8 @@
 package executor
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -15,7 +17,13 @@ func (e *Executor) runAttempt(a *attempt, previous <-chan struct{}) {
 	if previous != nil {
 		<-previous // it has been cancelled
 	}
-	tasks, err := e.makeTasks(a)
+	ended, watching := make(chan struct{}), sync.WaitGroup{}
+	watching.Go(func() { e.watchCancellation(a, ended) })
+	defer watching.Wait()
+	defer close(ended)
+	var tasks map[checkpoint.SubtaskID]task
+	var err error
+	labelled(a, settingUp, func(context.Context) { tasks, err = e.makeTasks(a) })
 	if err != nil {
 		e.failAll(a, err)
 		return
@@ -42,10 +50,21 @@ func (e *Executor) attemptOver(a *attempt) {
 	e.signalAttemptEnded()
 }
 
+// errVanished is how a task ends whose code has ended its goroutine (runtime.Goexit).
+var errVanished = errors.New("the task's goroutine was ended by its own code")
+
 // runTask runs one task. A task reports how it ended; one that ends without a word is spoken for here, so
 // that the leader never waits for it in vain.
 func (e *Executor) runTask(a *attempt, s checkpoint.SubtaskID, t task) {
-	err := t.Run(a.ctx)
+	err := errVanished
+	defer func() { e.taskReturned(a, s, err) }()
+	labelled(a, s.String(), func(ctx context.Context) { err = t.Run(ctx) })
+}
+
+func (e *Executor) taskReturned(a *attempt, s checkpoint.SubtaskID, err error) {
+	e.mu.Lock()
+	a.returned[s] = true
+	e.mu.Unlock()
 	if err != nil && a.ctx.Err() == nil {
 		e.log.Warn("task failed", "job", a.deploy.Job, "attempt", a.number(), "task", s, "cause", err)
 	}

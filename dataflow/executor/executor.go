@@ -28,7 +28,12 @@ type Config struct {
 	Dialer dataflow.Connector
 	// OrphanTimeout is how long tasks go on with no leader to report to; 0 means DefaultOrphanTimeout.
 	OrphanTimeout time.Duration
-	Logger        *slog.Logger
+	// CancellationTimeout is how long a cancelled task may take to return before Fatal is called; 0 means for ever.
+	// Before that its stack is logged every CancellationInterval; 0 means DefaultCancellationInterval.
+	CancellationTimeout, CancellationInterval time.Duration
+	// Fatal ends the process at once, for the given reason. It is needed with a CancellationTimeout.
+	Fatal  func(error)
+	Logger *slog.Logger
 }
 
 // Validate returns an error that names the first field that is missing or has a value that is not allowed.
@@ -42,6 +47,11 @@ func (c Config) Validate() error {
 		return errors.New("executor: Registry, Store, Sweeper, Dialer and Logger must be set")
 	case c.OrphanTimeout < 0:
 		return fmt.Errorf("executor: OrphanTimeout %s: must not be negative", c.OrphanTimeout)
+	case c.CancellationTimeout < 0 || c.CancellationInterval < 0:
+		return fmt.Errorf("executor: CancellationTimeout %s, CancellationInterval %s: must not be negative",
+			c.CancellationTimeout, c.CancellationInterval)
+	case c.CancellationTimeout > 0 && c.Fatal == nil:
+		return errors.New("executor: Fatal must be set with a CancellationTimeout")
 	}
 	return nil
 }
@@ -92,6 +102,9 @@ func New(cfg Config) (*Executor, error) {
 	}
 	if cfg.OrphanTimeout == 0 {
 		cfg.OrphanTimeout = DefaultOrphanTimeout
+	}
+	if cfg.CancellationInterval == 0 {
+		cfg.CancellationInterval = DefaultCancellationInterval
 	}
 	e := &Executor{
 		cfg:           cfg,

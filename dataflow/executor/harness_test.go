@@ -1,11 +1,14 @@
 package executor
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -38,6 +41,37 @@ type cluster struct {
 	mu    sync.Mutex
 	tasks []*fakeTask // in the order in which they were made
 	made  func(*fakeTask)
+	fatal []error // why the process was to end
+	log   bytes.Buffer
+}
+
+// Write takes in what the executor logs.
+func (c *cluster) Write(line []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.log.Write(line)
+	return c.t.Output().Write(line)
+}
+
+// logged returns the lines that have been logged with a message.
+func (c *cluster) logged(message string) (lines []string) {
+	synctest.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for line := range strings.Lines(c.log.String()) {
+		if strings.Contains(line, message) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// fatals returns why the process was to end.
+func (c *cluster) fatals() []error {
+	synctest.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.fatal)
 }
 
 // inCluster runs a test in a bubble of its own, in which time passes when everything waits.
@@ -63,7 +97,12 @@ func newCluster(t *testing.T) *cluster {
 	c := &cluster{t: t, stopped: make(chan struct{}), peer: &fakePeer{}, sweeper: &fakeSweeper{}, slow: make(chan struct{})}
 	e, err := New(Config{
 		Self: self, Slots: 4, Version: "test", Registry: testRegistry(c.slow), Store: noStore{}, Sweeper: c.sweeper, Dialer: c.peer,
-		OrphanTimeout: time.Minute, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		OrphanTimeout: time.Minute, CancellationTimeout: 3 * time.Minute, Fatal: func(cause error) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.fatal = append(c.fatal, cause)
+		},
+		Logger: slog.New(slog.NewTextHandler(c, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -147,6 +186,8 @@ type fakeTask struct {
 	end     chan error    // capacity 1: makes Run return
 	stuck   chan struct{} // closed to let a Run that ignores its context return
 	ignores bool          // Run ignores its context
+	// vanishes makes Run end its goroutine.
+	vanishes bool
 
 	mu       sync.Mutex
 	released bool
@@ -169,6 +210,9 @@ func (f *fakeTask) measures(s dataflow.Stats) {
 
 func (f *fakeTask) Run(ctx context.Context) error {
 	f.deps.OnStatus(checkpoint.SubtaskReport{Subtask: f.spec.Subtask, Status: checkpoint.SubtaskRunning})
+	if f.vanishes {
+		runtime.Goexit()
+	}
 	select {
 	case err := <-f.end:
 		return err
