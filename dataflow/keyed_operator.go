@@ -30,9 +30,9 @@ const (
 
 func newKeyedOperator[K comparable](c *chain, at int, keys codec.Codec[K], outs outlets) keyedOperator[K] {
 	groups := checkpoint.RangeOf(c.subtask.Index, c.groups, c.parallelism)
-	return keyedOperator[K]{
-		chain: c, at: at, keyed: newKeyedState(keys, groups, c.groups, c.now), outs: outs, watermark: MinEventTime,
-	}
+	keyed := newKeyedState(keys, groups, c.groups, c.now)
+	c.currentKey = func() string { return quoteKey(keyed.key) }
+	return keyedOperator[K]{chain: c, at: at, keyed: keyed, outs: outs, watermark: MinEventTime}
 }
 
 // openWith lets the processor declare its state, and restores it.
@@ -88,11 +88,14 @@ func (o *keyedOperator[K]) enterKey(key K) bool {
 		o.failAt(key, err)
 		return false
 	}
+	o.chain.under.keyed = true // from here on errors name the key by themselves
 	return true
 }
 
-// failAt records an error of the processor.
-func (o *keyedOperator[K]) failAt(key K, err error) { o.chain.fail(fmt.Errorf("key %v: %w", key, err)) }
+// failAt records an error at a key that is not the current one.
+func (o *keyedOperator[K]) failAt(key K, err error) {
+	o.chain.fail(fmt.Errorf("key %s: %w", quoteKey(key), err))
+}
 
 // onWatermark fires the timers in event time that are due. Those that OnTimer registers are, too, if they are due.
 func (o *keyedOperator[K]) onWatermark(w EventTime) {
@@ -123,15 +126,15 @@ func (o *keyedOperator[K]) fire(q *timerQueue[K], domain TimeDomain, until Event
 		if !found {
 			break
 		}
-		c.timestamp = NoTimestamp
+		c.timestamp, c.under.keyed = NoTimestamp, true
 		if domain == EventTimeDomain {
 			c.timestamp = r.at
 		}
 		if err := o.onTimer(r.key, Timer{At: r.at, Domain: domain}); err != nil {
-			o.failAt(r.key, fmt.Errorf("timer of %s in %s: %w", r.at, domain, err))
+			c.fail(fmt.Errorf("timer of %s in %s: %w", r.at, domain, err))
 		}
 	}
-	c.timestamp = timestamp
+	c.timestamp, c.under.keyed = timestamp, false
 	c.leave(previous)
 }
 

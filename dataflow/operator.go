@@ -80,6 +80,10 @@ type chain struct {
 	ids         []checkpoint.OperatorID
 	now         func() time.Time
 	position    func() string // of the source's last record; nil when the chain has no source
+	// currentKey shows the key that keyed state refers to; nil when the chain has no keyed operator.
+	currentKey  func() string
+	channelName func(channel int) string // names an input channel
+	under       underWay
 	// at is the position of the operator whose code runs, for errors and panics.
 	at int
 	// timestamp is the event time of the record, or of the timer, that is under way.
@@ -106,9 +110,9 @@ func (c *chain) fail(err error) {
 	}
 }
 
-// blame adds to an error which operator and subtask it comes from, and from which record of a source.
+// blame adds to an error which operator and subtask it comes from, and from which record.
 func (c *chain) blame(err error) error {
-	where := fmt.Sprintf("operator %s, subtask %s", c.ids[c.at], c.subtask)
+	where := fmt.Sprintf("operator %s, subtask %s", c.ids[c.at], c.subtask) + c.nameUnderWay()
 	if p := c.sourcePosition(); p != "" {
 		where += ", at " + p
 	}

@@ -133,27 +133,32 @@ func frameReaderOf[T any](records codec.Codec[T]) func(*chain, any) frameReader 
 			if err != nil {
 				return 0, err
 			}
+			c.under.frame, c.under.count = frame, count
 			timed, stamp := frame[0] == frameTimedRecords, EventTime(0)
 			c.timestamp = NoTimestamp
 			for i := range count {
+				c.under.reads(i, len(frame)-len(rest))
 				if timed {
 					delta, n := binary.Varint(rest)
 					if n <= 0 {
-						return i, fmt.Errorf("%w: the event time of record %d of %d", errFrame, i, count)
+						return i, fmt.Errorf("%w: its event time", errFrame)
 					}
 					stamp += EventTime(delta)
 					c.timestamp, rest = stamp, rest[n:]
+					c.under.from += n
 				}
 				v, n, err := records.Decode(rest)
 				if err != nil {
-					return i, fmt.Errorf("%w: record %d of %d: %w", errFrame, i, count, err)
+					return i, fmt.Errorf("%w: %w", errFrame, err)
 				}
 				rest = rest[n:]
+				c.under.to = len(frame) - len(rest)
 				in(v)
 				if c.err != nil {
 					return i, c.err
 				}
 			}
+			c.under = underWay{}
 			if len(rest) != 0 {
 				return count, fmt.Errorf("%w: %d bytes behind %d records", errFrame, len(rest), count)
 			}

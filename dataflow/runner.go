@@ -73,6 +73,7 @@ func newRunner(ctx context.Context, t *Task) *runner {
 	r.chain = &chain{
 		ctx: ctx, log: t.deps.Logger, subtask: t.spec.Subtask,
 		parallelism: head.parallelism, groups: head.maxParallelism, now: t.clock, timestamp: NoTimestamp,
+		channelName: func(channel int) string { return t.channelName(t.inputs[channel]) },
 	}
 	for _, o := range t.vertex.operators {
 		r.chain.ids = append(r.chain.ids, o.id)

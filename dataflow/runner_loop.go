@@ -144,6 +144,7 @@ func (r *runner) records(channel int, frame []byte) error {
 		return nil
 	}
 	r.chain.enter(0)
+	r.chain.under.channel = channel
 	r.received += int64(len(frame))
 	count, err := r.readers[r.task.inputs[channel].edge](frame)
 	r.task.stats.recordsIn.Add(int64(count))
@@ -151,6 +152,8 @@ func (r *runner) records(channel int, frame []byte) error {
 	switch {
 	case r.chain.err != nil:
 		return r.chain.err
+	case err != nil && r.chain.under.frame != nil:
+		return r.chain.blame(err)
 	case err != nil:
 		return fmt.Errorf("%s: %w", r.task.channelName(r.task.inputs[channel]), err)
 	}
