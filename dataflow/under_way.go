@@ -46,26 +46,24 @@ func (c *chain) nameUnderWay() string {
 	return b.String()
 }
 
-// quoteBytes shows the first bytes: as text if they are, else in hexadecimal.
+// quoteBytes shows the first bytes: quoted when most of them are text, which is how strings look behind their lengths,
+// else in hexadecimal.
 func quoteBytes(b []byte) string {
 	cut := ""
 	if len(b) > maxQuoted {
 		b, cut = b[:maxQuoted], "…"
 	}
-	text := b
-	if cut != "" { // maybe through a character
-		for len(text) > maxQuoted-utf8.UTFMax && !utf8.Valid(text) {
-			text = text[:len(text)-1]
+	all, printable := 0, 0
+	for _, r := range string(b) {
+		all++
+		if r != utf8.RuneError && strconv.IsPrint(r) {
+			printable++
 		}
 	}
-	if utf8.Valid(text) && isText(string(text)) {
-		return strconv.Quote(string(text)) + cut
+	if 2*printable >= all {
+		return strconv.Quote(string(b)) + cut
 	}
 	return fmt.Sprintf("%x%s", b, cut)
-}
-
-func isText(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) && r != '\n' && r != '\t' && r != '\r' })
 }
 
 // quoteKey shows a key of any type.
