@@ -27,7 +27,7 @@
 //
 // One mutex guards all bookkeeping, which is pure (fence, roster, ackbook, progress, outbox). Nothing is sent, built,
 // stored, deleted or waited for while it is held, and no task is called. One goroutine sends to the leader, one
-// watches for its absence, one tells of checkpoints that take long, one measures the tasks; each attempt has one that sets it up when the
-// attempt before it has ended, one that watches over its cancellation, and one per task; each request to plan a job or to delete chunks has one. Run returns
-// when all of them have.
+// watches for its absence, one tells of checkpoints that take long, one measures the tasks; each attempt has one that
+// sets it up when the attempt before it has ended, one that watches over its cancellation, and one per task; each
+// request to plan a job or to delete chunks has one. Run returns when all of them have.
 package executor
