@@ -80,6 +80,7 @@ func (r *runner) endOfInput() error {
 // announceEnd tells everybody that no more records come. The task goes on taking part in checkpoints until it is done.
 func (r *runner) announceEnd() error {
 	r.ended = true
+	r.task.stats.watermark.Store(int64(MaxEventTime))
 	if err := r.broadcast([]byte{frameEndOfData}); err != nil {
 		return err
 	}
