@@ -33,6 +33,8 @@ type TaskTotals struct {
 	RecordsOut int64 `json:"records_out"` // sent to other subtasks
 	BytesIn    int64 `json:"bytes_in"`
 	BytesOut   int64 `json:"bytes_out"`
+	// LateRecords have been dropped by windows and joins, because the watermark had passed them.
+	LateRecords int64 `json:"late_records"`
 }
 
 // TaskLoad is how busy a subtask was in the last seconds. Of each second it was backpressured while it waited for room

@@ -7,6 +7,8 @@ type SubtaskMetrics struct {
 	// that carried them count from the beginning of the attempt.
 	RecordsIn, RecordsOut int64
 	BytesIn, BytesOut     int64
+	// LateRecords have been dropped by windows and joins since then, because the watermark had passed them.
+	LateRecords int64
 	// Load is that of the last seconds; nil while it is not known: the subtask is not running, or has just begun to.
 	Load *TaskLoad
 	// Watermark is the subtask's event time, in milliseconds since the Unix epoch; nil while it has none.

@@ -48,7 +48,9 @@ func (r reading) subtaskMetrics(j *fsm.Job, ordinal int, subtask checkpoint.Subt
 	}
 	m := known.measured
 	s.MeasuredAt, s.Watermark = known.at.UnixMilli(), m.Watermark
-	s.Totals = &api.TaskTotals{RecordsIn: m.RecordsIn, RecordsOut: m.RecordsOut, BytesIn: m.BytesIn, BytesOut: m.BytesOut}
+	s.Totals = &api.TaskTotals{
+		RecordsIn: m.RecordsIn, RecordsOut: m.RecordsOut, BytesIn: m.BytesIn, BytesOut: m.BytesOut, LateRecords: m.LateRecords,
+	}
 	s.Load = loadModel(m.Load)
 	if m.Checkpoint != 0 {
 		s.LastCheckpoint = &api.LastCheckpoint{
@@ -93,6 +95,7 @@ func (r reading) vertexMetrics(j *fsm.Job, first, parallelism int) *api.VertexMe
 		sum.Totals.RecordsOut += m.RecordsOut
 		sum.Totals.BytesIn += m.BytesIn
 		sum.Totals.BytesOut += m.BytesOut
+		sum.Totals.LateRecords += m.LateRecords
 		sum.StateBytes += m.StateBytes
 		addLoad(&sum, m.Load)
 		if timeless = timeless || m.Watermark == nil; !timeless && (sum.Watermark == nil || *m.Watermark < *sum.Watermark) {

@@ -50,7 +50,7 @@ func TestMetricsOfASubtask(t *testing.T) {
 	w := running(t, manual())
 	read0, read1 := sub("read", 0), sub("read", 1)
 	w.hears(read0, checkpoint.SubtaskMetrics{
-		RecordsIn: 1, RecordsOut: 2, BytesIn: 3, BytesOut: 4, Watermark: eventTime(5), Checkpoint: 6, StateBytes: 7,
+		RecordsIn: 1, RecordsOut: 2, BytesIn: 3, BytesOut: 4, LateRecords: 18, Watermark: eventTime(5), Checkpoint: 6, StateBytes: 7,
 		AlignmentMillis: 8, StartDelayMillis: 9, Load: &checkpoint.TaskLoad{
 			RecordsIn: 10, RecordsOut: 11, BytesIn: 12, BytesOut: 13, BusyMillis: 14, BackpressuredMillis: 15, IdleMillis: 16, InFlightBytes: 17,
 		},
@@ -58,7 +58,7 @@ func TestMetricsOfASubtask(t *testing.T) {
 	got := w.metrics("read")
 	want := []api.SubtaskMetrics{{
 		ID: "read[0]", Node: string(w.nodeOf(read0)), Status: "RUNNING", MeasuredAt: w.now.UnixMilli(), Watermark: eventTime(5),
-		Totals: &api.TaskTotals{RecordsIn: 1, RecordsOut: 2, BytesIn: 3, BytesOut: 4},
+		Totals: &api.TaskTotals{RecordsIn: 1, RecordsOut: 2, BytesIn: 3, BytesOut: 4, LateRecords: 18},
 		Load: &api.TaskLoad{
 			RecordsInPerSecond: 10, RecordsOutPerSecond: 11, BytesInPerSecond: 12, BytesOutPerSecond: 13, BusyMillisPerSecond: 14,
 			BackpressuredMillisPerSecond: 15, IdleMillisPerSecond: 16, InFlightBytes: 17,
@@ -111,17 +111,17 @@ func TestMetricsOfAVertex(t *testing.T) {
 		t.Errorf("nothing was heard, shown is %+v", v)
 	}
 	w.hears(sub("read", 0), checkpoint.SubtaskMetrics{
-		RecordsIn: 1, RecordsOut: 2, BytesIn: 3, BytesOut: 4, StateBytes: 5, Watermark: eventTime(-6), Load: &checkpoint.TaskLoad{
+		RecordsIn: 1, RecordsOut: 2, BytesIn: 3, BytesOut: 4, LateRecords: 1, StateBytes: 5, Watermark: eventTime(-6), Load: &checkpoint.TaskLoad{
 			RecordsIn: 10, RecordsOut: 20, BytesIn: 30, BytesOut: 40, BusyMillis: 900, BackpressuredMillis: 50, IdleMillis: 50, InFlightBytes: 7,
 		},
 	})
 	w.hears(sub("read", 1), checkpoint.SubtaskMetrics{
-		RecordsIn: 100, RecordsOut: 200, BytesIn: 300, BytesOut: 400, StateBytes: 500, Watermark: eventTime(8), Load: &checkpoint.TaskLoad{
+		RecordsIn: 100, RecordsOut: 200, BytesIn: 300, BytesOut: 400, LateRecords: 10, StateBytes: 500, Watermark: eventTime(8), Load: &checkpoint.TaskLoad{
 			RecordsIn: 1, RecordsOut: 2, BytesIn: 3, BytesOut: 4, BusyMillis: 100, BackpressuredMillis: 300, IdleMillis: 600, InFlightBytes: 70,
 		},
 	})
 	want := &api.VertexMetrics{
-		Measured: 2, Loads: 2, Totals: api.TaskTotals{RecordsIn: 101, RecordsOut: 202, BytesIn: 303, BytesOut: 404},
+		Measured: 2, Loads: 2, Totals: api.TaskTotals{RecordsIn: 101, RecordsOut: 202, BytesIn: 303, BytesOut: 404, LateRecords: 11},
 		StateBytes: 505, Watermark: eventTime(-6), Load: &api.TaskLoad{
 			RecordsInPerSecond: 11, RecordsOutPerSecond: 22, BytesInPerSecond: 33, BytesOutPerSecond: 44,
 			BusyMillisPerSecond: 900, BackpressuredMillisPerSecond: 300, IdleMillisPerSecond: 600, InFlightBytes: 77,

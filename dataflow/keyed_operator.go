@@ -88,13 +88,16 @@ func (o *keyedOperator[K]) enterKey(key K) bool {
 		o.failAt(key, err)
 		return false
 	}
-	o.chain.under.keyed = true // from here on errors name the key by themselves
+	o.chain.under.keyed = true
 	return true
 }
 
-// failAt records an error at a key that is not the current one.
+// failAt records an error at a key. When the key is under way, the chain names it by itself.
 func (o *keyedOperator[K]) failAt(key K, err error) {
-	o.chain.fail(fmt.Errorf("key %s: %w", quoteKey(key), err))
+	if !o.chain.under.keyed {
+		err = fmt.Errorf("key %s: %w", quoteKey(key), err)
+	}
+	o.chain.fail(err)
 }
 
 // onWatermark fires the timers in event time that are due. Those that OnTimer registers are, too, if they are due.
@@ -131,7 +134,7 @@ func (o *keyedOperator[K]) fire(q *timerQueue[K], domain TimeDomain, until Event
 			c.timestamp = r.at
 		}
 		if err := o.onTimer(r.key, Timer{At: r.at, Domain: domain}); err != nil {
-			c.fail(fmt.Errorf("timer of %s in %s: %w", r.at, domain, err))
+			o.failAt(r.key, fmt.Errorf("timer of %s in %s: %w", r.at, domain, err))
 		}
 	}
 	c.timestamp, c.under.keyed = timestamp, false

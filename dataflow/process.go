@@ -84,7 +84,7 @@ func (o *processOperator[K, In, Out]) process(key K, in In) {
 	previous := c.enter(o.at)
 	if o.enterKey(key) {
 		if err := o.processor.Process(key, in, o.emit); err != nil {
-			c.fail(err)
+			o.failAt(key, err)
 		}
 	}
 	c.leave(previous)

@@ -259,7 +259,7 @@ func TestReduceWindow(t *testing.T) {
 
 func TestWindowsNeedEventTimes(t *testing.T) {
 	for at, want := range map[EventTime]string{
-		NoTimestamp: "operator windows, subtask windows[0]: key 1: the record has no event time: AssignTimestampsAndWatermarks has to come before",
+		NoTimestamp: "operator windows, subtask windows[0], key 1: the record has no event time: AssignTimestampsAndWatermarks has to come before",
 		1 << 62:     "the record has the event time 4611686018427387904: allowed are those from",
 	} {
 		h := newHarness(t, 1, func(g *Graph) Stream[string] { return listWindows(g, TumblingWindows(ms, 0)) })

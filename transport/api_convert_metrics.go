@@ -44,12 +44,15 @@ func vertexMetricsFromPB(pb *transportpb.VertexMetricsInfo) api.VertexMetrics {
 }
 
 func totalsToPB(t api.TaskTotals) *transportpb.TaskTotalsInfo {
-	return &transportpb.TaskTotalsInfo{RecordsIn: t.RecordsIn, RecordsOut: t.RecordsOut, BytesIn: t.BytesIn, BytesOut: t.BytesOut}
+	return &transportpb.TaskTotalsInfo{
+		RecordsIn: t.RecordsIn, RecordsOut: t.RecordsOut, BytesIn: t.BytesIn, BytesOut: t.BytesOut, LateRecords: t.LateRecords,
+	}
 }
 
 func totalsFromPB(pb *transportpb.TaskTotalsInfo) api.TaskTotals {
 	return api.TaskTotals{
 		RecordsIn: pb.GetRecordsIn(), RecordsOut: pb.GetRecordsOut(), BytesIn: pb.GetBytesIn(), BytesOut: pb.GetBytesOut(),
+		LateRecords: pb.GetLateRecords(),
 	}
 }
 

@@ -230,7 +230,7 @@ func drawSubtaskMetrics(t *rapid.T) checkpoint.SubtaskMetrics {
 	m := checkpoint.SubtaskMetrics{
 		Subtask: drawSubtask(t), RecordsIn: figure.Draw(t, "records in"), RecordsOut: figure.Draw(t, "records out"),
 		BytesIn: figure.Draw(t, "bytes in"), BytesOut: figure.Draw(t, "bytes out"), Checkpoint: drawID(t),
-		StateBytes: figure.Draw(t, "state"), AlignmentMillis: figure.Draw(t, "alignment"), StartDelayMillis: figure.Draw(t, "delay"),
+		LateRecords: figure.Draw(t, "late"), StateBytes: figure.Draw(t, "state"), AlignmentMillis: figure.Draw(t, "alignment"), StartDelayMillis: figure.Draw(t, "delay"),
 	}
 	if rapid.Bool().Draw(t, "timed") {
 		at := rapid.Int64().Draw(t, "watermark")

@@ -16,7 +16,8 @@ func taskMetricsToPB(m checkpoint.TaskMetrics) *transportpb.TaskMetrics {
 func subtaskMetricsToPB(m checkpoint.SubtaskMetrics) *transportpb.SubtaskMetrics {
 	return &transportpb.SubtaskMetrics{
 		Subtask: subtaskToPB(m.Subtask), RecordsIn: m.RecordsIn, RecordsOut: m.RecordsOut, BytesIn: m.BytesIn, BytesOut: m.BytesOut,
-		Load: optionalToPB(m.Load, taskLoadToPB), Watermark: m.Watermark, Checkpoint: uint64(m.Checkpoint), StateBytes: m.StateBytes,
+		LateRecords: m.LateRecords,
+		Load:        optionalToPB(m.Load, taskLoadToPB), Watermark: m.Watermark, Checkpoint: uint64(m.Checkpoint), StateBytes: m.StateBytes,
 		AlignmentMillis: m.AlignmentMillis, StartDelayMillis: m.StartDelayMillis,
 	}
 }
@@ -36,14 +37,15 @@ func (d *decoder) taskMetrics(pb *transportpb.TaskMetrics) checkpoint.TaskMetric
 
 func (d *decoder) subtaskMetrics(pb *transportpb.SubtaskMetrics) checkpoint.SubtaskMetrics {
 	return checkpoint.SubtaskMetrics{
-		Subtask:    d.subtask(pb.GetSubtask()),
-		RecordsIn:  d.count("records in", pb.GetRecordsIn()),
-		RecordsOut: d.count("records out", pb.GetRecordsOut()),
-		BytesIn:    d.count("bytes in", pb.GetBytesIn()),
-		BytesOut:   d.count("bytes out", pb.GetBytesOut()),
-		Load:       optional(pb.GetLoad(), d.taskLoad),
-		Watermark:  pb.Watermark,
-		Checkpoint: checkpoint.ID(pb.GetCheckpoint()),
+		Subtask:     d.subtask(pb.GetSubtask()),
+		RecordsIn:   d.count("records in", pb.GetRecordsIn()),
+		RecordsOut:  d.count("records out", pb.GetRecordsOut()),
+		BytesIn:     d.count("bytes in", pb.GetBytesIn()),
+		BytesOut:    d.count("bytes out", pb.GetBytesOut()),
+		LateRecords: d.count("late records", pb.GetLateRecords()),
+		Load:        optional(pb.GetLoad(), d.taskLoad),
+		Watermark:   pb.Watermark,
+		Checkpoint:  checkpoint.ID(pb.GetCheckpoint()),
 
 		StateBytes:       d.count("state bytes", pb.GetStateBytes()),
 		AlignmentMillis:  d.count("alignment", pb.GetAlignmentMillis()),

@@ -10,7 +10,7 @@ func eventTime(ms int64) *int64 { return &ms }
 
 func exampleVertexMetrics() *api.VertexMetrics {
 	return &api.VertexMetrics{
-		Measured: 4, Loads: 3, Totals: api.TaskTotals{RecordsIn: 12_345_678, RecordsOut: 12_345_000, BytesIn: 1 << 30, BytesOut: 1 << 29},
+		Measured: 4, Loads: 3, Totals: api.TaskTotals{RecordsIn: 12_345_678, RecordsOut: 12_345_000, BytesIn: 1 << 30, BytesOut: 1 << 29, LateRecords: 17},
 		Load: &api.TaskLoad{
 			RecordsInPerSecond: 104_857.6, RecordsOutPerSecond: 0.4, BytesInPerSecond: 3 << 20, BytesOutPerSecond: 12,
 			BusyMillisPerSecond: 871.4, BackpressuredMillisPerSecond: 1000, IdleMillisPerSecond: 3, InFlightBytes: 262_144,
@@ -23,7 +23,7 @@ func exampleVertexMetrics() *api.VertexMetrics {
 func exampleMetrics() api.JobMetrics {
 	return api.JobMetrics{Job: exampleJobID, Name: "wordcount", Attempt: 2, Subtasks: []api.SubtaskMetrics{{
 		ID: "source[0]", Node: "n1", Status: "RUNNING", MeasuredAt: ago(600 * time.Millisecond),
-		Totals: &api.TaskTotals{RecordsIn: 12_345_678, RecordsOut: 12_345_000, BytesIn: 1 << 30, BytesOut: 1 << 29},
+		Totals: &api.TaskTotals{RecordsIn: 12_345_678, RecordsOut: 12_345_000, BytesIn: 1 << 30, BytesOut: 1 << 29, LateRecords: 17},
 		Load: &api.TaskLoad{
 			RecordsInPerSecond: 104_857.6, RecordsOutPerSecond: 0.4, BytesInPerSecond: 3 << 20, BytesOutPerSecond: 12,
 			BusyMillisPerSecond: 871.4, BackpressuredMillisPerSecond: 100.2, IdleMillisPerSecond: 28.4, InFlightBytes: 262_144,

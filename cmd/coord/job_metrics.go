@@ -19,7 +19,8 @@ func metricsCommand(con *console) *cli.Command {
 		ArgsUsage: "JOB",
 		Description: "Records and bytes per second are taken over the last five seconds. Of each second (1000 ms) a subtask was\n" +
 			"backpressured while it waited for room in an output, idle while it waited for input, and busy the rest.\n" +
-			"What is not known is shown as -: of a subtask that does not run, or that was not heard of for five seconds.",
+			"What is not known is shown as -: of a subtask that does not run, or that was not heard of for five seconds.\n" +
+			"LATE counts records that windows and joins have dropped, because the watermark had passed them.",
 		Flags: readFlags(defaultTimeout, &cli.StringFlag{
 			Name: "vertex", Usage: "`ID` of the vertex whose subtasks are shown; all if not set",
 		}),
@@ -81,7 +82,10 @@ func writeLoad(s session, subtasks []api.SubtaskMetrics) error {
 		if t.MeasuredAt != 0 {
 			measured = age(now, t.MeasuredAt)
 		}
-		row := []string{t.ID, t.Node, unknown, unknown, unknown, unknown, measured}
+		row := []string{t.ID, t.Node, unknown, unknown, unknown, unknown, unknown, measured}
+		if t.Totals != nil {
+			row[6] = fmt.Sprint(t.Totals.LateRecords)
+		}
 		if l := t.Load; l != nil {
 			row[2], row[3] = share(l.BusyMillisPerSecond), share(l.BackpressuredMillisPerSecond)
 			row[4], row[5] = share(l.IdleMillisPerSecond), size(l.InFlightBytes)
@@ -89,7 +93,7 @@ func writeLoad(s session, subtasks []api.SubtaskMetrics) error {
 		rows = append(rows, row)
 	}
 	return writeTable(s.out, "", []column{
-		left("SUBTASK"), left("NODE"), right("BUSY"), right("BACKPRESSURED"), right("IDLE"), right("IN FLIGHT"), left("MEASURED"),
+		left("SUBTASK"), left("NODE"), right("BUSY"), right("BACKPRESSURED"), right("IDLE"), right("IN FLIGHT"), right("LATE"), left("MEASURED"),
 	}, rows)
 }
 

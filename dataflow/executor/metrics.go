@@ -76,7 +76,7 @@ func (m *taskMeter) load() *checkpoint.TaskLoad {
 func metricsOf(s checkpoint.SubtaskID, stats dataflow.Stats, load *checkpoint.TaskLoad) checkpoint.SubtaskMetrics {
 	m := checkpoint.SubtaskMetrics{
 		Subtask: s, RecordsIn: stats.RecordsIn, RecordsOut: stats.RecordsOut, BytesIn: stats.BytesIn, BytesOut: stats.BytesOut,
-		Load: load, Checkpoint: stats.Checkpoint, StateBytes: stats.StateBytes,
+		LateRecords: stats.LateRecords, Load: load, Checkpoint: stats.Checkpoint, StateBytes: stats.StateBytes,
 		AlignmentMillis: stats.AlignmentMillis, StartDelayMillis: stats.StartDelayMillis,
 	}
 	if stats.Watermark != dataflow.MinEventTime {

@@ -34,6 +34,7 @@ func work(f *fakeTask, seconds int, each dataflow.Stats) {
 		s.BytesOut += each.BytesOut
 		s.Idle += each.Idle
 		s.Backpressured += each.Backpressured
+		s.LateRecords += each.LateRecords
 		s.InFlightBytes, s.Watermark = each.InFlightBytes, each.Watermark
 		f.measures(s)
 		time.Sleep(time.Second)
@@ -51,7 +52,7 @@ func TestMetricsOfTasksReachTheLeader(t *testing.T) {
 		work(read, 10, dataflow.Stats{RecordsIn: 1000, Watermark: dataflow.MinEventTime})
 		leader.takeOffered()
 		work(read, 6, dataflow.Stats{
-			RecordsIn: 100, RecordsOut: 40, BytesIn: 800, BytesOut: 320, InFlightBytes: 77, Watermark: 5000,
+			RecordsIn: 100, RecordsOut: 40, BytesIn: 800, BytesOut: 320, LateRecords: 2, InFlightBytes: 77, Watermark: 5000,
 			Idle: 200 * time.Millisecond, Backpressured: 500 * time.Millisecond,
 		})
 		offered := leader.takeOffered()
@@ -60,7 +61,7 @@ func TestMetricsOfTasksReachTheLeader(t *testing.T) {
 		}
 		at := int64(5000)
 		want := checkpoint.SubtaskMetrics{
-			Subtask: read0, RecordsIn: 10600, RecordsOut: 240, BytesIn: 4800, BytesOut: 1920, Watermark: &at,
+			Subtask: read0, RecordsIn: 10600, RecordsOut: 240, BytesIn: 4800, BytesOut: 1920, LateRecords: 12, Watermark: &at,
 			Load: &checkpoint.TaskLoad{
 				RecordsIn: 100, RecordsOut: 40, BytesIn: 800, BytesOut: 320, InFlightBytes: 77,
 				BusyMillis: 300, BackpressuredMillis: 500, IdleMillis: 200,

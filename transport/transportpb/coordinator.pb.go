@@ -3483,6 +3483,7 @@ type TaskTotalsInfo struct {
 	RecordsOut    int64                  `protobuf:"varint,2,opt,name=records_out,json=recordsOut,proto3" json:"records_out,omitempty"`
 	BytesIn       int64                  `protobuf:"varint,3,opt,name=bytes_in,json=bytesIn,proto3" json:"bytes_in,omitempty"`
 	BytesOut      int64                  `protobuf:"varint,4,opt,name=bytes_out,json=bytesOut,proto3" json:"bytes_out,omitempty"`
+	LateRecords   int64                  `protobuf:"varint,5,opt,name=late_records,json=lateRecords,proto3" json:"late_records,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3541,6 +3542,13 @@ func (x *TaskTotalsInfo) GetBytesIn() int64 {
 func (x *TaskTotalsInfo) GetBytesOut() int64 {
 	if x != nil {
 		return x.BytesOut
+	}
+	return 0
+}
+
+func (x *TaskTotalsInfo) GetLateRecords() int64 {
+	if x != nil {
+		return x.LateRecords
 	}
 	return 0
 }
@@ -4107,14 +4115,15 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\twatermark\x18\a \x01(\x12H\x00R\twatermark\x88\x01\x01\x12O\n" +
 	"\x0flast_checkpoint\x18\b \x01(\v2&.cairn.transport.v1.LastCheckpointInfoR\x0elastCheckpointB\f\n" +
 	"\n" +
-	"_watermark\"\x88\x01\n" +
+	"_watermark\"\xab\x01\n" +
 	"\x0eTaskTotalsInfo\x12\x1d\n" +
 	"\n" +
 	"records_in\x18\x01 \x01(\x03R\trecordsIn\x12\x1f\n" +
 	"\vrecords_out\x18\x02 \x01(\x03R\n" +
 	"recordsOut\x12\x19\n" +
 	"\bbytes_in\x18\x03 \x01(\x03R\abytesIn\x12\x1b\n" +
-	"\tbytes_out\x18\x04 \x01(\x03R\bbytesOut\"\xaf\x03\n" +
+	"\tbytes_out\x18\x04 \x01(\x03R\bbytesOut\x12!\n" +
+	"\flate_records\x18\x05 \x01(\x03R\vlateRecords\"\xaf\x03\n" +
 	"\fTaskLoadInfo\x121\n" +
 	"\x15records_in_per_second\x18\x01 \x01(\x01R\x12recordsInPerSecond\x123\n" +
 	"\x16records_out_per_second\x18\x02 \x01(\x01R\x13recordsOutPerSecond\x12-\n" +

@@ -2683,6 +2683,7 @@ type SubtaskMetrics struct {
 	StateBytes       int64                  `protobuf:"varint,9,opt,name=state_bytes,json=stateBytes,proto3" json:"state_bytes,omitempty"`
 	AlignmentMillis  int64                  `protobuf:"varint,10,opt,name=alignment_millis,json=alignmentMillis,proto3" json:"alignment_millis,omitempty"`
 	StartDelayMillis int64                  `protobuf:"varint,11,opt,name=start_delay_millis,json=startDelayMillis,proto3" json:"start_delay_millis,omitempty"`
+	LateRecords      int64                  `protobuf:"varint,12,opt,name=late_records,json=lateRecords,proto3" json:"late_records,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -2790,6 +2791,13 @@ func (x *SubtaskMetrics) GetAlignmentMillis() int64 {
 func (x *SubtaskMetrics) GetStartDelayMillis() int64 {
 	if x != nil {
 		return x.StartDelayMillis
+	}
+	return 0
+}
+
+func (x *SubtaskMetrics) GetLateRecords() int64 {
+	if x != nil {
+		return x.LateRecords
 	}
 	return 0
 }
@@ -3109,7 +3117,7 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\vTaskMetrics\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12>\n" +
-	"\bsubtasks\x18\x03 \x03(\v2\".cairn.transport.v1.SubtaskMetricsR\bsubtasks\"\xbc\x03\n" +
+	"\bsubtasks\x18\x03 \x03(\v2\".cairn.transport.v1.SubtaskMetricsR\bsubtasks\"\xdf\x03\n" +
 	"\x0eSubtaskMetrics\x125\n" +
 	"\asubtask\x18\x01 \x01(\v2\x1b.cairn.transport.v1.SubtaskR\asubtask\x12\x1d\n" +
 	"\n" +
@@ -3127,7 +3135,8 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"stateBytes\x12)\n" +
 	"\x10alignment_millis\x18\n" +
 	" \x01(\x03R\x0falignmentMillis\x12,\n" +
-	"\x12start_delay_millis\x18\v \x01(\x03R\x10startDelayMillisB\f\n" +
+	"\x12start_delay_millis\x18\v \x01(\x03R\x10startDelayMillis\x12!\n" +
+	"\flate_records\x18\f \x01(\x03R\vlateRecordsB\f\n" +
 	"\n" +
 	"_watermark\"\x9f\x02\n" +
 	"\bTaskLoad\x12\x1d\n" +
