@@ -22,18 +22,28 @@ const (
 	floodRecord = 100 // bytes
 )
 
-func (s flood) Open(SourceContext) (SourceReader[string], error) { return s, nil }
-
-func (s flood) Next(emit func(string)) (ReadStatus, error) {
-	for range floodBatch {
-		emit(fmt.Sprintf("%010d", s.emitted.Add(1)) + strings.Repeat("x", floodRecord-10))
-	}
-	return IdleUntil(time.Now().Add(floodPause)), nil
+type floodReader struct {
+	flood
+	due time.Time // of the next records
 }
 
-func (flood) Snapshot() ([][]byte, error) { return nil, nil }
-func (flood) Position() string            { return "" }
-func (flood) Close() error                { return nil }
+func (s flood) Open(SourceContext) (SourceReader[string], error) {
+	return &floodReader{s, time.Now()}, nil
+}
+
+func (r *floodReader) Next(emit func(string)) (ReadStatus, error) {
+	if now := time.Now(); !now.Before(r.due) {
+		for range floodBatch {
+			emit(fmt.Sprintf("%010d", r.emitted.Add(1)) + strings.Repeat("x", floodRecord-10))
+		}
+		r.due = now.Add(floodPause)
+	}
+	return IdleUntil(r.due), nil
+}
+
+func (*floodReader) Snapshot() ([][]byte, error) { return nil, nil }
+func (*floodReader) Position() string            { return "" }
+func (*floodReader) Close() error                { return nil }
 
 // dam is a sink that takes nothing until it is opened.
 type dam struct {
