@@ -55,7 +55,7 @@ func uploadKeyed(t testing.TB, c capturedKeyed) map[string]int64 {
 	return maps.Collect(table.All())
 }
 
-func loadKeyedState(t testing.TB, store ChunkStore, state checkpoint.SubtaskState, into keyedLoader) {
+func loadKeyedState(t fatal, store ChunkStore, state checkpoint.SubtaskState, into keyedLoader) {
 	t.Helper()
 	spec := TaskSpec{Restore: 1, State: state}
 	states, err := restoredStates(context.Background(), store, spec, []checkpoint.OperatorID{"count"})
