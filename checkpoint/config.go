@@ -20,6 +20,7 @@ type Config struct {
 	// AfterTasksFinish lets checkpoints go on when some subtasks have finished. Without it, subtasks finish
 	// without waiting for a final checkpoint, and none begins after the first has.
 	AfterTasksFinish bool
+	Backend          StateBackend
 	Restart          RestartConfig
 }
 
@@ -73,6 +74,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("checkpointing.alignment_timeout %s: must not be negative", c.AlignmentTimeout)
 	case c.Retain < 1 || c.Retain > maxRetain:
 		return fmt.Errorf("checkpointing.retain %d: must be between 1 and %d", c.Retain, maxRetain)
+	case c.Backend > BackendPebble:
+		return fmt.Errorf("state.backend %d: allowed are memory and pebble", c.Backend)
 	}
 	return c.Restart.Validate()
 }

@@ -22,6 +22,7 @@ var otherValues = map[string]string{
 	"checkpointing.retain":                              "10",
 	"checkpointing.on_cancel":                           "retain",
 	"checkpointing.after_tasks_finish":                  "false",
+	"state.backend":                                     "pebble",
 	"restart.strategy":                                  "failure_rate",
 	"restart.exponential_delay.initial_backoff":         "2s",
 	"restart.exponential_delay.max_backoff":             "5m0s",

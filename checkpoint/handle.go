@@ -69,6 +69,27 @@ func (k HandleKind) String() string {
 	return fmt.Sprintf("handle(%d)", uint8(k))
 }
 
+// StateFormat is how the content of keyed state is laid out. The numbers are persisted.
+type StateFormat uint8
+
+const (
+	// CanonicalFormat is read by every state backend. Savepoints have no other.
+	CanonicalFormat StateFormat = 0
+	// PebbleFormat is the files of a Pebble store, which only the backend pebble reads.
+	PebbleFormat StateFormat = 1
+)
+
+// String names the format in errors and listings.
+func (f StateFormat) String() string {
+	switch f {
+	case CanonicalFormat:
+		return "canonical"
+	case PebbleFormat:
+		return "pebble"
+	}
+	return fmt.Sprintf("format(%d)", uint8(f))
+}
+
 // UnknownEntries stands for the number of entries in state that was written before they were counted.
 const UnknownEntries = -1
 
@@ -109,6 +130,8 @@ type Handle struct {
 	Entries int
 	Take    EntryRange // which of the entries to restore; in a manifest always all
 	Chunks  []ChunkRef // the content, in order
+	// Format says how the content of KeyedState is laid out, and so which state backends can restore it.
+	Format StateFormat
 }
 
 // Size returns the bytes behind the handle.

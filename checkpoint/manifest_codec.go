@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"google.golang.org/protobuf/proto"
 
@@ -148,6 +149,7 @@ func SubtaskStateToPB(s SubtaskState) *checkpointpb.SubtaskState {
 			FirstKeyGroup: int32(h.KeyGroups.First), LastKeyGroup: int32(h.KeyGroups.Last),
 			Entries: int64(h.Entries), FirstEntry: int64(h.Take.First), NumEntries: int64(h.Take.Count),
 			PeerVertex: string(h.Channel.Peer), Edge: int32(h.Channel.Edge), Output: h.Channel.Output,
+			Format: uint32(h.Format),
 		}
 		for _, c := range h.Chunks {
 			pbh.Chunks = append(pbh.Chunks, ChunkRefToPB(c))
@@ -175,11 +177,14 @@ func SubtaskStateFromPB(pb *checkpointpb.SubtaskState) (SubtaskState, error) {
 
 func handleFromPB(pb *checkpointpb.Handle) (Handle, error) {
 	h := Handle{
-		Operator: OperatorID(pb.GetOperator()), Name: pb.GetName(), Kind: HandleKind(pb.GetKind()),
+		Operator: OperatorID(pb.GetOperator()), Name: pb.GetName(), Kind: HandleKind(pb.GetKind()), Format: StateFormat(pb.GetFormat()),
 		KeyGroups: KeyGroupRange{First: int(pb.GetFirstKeyGroup()), Last: int(pb.GetLastKeyGroup())},
 		Entries:   int(pb.GetEntries()),
 		Take:      EntryRange{First: int(pb.GetFirstEntry()), Count: int(pb.GetNumEntries())},
 		Channel:   ChannelEnd{Output: pb.GetOutput(), Peer: VertexID(pb.GetPeerVertex()), Edge: int(pb.GetEdge())},
+	}
+	if pb.GetFormat() > math.MaxUint8 {
+		return Handle{}, fmt.Errorf("state format %d", pb.GetFormat())
 	}
 	if h.Entries < UnknownEntries || h.Take.First < 0 || h.Take.Count < 0 {
 		return Handle{}, fmt.Errorf("%d entries, of which %d from %d on", h.Entries, h.Take.Count, h.Take.First)

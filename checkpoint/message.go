@@ -44,6 +44,7 @@ type Deploy struct {
 	Mode        Mode
 	// AfterTasksFinish makes a subtask at the end of its input wait for the checkpoint that covers its output.
 	AfterTasksFinish bool
+	Backend          StateBackend   // where keyed state is kept
 	Restore          ID             // the checkpoint the state comes from, 0 for a fresh start
 	States           []SubtaskState // of this node's subtasks only; empty for a fresh start
 }

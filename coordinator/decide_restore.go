@@ -85,6 +85,7 @@ func (d *decision) deploy(j *fsm.Job) {
 			Term: d.view.Term, Job: j.ID, Attempt: j.Attempt, Program: j.Program, Params: j.Params,
 			Topology: j.Topology, Assignment: j.Assignment, Mode: j.Config.Mode, AfterTasksFinish: j.Config.AfterTasksFinish,
 			Restore: j.RestoredFrom, States: d.statesFor(j, ref.ID), Fingerprint: j.Fingerprint,
+			Backend: j.Config.Backend,
 		}
 		if problem := oversized(deployments[i], ref.ID); problem != "" {
 			d.failJob(j, problem)

@@ -34,7 +34,7 @@ func (f *valueFormat[K, V]) decodeRow(src []byte, into map[K]V) (key K, n int, e
 	}
 	v, m, err := f.values.Decode(src[n:])
 	if err == nil {
-		into[key] = v
+		err = insert(into, key, v)
 	}
 	return key, n + m, err
 }
@@ -79,7 +79,7 @@ func (f *listFormat[K, V]) decodeRow(src []byte, into map[K][]V) (key K, n int, 
 	n += m
 	list, err := decodeAll(f.elements, src[n:n+int(size)])
 	if err == nil && len(list) > 0 {
-		into[key] = list
+		err = insert(into, key, list)
 	}
 	return key, n + int(size), err
 }
@@ -87,6 +87,17 @@ func (f *listFormat[K, V]) decodeRow(src []byte, into map[K][]V) (key K, n int, 
 func (f *listFormat[K, V]) prune(list *[]V, now int64) bool {
 	*list = slices.DeleteFunc(*list, func(v V) bool { return !f.live.keeps(v, now) })
 	return len(*list) > 0
+}
+
+// errTwice says that a snapshot has two rows of one name.
+var errTwice = errors.New("it comes twice")
+
+func insert[R comparable, C any](into map[R]C, r R, c C) error {
+	if _, twice := into[r]; twice {
+		return errTwice
+	}
+	into[r] = c
+	return nil
 }
 
 // errEmptyElement says that a codec breaks its contract for lists: what takes no bytes cannot be counted.
@@ -146,8 +157,7 @@ func (f *mapFormat[K, MK, MV]) decodeRow(src []byte, into map[K]map[MK]MV) (key 
 	if into[key] == nil {
 		into[key] = make(map[MK]MV)
 	}
-	into[key][mk] = mv
-	return key, n + m, nil
+	return key, n + m, insert(into[key], mk, mv)
 }
 
 func (f *mapFormat[K, MK, MV]) prune(m *map[MK]MV, now int64) bool {

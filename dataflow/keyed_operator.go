@@ -16,6 +16,7 @@ type keyedOperator[K comparable] struct {
 	outs      outlets
 	watermark EventTime // that the operator has been told
 	opened    bool      // state and timers are there
+	stored    *storedFiles
 
 	// onTimer is nil when the processor has no use for timers; then there are no queues.
 	onTimer         func(K, Timer) error
@@ -32,7 +33,10 @@ func newKeyedOperator[K comparable](c *chain, at int, keys codec.Codec[K], outs 
 	groups := checkpoint.RangeOf(c.subtask.Index, c.groups, c.parallelism)
 	keyed := newKeyedState(keys, groups, c.groups, c.now)
 	c.currentKey = func() string { return quoteKey(keyed.key) }
-	return keyedOperator[K]{chain: c, at: at, keyed: keyed, outs: outs, watermark: MinEventTime}
+	keyed.onDisk, keyed.fail = c.home.backend != nil, c.fail
+	return keyedOperator[K]{
+		chain: c, at: at, keyed: keyed, outs: outs, watermark: MinEventTime, stored: newStoredFiles(),
+	}
 }
 
 // openWith lets the processor declare its state, and restores it.
@@ -50,6 +54,11 @@ func (o *keyedOperator[K]) openWith(state *operatorState, declare func(*ProcessC
 	if o.onTimer != nil {
 		o.event, o.procTime = newTimerQueue(o.keyed, eventTimerTable), newTimerQueue(o.keyed, processingTimerTable)
 	}
+	if o.keyed.onDisk {
+		if err := o.openRows(state); err != nil {
+			return err
+		}
+	}
 	if err := state.loadKeyed(o.keyed); err != nil {
 		return err
 	}
@@ -58,11 +67,17 @@ func (o *keyedOperator[K]) openWith(state *operatorState, declare func(*ProcessC
 		o.procTime.index()
 	}
 	o.opened = true
-	return nil
+	return c.err // of a store
 }
 
 func newTimerQueue[K comparable](s *keyedState[K], name string) *timerQueue[K] {
-	t := memoryTimers[K]{newMemoryTable(s, name, tableOfTimers, &timerFormat[K]{s.keys})}
+	format := &timerFormat[K]{s.keys}
+	if s.onDisk {
+		t := rowTimers[K]{newRowTable(s, name, tableOfTimers, format)}
+		s.tables = append(s.tables, t)
+		return &timerQueue[K]{state: s, cells: t}
+	}
+	t := memoryTimers[K]{newMemoryTable(s, name, tableOfTimers, format)}
 	s.tables = append(s.tables, t)
 	return &timerQueue[K]{state: s, cells: t}
 }
@@ -149,10 +164,13 @@ func (o *keyedOperator[K]) dropTimers() {
 }
 
 func (o *keyedOperator[K]) capture(s *snapshot) error {
+	if o.keyed.onDisk {
+		return o.captureRows(s)
+	}
 	s.addKeyed(o.chain.ids[o.at], o.keyed.capture())
 	return nil
 }
 
 func (o *keyedOperator[K]) notifyComplete(checkpoint.ID) error { return nil }
 
-func (o *keyedOperator[K]) close() error { return nil }
+func (o *keyedOperator[K]) close() error { return o.closeRows() }

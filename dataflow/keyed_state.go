@@ -10,6 +10,7 @@ import (
 
 	"cairn/checkpoint"
 	"cairn/dataflow/codec"
+	"cairn/dataflow/rowstore"
 )
 
 // keyedState is the keyed state of one operator's subtask: tables, each divided by the key groups that the subtask
@@ -20,10 +21,14 @@ type keyedState[K comparable] struct {
 	maxGroups int
 	now       func() time.Time // processing time
 	tables    []keyedTable
+	// onDisk says that the tables are rows of a store; it is there when the state is restored.
+	onDisk bool
+	rows   rowstore.Store
+	fail   func(error) // takes the errors of rows
 
-	key     K   // that state refers to now
-	shard   int // of key's group: the group less groups.First
-	scratch []byte
+	key     K      // that state refers to now
+	shard   int    // of key's group: the group less groups.First
+	scratch []byte // key's encoding; in memory it may be another one's
 }
 
 // keyedTable is a table whatever the types of its keys and values.
@@ -32,7 +37,7 @@ type keyedTable interface {
 	tableKind() tableKind
 	// capture marks every shard that is not empty to be kept as it is now, which is processing time now.
 	capture(into []*capturedShard, now int64) []*capturedShard
-	// load adds the rows of one key group. It is called once at most for each.
+	// load adds rows of one key group.
 	load(shard int, count int, rows []byte) error
 }
 
@@ -103,8 +108,20 @@ func (s *keyedState[K]) declare(t keyedTable) error {
 	case strings.HasPrefix(name, reservedPrefix):
 		return fmt.Errorf("state %q: names that begin with %q are the runtime's own", name, reservedPrefix)
 	}
+	for _, other := range s.tables {
+		if tableID(other.tableName()) == tableID(name) {
+			return fmt.Errorf("state %q: its name cannot be told from that of state %q on disk: give it another one", name, other.tableName())
+		}
+	}
 	s.tables = append(s.tables, t)
 	return nil
+}
+
+// note lets the task fail because of a table's error.
+func (s *keyedState[K]) note(table string, err error) {
+	if err != nil {
+		s.fail(fmt.Errorf("state %s: %w", table, err))
+	}
 }
 
 // table returns the table of that name, or nil.
@@ -133,13 +150,20 @@ func (s *keyedState[K]) loadShard(group int, table string, kind tableKind, count
 	if !s.groups.Contains(group) {
 		return fmt.Errorf("%w: key group %d is not among %d to %d", errState, group, s.groups.First, s.groups.Last)
 	}
-	t := s.table(table)
-	if t == nil {
-		return fmt.Errorf("the checkpoint has state %q, which the operator does not declare", table)
+	if err := s.checkTable(table, kind); err != nil {
+		return err
 	}
-	if t.tableKind() != kind {
+	return s.table(table).load(group-s.groups.First, count, rows)
+}
+
+// checkTable refuses state that the operator does not declare, or not as it is.
+func (s *keyedState[K]) checkTable(name string, kind tableKind) error {
+	switch t := s.table(name); {
+	case t == nil:
+		return fmt.Errorf("the checkpoint has state %q, which the operator does not declare", name)
+	case t.tableKind() != kind:
 		return fmt.Errorf("state %q: the checkpoint has %s, the operator declares %s: give the state another name",
-			table, kind, t.tableKind())
+			name, kind, t.tableKind())
 	}
-	return t.load(group-s.groups.First, count, rows)
+	return nil
 }

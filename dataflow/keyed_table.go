@@ -80,10 +80,10 @@ func (t *memoryTable[K, R, C]) capture(into []*capturedShard, now int64) []*capt
 }
 
 func (t *memoryTable[K, R, C]) load(at int, count int, rows []byte) error {
-	if t.shards[at].cells != nil {
-		return fmt.Errorf("state %s: key group %d comes twice", t.name, t.state.groups.First+at)
+	loaded := t.shards[at].cells
+	if loaded == nil {
+		loaded = make(map[R]C, min(count, len(rows)))
 	}
-	loaded := make(map[R]C, min(count, len(rows)))
 	for i := range count {
 		k, n, err := t.format.decodeRow(rows, loaded)
 		switch {

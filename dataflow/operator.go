@@ -79,6 +79,7 @@ type chain struct {
 	groups      int // max parallelism
 	ids         []checkpoint.OperatorID
 	now         func() time.Time
+	home        rowHome
 	position    func() string // of the source's last record; nil when the chain has no source
 	// currentKey shows the key that keyed state refers to; nil when the chain has no keyed operator.
 	currentKey  func() string

@@ -14,7 +14,8 @@ import (
 type operatorState struct {
 	restored bool // the job goes on from a checkpoint; the operator may be new in it all the same
 	lists    map[string][][]byte
-	keyed    []keyedHandle
+	keyed    []keyedHandle // in the canonical format
+	files    []keyedHandle // of a backend on disk
 }
 
 // keyedHandle is keyed state that is read when the operator has declared its tables.
@@ -36,16 +37,31 @@ type keyedLoader interface {
 	loadShard(group int, table string, kind tableKind, count int, rows []byte) error
 }
 
+// takeFiles returns the handles that are files of a backend.
+func (s *operatorState) takeFiles() []keyedHandle {
+	files := s.files
+	s.files = nil
+	return files
+}
+
 // loadKeyed takes all keyed state: of each handle the key groups that it was narrowed to. Those are of several
 // subtasks when the parallelism has changed.
 func (s *operatorState) loadKeyed(into keyedLoader) error {
+	if len(s.files) > 0 {
+		return fmt.Errorf("its keyed state is files of state.backend pebble, and the job has state.backend memory: keep pebble, " +
+			"or take a savepoint, from which any backend goes on")
+	}
 	handles := s.keyed
 	s.keyed = nil
-	for _, h := range handles {
-		got, want := h.handle.KeyGroups, into.owned()
-		if got.Intersect(want) != got {
-			return fmt.Errorf("keyed state of the key groups %d to %d, this subtask owns %d to %d",
-				got.First, got.Last, want.First, want.Last)
+	for i, h := range handles {
+		got := h.handle.KeyGroups
+		if err := withinOwned(got, into.owned()); err != nil {
+			return err
+		}
+		for _, other := range handles[:i] {
+			if other.handle.KeyGroups.Overlaps(got) {
+				return fmt.Errorf("keyed state of the key groups %d to %d comes twice", got.First, got.Last)
+			}
 		}
 		r, err := h.open()
 		if err != nil {
@@ -63,7 +79,7 @@ func (s *operatorState) leftover() error {
 	if len(s.lists) > 0 {
 		return fmt.Errorf("the checkpoint has list state %s, which the operator does not have", listed(s.lists))
 	}
-	if len(s.keyed) > 0 {
+	if len(s.keyed) > 0 || len(s.files) > 0 {
 		return errors.New("the checkpoint has keyed state, which the operator does not have")
 	}
 	return nil
@@ -102,7 +118,14 @@ func (s *operatorState) add(ctx context.Context, store ChunkStore, h checkpoint.
 		s.lists[h.Name] = append(s.lists[h.Name], entries...)
 		return err
 	case checkpoint.KeyedState:
-		s.keyed = append(s.keyed, keyedHandle{handle: h, open: func() (*stateReader, error) { return open(keyedMagic, keyedFormatVersion) }})
+		switch h.Format {
+		case checkpoint.CanonicalFormat:
+			s.keyed = append(s.keyed, keyedHandle{handle: h, open: func() (*stateReader, error) { return open(keyedMagic, keyedFormatVersion) }})
+		case checkpoint.PebbleFormat:
+			s.files = append(s.files, keyedHandle{handle: h, open: func() (*stateReader, error) { return open(filesMagic, filesFormatVersion) }})
+		default:
+			return fmt.Errorf("this build does not restore state in format %s", h.Format)
+		}
 		return nil
 	}
 	return fmt.Errorf("this build does not restore %s state", h.Kind)

@@ -72,7 +72,7 @@ func newRunner(ctx context.Context, t *Task) *runner {
 	head := t.vertex.operators[0]
 	r.chain = &chain{
 		ctx: ctx, log: t.deps.Logger, subtask: t.spec.Subtask,
-		parallelism: head.parallelism, groups: head.maxParallelism, now: t.clock, timestamp: NoTimestamp,
+		parallelism: head.parallelism, groups: head.maxParallelism, now: t.clock, home: t.rowHome(), timestamp: NoTimestamp,
 		channelName: func(channel int) string { return t.channelName(t.inputs[channel]) },
 	}
 	for _, o := range t.vertex.operators {
@@ -112,6 +112,9 @@ func (r *runner) recoverPanic(err *error) {
 
 // start makes the chain, restores it, connects the outputs, and reports that the task runs.
 func (r *runner) start() error {
+	if err := r.task.clearWorkDir(); err != nil {
+		return err
+	}
 	states, err := restoredStates(r.ctx, r.task.deps.Store, r.task.spec, r.chain.ids)
 	if err != nil {
 		return err

@@ -69,6 +69,24 @@ func (s *snapshot) addKeyed(id checkpoint.OperatorID, c capturedKeyed) {
 	})
 }
 
+// addRows adds the keyed state of an operator that keeps it on disk, to be written in the canonical format.
+func (s *snapshot) addRows(id checkpoint.OperatorID, c capturedRows) {
+	s.parts = append(s.parts, part{
+		handle:  checkpoint.Handle{Operator: id, Kind: checkpoint.KeyedState, KeyGroups: c.groups},
+		write:   func(w *chunkWriter) error { return w.writeRows(c) },
+		release: func() { _ = c.rows.Close() }, // nothing is lost with it
+	})
+}
+
+// addRowFiles adds the keyed state of an operator that keeps it on disk, as files.
+func (s *snapshot) addRowFiles(id checkpoint.OperatorID, c capturedFiles) {
+	s.parts = append(s.parts, part{
+		handle:  checkpoint.Handle{Operator: id, Kind: checkpoint.KeyedState, KeyGroups: c.groups, Format: checkpoint.PebbleFormat},
+		write:   func(w *chunkWriter) error { return w.writeFiles(c) },
+		release: func() { _ = c.capture.Close() }, // what is left goes with the task's directory
+	})
+}
+
 // upload stores everything and returns the state to acknowledge. When it returns without error, every chunk is
 // durable (I9), and the barrier has come from everywhere.
 func (s *snapshot) upload(ctx context.Context, store ChunkStore, subtask checkpoint.SubtaskID) (checkpoint.SubtaskState, error) {

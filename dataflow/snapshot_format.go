@@ -87,22 +87,26 @@ func (w *chunkWriter) writeKeyed(c capturedKeyed) error {
 	if err := w.write(append([]byte(keyedMagic), keyedFormatVersion)); err != nil {
 		return err
 	}
-	var head []byte
 	for _, s := range c.shards {
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
 		s.serve()
-		head = binary.AppendUvarint(head[:0], uint64(s.group))
-		head = append(binary.AppendUvarint(head, uint64(len(s.table))), s.table...)
-		head = binary.AppendUvarint(append(head, byte(s.kind)), uint64(s.count))
-		head = binary.AppendUvarint(head, uint64(len(s.data)))
-		if err := errors.Join(w.write(head), w.write(s.data)); err != nil {
+		if err := w.writeShard(s); err != nil {
 			return err
 		}
 		s.data = nil
 	}
 	return nil
+}
+
+// writeShard writes a shard that has been serialized.
+func (w *chunkWriter) writeShard(s *capturedShard) error {
+	head := binary.AppendUvarint(nil, uint64(s.group))
+	head = append(binary.AppendUvarint(head, uint64(len(s.table))), s.table...)
+	head = binary.AppendUvarint(append(head, byte(s.kind)), uint64(s.count))
+	head = binary.AppendUvarint(head, uint64(len(s.data)))
+	return errors.Join(w.write(head), w.write(s.data))
 }
 
 // chunkReader reads the content of a handle.
@@ -282,7 +286,7 @@ func (r *stateReader) keyed(groups checkpoint.KeyGroupRange, load loadFunc) erro
 		if err != nil {
 			return err
 		}
-		kind, err := r.kind()
+		kind, err := r.shardKind()
 		if err != nil {
 			return err
 		}
@@ -307,10 +311,15 @@ func (r *stateReader) keyed(groups checkpoint.KeyGroupRange, load loadFunc) erro
 	return nil
 }
 
-func (r *stateReader) kind() (tableKind, error) {
+// shardKind reads the kind of a shard's table.
+func (r *stateReader) shardKind() (tableKind, error) {
 	if r.version == 1 {
 		return tableOfValues, nil
 	}
+	return r.tableKind()
+}
+
+func (r *stateReader) tableKind() (tableKind, error) {
 	b, err := r.in.ReadByte()
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", errState, err)

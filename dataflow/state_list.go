@@ -48,7 +48,13 @@ func (s *ListState[K, V]) All() iter.Seq[V] { return s.cells.all() }
 func (s *ListState[K, V]) Clear() { s.cells.clear() }
 
 func newListCells[K comparable, V any](ctx *ProcessContext[K], name string, kind tableKind, elements codec.Codec[V], live liveFunc[V]) listCells[V] {
-	t := memoryLists[K, V]{newMemoryTable(ctx.keyed, name, kind, &listFormat[K, V]{keys: ctx.keyed.keys, elements: elements, live: live})}
+	format := &listFormat[K, V]{keys: ctx.keyed.keys, elements: elements, live: live}
+	if ctx.keyed.onDisk {
+		t := rowLists[K, V]{newRowTable(ctx.keyed, name, kind, format), elements}
+		ctx.declare(t)
+		return t
+	}
+	t := memoryLists[K, V]{newMemoryTable(ctx.keyed, name, kind, format)}
 	ctx.declare(t)
 	return t
 }

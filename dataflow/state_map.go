@@ -66,6 +66,11 @@ func newMapCells[K, MK comparable, MV any](ctx *ProcessContext[K], name string, 
 	live liveFunc[MV],
 ) mapCells[MK, MV] {
 	format := &mapFormat[K, MK, MV]{keys: ctx.keyed.keys, mapKeys: mapKeys, values: values, live: live}
+	if ctx.keyed.onDisk {
+		t := rowMaps[K, MK, MV]{newRowTable(ctx.keyed, name, kind, format), mapKeys, values}
+		ctx.declare(t)
+		return t
+	}
 	t := memoryMaps[K, MK, MV]{newMemoryTable(ctx.keyed, name, kind, format)}
 	ctx.declare(t)
 	return t

@@ -1,6 +1,8 @@
 package dataflow
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,6 +20,7 @@ const modelTTL = 100 * time.Millisecond
 
 // modelStates is an operator's state with a table of every kind, each without and with a TTL.
 type modelStates struct {
+	op     *keyedOperator[string]
 	keyed  *keyedState[string]
 	value  [2]*ValueState[string, int64]
 	list   [2]*ListState[string, int64]
@@ -237,6 +240,7 @@ type fatal interface {
 	Helper()
 	Fatalf(format string, args ...any)
 	Fatal(args ...any)
+	Context() context.Context
 }
 
 func pairOf[V any](v V, found bool) string { return fmt.Sprint(v, " ", found) }
@@ -248,74 +252,98 @@ func same(t fatal, key, what, got, want string) {
 	}
 }
 
-// newModelStates returns the empty state of an operator that has all key groups; its clock is the model's.
-func newModelStates(t fatal, m **stateModel) *modelStates {
-	keyed := newKeyedState(codec.String, checkpoint.KeyGroupRange{First: 0, Last: testGroups - 1}, testGroups,
-		func() time.Time { return (*m).now })
-	ctx := &ProcessContext[string]{keyed: keyed}
-	s := declareModel(ctx)
-	if ctx.err != nil {
-		t.Fatal(ctx.err)
-	}
+// openModelStates returns the state of an operator that has all key groups; its clock is the model's.
+func openModelStates(t fatal, home rowHome, m **stateModel, store ChunkStore, state checkpoint.SubtaskState) (s *modelStates) {
+	t.Helper()
+	o := keyedOperatorIn(home, 0, 1, testGroups, func() time.Time { return (*m).now })
+	openOperator(t, o, store, state, func(ctx *ProcessContext[string]) { s = declareModel(ctx) })
+	s.op = o
 	return s
 }
 
+func (s *modelStates) close(t fatal) {
+	t.Helper()
+	if err := errors.Join(s.op.chain.err, s.op.close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestStateAgainstModel does things at random to states of all kinds, and to plain maps. In between it captures; the
-// captures are uploaded later, and hold what was there at their moment. Sometimes the state goes on from one of them.
+// captures are uploaded later, and hold what was there at their moment. Sometimes the state goes on from one of them, in
+// any backend.
 func TestStateAgainstModel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		m := newStateModel(time.UnixMilli(1_000_000))
-		s := newModelStates(t, &m)
-		type taken struct {
-			captured capturedKeyed
-			model    *stateModel
-		}
-		var pending []taken
-		store := newMemoryStore()
-		restore := func(c taken) *modelStates {
-			snap := &snapshot{barrier: barrier(1)}
-			snap.addKeyed("count", c.captured)
-			state, err := snap.upload(t.Context(), store, checkpoint.SubtaskID{Vertex: "count"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			restored := newModelStates(t, &m)
-			loadKeyedState(t, store, state, restored.keyed)
-			return restored
-		}
-		t.Repeat(map[string]func(*rapid.T){
-			"change": func(t *rapid.T) {
-				for range rapid.IntRange(1, 20).Draw(t, "steps") {
-					m.step(t, s)
-				}
-			},
-			"wait": func(t *rapid.T) {
-				m.now = m.now.Add(time.Duration(rapid.IntRange(1, 120).Draw(t, "ms")) * time.Millisecond)
-			},
-			"capture": func(t *rapid.T) {
-				if len(pending) < 3 {
-					pending = append(pending, taken{s.keyed.capture(), m.clone()})
-				}
-			},
-			"upload": func(t *rapid.T) {
-				if len(pending) == 0 {
-					t.Skip()
-				}
-				c := pending[0]
-				pending = pending[1:]
-				now := m.now
-				restored := restore(c)
-				m, c.model = c.model, m // the restored states look at m's clock
-				m.now = now
-				m.check(t, restored)
-				if rapid.Bool().Draw(t, "go on from it") {
-					s, pending = restored, nil
-				} else {
-					m = c.model
-				}
-			},
-			"": func(t *rapid.T) { m.check(t, s) },
+	onBackends(t, func(t *testing.T, home func(fatal) rowHome) {
+		rapid.Check(t, func(rt *rapid.T) {
+			modelRun(rt, home)
 		})
+	})
+}
+
+// takenModel is a snapshot that has not been uploaded, and the model at its moment.
+type takenModel struct {
+	snapshot *snapshot
+	model    *stateModel
+}
+
+func modelRun(t *rapid.T, home func(fatal) rowHome) {
+	m := newStateModel(time.UnixMilli(1_000_000))
+	store := newMemoryStore()
+	s := openModelStates(t, home(t), &m, store, checkpoint.SubtaskState{})
+	var pending []takenModel
+	defer func() {
+		for _, c := range pending {
+			c.snapshot.release()
+		}
+		s.close(t)
+	}()
+	t.Repeat(map[string]func(*rapid.T){
+		"change": func(t *rapid.T) {
+			for range rapid.IntRange(1, 20).Draw(t, "steps") {
+				m.step(t, s)
+			}
+		},
+		"wait": func(t *rapid.T) {
+			m.now = m.now.Add(time.Duration(rapid.IntRange(1, 120).Draw(t, "ms")) * time.Millisecond)
+		},
+		"capture": func(t *rapid.T) {
+			if len(pending) < 3 {
+				b := barrier(1)
+				if rapid.Bool().Draw(t, "savepoint") {
+					b.Kind = checkpoint.KindSavepoint
+				}
+				b.Full = rapid.Bool().Draw(t, "full")
+				pending = append(pending, takenModel{captureOperator(t, s.op, b), m.clone()})
+			}
+		},
+		"upload": func(t *rapid.T) {
+			if len(pending) == 0 {
+				t.Skip()
+			}
+			c := pending[0]
+			pending = pending[1:]
+			state := uploadSnapshot(t, c.snapshot, store, 0)
+			now := m.now
+			m, c.model = c.model, m // the restored states look at m's clock
+			m.now = now
+			restored := openModelStates(t, home(t), &m, store, state)
+			m.check(t, restored)
+			if rapid.Bool().Draw(t, "go on from it") {
+				s, restored = restored, s
+				for _, p := range pending {
+					p.snapshot.release()
+				}
+				pending = nil
+			} else {
+				m = c.model
+			}
+			restored.close(t)
+		},
+		"": func(t *rapid.T) {
+			m.check(t, s)
+			if s.op.chain.err != nil {
+				t.Fatal(s.op.chain.err)
+			}
+		},
 	})
 }
 
@@ -323,7 +351,7 @@ func TestStateAgainstModel(t *testing.T) {
 // next write to the key group.
 func TestExpiredStateIsLeftOut(t *testing.T) {
 	m := newStateModel(time.UnixMilli(1_000_000))
-	s := newModelStates(t, &m)
+	s := openModelStates(t, rowHome{}, &m, newMemoryStore(), checkpoint.SubtaskState{})
 	fill := func(key string) {
 		if err := s.keyed.setKey(key); err != nil {
 			t.Fatal(err)

@@ -57,7 +57,13 @@ func declareValues[K comparable, V any](ctx *ProcessContext[K], name string, val
 }
 
 func newValueCells[K comparable, V any](ctx *ProcessContext[K], name string, kind tableKind, values codec.Codec[V], live liveFunc[V]) valueCells[K, V] {
-	t := memoryValues[K, V]{newMemoryTable(ctx.keyed, name, kind, &valueFormat[K, V]{keys: ctx.keyed.keys, values: values, live: live})}
+	format := &valueFormat[K, V]{keys: ctx.keyed.keys, values: values, live: live}
+	if ctx.keyed.onDisk {
+		t := rowValues[K, V]{newRowTable(ctx.keyed, name, kind, format), values}
+		ctx.declare(t)
+		return t
+	}
+	t := memoryValues[K, V]{newMemoryTable(ctx.keyed, name, kind, format)}
 	ctx.declare(t)
 	return t
 }

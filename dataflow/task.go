@@ -44,6 +44,9 @@ func NewTask(spec TaskSpec, deps TaskDeps) (*Task, error) {
 	if spec.Mode != checkpoint.ExactlyOnce && spec.Mode != checkpoint.AtLeastOnce {
 		return nil, fmt.Errorf("subtask %s: unknown checkpointing %s", spec.Subtask, spec.Mode)
 	}
+	if err := checkBackend(spec, deps); err != nil {
+		return nil, err
+	}
 	v, err := spec.Graph.vertexOf(spec.Subtask)
 	if err != nil {
 		return nil, err
@@ -173,7 +176,7 @@ func (t *Task) end(r *runner, err error) []checkpoint.Barrier {
 			t.deps.Logger.Warn("committing while the task ends", "checkpoint", unread.completed, "cause", settling)
 		}
 	}
-	if closing := r.close(); closing != nil {
+	if closing := errors.Join(r.close(), t.clearWorkDir()); closing != nil {
 		// The last checkpoint holds everything: what cannot be closed now costs nothing but a message.
 		t.deps.Logger.Warn("closing the task", "cause", closing)
 	}

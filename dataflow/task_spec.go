@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cairn/checkpoint"
+	"cairn/dataflow/rowstore"
 )
 
 // TaskSpec says which subtask of which attempt a Task runs, and what it starts from.
@@ -18,8 +19,12 @@ type TaskSpec struct {
 	Mode       checkpoint.Mode // of the job; each barrier carries its own
 	// AfterTasksFinish makes the task wait, at the end of its input, for a checkpoint that covers all its output.
 	AfterTasksFinish bool
-	Restore          checkpoint.ID // the checkpoint that State comes from, 0 for a fresh start
-	State            checkpoint.SubtaskState
+	// Backend is where keyed state is kept. WorkDir is a directory of the task's own for what the backend needs on disk: it
+	// is emptied at the start and removed at the end. A backend in memory needs none.
+	Backend checkpoint.StateBackend
+	WorkDir string
+	Restore checkpoint.ID // the checkpoint that State comes from, 0 for a fresh start
+	State   checkpoint.SubtaskState
 }
 
 // TaskDeps is what a Task needs of its surroundings. The callbacks return quickly and may be called from
@@ -27,6 +32,7 @@ type TaskSpec struct {
 // kind: what settles one kind need not settle the other.
 type TaskDeps struct {
 	Store     ChunkStore
+	Rows      rowstore.Backend // of jobs that keep their state on disk; nil where there is none
 	Connector Connector
 	Logger    *slog.Logger
 	Clock     func() time.Time // nil means time.Now

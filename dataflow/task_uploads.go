@@ -183,6 +183,20 @@ func (m *meter) begin() {
 	}
 }
 
+// Keep implements ChunkKeeper. What is kept is not stored, and not counted.
+func (m *meter) Keep(ctx context.Context, ref checkpoint.ChunkRef) (bool, error) {
+	keeper, is := m.ChunkStore.(ChunkKeeper)
+	if !is {
+		return false, nil
+	}
+	start := m.clock()
+	held, err := keeper.Keep(ctx, ref)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.spent += m.clock().Sub(start)
+	return held, err
+}
+
 // phase is the one in which a failed upload gave up.
 func (m *meter) phase() checkpoint.Phase {
 	if m.failed {

@@ -160,7 +160,7 @@ func (f *timerFormat[K]) decodeRow(src []byte, into map[timerRow[K]]struct{}) (k
 	}
 	at, m, err := codec.Int64.Decode(src[n:])
 	if err == nil {
-		into[timerRow[K]{key, EventTime(at)}] = struct{}{}
+		err = insert(into, timerRow[K]{key, EventTime(at)}, struct{}{})
 	}
 	return key, n + m, err
 }

@@ -106,6 +106,7 @@ func drawDeploy(t *rapid.T) checkpoint.Deploy {
 		Term: drawTerm(t), Job: drawJob(t), Attempt: drawAttempt(t), Program: rapid.String().Draw(t, "program"),
 		Params: drawParams(t), Topology: drawTopology(t), Mode: checkpoint.Mode(ranged(t, 1, 2)), Restore: drawID(t),
 		AfterTasksFinish: rapid.Bool().Draw(t, "after tasks finish"), Fingerprint: drawFingerprint(t),
+		Backend: checkpoint.StateBackend(ranged(t, 0, 1)),
 	}
 	m.Assignment.Nodes = append(listOf(t, drawNode), drawNode(t))
 	for _, s := range m.Topology.Subtasks() {

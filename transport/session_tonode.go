@@ -59,7 +59,7 @@ func deployToPB(m checkpoint.Deploy) *transportpb.Deploy {
 		Topology: topologyToPB(m.Topology), Assignment: assignmentToPB(m.Assignment), Mode: uint32(m.Mode),
 		AfterTasksFinish: m.AfterTasksFinish,
 		Restore:          uint64(m.Restore), States: each(m.States, checkpoint.SubtaskStateToPB),
-		Fingerprint: string(m.Fingerprint),
+		Fingerprint: string(m.Fingerprint), Backend: uint32(m.Backend),
 	}
 }
 
@@ -123,6 +123,7 @@ func (d *decoder) deploy(term checkpoint.Term, pb *transportpb.Deploy) checkpoin
 
 		AfterTasksFinish: pb.GetAfterTasksFinish(),
 		Fingerprint:      checkpoint.Fingerprint(pb.GetFingerprint()),
+		Backend:          enumOrNone(d, "state backend", pb.GetBackend(), checkpoint.BackendPebble),
 	}
 	for _, s := range m.States {
 		if topology.Ordinal(s.Subtask) < 0 {

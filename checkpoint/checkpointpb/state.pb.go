@@ -91,6 +91,7 @@ type Handle struct {
 	PeerVertex    string `protobuf:"bytes,60,opt,name=peer_vertex,json=peerVertex,proto3" json:"peer_vertex,omitempty"`
 	Edge          int32  `protobuf:"varint,61,opt,name=edge,proto3" json:"edge,omitempty"`
 	Output        bool   `protobuf:"varint,62,opt,name=output,proto3" json:"output,omitempty"`
+	Format        uint32 `protobuf:"varint,70,opt,name=format,proto3" json:"format,omitempty"` // of keyed state
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -207,6 +208,13 @@ func (x *Handle) GetOutput() bool {
 		return x.Output
 	}
 	return false
+}
+
+func (x *Handle) GetFormat() uint32 {
+	if x != nil {
+		return x.Format
+	}
+	return 0
 }
 
 type SubtaskState struct {
@@ -468,7 +476,7 @@ const file_checkpoint_checkpointpb_state_proto_rawDesc = "" +
 	"#checkpoint/checkpointpb/state.proto\x12\x13cairn.checkpoint.v1\".\n" +
 	"\bChunkRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
-	"\x04size\x18\x02 \x01(\x03R\x04size\"\xfa\x02\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\"\x92\x03\n" +
 	"\x06Handle\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\tR\boperator\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
@@ -484,7 +492,8 @@ const file_checkpoint_checkpointpb_state_proto_rawDesc = "" +
 	"\vpeer_vertex\x18< \x01(\tR\n" +
 	"peerVertex\x12\x12\n" +
 	"\x04edge\x18= \x01(\x05R\x04edge\x12\x16\n" +
-	"\x06output\x18> \x01(\bR\x06output\"\x93\x01\n" +
+	"\x06output\x18> \x01(\bR\x06output\x12\x16\n" +
+	"\x06format\x18F \x01(\rR\x06format\"\x93\x01\n" +
 	"\fSubtaskState\x12\x16\n" +
 	"\x06vertex\x18\x01 \x01(\tR\x06vertex\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x05R\x05index\x12\x1e\n" +

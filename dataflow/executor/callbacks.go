@@ -1,6 +1,9 @@
 package executor
 
 import (
+	"crypto/sha256"
+	"fmt"
+	"path/filepath"
 	"strings"
 
 	"cairn/checkpoint"
@@ -12,8 +15,16 @@ func (e *Executor) taskSpec(a *attempt, s checkpoint.SubtaskID, graph *dataflow.
 	m := a.deploy
 	return dataflow.TaskSpec{
 		Job: m.Job, Attempt: m.Attempt, Subtask: s, Graph: graph, Assignment: m.Assignment,
-		Mode: m.Mode, AfterTasksFinish: m.AfterTasksFinish, Restore: m.Restore, State: state,
+		Mode: m.Mode, AfterTasksFinish: m.AfterTasksFinish, Backend: m.Backend, WorkDir: e.workDir(m, s), Restore: m.Restore, State: state,
 	}
+}
+
+// workDir is the directory of a task's own. Names of vertices need not be names of files.
+func (e *Executor) workDir(m checkpoint.Deploy, s checkpoint.SubtaskID) string {
+	if e.cfg.WorkDir == "" {
+		return ""
+	}
+	return filepath.Join(e.cfg.WorkDir, fmt.Sprintf("%s-%d-%x-%d", m.Job, m.Attempt, sha256.Sum224([]byte(s.Vertex)), s.Index))
 }
 
 // taskDeps gives a task of the attempt its surroundings. The callbacks only record and queue.
@@ -23,7 +34,7 @@ func (e *Executor) taskDeps(a *attempt) dataflow.TaskDeps {
 		OnAck:      func(ack checkpoint.Ack, kind checkpoint.Kind) { e.onAck(a, ack, kind) },
 		OnDecline:  func(d checkpoint.Decline, kind checkpoint.Kind) { e.onDecline(a, d, kind) },
 		OnProgress: func(b checkpoint.Barrier, p checkpoint.SubtaskProgress) { e.onProgress(a, b, p) },
-		Store:      e.cfg.Store, Connector: connector{e}, Logger: e.cfg.Logger,
+		Store:      e.cfg.Store, Rows: e.cfg.Rows, Connector: connector{e}, Logger: e.cfg.Logger,
 	}
 }
 

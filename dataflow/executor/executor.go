@@ -10,6 +10,7 @@ import (
 
 	"cairn/checkpoint"
 	"cairn/dataflow"
+	"cairn/dataflow/rowstore"
 )
 
 // DefaultOrphanTimeout is how long tasks go on with no leader to report to.
@@ -32,8 +33,12 @@ type Config struct {
 	// Before that its stack is logged every CancellationInterval; 0 means DefaultCancellationInterval.
 	CancellationTimeout, CancellationInterval time.Duration
 	// Fatal ends the process at once, for the given reason. It is needed with a CancellationTimeout.
-	Fatal  func(error)
-	Logger *slog.Logger
+	Fatal func(error)
+	// Rows keeps the state of jobs with state.backend pebble, below WorkDir; without it the node refuses them. What is in
+	// WorkDir belongs to the executor.
+	Rows    rowstore.Backend
+	WorkDir string
+	Logger  *slog.Logger
 }
 
 // Validate returns an error that names the first field that is missing or has a value that is not allowed.

@@ -345,6 +345,7 @@ type Deploy struct {
 	States           []*checkpointpb.SubtaskState `protobuf:"bytes,9,rep,name=states,proto3" json:"states,omitempty"`
 	AfterTasksFinish bool                         `protobuf:"varint,10,opt,name=after_tasks_finish,json=afterTasksFinish,proto3" json:"after_tasks_finish,omitempty"`
 	Fingerprint      string                       `protobuf:"bytes,40,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"` // empty when it is not known
+	Backend          uint32                       `protobuf:"varint,70,opt,name=backend,proto3" json:"backend,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -454,6 +455,13 @@ func (x *Deploy) GetFingerprint() string {
 		return x.Fingerprint
 	}
 	return ""
+}
+
+func (x *Deploy) GetBackend() uint32 {
+	if x != nil {
+		return x.Backend
+	}
+	return 0
 }
 
 type CancelAttempt struct {
@@ -2930,7 +2938,7 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\x06params\x18\x03 \x03(\v2'.cairn.transport.v1.PlanJob.ParamsEntryR\x06params\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xfc\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x96\x04\n" +
 	"\x06Deploy\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x18\n" +
@@ -2945,7 +2953,8 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\x06states\x18\t \x03(\v2!.cairn.checkpoint.v1.SubtaskStateR\x06states\x12,\n" +
 	"\x12after_tasks_finish\x18\n" +
 	" \x01(\bR\x10afterTasksFinish\x12 \n" +
-	"\vfingerprint\x18( \x01(\tR\vfingerprint\x1a9\n" +
+	"\vfingerprint\x18( \x01(\tR\vfingerprint\x12\x18\n" +
+	"\abackend\x18F \x01(\rR\abackend\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +

@@ -1,0 +1,104 @@
+// Package pebblestate keeps the keyed state of jobs with state.backend pebble: for each operator's subtask a Pebble
+// store in a directory of its own. It is a rowstore.Backend.
+//
+// Nothing in a store outlives its attempt, so there is no write-ahead log and nothing waits for the disk but captures:
+// what counts is in the checkpoints. Memory is bounded whatever the size of the state: one block cache for all stores of
+// a Backend (BlockCacheSize), and per store two write buffers (MemTableSize), of which a third is there while one is
+// being flushed.
+//
+// A Backend is safe for concurrent use; a store is for one goroutine, as rowstore.Store says.
+package pebblestate
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"cairn/dataflow/rowstore"
+)
+
+// Sizes in bytes, where Options names no others.
+const (
+	DefaultBlockCacheSize = 64 << 20
+	DefaultMemTableSize   = 16 << 20
+)
+
+const (
+	// format is that of all stores. A later one may be chosen when no node runs a build that cannot read it any more.
+	format = pebble.FormatTableFormatV6
+	// tableSize is the size that Pebble aims at for its files. A file is a chunk, and what changes in it costs all of it.
+	tableSize = 8 << 20
+	// maxManifestSize keeps the part of a checkpoint small that is never the same.
+	maxManifestSize = 1 << 20
+	openFiles       = 1000 // of all stores
+)
+
+// Options are what may be chosen about a Backend.
+type Options struct {
+	BlockCacheSize int64 // of all stores together; 0 means DefaultBlockCacheSize
+	MemTableSize   int   // of a store, at least 256 KiB; 0 means DefaultMemTableSize
+	Logger         *slog.Logger
+}
+
+// Backend opens stores that share a block cache.
+type Backend struct {
+	opts  Options
+	cache *pebble.Cache
+	files *pebble.FileCache
+}
+
+var _ rowstore.Backend = (*Backend)(nil)
+
+// New returns a backend. The caller closes it when all stores have been closed.
+func New(opts Options) (*Backend, error) {
+	if opts.BlockCacheSize == 0 {
+		opts.BlockCacheSize = DefaultBlockCacheSize
+	}
+	if opts.MemTableSize == 0 {
+		opts.MemTableSize = DefaultMemTableSize
+	}
+	if opts.BlockCacheSize < 0 || opts.MemTableSize < firstMemTableSize || opts.Logger == nil {
+		return nil, fmt.Errorf("pebblestate: block cache of %d bytes, write buffers of %d: must be at least 0 and %d, and Logger must be set",
+			opts.BlockCacheSize, opts.MemTableSize, firstMemTableSize)
+	}
+	return &Backend{opts: opts, cache: pebble.NewCache(opts.BlockCacheSize), files: pebble.NewFileCache(4, openFiles)}, nil
+}
+
+// Close releases the memory that the stores have shared.
+func (b *Backend) Close() {
+	b.files.Unref()
+	b.cache.Unref()
+}
+
+// options are those of one store.
+func (b *Backend) options() *pebble.Options {
+	o := &pebble.Options{
+		Cache: b.cache, FileCache: b.files, FS: vfs.Default, Logger: logger{b.opts.Logger},
+		DisableWAL: true, MemTableSize: uint64(b.opts.MemTableSize), MemTableStopWritesThreshold: 3,
+		FormatMajorVersion: format, MaxManifestFileSize: maxManifestSize,
+	}
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // most keys that are looked up may be new
+		o.TargetFileSizes[i] = tableSize
+	}
+	return o
+}
+
+// logger passes on what Pebble says: what it does at debug level, what goes wrong as an error.
+type logger struct{ log *slog.Logger }
+
+func (l logger) Infof(format string, args ...any) {
+	l.log.Debug("pebble", "text", fmt.Sprintf(format, args...))
+}
+
+func (l logger) Errorf(format string, args ...any) {
+	l.log.Error("pebble", "text", fmt.Sprintf(format, args...))
+}
+
+// Fatalf must not return: the store cannot go on.
+func (l logger) Fatalf(format string, args ...any) {
+	panic("pebble: " + fmt.Sprintf(format, args...))
+}

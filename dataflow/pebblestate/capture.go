@@ -1,0 +1,102 @@
+package pebblestate
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"cairn/dataflow/rowstore"
+)
+
+// A capture has to have what was written before it, and nothing that is written later, and must not keep the task
+// waiting while the disk works. So the task only puts the full write buffer aside: another goroutine waits until it is
+// flushed, and makes hard links of the files (Pebble's Checkpoint), which are all that the state then consists of. What
+// the task writes meanwhile is in a new write buffer, and not in the files, as long as that one is not flushed, too.
+// Pebble does so when it is full. While the window is open, the task therefore writes half a buffer at most, and waits
+// for the links then.
+
+// window is the time between a capture and the moment at which its files are there.
+type window struct {
+	closed chan struct{} // closed by the goroutine that makes the links
+	dir    string
+	err    error // valid when closed
+}
+
+// overhead is the most that an entry takes in a write buffer beside its row and its value.
+const overhead = 256
+
+// reserve waits, if it has to, until the store may be written to.
+func (s *store) reserve(row, value []byte) {
+	if s.window == nil {
+		return
+	}
+	s.room -= len(row) + len(value) + overhead
+	if s.room < 0 {
+		s.await()
+	}
+}
+
+// await waits for the window to close.
+func (s *store) await() {
+	if s.window != nil {
+		<-s.window.closed
+		s.window = nil
+	}
+}
+
+// Capture implements rowstore.Store.
+func (s *store) Capture() (rowstore.Capture, error) {
+	s.await() // the buffer of an earlier capture must not be flushed before its links are there
+	flushed, err := s.db.AsyncFlush()
+	if err != nil {
+		return nil, fmt.Errorf("flushing rows: %w", err)
+	}
+	s.number++
+	w := &window{closed: make(chan struct{}), dir: fmt.Sprintf("%s-capture-%d", s.dir, s.number)}
+	s.window, s.room = w, s.size/2
+	go func() { // Close of the store and of the capture wait for it
+		defer close(w.closed)
+		<-flushed
+		if err := s.db.Checkpoint(w.dir); err != nil {
+			w.err = fmt.Errorf("linking the files of rows: %w", err)
+		}
+	}()
+	return &capture{w}, nil
+}
+
+// capture is a capture under way.
+type capture struct{ window *window }
+
+// Files implements rowstore.Capture.
+func (c *capture) Files(ctx context.Context) (string, []rowstore.File, error) {
+	select {
+	case <-c.window.closed:
+	case <-ctx.Done():
+		return "", nil, ctx.Err()
+	}
+	if c.window.err != nil {
+		return "", nil, c.window.err
+	}
+	entries, err := os.ReadDir(c.window.dir)
+	if err != nil {
+		return "", nil, err
+	}
+	files := make([]rowstore.File, 0, len(entries))
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			return "", nil, err
+		}
+		files = append(files, rowstore.File{
+			Name: e.Name(), Size: info.Size(), Immutable: filepath.Ext(e.Name()) == ".sst",
+		})
+	}
+	return c.window.dir, files, nil
+}
+
+// Close implements rowstore.Capture.
+func (c *capture) Close() error {
+	<-c.window.closed
+	return os.RemoveAll(c.window.dir)
+}

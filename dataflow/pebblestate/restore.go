@@ -1,0 +1,142 @@
+package pebblestate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"cairn/dataflow/rowstore"
+)
+
+// Open implements rowstore.Backend. The largest part becomes the store: the rows that are not wanted are excised, by
+// span, whatever their number. The rows of the other parts, whose spans are others, are copied into tables as they are
+// and put beside them.
+func (b *Backend) Open(dir string, parts []rowstore.Part) (_ rowstore.Store, err error) {
+	largest := -1
+	for i, p := range parts {
+		if largest < 0 || p.Size() > parts[largest].Size() {
+			largest = i
+		}
+	}
+	if largest >= 0 {
+		if err := moveFiles(parts[largest], dir); err != nil {
+			return nil, err
+		}
+	}
+	db, err := pebble.Open(dir, b.options())
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, db.Close())
+		}
+	}()
+	for i, p := range parts {
+		if i == largest {
+			err = keepSpan(db, p)
+		} else {
+			err = b.copySpan(db, p)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("part %d of %d: %w", i+1, len(parts), err)
+		}
+	}
+	s := &store{db: db, dir: dir, size: b.opts.MemTableSize}
+	return s, s.grow()
+}
+
+// moveFiles makes the files of a part those of a store to be opened.
+func moveFiles(p rowstore.Part, dir string) error {
+	for _, f := range p.Files {
+		if err := os.Rename(filepath.Join(p.Dir, f.Name), filepath.Join(dir, f.Name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The rows of all key groups lie between these two.
+var (
+	firstRow = []byte{0}
+	lastRow  = []byte{0xff, 0xff, 0xff}
+)
+
+// keepSpan removes the rows that are not to be restored.
+func keepSpan(db *pebble.DB, p rowstore.Part) error {
+	if p.All {
+		return nil
+	}
+	return errors.Join(
+		db.Excise(context.Background(), pebble.KeyRange{Start: firstRow, End: p.From}),
+		db.Excise(context.Background(), pebble.KeyRange{Start: p.To, End: lastRow}),
+	)
+}
+
+// copySpan copies the rows to be restored into tables, which db takes over as they are.
+func (b *Backend) copySpan(db *pebble.DB, p rowstore.Part) (err error) {
+	o := b.options()
+	o.ReadOnly = true
+	from, err := pebble.Open(p.Dir, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	rows, err := scanOf(from, p.From, p.To)
+	if err != nil {
+		return err
+	}
+	tables := &tableWriter{options: b.options(), dir: p.Dir}
+	tables.options.EnsureDefaults()
+	for err == nil && rows.Next() {
+		err = tables.add(rows.Row(), rows.Value())
+	}
+	if err = errors.Join(err, rows.Close(), tables.finish()); err != nil || len(tables.paths) == 0 {
+		return err
+	}
+	return db.Ingest(context.Background(), tables.paths)
+}
+
+// tableWriter writes rows, which come in order, into tables.
+type tableWriter struct {
+	options *pebble.Options
+	dir     string
+	table   *sstable.Writer // nil when the next row begins a new one
+	size    int
+	paths   []string // of all tables
+}
+
+func (w *tableWriter) add(row, value []byte) error {
+	if w.table == nil {
+		path := filepath.Join(w.dir, fmt.Sprintf("copied-%d.sst", len(w.paths)))
+		file, err := w.options.FS.Create(path, vfs.WriteCategoryUnspecified)
+		if err != nil {
+			return err
+		}
+		w.paths, w.size = append(w.paths, path), 0
+		w.table = sstable.NewWriter(objstorageprovider.NewFileWritable(file), w.options.MakeWriterOptions(0, format.MaxTableFormat()))
+	}
+	w.size += len(row) + len(value)
+	err := w.table.Set(row, value)
+	if w.size >= tableSize {
+		err = errors.Join(err, w.finish())
+	}
+	return err
+}
+
+// finish ends the table that is being written.
+func (w *tableWriter) finish() error {
+	if w.table == nil {
+		return nil
+	}
+	table := w.table
+	w.table = nil
+	return table.Close()
+}

@@ -1,0 +1,289 @@
+package dataflow
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"cairn/checkpoint"
+	"cairn/dataflow/rowstore"
+)
+
+// The content of a handle of files, in checkpoint.PebbleFormat, begins with a magic and a version, too. Behind it:
+//
+//	first and last key group; number of tables, and for each the length of its name, its name, and its kind; number of
+//	files, and for each the length of its name, its name, and its size
+//
+// Then a new chunk begins, and the content of the files follows: first the small ones, one behind the other, then the
+// immutable ones, each in chunks of its own, so that a file which has not changed is the same chunks again.
+const (
+	filesMagic         = "CRNF"
+	filesFormatVersion = 1
+
+	// maxFileChunk is the size of the chunks of an immutable file, the largest that a store takes.
+	maxFileChunk = 64 << 20
+	// maxFiles bounds the number of files that a handle may claim to have.
+	maxFiles = 1 << 20
+)
+
+// capturedFiles are the files of an operator's store, which are being made.
+type capturedFiles struct {
+	groups  checkpoint.KeyGroupRange
+	tables  []rowTableInfo
+	capture rowstore.Capture
+	stored  *storedFiles
+	full    bool // every file is to be stored again
+}
+
+// storedFiles are the chunks of the immutable files of one store that have been stored for an earlier snapshot. It is
+// safe for concurrent use.
+type storedFiles struct {
+	mu    sync.Mutex
+	files map[string][]checkpoint.ChunkRef // by name
+}
+
+func newStoredFiles() *storedFiles {
+	return &storedFiles{files: make(map[string][]checkpoint.ChunkRef)}
+}
+
+func (s *storedFiles) chunks(name string) []checkpoint.ChunkRef {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.files[name]
+}
+
+// replace forgets the files that are not in a newer snapshot.
+func (s *storedFiles) replace(files map[string][]checkpoint.ChunkRef) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.files = files
+}
+
+// writeFiles stores what the snapshot has of files. Those that an earlier one has stored are not read: the store is
+// asked to keep their chunks for this one, too (I5), and they are stored again where it cannot.
+func (w *chunkWriter) writeFiles(c capturedFiles) error {
+	dir, files, err := c.capture.Files(w.ctx)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(files, func(a, b rowstore.File) int { // the small ones first
+		switch {
+		case a.Immutable == b.Immutable:
+			return 0
+		case a.Immutable:
+			return 1
+		}
+		return -1
+	})
+	if err := errors.Join(w.write(appendFilesIndex(nil, c, files)), w.flush()); err != nil {
+		return err
+	}
+	stored := make(map[string][]checkpoint.ChunkRef)
+	for _, f := range files {
+		path := filepath.Join(dir, f.Name)
+		if !f.Immutable {
+			if err := w.writeSmallFile(path, f); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := w.flush(); err != nil {
+			return err
+		}
+		refs := c.stored.chunks(f.Name)
+		if c.full || !w.keep(refs) {
+			if refs, err = w.storeFile(path, f); err != nil {
+				return err
+			}
+		}
+		stored[f.Name] = refs
+		w.refs = append(w.refs, refs...)
+	}
+	c.stored.replace(stored)
+	return w.ctx.Err()
+}
+
+// keep asks the store to keep chunks. It returns false if there are none, or the store cannot.
+func (w *chunkWriter) keep(refs []checkpoint.ChunkRef) bool {
+	keeper, is := w.store.(ChunkKeeper)
+	if !is || len(refs) == 0 {
+		return false
+	}
+	for _, ref := range refs {
+		if held, err := keeper.Keep(w.ctx, ref); err != nil || !held {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *chunkWriter) writeSmallFile(path string, f rowstore.File) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if int64(len(b)) != f.Size {
+		return fmt.Errorf("file %s has %d bytes, want %d", path, len(b), f.Size)
+	}
+	return w.write(b)
+}
+
+// storeFile stores an immutable file in chunks of its own.
+func (w *chunkWriter) storeFile(path string, f rowstore.File) ([]checkpoint.ChunkRef, error) {
+	in, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	var refs []checkpoint.ChunkRef
+	for left := f.Size; left > 0; {
+		b := make([]byte, min(left, maxFileChunk))
+		if _, err := io.ReadFull(in, b); err != nil {
+			return nil, fmt.Errorf("file %s: %w", path, err)
+		}
+		ref, err := w.store.Put(w.ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		refs, left = append(refs, ref), left-int64(len(b))
+	}
+	return refs, nil
+}
+
+func appendFilesIndex(b []byte, c capturedFiles, files []rowstore.File) []byte {
+	b = append(append(b, filesMagic...), filesFormatVersion)
+	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(c.groups.First)), uint64(c.groups.Last))
+	b = binary.AppendUvarint(b, uint64(len(c.tables)))
+	for _, t := range c.tables {
+		b = append(binary.AppendUvarint(b, uint64(len(t.name))), t.name...)
+		b = append(b, byte(t.kind))
+	}
+	b = binary.AppendUvarint(b, uint64(len(files)))
+	for _, f := range files {
+		b = append(binary.AppendUvarint(b, uint64(len(f.Name))), f.Name...)
+		immutable := byte(0)
+		if f.Immutable {
+			immutable = 1
+		}
+		b = binary.AppendUvarint(append(b, immutable), uint64(f.Size))
+	}
+	return b
+}
+
+// filesIndex is what a handle of files begins with.
+type filesIndex struct {
+	groups checkpoint.KeyGroupRange
+	tables map[string]tableKind
+	files  []rowstore.File
+}
+
+// filesIndex reads the beginning of the content.
+func (r *stateReader) filesIndex() (x filesIndex, err error) {
+	if x.groups.First, err = r.group(); err != nil {
+		return x, err
+	}
+	if x.groups.Last, err = r.group(); err != nil {
+		return x, err
+	}
+	n, err := r.number()
+	if err != nil {
+		return x, err
+	}
+	x.tables = make(map[string]tableKind)
+	for range n {
+		name, err := r.sized()
+		if err != nil {
+			return x, err
+		}
+		if x.tables[string(name)], err = r.tableKind(); err != nil {
+			return x, err
+		}
+	}
+	if n, err = r.number(); err != nil {
+		return x, err
+	}
+	for range min(n, maxFiles) {
+		f, err := r.stateFile()
+		if err != nil {
+			return x, err
+		}
+		x.files = append(x.files, f)
+	}
+	return x, nil
+}
+
+func (r *stateReader) stateFile() (f rowstore.File, err error) {
+	name, err := r.sized()
+	if err != nil {
+		return f, err
+	}
+	f.Name = string(name)
+	if f.Name != filepath.Base(f.Name) || f.Name == "." || f.Name == ".." || f.Name == string(filepath.Separator) {
+		return f, fmt.Errorf("%w: a file is named %q", errState, f.Name)
+	}
+	immutable, err := r.in.ReadByte()
+	if err != nil {
+		return f, fmt.Errorf("%w: %w", errState, err)
+	}
+	f.Immutable = immutable == 1
+	size, err := r.number()
+	f.Size = int64(size)
+	return f, err
+}
+
+// fetch writes the files behind the index to a directory.
+func (r *stateReader) fetch(x filesIndex, dir string) error {
+	for _, f := range x.files {
+		if err := r.fetchFile(filepath.Join(dir, f.Name), f.Size); err != nil {
+			return fmt.Errorf("file %s: %w", f.Name, err)
+		}
+	}
+	if !r.atEnd() {
+		return fmt.Errorf("%w: bytes behind %d files", errState, len(x.files))
+	}
+	return nil
+}
+
+// fetchFile needs no fsync: the directory is worth nothing when the process has ended.
+func (r *stateReader) fetchFile(path string, size int64) (err error) {
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	_, err = io.CopyN(out, r.in, size)
+	if errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: the content ends early", errState)
+	}
+	return err
+}
+
+// fileChunks returns the chunks of each immutable file, given all chunks of the content.
+func (x filesIndex) fileChunks(all []checkpoint.ChunkRef) map[string][]checkpoint.ChunkRef {
+	chunks := make(map[string][]checkpoint.ChunkRef)
+	for _, f := range slices.Backward(x.files) {
+		var of []checkpoint.ChunkRef
+		for left := f.Size; f.Immutable && left > 0 && len(all) > 0; {
+			last := all[len(all)-1]
+			of, all, left = append(of, last), all[:len(all)-1], left-last.Size
+		}
+		if f.Immutable {
+			slices.Reverse(of)
+			chunks[f.Name] = of
+		}
+	}
+	return chunks
+}
+
+// ChunkKeeper is a ChunkStore that can be asked to keep what it has.
+type ChunkKeeper interface {
+	// Keep reports whether the chunk is durable already on as many replicas as the store's policy says. Then it is kept
+	// as if it had just been put.
+	Keep(ctx context.Context, ref checkpoint.ChunkRef) (held bool, err error)
+}
