@@ -1,6 +1,8 @@
 package dataflow
 
 import (
+	"flag"
+	"strconv"
 	"testing"
 	"time"
 
@@ -16,6 +18,21 @@ func onBackends(t *testing.T, test func(t *testing.T, home func(fatal) rowHome))
 		backend := newPebble(t)
 		test(t, func(fatal) rowHome { return rowHome{backend: backend, dir: t.TempDir()} })
 	})
+}
+
+// fewerChecks makes rapid do with a fifth of its checks in a test that works on disk.
+func fewerChecks(t *testing.T) {
+	t.Helper()
+	checks := flag.Lookup("rapid.checks").Value
+	former := checks.String()
+	n, err := strconv.Atoi(former)
+	if err == nil {
+		err = checks.Set(strconv.Itoa(max(1, n/5)))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = checks.Set(former) })
 }
 
 // newPebble returns a backend with small write buffers, so that there are many files.

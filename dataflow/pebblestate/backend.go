@@ -76,7 +76,7 @@ func (b *Backend) Close() {
 // options are those of one store.
 func (b *Backend) options() *pebble.Options {
 	o := &pebble.Options{
-		Cache: b.cache, FileCache: b.files, FS: vfs.Default, Logger: logger{b.opts.Logger},
+		Cache: b.cache, FileCache: b.files, FS: lastingNothing{vfs.Default}, Logger: logger{b.opts.Logger},
 		DisableWAL: true, MemTableSize: uint64(b.opts.MemTableSize), MemTableStopWritesThreshold: 3,
 		FormatMajorVersion: format, MaxManifestFileSize: maxManifestSize,
 	}

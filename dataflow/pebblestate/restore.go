@@ -39,13 +39,16 @@ func (b *Backend) Open(dir string, parts []rowstore.Part) (_ rowstore.Store, err
 			err = errors.Join(err, db.Close())
 		}
 	}()
+	if largest >= 0 {
+		if err := keepSpan(db, parts[largest]); err != nil {
+			return nil, fmt.Errorf("part %d of %d: %w", largest+1, len(parts), err)
+		}
+	}
 	for i, p := range parts {
 		if i == largest {
-			err = keepSpan(db, p)
-		} else {
-			err = b.copySpan(db, p)
+			continue
 		}
-		if err != nil {
+		if err := b.copySpan(db, p); err != nil {
 			return nil, fmt.Errorf("part %d of %d: %w", i+1, len(parts), err)
 		}
 	}
