@@ -33,11 +33,16 @@ func ParseStateBackend(s string) (StateBackend, error) {
 	return 0, fmt.Errorf("state backend %q: allowed are memory and pebble", s)
 }
 
-// Restores returns an error when the backend cannot go on from state in the given format.
-func (b StateBackend) Restores(f StateFormat) error {
-	if f == CanonicalFormat || b == BackendPebble && f == PebbleFormat {
-		return nil
+// RestorableBy returns an error, which wraps ErrStateMismatch, when a job with the given backend cannot go on from the
+// checkpoint because of the format of its keyed state.
+func (m Manifest) RestorableBy(b StateBackend) error {
+	for _, s := range m.Subtasks {
+		for _, h := range s.Handles {
+			if h.Format != CanonicalFormat && (h.Format != PebbleFormat || b != BackendPebble) {
+				return fmt.Errorf("%w: the keyed state of operator %s is in the format %s, and the job has state.backend %s: "+
+					"set it to pebble, or take a savepoint, from which every backend goes on", ErrStateMismatch, h.Operator, h.Format, b)
+			}
+		}
 	}
-	return fmt.Errorf("%w: its keyed state is files of state.backend pebble, and the job has state.backend %s: "+
-		"keep pebble, or take a savepoint, from which every backend goes on", ErrStateMismatch, b)
+	return nil
 }

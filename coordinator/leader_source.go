@@ -81,7 +81,7 @@ func imported(source fsm.Source, s *api.Source) (fsm.Source, error) {
 func (l *leader) loadSource(ctx context.Context, request uint64, p *planRequest) {
 	l.tasks.Go(func() {
 		what := fmt.Sprintf("%s %d of job %s", p.source.Kind, p.source.Checkpoint, p.req.Source.Job)
-		err := checkState(ctx, l.store, what, p.source, p.imported != 0, p.graph.topology)
+		err := checkState(ctx, l.store, what, p.source, p.imported != 0, p.graph.topology, p.config.Backend)
 		if err == nil && p.imported != 0 {
 			err = keepImported(ctx, l.store, what, p.source)
 		}
@@ -101,7 +101,9 @@ func (l *leader) loadSource(ctx context.Context, request uint64, p *planRequest)
 // checkState returns an error that says what does not fit unless a job of the given graph can start from the source.
 // what names the source as the user did. Of an imported one that is all that is known; one that is not has been found in
 // the replicated state, where a savepoint that a job has claimed is a checkpoint of that job.
-func checkState(ctx context.Context, store Store, what string, source fsm.Source, imported bool, t checkpoint.Topology) error {
+func checkState(ctx context.Context, store Store, what string, source fsm.Source, imported bool, t checkpoint.Topology,
+	backend checkpoint.StateBackend,
+) error {
 	data, err := store.Get(ctx, source.Manifest)
 	if err != nil {
 		return api.Errorf(api.Unavailable, "%s: its manifest could not be read: %v", what, err)
@@ -112,6 +114,9 @@ func checkState(ctx context.Context, store Store, what string, source fsm.Source
 		return api.Errorf(api.Invalid, "%s: %v", what, err)
 	case m.ID != source.Checkpoint || imported && m.Kind != source.Kind:
 		return api.Errorf(api.Invalid, "%s: the manifest named for it is of %s %d of job %s", what, m.Kind, m.ID, m.Job)
+	}
+	if err := m.RestorableBy(backend); err != nil {
+		return api.Errorf(api.Conflict, "cannot start from %s: %v", what, err)
 	}
 	if _, err := checkpoint.MatchState(m, t, source.AllowNonRestoredState); errors.Is(err, checkpoint.ErrStateMismatch) {
 		return api.Errorf(api.Conflict, "cannot start from %s: %v", what, err)

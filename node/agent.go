@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"cairn/dataflow/executor"
+	"cairn/dataflow/pebblestate"
 	"cairn/internal/daemon"
 	"cairn/internal/version"
 	"cairn/statestore"
@@ -22,8 +24,13 @@ type Agent struct {
 	endpoint *daemon.Endpoint
 	server   *transport.Server
 	local    *statestore.Local
+	rows     *pebblestate.Backend
 	executor *executor.Executor
 }
+
+// workFolder is the folder of a node's data directory that holds the state of running tasks, for jobs with
+// state.backend pebble.
+const workFolder = "work"
 
 // New opens the node's ports and its data directory. It takes part in nothing before Run.
 func New(cfg Config) (_ *Agent, err error) {
@@ -45,6 +52,13 @@ func New(cfg Config) (_ *Agent, err error) {
 	if a.local, err = statestore.OpenLocal(cfg.DataDir, statestore.LocalOptions{Node: cfg.ID, Logger: a.log}); err != nil {
 		return nil, err
 	}
+	workDir := filepath.Join(cfg.DataDir, workFolder)
+	if err = os.RemoveAll(workDir); err != nil { // what the tasks of a process that crashed have left
+		return nil, err
+	}
+	if a.rows, err = pebblestate.New(pebblestate.Options{Logger: a.log}); err != nil {
+		return nil, err
+	}
 	swept := statestore.NewSwept(a.local)
 	peers := StorePeers(a.endpoint.Gossip, a.endpoint.Dialer, cfg.ID, cfg.Replicas-1)
 	store := statestore.NewReplicated(swept, cfg.ID, peers, statestore.Options{
@@ -54,6 +68,7 @@ func New(cfg Config) (_ *Agent, err error) {
 		Self: a.endpoint.Self, Slots: cfg.Slots, Version: version.Version, Registry: cfg.Registry,
 		Store: store, Sweeper: swept, Dialer: dialer{a.endpoint.Dialer}, OrphanTimeout: cfg.OrphanTimeout,
 		CancellationTimeout: cfg.CancellationTimeout, Fatal: a.fatal, Logger: cfg.Logger,
+		Rows: a.rows, WorkDir: workDir,
 	})
 	if err != nil {
 		return nil, err
@@ -114,6 +129,9 @@ func (a *Agent) close() error {
 	var err error
 	if a.endpoint != nil {
 		err = a.endpoint.Close()
+	}
+	if a.rows != nil {
+		a.rows.Close()
 	}
 	if a.local != nil {
 		err = errors.Join(err, a.local.Close())

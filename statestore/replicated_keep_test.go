@@ -1,0 +1,63 @@
+package statestore_test
+
+import (
+	"testing"
+
+	"cairn/checkpoint"
+	"cairn/statestore"
+)
+
+// Keep says yes when as many nodes hold the chunk as Put would have asked for, and never makes a copy.
+func TestKeepOnReplicas(t *testing.T) {
+	data := []byte("content")
+	ref := statestore.RefOf(data)
+	for name, test := range map[string]struct {
+		peers, replicas int
+		here            bool
+		holders         []int // positions in the chunk's order of nodes
+		down            []int
+		want            bool
+	}{
+		"alone":                    {replicas: 2, here: true, want: true},
+		"alone, not here":          {replicas: 2},
+		"here and on one":          {peers: 3, replicas: 2, here: true, holders: []int{0}, want: true},
+		"here and on a late one":   {peers: 3, replicas: 2, here: true, holders: []int{2}, want: true},
+		"here only":                {peers: 3, replicas: 2, here: true},
+		"elsewhere only":           {peers: 3, replicas: 2, holders: []int{0, 1}},
+		"one too few":              {peers: 3, replicas: 3, here: true, holders: []int{1}},
+		"the holder does not live": {peers: 3, replicas: 2, here: true, holders: []int{0}, down: []int{0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			peers := newCluster(test.peers)
+			var order []checkpoint.NodeID
+			if test.peers > 0 {
+				order = peers.order(t, ref)
+			}
+			for _, i := range test.holders {
+				if err := peers[order[i]].Put(t.Context(), ref, data); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, i := range test.down {
+				delete(peers, order[i])
+			}
+			own := statestore.NewSwept(statestore.NewMemory())
+			s := statestore.NewReplicated(own, "n1", peers, statestore.Options{Replicas: test.replicas})
+			if test.here {
+				mustPut(t, own, data)
+			}
+			own.Mark(1)
+			before := peers.holders(t, ref)
+			got, err := s.Keep(t.Context(), ref)
+			if err != nil || got != test.want {
+				t.Errorf("kept: %v, %v; want %v", got, err, test.want)
+			}
+			if after := peers.holders(t, ref); after != before {
+				t.Errorf("%d nodes hold it, %d did", after, before)
+			}
+			if _, refused, err := own.Delete(t.Context(), 1, []checkpoint.ChunkID{ref.ID}); got && (refused != 1 || err != nil) {
+				t.Errorf("a sweep deletes what was kept: %d spared, %v", refused, err)
+			}
+		})
+	}
+}
