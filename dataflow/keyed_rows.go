@@ -55,6 +55,7 @@ type rowTable[K comparable] struct {
 	format   rowFormat
 	row, end []byte // scratch
 	value    []byte // scratch
+	sweep    rowSweep
 }
 
 // rowFormat converts rows between the canonical format, where they follow each other, and a rowstore.Store. It has no state.
@@ -96,6 +97,7 @@ func (t *rowTable[K]) get(row []byte) ([]byte, bool) {
 func (t *rowTable[K]) put(row, value []byte) {
 	t.value = value[:0]
 	t.state.note(t.name, t.state.rows.Put(row, value))
+	t.wrote()
 }
 
 func (t *rowTable[K]) delete(row []byte) { t.state.note(t.name, t.state.rows.Delete(row)) }

@@ -396,6 +396,46 @@ func TestExpiredStateIsLeftOut(t *testing.T) {
 	}
 }
 
+// TestExpiredRowsGoOnDisk: rows that nobody looks at again are removed bit by bit, and no others.
+func TestExpiredRowsGoOnDisk(t *testing.T) {
+	m := newStateModel(time.UnixMilli(1_000_000))
+	s := openModelStates(t, rowHome{newPebble(t), t.TempDir()}, &m, newMemoryStore(), checkpoint.SubtaskState{})
+	defer s.close(t)
+	fill := func(round int) {
+		for i := range 1000 {
+			if err := s.keyed.setKey(fmt.Sprint("key ", round, " ", i)); err != nil {
+				t.Fatal(err)
+			}
+			s.value[0].Put(1) // has no TTL
+			s.value[1].Put(1)
+			s.list[1].Add(1)
+			s.table[1].Put("e", 1)
+		}
+	}
+	const rounds = 4
+	for round := range rounds {
+		fill(round)
+		m.now = m.now.Add(modelTTL)
+	}
+	rows := make(map[string]int)
+	for _, table := range s.keyed.tables {
+		table.(interface {
+			each(func(string, []byte, []byte) bool)
+		}).each(func(string, []byte, []byte) bool {
+			rows[table.tableName()]++
+			return true
+		})
+	}
+	if rows["value0"] != 1000*rounds {
+		t.Errorf("%d rows without a TTL, want %d", rows["value0"], 1000*rounds)
+	}
+	for _, name := range []string{"value1", "list1", "map1"} {
+		if n := rows[name]; n < 1000 || n > 2500 {
+			t.Errorf("%d rows of %s, want the last 1000 and not many more", n, name)
+		}
+	}
+}
+
 func TestStatesThatCannotBeDeclared(t *testing.T) {
 	for name, declare := range map[string]func(*ProcessContext[string]){
 		"no name":       func(ctx *ProcessContext[string]) { NewListState(ctx, "", codec.Int64) },

@@ -17,8 +17,8 @@ type stateOptions struct {
 
 // TTL lets what a state holds expire when it has not been written for d, by the processing time of the task. Each
 // element of a list and each entry of a map expires by itself. Writing starts the time anew; reading does not. What has
-// expired is never returned, whenever it is removed: that happens when it is come across, and in memory when a snapshot
-// has found it. Snapshots in the canonical format leave it out.
+// expired is never returned, whenever it is removed: that happens when it is come across, in memory at a write behind a
+// snapshot, and on disk bit by bit with the writes. Snapshots in the canonical format leave it out.
 //
 // The time of the last write is part of the state: after a restore, d counts from then on, and a restart with another
 // d applies to what is there. Flink's defaults are the same (OnCreateAndWrite, NeverReturnExpired).

@@ -68,6 +68,7 @@ func (t rowLists[K, V]) all() iter.Seq[V] {
 func (t rowLists[K, V]) add(v V) {
 	t.value = t.elements.Append(t.value[:0], v)
 	t.state.note(t.name, t.state.rows.Append(t.current(), t.value))
+	t.wrote()
 }
 
 func (t rowLists[K, V]) put(list []V) {
