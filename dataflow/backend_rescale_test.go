@@ -25,10 +25,21 @@ func openMany(t fatal, home rowHome, index, parallelism int, store ChunkStore, s
 	return s
 }
 
-// fill gives the keys of the subtask state of every kind.
-func (s *manyStates) fill() {
+// fill gives the keys of the subtask state of every kind, and takes that of some former keys away.
+func (s *manyStates) fill(generation int64) {
 	for k := range int64(500) {
 		if s.op.keyed.setKey(fmt.Sprint("key", k)) != nil {
+			continue
+		}
+		if generation > 0 && k%3 == generation%3 {
+			for i := range 2 {
+				s.value[i].Delete()
+				s.table[i].Clear()
+				s.list[i].Clear()
+				s.sum[i].Clear()
+				s.digits[i].Clear()
+			}
+			s.op.event.unregister(EventTime(k))
 			continue
 		}
 		for i := range 2 {
@@ -106,51 +117,60 @@ func TestR1_StateOfEveryBackendMovesWithItsKeyGroups(t *testing.T) {
 		{"pebble", "memory", checkpoint.KindSavepoint},
 		{"pebble", "pebble", checkpoint.KindSavepoint},
 	} {
-		for _, p := range [][2]int{{2, 13}, {13, 2}, {3, 2}, {1, 1}} {
-			t.Run(fmt.Sprintf("%s of %s to %s, %d to %d", way.kind, way.from, way.to, p[0], p[1]), func(t *testing.T) {
-				moveState(t, homes[way.from], homes[way.to], way.kind, p[0], p[1])
+		for _, p := range [][]int{{2, 13, 3}, {13, 2, 5}, {3, 2, 3}, {1, 1}} {
+			t.Run(fmt.Sprintf("%s of %s to %s, %d", way.kind, way.from, way.to, p), func(t *testing.T) {
+				moveState(t, homes[way.from], homes[way.to], way.kind, p)
 			})
 		}
 	}
 }
 
-func moveState(t *testing.T, from, to func() rowHome, kind checkpoint.Kind, was, is int) {
+// moveState lets an operator go on with one parallelism after the other.
+func moveState(t *testing.T, from, to func() rowHome, kind checkpoint.Kind, parallelisms []int) {
 	store, b := newMemoryStore(), barrier(1)
 	b.Kind = kind
-	m := checkpoint.Manifest{ID: 1, Vertices: []checkpoint.Vertex{countVertex(was)}}
-	before := make(map[string][]string)
-	for i := range was {
-		s := openMany(t, from(), i, was, store, checkpoint.SubtaskState{})
-		s.fill()
-		maps.Copy(before, rowsOf(t, s))
-		m.Subtasks = append(m.Subtasks, uploadSnapshot(t, captureOperator(t, s.op, b), store, i))
-		closeOperator(t, s.op)
+	states := make([]checkpoint.SubtaskState, parallelisms[0])
+	var before map[string][]string
+	for generation, parallelism := range parallelisms {
+		after, next := make(map[string][]string), make(map[string][]string)
+		m := checkpoint.Manifest{ID: 1, Vertices: []checkpoint.Vertex{countVertex(parallelism)}}
+		for i := range parallelism {
+			home := to()
+			if generation == 0 {
+				home = from()
+			}
+			s := openMany(t, home, i, parallelism, store, states[i])
+			for group, rows := range rowsOf(t, s) {
+				if after[group] != nil {
+					t.Errorf("key group and table %s arrive twice", group)
+				}
+				after[group] = rows
+			}
+			s.fill(int64(generation))
+			maps.Copy(next, rowsOf(t, s))
+			m.Subtasks = append(m.Subtasks, uploadSnapshot(t, captureOperator(t, s.op, b), store, i))
+			closeOperator(t, s.op)
+		}
+		if generation > 0 && !maps.EqualFunc(before, after, slices.Equal) {
+			t.Fatalf("generation %d: %d key groups and tables of %d, or other bytes", generation, len(after), len(before))
+		}
+		if len(next) < 4*rescaleGroups {
+			t.Fatalf("only %d key groups and tables have state: the test has lost its teeth", len(next))
+		}
+		before = next
+		if generation+1 < len(parallelisms) {
+			states = matchedStates(t, m, parallelisms[generation+1])
+		}
 	}
-	match, err := checkpoint.MatchState(m, checkpoint.Topology{Vertices: []checkpoint.Vertex{countVertex(is)}}, false)
+}
+
+func matchedStates(t *testing.T, m checkpoint.Manifest, parallelism int) []checkpoint.SubtaskState {
+	t.Helper()
+	match, err := checkpoint.MatchState(m, checkpoint.Topology{Vertices: []checkpoint.Vertex{countVertex(parallelism)}}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	after := make(map[string][]string)
-	for i, state := range match.Subtasks {
-		s := openMany(t, to(), i, is, store, state)
-		for group, rows := range rowsOf(t, s) {
-			if after[group] != nil {
-				t.Errorf("key group and table %s arrive twice", group)
-			}
-			after[group] = rows
-		}
-		// It goes on from there: what it captures next is the same again.
-		again := uploadSnapshot(t, captureOperator(t, s.op, b), store, i)
-		r := openMany(t, to(), i, is, store, again)
-		if !maps.EqualFunc(rowsOf(t, r), rowsOf(t, s), slices.Equal) {
-			t.Errorf("subtask %d: the next snapshot has other rows", i)
-		}
-		closeOperator(t, r.op)
-		closeOperator(t, s.op)
-	}
-	if len(before) < 5*rescaleGroups || !maps.EqualFunc(before, after, slices.Equal) {
-		t.Errorf("%d key groups and tables of %d, or other bytes", len(after), len(before))
-	}
+	return match.Subtasks
 }
 
 func closeOperator(t fatal, o *keyedOperator[string]) {
@@ -167,7 +187,7 @@ func closeOperator(t fatal, o *keyedOperator[string]) {
 func TestPebbleFilesAreNotRestoredIntoMemory(t *testing.T) {
 	store := newMemoryStore()
 	s := openMany(t, rowHome{backend: newPebble(t), dir: t.TempDir()}, 0, 1, store, checkpoint.SubtaskState{})
-	s.fill()
+	s.fill(0)
 	state := uploadSnapshot(t, captureOperator(t, s.op, barrier(1)), store, 0)
 	closeOperator(t, s.op)
 	states, err := restoredStates(t.Context(), store, TaskSpec{Restore: 1, State: state}, s.op.chain.ids)

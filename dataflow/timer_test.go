@@ -63,6 +63,15 @@ func TestTimersAgainstModel(t *testing.T) {
 			model[r] = true
 		}
 		t.Repeat(map[string]func(*rapid.T){
+			"": func(t *rapid.T) {
+				n := 0
+				for _, q := range queues {
+					n += q.count
+				}
+				if n != len(model) {
+					t.Fatalf("%d timers, want %d", n, len(model))
+				}
+			},
 			"register": register,
 			"again":    register,
 			"take back": func(t *rapid.T) {
@@ -217,6 +226,35 @@ func TestEventTimersFireWithTheWatermark(t *testing.T) {
 	}
 	if !slices.Equal(r.calls, want) || o.chain.err != nil {
 		t.Errorf("%q, %v\nwant %q", r.calls, o.chain.err, want)
+	}
+}
+
+// TestProcessingTimersFireWithTheClock: those that are due, and what they emit has no event time, whatever record was
+// under way.
+func TestProcessingTimersFireWithTheClock(t *testing.T) {
+	r := &recorder{process: func(ctx *ProcessContext[string], _, _ string) {
+		ctx.RegisterProcessingTimer(200)
+		ctx.RegisterProcessingTimer(100)
+		ctx.RegisterEventTimer(50)
+		ctx.RegisterProcessingTimer(150)
+		ctx.DeleteProcessingTimer(150)
+	}}
+	o := openRecorder(t, r)
+	o.process("a", "")
+	if at, waits := o.nextProcessingTimer(); at != 100 || !waits {
+		t.Errorf("the first timer is at %d, %v", at, waits)
+	}
+	o.fireProcessingTimers(99)
+	o.fireProcessingTimers(199)
+	none, start := int64(NoTimestamp), int64(MinEventTime)
+	if want := []string{fmt.Sprintf("a at 100, timestamp %d, watermark %d", none, start)}; !slices.Equal(r.calls, want) {
+		t.Errorf("%q, want %q", r.calls, want)
+	}
+	if err := o.finish(); err != nil {
+		t.Fatal(err)
+	}
+	if at, waits := o.nextProcessingTimer(); waits {
+		t.Errorf("at the end of the input it waits for %d", at)
 	}
 }
 

@@ -48,6 +48,7 @@ type Backend struct {
 	opts  Options
 	cache *pebble.Cache
 	files *pebble.FileCache
+	fs    vfs.FS
 }
 
 var _ rowstore.Backend = (*Backend)(nil)
@@ -64,7 +65,7 @@ func New(opts Options) (*Backend, error) {
 		return nil, fmt.Errorf("pebblestate: block cache of %d bytes, write buffers of %d: must be at least 0 and %d, and Logger must be set",
 			opts.BlockCacheSize, opts.MemTableSize, firstMemTableSize)
 	}
-	return &Backend{opts: opts, cache: pebble.NewCache(opts.BlockCacheSize), files: pebble.NewFileCache(4, openFiles)}, nil
+	return &Backend{opts: opts, cache: pebble.NewCache(opts.BlockCacheSize), files: pebble.NewFileCache(4, openFiles), fs: vfs.Default}, nil
 }
 
 // Close releases the memory that the stores have shared.
@@ -76,7 +77,7 @@ func (b *Backend) Close() {
 // options are those of one store.
 func (b *Backend) options() *pebble.Options {
 	o := &pebble.Options{
-		Cache: b.cache, FileCache: b.files, FS: lastingNothing{vfs.Default}, Logger: logger{b.opts.Logger},
+		Cache: b.cache, FileCache: b.files, FS: lastingNothing{b.fs}, Logger: logger{b.opts.Logger},
 		DisableWAL: true, MemTableSize: uint64(b.opts.MemTableSize), MemTableStopWritesThreshold: 3,
 		FormatMajorVersion: format, MaxManifestFileSize: maxManifestSize,
 	}

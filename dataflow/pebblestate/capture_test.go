@@ -1,0 +1,183 @@
+package pebblestate
+
+import (
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/goleak"
+
+	"cairn/dataflow/rowstore"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// heldFS is a file system on which no file can be created while it is held.
+type heldFS struct {
+	vfs.FS
+	hold atomic.Pointer[chan struct{}]
+}
+
+func (fs *heldFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if hold := fs.hold.Load(); hold != nil {
+		<-*hold
+	}
+	return fs.FS.Create(name, category)
+}
+
+func openStore(t *testing.T, fs vfs.FS, parts ...rowstore.Part) *store {
+	t.Helper()
+	b, err := New(Options{BlockCacheSize: 1 << 20, MemTableSize: firstMemTableSize, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	b.fs = fs
+	s, err := b.Open(t.TempDir(), parts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.(*store)
+}
+
+// TestWriterWaitsForTheLinks: until the files of a capture are there, no more is written than a write buffer takes, for
+// a full one would be flushed and get into them.
+func TestWriterWaitsForTheLinks(t *testing.T) {
+	fs := &heldFS{FS: vfs.Default}
+	s := openStore(t, fs)
+	row := func(i int) []byte { return fmt.Appendf([]byte{0, 1}, "row %06d", i) }
+	value := make([]byte, 1000)
+	if err := s.Put(row(0), value); err != nil {
+		t.Fatal(err)
+	}
+	hold := make(chan struct{})
+	fs.hold.Store(&hold)
+	c, err := s.Capture()
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := c.(*capture).window.closed
+	var within atomic.Int64 // bytes written while the window was open
+	done := make(chan error, 1)
+	const rows = 1000
+	go func() {
+		for i := 1; i <= rows; i++ {
+			if err := s.Put(row(i), value); err != nil {
+				done <- err
+				return
+			}
+			select {
+			case <-closed:
+			default:
+				within.Add(int64(len(value)))
+			}
+		}
+		done <- nil
+	}()
+	// It comes to a stand, for us to wait for it or for Pebble's write buffers to be flushed.
+	for before := int64(-1); before != within.Load(); {
+		before = within.Load()
+		time.Sleep(100 * time.Millisecond)
+	}
+	fs.hold.Store(nil)
+	close(hold)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if n := within.Load(); n == 0 || n > firstMemTableSize/2 {
+		t.Errorf("%d bytes were written before the files were there, want some and at most %d", n, firstMemTableSize/2)
+	}
+	dir, files, err := c.Files(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	restored := openStore(t, vfs.Default, rowstore.Part{Dir: dir, Files: files, All: true})
+	if n := count(t, restored); n != 1 {
+		t.Errorf("%d rows in the capture, want 1", n)
+	}
+	if n := count(t, s); n != rows+1 {
+		t.Errorf("%d rows in the store, want %d", n, rows+1)
+	}
+	closeAll(t, c, c, restored, s)
+}
+
+func count(t *testing.T, s rowstore.Store) (n int) {
+	t.Helper()
+	scan, err := s.Scan(firstRow, lastRow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for scan.Next() {
+		n++
+	}
+	if err := scan.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func closeAll(t *testing.T, all ...interface{ Close() error }) {
+	t.Helper()
+	for _, c := range all {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestSnapshotStays: what is written behind a snapshot is not in it, and closing it twice does no harm.
+func TestSnapshotStays(t *testing.T) {
+	s := openStore(t, vfs.Default)
+	for i := range 10 {
+		if err := s.Put([]byte{0, byte(i)}, []byte("a")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	snap, err := s.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		if err := s.Append([]byte{0, byte(i)}, []byte("b")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Delete([]byte{0, 0}); err != nil {
+		t.Fatal(err)
+	}
+	scan, err := snap.Scan([]byte{0, 2}, []byte{0, 15})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for ; scan.Next(); n++ {
+		if string(scan.Value()) != "a" {
+			t.Errorf("row %v is %q", scan.Row(), scan.Value())
+		}
+	}
+	if n != 8 {
+		t.Errorf("%d rows, want 8", n)
+	}
+	if v, found, err := s.Get([]byte("x"), []byte{0, 3}); string(v) != "xab" || !found || err != nil {
+		t.Errorf("%q, %v, %v", v, found, err)
+	}
+	if v, found, err := s.Get(nil, []byte{0, 0}); found || err != nil {
+		t.Errorf("%q, %v, %v", v, found, err)
+	}
+	closeAll(t, scan, snap, snap, s)
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	for name, o := range map[string]Options{
+		"no logger":          {},
+		"small write buffer": {MemTableSize: 1000, Logger: slog.Default()},
+		"negative cache":     {BlockCacheSize: -1, Logger: slog.Default()},
+	} {
+		if _, err := New(o); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
