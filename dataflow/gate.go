@@ -36,13 +36,6 @@ type gate struct {
 	}
 }
 
-// arrival is what a task hears of at once, whatever is queued before it.
-type arrival struct {
-	channel int
-	barrier checkpoint.Barrier // that may overtake; it also keeps its place in the queue
-	cancel  checkpoint.ID      // a cancellation, when not 0
-}
-
 type inputChannel struct {
 	queue    fifo[queuedFrame]
 	blocked  bool
@@ -103,15 +96,6 @@ func (g *gate) take() (channel int, frame *buffer, err error) {
 	return 0, nil, nil
 }
 
-// takeArrivals returns what the task has to hear of before it takes another frame.
-func (g *gate) takeArrivals() []arrival {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	arrivals := g.mu.arrivals
-	g.mu.arrivals = nil
-	return arrivals
-}
-
 // repay gives the sender room back, from time to time: one that waits for it need not be woken for every frame.
 func (c *inputChannel) repay(size int, at Credit) {
 	c.owed = c.owed.Add(Credit{1, size})
@@ -166,28 +150,6 @@ func (g *gate) enqueueLocked(channel int) {
 	c.queued = true
 	g.mu.turns.push(channel)
 	signal(g.ready)
-}
-
-// announceLocked tells the task of the channel's first barrier, if that may overtake what is queued before it. The
-// ones behind have to wait until the first has been taken: barriers do not overtake each other.
-func (g *gate) announceLocked(channel int) {
-	q := &g.mu.channels[channel].queue
-	for i := range q.len() {
-		f := q.at(i)
-		if f.barrier == nil {
-			continue
-		}
-		if mayOvertake(*f.barrier) && !f.announced {
-			f.announced = true
-			g.arriveLocked(arrival{channel: channel, barrier: *f.barrier})
-		}
-		return
-	}
-}
-
-func (g *gate) arriveLocked(a arrival) {
-	g.mu.arrivals = append(g.mu.arrivals, a)
-	signal(g.urgent)
 }
 
 // end makes writers stop: with an error, or, when the task has finished and needs nothing more, in the belief
