@@ -58,7 +58,7 @@ func (s *stubChannel) kinds(t *testing.T) (kinds []int) {
 func stubOutput(t *testing.T) (*output, *stubChannel) {
 	t.Helper()
 	s := &stubChannel{}
-	b := newBacklog(defaultFlow(), time.Now)
+	b := newBacklog(defaultFlow(), time.Now, new(taskStats))
 	o := &output{chain: &chain{ctx: t.Context()}, backlog: b, channels: []*outputChannel{{writer: s, name: "the channel"}}}
 	o.begin(o.channels[0])
 	return o, s
