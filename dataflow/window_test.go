@@ -306,17 +306,18 @@ func TestWindowsAndJoinsAreCapturedAsTheyAre(t *testing.T) {
 		build func(*Graph) Stream[string]
 		want  []string
 	}{
-		"windows":  {func(g *Graph) Stream[string] { return aggregateWindows(g, TumblingWindows(100*ms, 0)) }, []string{"99: 1 [0,100) [5 6]"}},
-		"sessions": {func(g *Graph) Stream[string] { return aggregateWindows(g, SessionWindows(20*ms)) }, []string{"31: 1 [10,32) [5 6]"}},
+		"windows":  {func(g *Graph) Stream[string] { return aggregateWindows(g, TumblingWindows(100*ms, 0)) }, []string{"99: 1 [0,100) [5 6 7]"}},
+		"sessions": {func(g *Graph) Stream[string] { return aggregateWindows(g, SessionWindows(20*ms)) }, []string{"31: 1 [10,32) [5 6 7]"}},
 		"join": {func(g *Graph) Stream[string] {
 			return IntervalJoin(observed(g, "a"), observed(g, "b"), -50*ms, 50*ms, "join", codec.String, func(a, b observation, emit func(string)) {
 				emit(fmt.Sprint(a.v, b.v))
 			})
-		}, []string{"40: 5 9", "40: 6 9"}},
+		}, []string{"40: 5 9", "40: 6 9", "40: 7 9"}},
 	} {
 		h := newHarness(t, 1, test.build)
 		observe(h, 1, 10, 5)
 		observe(h, 1, 12, 6)
+		observe(h, 1, 12, 7) // slices have room for one more: they are changed in place
 		s := h.subtasks[0]
 		snap := &snapshot{barrier: barrier(1)}
 		if err := s.op.capture(snap); err != nil {
