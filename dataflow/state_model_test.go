@@ -29,19 +29,19 @@ type modelStates struct {
 	digits [2]*AggregatingState[string, int64, []int64, string]
 }
 
-// collected is an aggregate that changes its accumulator in place.
-type collected struct{}
+// digitList is an aggregate that changes its accumulator in place.
+type digitList struct{}
 
-func (collected) New() []int64 { return make([]int64, 1, 8) }
+func (digitList) New() []int64 { return make([]int64, 1, 8) }
 
-func (collected) Add(acc []int64, v int64) []int64 {
+func (digitList) Add(acc []int64, v int64) []int64 {
 	acc[0] += v
 	return append(acc, v)
 }
 
-func (collected) Result(acc []int64) string { return fmt.Sprint(acc) }
+func (digitList) Result(acc []int64) string { return fmt.Sprint(acc) }
 
-func (collected) Merge(a, b []int64) []int64 {
+func (digitList) Merge(a, b []int64) []int64 {
 	a[0] += b[0]
 	return append(a, b[1:]...)
 }
@@ -54,7 +54,7 @@ func declareModel(ctx *ProcessContext[string]) *modelStates {
 		s.list[i] = NewListState(ctx, name("list"), codec.Int64, opts...)
 		s.table[i] = NewMapState(ctx, name("map"), codec.String, codec.Int64, opts...)
 		s.sum[i] = NewReducingState(ctx, name("sum"), codec.Int64, func(sum, v int64) int64 { return sum + v }, opts...)
-		s.digits[i] = NewAggregatingState(ctx, name("digits"), codec.Slice(codec.Int64), collected{}, opts...)
+		s.digits[i] = NewAggregatingState(ctx, name("digits"), codec.Slice(codec.Int64), digitList{}, opts...)
 	}
 	return s
 }

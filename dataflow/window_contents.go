@@ -107,7 +107,7 @@ func (c *collected[K, T, Out]) add(w TimeWindow, l entryList, empty bool, v T) e
 	if empty {
 		l = entryList{home: w.Start}
 	}
-	c.entries.Put(entryKey{l.home, l.n}, v)
+	c.entries.Put(entryKey(l), v) // behind the last
 	l.n++
 	return l
 }
@@ -118,7 +118,7 @@ func (c *collected[K, T, Out]) merge(a, b entryList) entryList {
 		a, b = b, a
 	}
 	for v := range c.all(b) {
-		c.entries.Put(entryKey{a.home, a.n}, v)
+		c.entries.Put(entryKey(a), v)
 		a.n++
 	}
 	c.drop(b)
