@@ -27,17 +27,20 @@ type PlanJob struct {
 	Request uint64
 	Program string // the registered job's name
 	Params  map[string]string
+	// Overrides change the parallelism that the program gives its operators.
+	Overrides Overrides
 }
 
 // Deploy makes a node run its share of an attempt. It stops what it still runs of older attempts of the
 // job first. Receiving the same attempt again changes nothing.
 type Deploy struct {
-	Term     Term
-	Job      JobID
-	Attempt  Attempt
-	Program  string
-	Params   map[string]string
-	Topology Topology // what the node's own build of the graph must equal
+	Term      Term
+	Job       JobID
+	Attempt   Attempt
+	Program   string
+	Params    map[string]string
+	Overrides Overrides
+	Topology  Topology // what the node's own build of the graph must equal
 	// Fingerprint is what the node's own build of the graph must have; empty when it is not known.
 	Fingerprint Fingerprint
 	Assignment  Assignment

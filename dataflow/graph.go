@@ -17,6 +17,7 @@ import (
 type Graph struct {
 	defaultParallelism int
 	watermarkInterval  time.Duration
+	overrides          checkpoint.Overrides
 	operators          []*node // in the order of creation, which is topological
 	errs               []error
 	sealed             bool
@@ -31,6 +32,7 @@ type Graph struct {
 type node struct {
 	id             checkpoint.OperatorID
 	parallelism    int // 0 until Seal when not given: the input's, or the graph's for a source
+	own            int // the parallelism without overrides; set by Seal
 	maxParallelism int // 0 until Seal when not given
 	inputs         []*link
 	outputs        []*link
@@ -130,6 +132,9 @@ func (g *Graph) Seal() error {
 		return nil
 	}
 	g.describe()
+	if err := g.checkOverrides(); err != nil {
+		g.fail(err)
+	}
 	for _, o := range g.operators {
 		g.resolve(o)
 		g.resolveSharing(o)
@@ -148,21 +153,10 @@ func (g *Graph) Seal() error {
 	return nil
 }
 
-// resolve settles what an operator inherits: the parallelism of its widest input, and whether records have event
+// resolve settles what an operator inherits: its parallelism, and whether records have event
 // times. Its inputs have been resolved: operators come in topological order.
 func (g *Graph) resolve(o *node) {
-	if o.parallelism == 0 {
-		o.parallelism = g.defaultParallelism
-		if len(o.inputs) > 0 {
-			o.parallelism = 1
-		}
-		for _, l := range o.inputs {
-			o.parallelism = max(o.parallelism, l.from.parallelism)
-		}
-	}
-	if o.maxParallelism == 0 {
-		o.maxParallelism = checkpoint.DefaultMaxParallelism(max(1, o.parallelism))
-	}
+	g.resolveParallelism(o)
 	for _, l := range o.inputs {
 		o.timed = o.timed || l.from.timed
 		if l.partitioning != checkpoint.Forward || l.from.parallelism == o.parallelism {

@@ -108,7 +108,7 @@ func TestRegistry(t *testing.T) {
 		}},
 		Program{Name: "a", Build: func(*Graph, *Params) error { return nil }},
 	)
-	g, err := r.Build("b", map[string]string{"parallelism": "5"})
+	g, err := r.Build("b", map[string]string{"parallelism": "5"}, checkpoint.Overrides{})
 	if err != nil || g.Topology().NumSubtasks() != 5 {
 		t.Errorf("%v, %v", g, err)
 	}
@@ -116,11 +116,11 @@ func TestRegistry(t *testing.T) {
 		`job b: parameter parallelism: "9" is not allowed: want a whole number from 1 to 8`: {"parallelism": "9"},
 		`job b: unknown parameter "paralelism": known are parallelism`:                      {"paralelism": "5"},
 	} {
-		if _, err := r.Build("b", params); err == nil || err.Error() != want {
+		if _, err := r.Build("b", params, checkpoint.Overrides{}); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
-	if _, err := r.Build("foo", nil); err == nil || err.Error() != `unknown job "foo": known are a, b` {
+	if _, err := r.Build("foo", nil, checkpoint.Overrides{}); err == nil || err.Error() != `unknown job "foo": known are a, b` {
 		t.Errorf("%v", err)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"cairn/checkpoint"
 )
 
 // Program is a job that a task node can run: a name and a function that builds the graph. Build is called on
@@ -46,13 +48,14 @@ func (r *Registry) Lookup(name string) (Program, error) {
 }
 
 // Build builds the graph of the named program with the given parameters. Parameters that the program does
-// not ask for are an error.
-func (r *Registry) Build(name string, params map[string]string) (*Graph, error) {
+// not ask for are an error. The overrides go before the parallelism that the program gives its operators.
+func (r *Registry) Build(name string, params map[string]string, overrides checkpoint.Overrides) (*Graph, error) {
 	program, err := r.Lookup(name)
 	if err != nil {
 		return nil, err
 	}
 	graph, p := NewGraph(), NewParams(params)
+	graph.overrides = overrides
 	if err := program.Build(graph, p); err != nil {
 		return nil, fmt.Errorf("job %s: %w", name, err)
 	}

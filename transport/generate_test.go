@@ -105,7 +105,7 @@ func drawDeploy(t *rapid.T) checkpoint.Deploy {
 	m := checkpoint.Deploy{
 		Term: drawTerm(t), Job: drawJob(t), Attempt: drawAttempt(t), Program: rapid.String().Draw(t, "program"),
 		Params: drawParams(t), Topology: drawTopology(t), Mode: checkpoint.Mode(ranged(t, 1, 2)), Restore: drawID(t),
-		AfterTasksFinish: rapid.Bool().Draw(t, "after tasks finish"), Fingerprint: drawFingerprint(t),
+		AfterTasksFinish: rapid.Bool().Draw(t, "after tasks finish"), Fingerprint: drawFingerprint(t), Overrides: drawOverrides(t),
 		Backend: checkpoint.StateBackend(ranged(t, 0, 1)),
 	}
 	m.Assignment.Nodes = append(listOf(t, drawNode), drawNode(t))
@@ -120,6 +120,24 @@ func drawDeploy(t *rapid.T) checkpoint.Deploy {
 	return m
 }
 
+func drawOverrides(t *rapid.T) checkpoint.Overrides {
+	return checkpoint.Overrides{
+		All: ranged(t, 0, checkpoint.MaxMaxParallelism), Parallelism: drawNumbers(t), MaxParallelism: drawNumbers(t),
+	}
+}
+
+func drawNumbers(t *rapid.T) map[checkpoint.OperatorID]int {
+	n := ranged(t, 0, 3)
+	if n == 0 {
+		return nil
+	}
+	of := make(map[checkpoint.OperatorID]int)
+	for range n {
+		of[checkpoint.OperatorID(rapid.String().Draw(t, "operator"))] = ranged(t, 1, checkpoint.MaxMaxParallelism)
+	}
+	return of
+}
+
 func drawTerm(t *rapid.T) checkpoint.Term { return rapid.Make[checkpoint.Term]().Draw(t, "term") }
 
 func drawToNode(t *rapid.T) checkpoint.ToNode {
@@ -130,6 +148,7 @@ func drawToNode(t *rapid.T) checkpoint.ToNode {
 		return checkpoint.PlanJob{
 			Term: drawTerm(t), Request: rapid.Uint64().Draw(t, "request"),
 			Program: rapid.String().Draw(t, "program"), Params: drawParams(t),
+			Overrides: drawOverrides(t),
 		}
 	case 2:
 		return drawDeploy(t)

@@ -18,7 +18,7 @@ func toNodeToPB(m checkpoint.ToNode) (*transportpb.ToNode, error) {
 		pb.Message = &transportpb.ToNode_Leading{Leading: &transportpb.Leading{Leader: string(m.Leader)}}
 	case checkpoint.PlanJob:
 		pb.Message = &transportpb.ToNode_PlanJob{PlanJob: &transportpb.PlanJob{
-			Request: m.Request, Program: m.Program, Params: m.Params,
+			Request: m.Request, Program: m.Program, Params: m.Params, Overrides: overridesToPB(m.Overrides),
 		}}
 	case checkpoint.Deploy:
 		pb.Message = &transportpb.ToNode_Deploy{Deploy: deployToPB(m)}
@@ -55,7 +55,7 @@ func toNodeToPB(m checkpoint.ToNode) (*transportpb.ToNode, error) {
 
 func deployToPB(m checkpoint.Deploy) *transportpb.Deploy {
 	return &transportpb.Deploy{
-		Job: m.Job[:], Attempt: uint32(m.Attempt), Program: m.Program, Params: m.Params,
+		Job: m.Job[:], Attempt: uint32(m.Attempt), Program: m.Program, Params: m.Params, Overrides: overridesToPB(m.Overrides),
 		Topology: topologyToPB(m.Topology), Assignment: assignmentToPB(m.Assignment), Mode: uint32(m.Mode),
 		AfterTasksFinish: m.AfterTasksFinish,
 		Restore:          uint64(m.Restore), States: each(m.States, checkpoint.SubtaskStateToPB),
@@ -75,6 +75,7 @@ func toNodeFromPB(pb *transportpb.ToNode) (checkpoint.ToNode, error) {
 	case *transportpb.ToNode_PlanJob:
 		m = checkpoint.PlanJob{
 			Term: term, Request: w.PlanJob.GetRequest(), Program: w.PlanJob.GetProgram(), Params: w.PlanJob.GetParams(),
+			Overrides: d.overrides(w.PlanJob.GetOverrides()),
 		}
 	case *transportpb.ToNode_Deploy:
 		m = d.deploy(term, w.Deploy)
@@ -114,7 +115,7 @@ func (d *decoder) deploy(term checkpoint.Term, pb *transportpb.Deploy) checkpoin
 	topology := d.topology(pb.GetTopology())
 	m := checkpoint.Deploy{
 		Term: term, Job: d.job(pb.GetJob()), Attempt: checkpoint.Attempt(pb.GetAttempt()),
-		Program: pb.GetProgram(), Params: pb.GetParams(),
+		Program: pb.GetProgram(), Params: pb.GetParams(), Overrides: d.overrides(pb.GetOverrides()),
 		Topology:   topology,
 		Assignment: d.assignment(pb.GetAssignment(), topology.NumSubtasks()),
 		Mode:       enum(d, "checkpointing mode", pb.GetMode(), checkpoint.AtLeastOnce),

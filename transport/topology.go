@@ -118,3 +118,44 @@ func (d *decoder) topology(pb *transportpb.Topology) checkpoint.Topology {
 	}
 	return t
 }
+
+// overridesToPB returns nil when there are none.
+func overridesToPB(o checkpoint.Overrides) *transportpb.Overrides {
+	if o.All == 0 && len(o.Parallelism) == 0 && len(o.MaxParallelism) == 0 {
+		return nil
+	}
+	return &transportpb.Overrides{
+		All: int64(o.All), Parallelism: numbersToPB(o.Parallelism), MaxParallelism: numbersToPB(o.MaxParallelism),
+	}
+}
+
+func (d *decoder) overrides(pb *transportpb.Overrides) checkpoint.Overrides {
+	return checkpoint.Overrides{
+		All:            d.int("parallelism", pb.GetAll(), 0, checkpoint.MaxMaxParallelism),
+		Parallelism:    d.numbers("parallelism", pb.GetParallelism()),
+		MaxParallelism: d.numbers("max parallelism", pb.GetMaxParallelism()),
+	}
+}
+
+func numbersToPB(of map[checkpoint.OperatorID]int) map[string]int64 {
+	if len(of) == 0 {
+		return nil
+	}
+	pb := make(map[string]int64, len(of))
+	for op, n := range of {
+		pb[string(op)] = int64(n)
+	}
+	return pb
+}
+
+// numbers reads a parallelism, or a max parallelism, by operator.
+func (d *decoder) numbers(name string, pb map[string]int64) map[checkpoint.OperatorID]int {
+	if len(pb) == 0 {
+		return nil
+	}
+	of := make(map[checkpoint.OperatorID]int, len(pb))
+	for op, n := range pb {
+		of[checkpoint.OperatorID(op)] = d.int(name+" of operator "+op, n, 1, checkpoint.MaxMaxParallelism)
+	}
+	return of
+}

@@ -87,7 +87,7 @@ func (e *Executor) makeTasks(a *attempt) (map[checkpoint.SubtaskID]task, error) 
 		return nil, err // superseded or cancelled while it waited
 	}
 	m := a.deploy
-	graph, err := e.buildGraph(m.Program, m.Params)
+	graph, err := e.buildGraph(m.Program, m.Params, m.Overrides)
 	if err != nil {
 		return nil, dataflow.Permanent(err)
 	}

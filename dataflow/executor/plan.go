@@ -13,7 +13,7 @@ import (
 func (e *Executor) planLocked(s Session, m checkpoint.PlanJob) {
 	e.goLocked(func() {
 		answer := checkpoint.JobPlanned{Request: m.Request}
-		graph, err := e.buildGraph(m.Program, m.Params)
+		graph, err := e.buildGraph(m.Program, m.Params, m.Overrides)
 		if err != nil {
 			answer.Error = err.Error()
 		} else {
@@ -27,13 +27,13 @@ func (e *Executor) planLocked(s Session, m checkpoint.PlanJob) {
 
 // buildGraph builds a registered program. A panic in it becomes an error: it must not take down the tasks
 // of other jobs.
-func (e *Executor) buildGraph(program string, params map[string]string) (graph *dataflow.Graph, err error) {
+func (e *Executor) buildGraph(program string, params map[string]string, overrides checkpoint.Overrides) (graph *dataflow.Graph, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			graph, err = nil, fmt.Errorf("building the graph of %s: panic: %v\n%s", program, r, debug.Stack())
 		}
 	}()
-	return e.cfg.Registry.Build(program, params)
+	return e.cfg.Registry.Build(program, params, overrides)
 }
 
 // compareGraphs returns an error that names the first difference between the graph that the leader keeps of a job and

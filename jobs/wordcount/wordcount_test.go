@@ -54,7 +54,7 @@ func TestCountCodec(t *testing.T) {
 
 func TestTopology(t *testing.T) {
 	registry := dataflow.NewRegistry(Program())
-	graph, err := registry.Build("wordcount", map[string]string{"input": "in", "output": "out"})
+	graph, err := registry.Build("wordcount", map[string]string{"input": "in", "output": "out"}, checkpoint.Overrides{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestParameters(t *testing.T) {
 		{map[string]string{"input": "in", "output": "out", "sinks": "many"}, "sinks"},
 		{map[string]string{"input": "in", "output": "out", "sufix": ".c"}, "sufix"},
 	} {
-		_, err := registry.Build("wordcount", test.params)
+		_, err := registry.Build("wordcount", test.params, checkpoint.Overrides{})
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%v: %v", test.params, err)
 		}

@@ -277,6 +277,7 @@ type PlanJob struct {
 	Request       uint64                 `protobuf:"varint,1,opt,name=request,proto3" json:"request,omitempty"`
 	Program       string                 `protobuf:"bytes,2,opt,name=program,proto3" json:"program,omitempty"`
 	Params        map[string]string      `protobuf:"bytes,3,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Overrides     *Overrides             `protobuf:"bytes,30,opt,name=overrides,proto3" json:"overrides,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -332,6 +333,73 @@ func (x *PlanJob) GetParams() map[string]string {
 	return nil
 }
 
+func (x *PlanJob) GetOverrides() *Overrides {
+	if x != nil {
+		return x.Overrides
+	}
+	return nil
+}
+
+type Overrides struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	All            int64                  `protobuf:"varint,1,opt,name=all,proto3" json:"all,omitempty"`
+	Parallelism    map[string]int64       `protobuf:"bytes,2,rep,name=parallelism,proto3" json:"parallelism,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	MaxParallelism map[string]int64       `protobuf:"bytes,3,rep,name=max_parallelism,json=maxParallelism,proto3" json:"max_parallelism,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Overrides) Reset() {
+	*x = Overrides{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Overrides) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Overrides) ProtoMessage() {}
+
+func (x *Overrides) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Overrides.ProtoReflect.Descriptor instead.
+func (*Overrides) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Overrides) GetAll() int64 {
+	if x != nil {
+		return x.All
+	}
+	return 0
+}
+
+func (x *Overrides) GetParallelism() map[string]int64 {
+	if x != nil {
+		return x.Parallelism
+	}
+	return nil
+}
+
+func (x *Overrides) GetMaxParallelism() map[string]int64 {
+	if x != nil {
+		return x.MaxParallelism
+	}
+	return nil
+}
+
 type Deploy struct {
 	state            protoimpl.MessageState       `protogen:"open.v1"`
 	Job              []byte                       `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"` // 16 bytes, as everywhere below
@@ -346,13 +414,14 @@ type Deploy struct {
 	AfterTasksFinish bool                         `protobuf:"varint,10,opt,name=after_tasks_finish,json=afterTasksFinish,proto3" json:"after_tasks_finish,omitempty"`
 	Fingerprint      string                       `protobuf:"bytes,40,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"` // empty when it is not known
 	Backend          uint32                       `protobuf:"varint,70,opt,name=backend,proto3" json:"backend,omitempty"`
+	Overrides        *Overrides                   `protobuf:"bytes,30,opt,name=overrides,proto3" json:"overrides,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Deploy) Reset() {
 	*x = Deploy{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[3]
+	mi := &file_transport_transportpb_session_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -364,7 +433,7 @@ func (x *Deploy) String() string {
 func (*Deploy) ProtoMessage() {}
 
 func (x *Deploy) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[3]
+	mi := &file_transport_transportpb_session_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -377,7 +446,7 @@ func (x *Deploy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deploy.ProtoReflect.Descriptor instead.
 func (*Deploy) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{3}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Deploy) GetJob() []byte {
@@ -464,6 +533,13 @@ func (x *Deploy) GetBackend() uint32 {
 	return 0
 }
 
+func (x *Deploy) GetOverrides() *Overrides {
+	if x != nil {
+		return x.Overrides
+	}
+	return nil
+}
+
 type CancelAttempt struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -474,7 +550,7 @@ type CancelAttempt struct {
 
 func (x *CancelAttempt) Reset() {
 	*x = CancelAttempt{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[4]
+	mi := &file_transport_transportpb_session_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -486,7 +562,7 @@ func (x *CancelAttempt) String() string {
 func (*CancelAttempt) ProtoMessage() {}
 
 func (x *CancelAttempt) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[4]
+	mi := &file_transport_transportpb_session_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -499,7 +575,7 @@ func (x *CancelAttempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelAttempt.ProtoReflect.Descriptor instead.
 func (*CancelAttempt) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{4}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CancelAttempt) GetJob() []byte {
@@ -528,7 +604,7 @@ type Trigger struct {
 
 func (x *Trigger) Reset() {
 	*x = Trigger{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[5]
+	mi := &file_transport_transportpb_session_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -540,7 +616,7 @@ func (x *Trigger) String() string {
 func (*Trigger) ProtoMessage() {}
 
 func (x *Trigger) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[5]
+	mi := &file_transport_transportpb_session_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -553,7 +629,7 @@ func (x *Trigger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trigger.ProtoReflect.Descriptor instead.
 func (*Trigger) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{5}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Trigger) GetJob() []byte {
@@ -598,7 +674,7 @@ type NotifyComplete struct {
 
 func (x *NotifyComplete) Reset() {
 	*x = NotifyComplete{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[6]
+	mi := &file_transport_transportpb_session_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -610,7 +686,7 @@ func (x *NotifyComplete) String() string {
 func (*NotifyComplete) ProtoMessage() {}
 
 func (x *NotifyComplete) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[6]
+	mi := &file_transport_transportpb_session_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -623,7 +699,7 @@ func (x *NotifyComplete) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotifyComplete.ProtoReflect.Descriptor instead.
 func (*NotifyComplete) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{6}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *NotifyComplete) GetJob() []byte {
@@ -680,7 +756,7 @@ type NotifyAborted struct {
 
 func (x *NotifyAborted) Reset() {
 	*x = NotifyAborted{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[7]
+	mi := &file_transport_transportpb_session_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -692,7 +768,7 @@ func (x *NotifyAborted) String() string {
 func (*NotifyAborted) ProtoMessage() {}
 
 func (x *NotifyAborted) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[7]
+	mi := &file_transport_transportpb_session_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -705,7 +781,7 @@ func (x *NotifyAborted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotifyAborted.ProtoReflect.Descriptor instead.
 func (*NotifyAborted) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{7}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *NotifyAborted) GetJob() []byte {
@@ -745,7 +821,7 @@ type MarkChunks struct {
 
 func (x *MarkChunks) Reset() {
 	*x = MarkChunks{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[8]
+	mi := &file_transport_transportpb_session_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -757,7 +833,7 @@ func (x *MarkChunks) String() string {
 func (*MarkChunks) ProtoMessage() {}
 
 func (x *MarkChunks) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[8]
+	mi := &file_transport_transportpb_session_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -770,7 +846,7 @@ func (x *MarkChunks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkChunks.ProtoReflect.Descriptor instead.
 func (*MarkChunks) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{8}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *MarkChunks) GetSweep() uint64 {
@@ -790,7 +866,7 @@ type DeleteChunks struct {
 
 func (x *DeleteChunks) Reset() {
 	*x = DeleteChunks{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[9]
+	mi := &file_transport_transportpb_session_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -802,7 +878,7 @@ func (x *DeleteChunks) String() string {
 func (*DeleteChunks) ProtoMessage() {}
 
 func (x *DeleteChunks) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[9]
+	mi := &file_transport_transportpb_session_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -815,7 +891,7 @@ func (x *DeleteChunks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteChunks.ProtoReflect.Descriptor instead.
 func (*DeleteChunks) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{9}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DeleteChunks) GetSweep() uint64 {
@@ -848,7 +924,7 @@ type Barrier struct {
 
 func (x *Barrier) Reset() {
 	*x = Barrier{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[10]
+	mi := &file_transport_transportpb_session_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -860,7 +936,7 @@ func (x *Barrier) String() string {
 func (*Barrier) ProtoMessage() {}
 
 func (x *Barrier) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[10]
+	mi := &file_transport_transportpb_session_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -873,7 +949,7 @@ func (x *Barrier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Barrier.ProtoReflect.Descriptor instead.
 func (*Barrier) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{10}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Barrier) GetId() uint64 {
@@ -942,7 +1018,7 @@ type Subtask struct {
 
 func (x *Subtask) Reset() {
 	*x = Subtask{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[11]
+	mi := &file_transport_transportpb_session_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -954,7 +1030,7 @@ func (x *Subtask) String() string {
 func (*Subtask) ProtoMessage() {}
 
 func (x *Subtask) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[11]
+	mi := &file_transport_transportpb_session_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -967,7 +1043,7 @@ func (x *Subtask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subtask.ProtoReflect.Descriptor instead.
 func (*Subtask) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{11}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Subtask) GetVertex() string {
@@ -998,7 +1074,7 @@ type Vertex struct {
 
 func (x *Vertex) Reset() {
 	*x = Vertex{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[12]
+	mi := &file_transport_transportpb_session_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1010,7 +1086,7 @@ func (x *Vertex) String() string {
 func (*Vertex) ProtoMessage() {}
 
 func (x *Vertex) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[12]
+	mi := &file_transport_transportpb_session_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1023,7 +1099,7 @@ func (x *Vertex) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vertex.ProtoReflect.Descriptor instead.
 func (*Vertex) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{12}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Vertex) GetId() string {
@@ -1079,7 +1155,7 @@ type Edge struct {
 
 func (x *Edge) Reset() {
 	*x = Edge{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[13]
+	mi := &file_transport_transportpb_session_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1091,7 +1167,7 @@ func (x *Edge) String() string {
 func (*Edge) ProtoMessage() {}
 
 func (x *Edge) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[13]
+	mi := &file_transport_transportpb_session_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1104,7 +1180,7 @@ func (x *Edge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Edge.ProtoReflect.Descriptor instead.
 func (*Edge) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{13}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Edge) GetFrom() int64 {
@@ -1138,7 +1214,7 @@ type Topology struct {
 
 func (x *Topology) Reset() {
 	*x = Topology{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[14]
+	mi := &file_transport_transportpb_session_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1150,7 +1226,7 @@ func (x *Topology) String() string {
 func (*Topology) ProtoMessage() {}
 
 func (x *Topology) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[14]
+	mi := &file_transport_transportpb_session_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1163,7 +1239,7 @@ func (x *Topology) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Topology.ProtoReflect.Descriptor instead.
 func (*Topology) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{14}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Topology) GetVertices() []*Vertex {
@@ -1191,7 +1267,7 @@ type NodeRef struct {
 
 func (x *NodeRef) Reset() {
 	*x = NodeRef{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[15]
+	mi := &file_transport_transportpb_session_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1203,7 +1279,7 @@ func (x *NodeRef) String() string {
 func (*NodeRef) ProtoMessage() {}
 
 func (x *NodeRef) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[15]
+	mi := &file_transport_transportpb_session_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1216,7 +1292,7 @@ func (x *NodeRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRef.ProtoReflect.Descriptor instead.
 func (*NodeRef) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{15}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *NodeRef) GetId() string {
@@ -1250,7 +1326,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[16]
+	mi := &file_transport_transportpb_session_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1262,7 +1338,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[16]
+	mi := &file_transport_transportpb_session_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1275,7 +1351,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{16}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Assignment) GetNodes() []*NodeRef {
@@ -1314,7 +1390,7 @@ type FromNode struct {
 
 func (x *FromNode) Reset() {
 	*x = FromNode{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[17]
+	mi := &file_transport_transportpb_session_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1326,7 +1402,7 @@ func (x *FromNode) String() string {
 func (*FromNode) ProtoMessage() {}
 
 func (x *FromNode) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[17]
+	mi := &file_transport_transportpb_session_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1339,7 +1415,7 @@ func (x *FromNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FromNode.ProtoReflect.Descriptor instead.
 func (*FromNode) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{17}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *FromNode) GetMessage() isFromNode_Message {
@@ -1530,7 +1606,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[18]
+	mi := &file_transport_transportpb_session_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1542,7 +1618,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[18]
+	mi := &file_transport_transportpb_session_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1555,7 +1631,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{18}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Hello) GetNode() *NodeRef {
@@ -1594,7 +1670,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[19]
+	mi := &file_transport_transportpb_session_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1606,7 +1682,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[19]
+	mi := &file_transport_transportpb_session_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1619,7 +1695,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{19}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{20}
 }
 
 type JobPlanned struct {
@@ -1635,7 +1711,7 @@ type JobPlanned struct {
 
 func (x *JobPlanned) Reset() {
 	*x = JobPlanned{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[20]
+	mi := &file_transport_transportpb_session_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1647,7 +1723,7 @@ func (x *JobPlanned) String() string {
 func (*JobPlanned) ProtoMessage() {}
 
 func (x *JobPlanned) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[20]
+	mi := &file_transport_transportpb_session_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1660,7 +1736,7 @@ func (x *JobPlanned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobPlanned.ProtoReflect.Descriptor instead.
 func (*JobPlanned) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{20}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *JobPlanned) GetRequest() uint64 {
@@ -1708,7 +1784,7 @@ type OperatorText struct {
 
 func (x *OperatorText) Reset() {
 	*x = OperatorText{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[21]
+	mi := &file_transport_transportpb_session_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1720,7 +1796,7 @@ func (x *OperatorText) String() string {
 func (*OperatorText) ProtoMessage() {}
 
 func (x *OperatorText) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[21]
+	mi := &file_transport_transportpb_session_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1733,7 +1809,7 @@ func (x *OperatorText) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperatorText.ProtoReflect.Descriptor instead.
 func (*OperatorText) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{21}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *OperatorText) GetOperator() string {
@@ -1760,7 +1836,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[22]
+	mi := &file_transport_transportpb_session_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1772,7 +1848,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[22]
+	mi := &file_transport_transportpb_session_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1785,7 +1861,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{22}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Report) GetTerm() uint64 {
@@ -1814,7 +1890,7 @@ type AttemptReport struct {
 
 func (x *AttemptReport) Reset() {
 	*x = AttemptReport{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[23]
+	mi := &file_transport_transportpb_session_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1826,7 +1902,7 @@ func (x *AttemptReport) String() string {
 func (*AttemptReport) ProtoMessage() {}
 
 func (x *AttemptReport) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[23]
+	mi := &file_transport_transportpb_session_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1839,7 +1915,7 @@ func (x *AttemptReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttemptReport.ProtoReflect.Descriptor instead.
 func (*AttemptReport) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{23}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AttemptReport) GetJob() []byte {
@@ -1883,7 +1959,7 @@ type SubtaskReport struct {
 
 func (x *SubtaskReport) Reset() {
 	*x = SubtaskReport{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[24]
+	mi := &file_transport_transportpb_session_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1895,7 +1971,7 @@ func (x *SubtaskReport) String() string {
 func (*SubtaskReport) ProtoMessage() {}
 
 func (x *SubtaskReport) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[24]
+	mi := &file_transport_transportpb_session_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1908,7 +1984,7 @@ func (x *SubtaskReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskReport.ProtoReflect.Descriptor instead.
 func (*SubtaskReport) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{24}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SubtaskReport) GetSubtask() *Subtask {
@@ -1957,7 +2033,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[25]
+	mi := &file_transport_transportpb_session_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1969,7 +2045,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[25]
+	mi := &file_transport_transportpb_session_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1982,7 +2058,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{25}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Failure) GetMessage() string {
@@ -2017,7 +2093,7 @@ type StatusChange struct {
 
 func (x *StatusChange) Reset() {
 	*x = StatusChange{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[26]
+	mi := &file_transport_transportpb_session_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2029,7 +2105,7 @@ func (x *StatusChange) String() string {
 func (*StatusChange) ProtoMessage() {}
 
 func (x *StatusChange) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[26]
+	mi := &file_transport_transportpb_session_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2042,7 +2118,7 @@ func (x *StatusChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusChange.ProtoReflect.Descriptor instead.
 func (*StatusChange) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{26}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StatusChange) GetJob() []byte {
@@ -2082,7 +2158,7 @@ type Metrics struct {
 
 func (x *Metrics) Reset() {
 	*x = Metrics{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[27]
+	mi := &file_transport_transportpb_session_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2094,7 +2170,7 @@ func (x *Metrics) String() string {
 func (*Metrics) ProtoMessage() {}
 
 func (x *Metrics) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[27]
+	mi := &file_transport_transportpb_session_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2107,7 +2183,7 @@ func (x *Metrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Metrics.ProtoReflect.Descriptor instead.
 func (*Metrics) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{27}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Metrics) GetStartDelayMillis() int64 {
@@ -2179,7 +2255,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[28]
+	mi := &file_transport_transportpb_session_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2191,7 +2267,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[28]
+	mi := &file_transport_transportpb_session_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2204,7 +2280,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{28}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Ack) GetJob() []byte {
@@ -2251,7 +2327,7 @@ type AckBatch struct {
 
 func (x *AckBatch) Reset() {
 	*x = AckBatch{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[29]
+	mi := &file_transport_transportpb_session_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2263,7 +2339,7 @@ func (x *AckBatch) String() string {
 func (*AckBatch) ProtoMessage() {}
 
 func (x *AckBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[29]
+	mi := &file_transport_transportpb_session_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2276,7 +2352,7 @@ func (x *AckBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckBatch.ProtoReflect.Descriptor instead.
 func (*AckBatch) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{29}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *AckBatch) GetAcks() []*Ack {
@@ -2301,7 +2377,7 @@ type Decline struct {
 
 func (x *Decline) Reset() {
 	*x = Decline{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[30]
+	mi := &file_transport_transportpb_session_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2313,7 +2389,7 @@ func (x *Decline) String() string {
 func (*Decline) ProtoMessage() {}
 
 func (x *Decline) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[30]
+	mi := &file_transport_transportpb_session_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2326,7 +2402,7 @@ func (x *Decline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decline.ProtoReflect.Descriptor instead.
 func (*Decline) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{30}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Decline) GetJob() []byte {
@@ -2390,7 +2466,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[31]
+	mi := &file_transport_transportpb_session_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2402,7 +2478,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[31]
+	mi := &file_transport_transportpb_session_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2415,7 +2491,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{31}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Progress) GetJob() []byte {
@@ -2457,7 +2533,7 @@ type SubtaskProgress struct {
 
 func (x *SubtaskProgress) Reset() {
 	*x = SubtaskProgress{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[32]
+	mi := &file_transport_transportpb_session_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2469,7 +2545,7 @@ func (x *SubtaskProgress) String() string {
 func (*SubtaskProgress) ProtoMessage() {}
 
 func (x *SubtaskProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[32]
+	mi := &file_transport_transportpb_session_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2482,7 +2558,7 @@ func (x *SubtaskProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskProgress.ProtoReflect.Descriptor instead.
 func (*SubtaskProgress) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{32}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SubtaskProgress) GetSubtask() *Subtask {
@@ -2515,7 +2591,7 @@ type ChunksMarked struct {
 
 func (x *ChunksMarked) Reset() {
 	*x = ChunksMarked{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[33]
+	mi := &file_transport_transportpb_session_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2527,7 +2603,7 @@ func (x *ChunksMarked) String() string {
 func (*ChunksMarked) ProtoMessage() {}
 
 func (x *ChunksMarked) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[33]
+	mi := &file_transport_transportpb_session_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2540,7 +2616,7 @@ func (x *ChunksMarked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChunksMarked.ProtoReflect.Descriptor instead.
 func (*ChunksMarked) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{33}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ChunksMarked) GetSweep() uint64 {
@@ -2562,7 +2638,7 @@ type ChunksDeleted struct {
 
 func (x *ChunksDeleted) Reset() {
 	*x = ChunksDeleted{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[34]
+	mi := &file_transport_transportpb_session_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2574,7 +2650,7 @@ func (x *ChunksDeleted) String() string {
 func (*ChunksDeleted) ProtoMessage() {}
 
 func (x *ChunksDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[34]
+	mi := &file_transport_transportpb_session_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2587,7 +2663,7 @@ func (x *ChunksDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChunksDeleted.ProtoReflect.Descriptor instead.
 func (*ChunksDeleted) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{34}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ChunksDeleted) GetSweep() uint64 {
@@ -2629,7 +2705,7 @@ type TaskMetrics struct {
 
 func (x *TaskMetrics) Reset() {
 	*x = TaskMetrics{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[35]
+	mi := &file_transport_transportpb_session_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2641,7 +2717,7 @@ func (x *TaskMetrics) String() string {
 func (*TaskMetrics) ProtoMessage() {}
 
 func (x *TaskMetrics) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[35]
+	mi := &file_transport_transportpb_session_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2654,7 +2730,7 @@ func (x *TaskMetrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskMetrics.ProtoReflect.Descriptor instead.
 func (*TaskMetrics) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{35}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *TaskMetrics) GetJob() []byte {
@@ -2698,7 +2774,7 @@ type SubtaskMetrics struct {
 
 func (x *SubtaskMetrics) Reset() {
 	*x = SubtaskMetrics{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[36]
+	mi := &file_transport_transportpb_session_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2710,7 +2786,7 @@ func (x *SubtaskMetrics) String() string {
 func (*SubtaskMetrics) ProtoMessage() {}
 
 func (x *SubtaskMetrics) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[36]
+	mi := &file_transport_transportpb_session_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2723,7 +2799,7 @@ func (x *SubtaskMetrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskMetrics.ProtoReflect.Descriptor instead.
 func (*SubtaskMetrics) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{36}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *SubtaskMetrics) GetSubtask() *Subtask {
@@ -2827,7 +2903,7 @@ type TaskLoad struct {
 
 func (x *TaskLoad) Reset() {
 	*x = TaskLoad{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[37]
+	mi := &file_transport_transportpb_session_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2839,7 +2915,7 @@ func (x *TaskLoad) String() string {
 func (*TaskLoad) ProtoMessage() {}
 
 func (x *TaskLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[37]
+	mi := &file_transport_transportpb_session_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2852,7 +2928,7 @@ func (x *TaskLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskLoad.ProtoReflect.Descriptor instead.
 func (*TaskLoad) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{37}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *TaskLoad) GetRecordsIn() float64 {
@@ -2931,14 +3007,25 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	" \x01(\v2 .cairn.transport.v1.DeleteChunksH\x00R\fdeleteChunksB\t\n" +
 	"\amessage\"!\n" +
 	"\aLeading\x12\x16\n" +
-	"\x06leader\x18\x01 \x01(\tR\x06leader\"\xb9\x01\n" +
+	"\x06leader\x18\x01 \x01(\tR\x06leader\"\xf6\x01\n" +
 	"\aPlanJob\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\x04R\arequest\x12\x18\n" +
 	"\aprogram\x18\x02 \x01(\tR\aprogram\x12?\n" +
-	"\x06params\x18\x03 \x03(\v2'.cairn.transport.v1.PlanJob.ParamsEntryR\x06params\x1a9\n" +
+	"\x06params\x18\x03 \x03(\v2'.cairn.transport.v1.PlanJob.ParamsEntryR\x06params\x12;\n" +
+	"\toverrides\x18\x1e \x01(\v2\x1d.cairn.transport.v1.OverridesR\toverrides\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x96\x04\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xce\x02\n" +
+	"\tOverrides\x12\x10\n" +
+	"\x03all\x18\x01 \x01(\x03R\x03all\x12P\n" +
+	"\vparallelism\x18\x02 \x03(\v2..cairn.transport.v1.Overrides.ParallelismEntryR\vparallelism\x12Z\n" +
+	"\x0fmax_parallelism\x18\x03 \x03(\v21.cairn.transport.v1.Overrides.MaxParallelismEntryR\x0emaxParallelism\x1a>\n" +
+	"\x10ParallelismEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1aA\n" +
+	"\x13MaxParallelismEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xd3\x04\n" +
 	"\x06Deploy\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x18\n" +
@@ -2954,7 +3041,8 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\x12after_tasks_finish\x18\n" +
 	" \x01(\bR\x10afterTasksFinish\x12 \n" +
 	"\vfingerprint\x18( \x01(\tR\vfingerprint\x12\x18\n" +
-	"\abackend\x18F \x01(\rR\abackend\x1a9\n" +
+	"\abackend\x18F \x01(\rR\abackend\x12;\n" +
+	"\toverrides\x18\x1e \x01(\v2\x1d.cairn.transport.v1.OverridesR\toverrides\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
@@ -3176,108 +3264,115 @@ func file_transport_transportpb_session_proto_rawDescGZIP() []byte {
 	return file_transport_transportpb_session_proto_rawDescData
 }
 
-var file_transport_transportpb_session_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_transport_transportpb_session_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_transport_transportpb_session_proto_goTypes = []any{
 	(*ToNode)(nil),                    // 0: cairn.transport.v1.ToNode
 	(*Leading)(nil),                   // 1: cairn.transport.v1.Leading
 	(*PlanJob)(nil),                   // 2: cairn.transport.v1.PlanJob
-	(*Deploy)(nil),                    // 3: cairn.transport.v1.Deploy
-	(*CancelAttempt)(nil),             // 4: cairn.transport.v1.CancelAttempt
-	(*Trigger)(nil),                   // 5: cairn.transport.v1.Trigger
-	(*NotifyComplete)(nil),            // 6: cairn.transport.v1.NotifyComplete
-	(*NotifyAborted)(nil),             // 7: cairn.transport.v1.NotifyAborted
-	(*MarkChunks)(nil),                // 8: cairn.transport.v1.MarkChunks
-	(*DeleteChunks)(nil),              // 9: cairn.transport.v1.DeleteChunks
-	(*Barrier)(nil),                   // 10: cairn.transport.v1.Barrier
-	(*Subtask)(nil),                   // 11: cairn.transport.v1.Subtask
-	(*Vertex)(nil),                    // 12: cairn.transport.v1.Vertex
-	(*Edge)(nil),                      // 13: cairn.transport.v1.Edge
-	(*Topology)(nil),                  // 14: cairn.transport.v1.Topology
-	(*NodeRef)(nil),                   // 15: cairn.transport.v1.NodeRef
-	(*Assignment)(nil),                // 16: cairn.transport.v1.Assignment
-	(*FromNode)(nil),                  // 17: cairn.transport.v1.FromNode
-	(*Hello)(nil),                     // 18: cairn.transport.v1.Hello
-	(*Heartbeat)(nil),                 // 19: cairn.transport.v1.Heartbeat
-	(*JobPlanned)(nil),                // 20: cairn.transport.v1.JobPlanned
-	(*OperatorText)(nil),              // 21: cairn.transport.v1.OperatorText
-	(*Report)(nil),                    // 22: cairn.transport.v1.Report
-	(*AttemptReport)(nil),             // 23: cairn.transport.v1.AttemptReport
-	(*SubtaskReport)(nil),             // 24: cairn.transport.v1.SubtaskReport
-	(*Failure)(nil),                   // 25: cairn.transport.v1.Failure
-	(*StatusChange)(nil),              // 26: cairn.transport.v1.StatusChange
-	(*Metrics)(nil),                   // 27: cairn.transport.v1.Metrics
-	(*Ack)(nil),                       // 28: cairn.transport.v1.Ack
-	(*AckBatch)(nil),                  // 29: cairn.transport.v1.AckBatch
-	(*Decline)(nil),                   // 30: cairn.transport.v1.Decline
-	(*Progress)(nil),                  // 31: cairn.transport.v1.Progress
-	(*SubtaskProgress)(nil),           // 32: cairn.transport.v1.SubtaskProgress
-	(*ChunksMarked)(nil),              // 33: cairn.transport.v1.ChunksMarked
-	(*ChunksDeleted)(nil),             // 34: cairn.transport.v1.ChunksDeleted
-	(*TaskMetrics)(nil),               // 35: cairn.transport.v1.TaskMetrics
-	(*SubtaskMetrics)(nil),            // 36: cairn.transport.v1.SubtaskMetrics
-	(*TaskLoad)(nil),                  // 37: cairn.transport.v1.TaskLoad
-	nil,                               // 38: cairn.transport.v1.PlanJob.ParamsEntry
-	nil,                               // 39: cairn.transport.v1.Deploy.ParamsEntry
-	(*checkpointpb.SubtaskState)(nil), // 40: cairn.checkpoint.v1.SubtaskState
+	(*Overrides)(nil),                 // 3: cairn.transport.v1.Overrides
+	(*Deploy)(nil),                    // 4: cairn.transport.v1.Deploy
+	(*CancelAttempt)(nil),             // 5: cairn.transport.v1.CancelAttempt
+	(*Trigger)(nil),                   // 6: cairn.transport.v1.Trigger
+	(*NotifyComplete)(nil),            // 7: cairn.transport.v1.NotifyComplete
+	(*NotifyAborted)(nil),             // 8: cairn.transport.v1.NotifyAborted
+	(*MarkChunks)(nil),                // 9: cairn.transport.v1.MarkChunks
+	(*DeleteChunks)(nil),              // 10: cairn.transport.v1.DeleteChunks
+	(*Barrier)(nil),                   // 11: cairn.transport.v1.Barrier
+	(*Subtask)(nil),                   // 12: cairn.transport.v1.Subtask
+	(*Vertex)(nil),                    // 13: cairn.transport.v1.Vertex
+	(*Edge)(nil),                      // 14: cairn.transport.v1.Edge
+	(*Topology)(nil),                  // 15: cairn.transport.v1.Topology
+	(*NodeRef)(nil),                   // 16: cairn.transport.v1.NodeRef
+	(*Assignment)(nil),                // 17: cairn.transport.v1.Assignment
+	(*FromNode)(nil),                  // 18: cairn.transport.v1.FromNode
+	(*Hello)(nil),                     // 19: cairn.transport.v1.Hello
+	(*Heartbeat)(nil),                 // 20: cairn.transport.v1.Heartbeat
+	(*JobPlanned)(nil),                // 21: cairn.transport.v1.JobPlanned
+	(*OperatorText)(nil),              // 22: cairn.transport.v1.OperatorText
+	(*Report)(nil),                    // 23: cairn.transport.v1.Report
+	(*AttemptReport)(nil),             // 24: cairn.transport.v1.AttemptReport
+	(*SubtaskReport)(nil),             // 25: cairn.transport.v1.SubtaskReport
+	(*Failure)(nil),                   // 26: cairn.transport.v1.Failure
+	(*StatusChange)(nil),              // 27: cairn.transport.v1.StatusChange
+	(*Metrics)(nil),                   // 28: cairn.transport.v1.Metrics
+	(*Ack)(nil),                       // 29: cairn.transport.v1.Ack
+	(*AckBatch)(nil),                  // 30: cairn.transport.v1.AckBatch
+	(*Decline)(nil),                   // 31: cairn.transport.v1.Decline
+	(*Progress)(nil),                  // 32: cairn.transport.v1.Progress
+	(*SubtaskProgress)(nil),           // 33: cairn.transport.v1.SubtaskProgress
+	(*ChunksMarked)(nil),              // 34: cairn.transport.v1.ChunksMarked
+	(*ChunksDeleted)(nil),             // 35: cairn.transport.v1.ChunksDeleted
+	(*TaskMetrics)(nil),               // 36: cairn.transport.v1.TaskMetrics
+	(*SubtaskMetrics)(nil),            // 37: cairn.transport.v1.SubtaskMetrics
+	(*TaskLoad)(nil),                  // 38: cairn.transport.v1.TaskLoad
+	nil,                               // 39: cairn.transport.v1.PlanJob.ParamsEntry
+	nil,                               // 40: cairn.transport.v1.Overrides.ParallelismEntry
+	nil,                               // 41: cairn.transport.v1.Overrides.MaxParallelismEntry
+	nil,                               // 42: cairn.transport.v1.Deploy.ParamsEntry
+	(*checkpointpb.SubtaskState)(nil), // 43: cairn.checkpoint.v1.SubtaskState
 }
 var file_transport_transportpb_session_proto_depIdxs = []int32{
 	1,  // 0: cairn.transport.v1.ToNode.leading:type_name -> cairn.transport.v1.Leading
 	2,  // 1: cairn.transport.v1.ToNode.plan_job:type_name -> cairn.transport.v1.PlanJob
-	3,  // 2: cairn.transport.v1.ToNode.deploy:type_name -> cairn.transport.v1.Deploy
-	4,  // 3: cairn.transport.v1.ToNode.cancel_attempt:type_name -> cairn.transport.v1.CancelAttempt
-	5,  // 4: cairn.transport.v1.ToNode.trigger:type_name -> cairn.transport.v1.Trigger
-	6,  // 5: cairn.transport.v1.ToNode.notify_complete:type_name -> cairn.transport.v1.NotifyComplete
-	7,  // 6: cairn.transport.v1.ToNode.notify_aborted:type_name -> cairn.transport.v1.NotifyAborted
-	8,  // 7: cairn.transport.v1.ToNode.mark_chunks:type_name -> cairn.transport.v1.MarkChunks
-	9,  // 8: cairn.transport.v1.ToNode.delete_chunks:type_name -> cairn.transport.v1.DeleteChunks
-	38, // 9: cairn.transport.v1.PlanJob.params:type_name -> cairn.transport.v1.PlanJob.ParamsEntry
-	39, // 10: cairn.transport.v1.Deploy.params:type_name -> cairn.transport.v1.Deploy.ParamsEntry
-	14, // 11: cairn.transport.v1.Deploy.topology:type_name -> cairn.transport.v1.Topology
-	16, // 12: cairn.transport.v1.Deploy.assignment:type_name -> cairn.transport.v1.Assignment
-	40, // 13: cairn.transport.v1.Deploy.states:type_name -> cairn.checkpoint.v1.SubtaskState
-	10, // 14: cairn.transport.v1.Trigger.barrier:type_name -> cairn.transport.v1.Barrier
-	11, // 15: cairn.transport.v1.Trigger.subtasks:type_name -> cairn.transport.v1.Subtask
-	12, // 16: cairn.transport.v1.Topology.vertices:type_name -> cairn.transport.v1.Vertex
-	13, // 17: cairn.transport.v1.Topology.edges:type_name -> cairn.transport.v1.Edge
-	15, // 18: cairn.transport.v1.Assignment.nodes:type_name -> cairn.transport.v1.NodeRef
-	18, // 19: cairn.transport.v1.FromNode.hello:type_name -> cairn.transport.v1.Hello
-	19, // 20: cairn.transport.v1.FromNode.heartbeat:type_name -> cairn.transport.v1.Heartbeat
-	20, // 21: cairn.transport.v1.FromNode.job_planned:type_name -> cairn.transport.v1.JobPlanned
-	22, // 22: cairn.transport.v1.FromNode.report:type_name -> cairn.transport.v1.Report
-	26, // 23: cairn.transport.v1.FromNode.status_change:type_name -> cairn.transport.v1.StatusChange
-	29, // 24: cairn.transport.v1.FromNode.ack_batch:type_name -> cairn.transport.v1.AckBatch
-	30, // 25: cairn.transport.v1.FromNode.decline:type_name -> cairn.transport.v1.Decline
-	31, // 26: cairn.transport.v1.FromNode.progress:type_name -> cairn.transport.v1.Progress
-	33, // 27: cairn.transport.v1.FromNode.chunks_marked:type_name -> cairn.transport.v1.ChunksMarked
-	34, // 28: cairn.transport.v1.FromNode.chunks_deleted:type_name -> cairn.transport.v1.ChunksDeleted
-	35, // 29: cairn.transport.v1.FromNode.task_metrics:type_name -> cairn.transport.v1.TaskMetrics
-	15, // 30: cairn.transport.v1.Hello.node:type_name -> cairn.transport.v1.NodeRef
-	14, // 31: cairn.transport.v1.JobPlanned.topology:type_name -> cairn.transport.v1.Topology
-	21, // 32: cairn.transport.v1.JobPlanned.operators:type_name -> cairn.transport.v1.OperatorText
-	23, // 33: cairn.transport.v1.Report.attempts:type_name -> cairn.transport.v1.AttemptReport
-	24, // 34: cairn.transport.v1.AttemptReport.subtasks:type_name -> cairn.transport.v1.SubtaskReport
-	28, // 35: cairn.transport.v1.AttemptReport.acks:type_name -> cairn.transport.v1.Ack
-	11, // 36: cairn.transport.v1.SubtaskReport.subtask:type_name -> cairn.transport.v1.Subtask
-	25, // 37: cairn.transport.v1.SubtaskReport.failure:type_name -> cairn.transport.v1.Failure
-	40, // 38: cairn.transport.v1.SubtaskReport.final:type_name -> cairn.checkpoint.v1.SubtaskState
-	24, // 39: cairn.transport.v1.StatusChange.report:type_name -> cairn.transport.v1.SubtaskReport
-	40, // 40: cairn.transport.v1.Ack.state:type_name -> cairn.checkpoint.v1.SubtaskState
-	27, // 41: cairn.transport.v1.Ack.metrics:type_name -> cairn.transport.v1.Metrics
-	28, // 42: cairn.transport.v1.AckBatch.acks:type_name -> cairn.transport.v1.Ack
-	11, // 43: cairn.transport.v1.Decline.subtask:type_name -> cairn.transport.v1.Subtask
-	32, // 44: cairn.transport.v1.Progress.subtasks:type_name -> cairn.transport.v1.SubtaskProgress
-	11, // 45: cairn.transport.v1.SubtaskProgress.subtask:type_name -> cairn.transport.v1.Subtask
-	27, // 46: cairn.transport.v1.SubtaskProgress.metrics:type_name -> cairn.transport.v1.Metrics
-	36, // 47: cairn.transport.v1.TaskMetrics.subtasks:type_name -> cairn.transport.v1.SubtaskMetrics
-	11, // 48: cairn.transport.v1.SubtaskMetrics.subtask:type_name -> cairn.transport.v1.Subtask
-	37, // 49: cairn.transport.v1.SubtaskMetrics.load:type_name -> cairn.transport.v1.TaskLoad
-	17, // 50: cairn.transport.v1.SessionService.OpenSession:input_type -> cairn.transport.v1.FromNode
-	0,  // 51: cairn.transport.v1.SessionService.OpenSession:output_type -> cairn.transport.v1.ToNode
-	51, // [51:52] is the sub-list for method output_type
-	50, // [50:51] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	4,  // 2: cairn.transport.v1.ToNode.deploy:type_name -> cairn.transport.v1.Deploy
+	5,  // 3: cairn.transport.v1.ToNode.cancel_attempt:type_name -> cairn.transport.v1.CancelAttempt
+	6,  // 4: cairn.transport.v1.ToNode.trigger:type_name -> cairn.transport.v1.Trigger
+	7,  // 5: cairn.transport.v1.ToNode.notify_complete:type_name -> cairn.transport.v1.NotifyComplete
+	8,  // 6: cairn.transport.v1.ToNode.notify_aborted:type_name -> cairn.transport.v1.NotifyAborted
+	9,  // 7: cairn.transport.v1.ToNode.mark_chunks:type_name -> cairn.transport.v1.MarkChunks
+	10, // 8: cairn.transport.v1.ToNode.delete_chunks:type_name -> cairn.transport.v1.DeleteChunks
+	39, // 9: cairn.transport.v1.PlanJob.params:type_name -> cairn.transport.v1.PlanJob.ParamsEntry
+	3,  // 10: cairn.transport.v1.PlanJob.overrides:type_name -> cairn.transport.v1.Overrides
+	40, // 11: cairn.transport.v1.Overrides.parallelism:type_name -> cairn.transport.v1.Overrides.ParallelismEntry
+	41, // 12: cairn.transport.v1.Overrides.max_parallelism:type_name -> cairn.transport.v1.Overrides.MaxParallelismEntry
+	42, // 13: cairn.transport.v1.Deploy.params:type_name -> cairn.transport.v1.Deploy.ParamsEntry
+	15, // 14: cairn.transport.v1.Deploy.topology:type_name -> cairn.transport.v1.Topology
+	17, // 15: cairn.transport.v1.Deploy.assignment:type_name -> cairn.transport.v1.Assignment
+	43, // 16: cairn.transport.v1.Deploy.states:type_name -> cairn.checkpoint.v1.SubtaskState
+	3,  // 17: cairn.transport.v1.Deploy.overrides:type_name -> cairn.transport.v1.Overrides
+	11, // 18: cairn.transport.v1.Trigger.barrier:type_name -> cairn.transport.v1.Barrier
+	12, // 19: cairn.transport.v1.Trigger.subtasks:type_name -> cairn.transport.v1.Subtask
+	13, // 20: cairn.transport.v1.Topology.vertices:type_name -> cairn.transport.v1.Vertex
+	14, // 21: cairn.transport.v1.Topology.edges:type_name -> cairn.transport.v1.Edge
+	16, // 22: cairn.transport.v1.Assignment.nodes:type_name -> cairn.transport.v1.NodeRef
+	19, // 23: cairn.transport.v1.FromNode.hello:type_name -> cairn.transport.v1.Hello
+	20, // 24: cairn.transport.v1.FromNode.heartbeat:type_name -> cairn.transport.v1.Heartbeat
+	21, // 25: cairn.transport.v1.FromNode.job_planned:type_name -> cairn.transport.v1.JobPlanned
+	23, // 26: cairn.transport.v1.FromNode.report:type_name -> cairn.transport.v1.Report
+	27, // 27: cairn.transport.v1.FromNode.status_change:type_name -> cairn.transport.v1.StatusChange
+	30, // 28: cairn.transport.v1.FromNode.ack_batch:type_name -> cairn.transport.v1.AckBatch
+	31, // 29: cairn.transport.v1.FromNode.decline:type_name -> cairn.transport.v1.Decline
+	32, // 30: cairn.transport.v1.FromNode.progress:type_name -> cairn.transport.v1.Progress
+	34, // 31: cairn.transport.v1.FromNode.chunks_marked:type_name -> cairn.transport.v1.ChunksMarked
+	35, // 32: cairn.transport.v1.FromNode.chunks_deleted:type_name -> cairn.transport.v1.ChunksDeleted
+	36, // 33: cairn.transport.v1.FromNode.task_metrics:type_name -> cairn.transport.v1.TaskMetrics
+	16, // 34: cairn.transport.v1.Hello.node:type_name -> cairn.transport.v1.NodeRef
+	15, // 35: cairn.transport.v1.JobPlanned.topology:type_name -> cairn.transport.v1.Topology
+	22, // 36: cairn.transport.v1.JobPlanned.operators:type_name -> cairn.transport.v1.OperatorText
+	24, // 37: cairn.transport.v1.Report.attempts:type_name -> cairn.transport.v1.AttemptReport
+	25, // 38: cairn.transport.v1.AttemptReport.subtasks:type_name -> cairn.transport.v1.SubtaskReport
+	29, // 39: cairn.transport.v1.AttemptReport.acks:type_name -> cairn.transport.v1.Ack
+	12, // 40: cairn.transport.v1.SubtaskReport.subtask:type_name -> cairn.transport.v1.Subtask
+	26, // 41: cairn.transport.v1.SubtaskReport.failure:type_name -> cairn.transport.v1.Failure
+	43, // 42: cairn.transport.v1.SubtaskReport.final:type_name -> cairn.checkpoint.v1.SubtaskState
+	25, // 43: cairn.transport.v1.StatusChange.report:type_name -> cairn.transport.v1.SubtaskReport
+	43, // 44: cairn.transport.v1.Ack.state:type_name -> cairn.checkpoint.v1.SubtaskState
+	28, // 45: cairn.transport.v1.Ack.metrics:type_name -> cairn.transport.v1.Metrics
+	29, // 46: cairn.transport.v1.AckBatch.acks:type_name -> cairn.transport.v1.Ack
+	12, // 47: cairn.transport.v1.Decline.subtask:type_name -> cairn.transport.v1.Subtask
+	33, // 48: cairn.transport.v1.Progress.subtasks:type_name -> cairn.transport.v1.SubtaskProgress
+	12, // 49: cairn.transport.v1.SubtaskProgress.subtask:type_name -> cairn.transport.v1.Subtask
+	28, // 50: cairn.transport.v1.SubtaskProgress.metrics:type_name -> cairn.transport.v1.Metrics
+	37, // 51: cairn.transport.v1.TaskMetrics.subtasks:type_name -> cairn.transport.v1.SubtaskMetrics
+	12, // 52: cairn.transport.v1.SubtaskMetrics.subtask:type_name -> cairn.transport.v1.Subtask
+	38, // 53: cairn.transport.v1.SubtaskMetrics.load:type_name -> cairn.transport.v1.TaskLoad
+	18, // 54: cairn.transport.v1.SessionService.OpenSession:input_type -> cairn.transport.v1.FromNode
+	0,  // 55: cairn.transport.v1.SessionService.OpenSession:output_type -> cairn.transport.v1.ToNode
+	55, // [55:56] is the sub-list for method output_type
+	54, // [54:55] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_transport_transportpb_session_proto_init() }
@@ -3296,7 +3391,7 @@ func file_transport_transportpb_session_proto_init() {
 		(*ToNode_MarkChunks)(nil),
 		(*ToNode_DeleteChunks)(nil),
 	}
-	file_transport_transportpb_session_proto_msgTypes[17].OneofWrappers = []any{
+	file_transport_transportpb_session_proto_msgTypes[18].OneofWrappers = []any{
 		(*FromNode_Hello)(nil),
 		(*FromNode_Heartbeat)(nil),
 		(*FromNode_JobPlanned)(nil),
@@ -3309,14 +3404,14 @@ func file_transport_transportpb_session_proto_init() {
 		(*FromNode_ChunksDeleted)(nil),
 		(*FromNode_TaskMetrics)(nil),
 	}
-	file_transport_transportpb_session_proto_msgTypes[36].OneofWrappers = []any{}
+	file_transport_transportpb_session_proto_msgTypes[37].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_transportpb_session_proto_rawDesc), len(file_transport_transportpb_session_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   40,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
