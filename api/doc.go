@@ -30,6 +30,10 @@ type Service interface {
 	ShowJob(ctx context.Context, job string) (JobDetail, error)
 	// SetJob changes configuration keys of a job that has not ended, and returns it as it is then.
 	SetJob(ctx context.Context, job string, config map[string]string) (JobDetail, error)
+	// RescaleJob changes the parallelism of a running job: it takes a checkpoint, from which the job goes on. It returns
+	// when that is decided, one way or the other; the job runs on as it was when there is an error, unless that says that
+	// the outcome is unknown.
+	RescaleJob(ctx context.Context, job string, to Parallelism) (Rescaled, error)
 	// CancelJob asks the job to end and returns at once; ShowJob tells when it has.
 	CancelJob(ctx context.Context, job string) (Job, error)
 	// JobMetrics tells what the subtasks of a job's attempt measure, those of one vertex or, when vertex is empty, all.
@@ -50,6 +54,14 @@ type Service interface {
 	ListSavepoints(ctx context.Context, job string) ([]Savepoint, error)
 	// DisposeSavepoint gives up a savepoint; its state is deleted afterwards.
 	DisposeSavepoint(ctx context.Context, job string, id uint64) error
+
+	// ListNodes lists the task nodes that are known, those that have been drained in any case.
+	ListNodes(ctx context.Context) ([]Node, error)
+	// DrainNode takes a node out of service: it is given no subtasks, and those that it has leave at a checkpoint of
+	// their job as soon as there is room elsewhere. It returns at once.
+	DrainNode(ctx context.Context, id string) (Node, error)
+	// UndrainNode ends that. What has left comes back only with a restart of its job.
+	UndrainNode(ctx context.Context, id string) (Node, error)
 
 	// RaftPeers lists the members of Raft's configuration.
 	RaftPeers(ctx context.Context) ([]Voter, error)

@@ -43,6 +43,14 @@ type Node struct {
 	State     string `json:"state"` // "alive", "suspect", "lost" or "left"
 	Slots     int    `json:"slots"`
 	UsedSlots int    `json:"used_slots"`
+	Subtasks  int    `json:"subtasks"` // of running jobs
+	// Status sums up whether the node is given work: "ready", "draining" while subtasks of it have still to leave,
+	// "drained", "suspect" or "lost".
+	Status    string `json:"status"`
+	Drained   bool   `json:"drained"`    // it was taken out of service
+	DrainedAt int64  `json:"drained_at"` // 0 when it was not
+	// Leaving says of each job that has still to leave a drained node when it will, or what keeps it there.
+	Leaving []string `json:"leaving"`
 }
 
 // Status describes the whole cluster.
@@ -105,7 +113,9 @@ type Job struct {
 // JobDetail is everything about one job.
 type JobDetail struct {
 	Job
-	Params       map[string]string `json:"params"`
+	Params map[string]string `json:"params"`
+	// Parallelism is what was asked for instead of the program's own, by operator.
+	Parallelism  map[string]int    `json:"parallelism"`
 	Config       map[string]string `json:"config"`
 	RestoredFrom uint64            `json:"restored_from"`
 	Source       *Source           `json:"source"` // nil for a fresh start

@@ -9,6 +9,8 @@ type SubmitJobRequest struct {
 	Config map[string]string
 	// Source is what to start from; nil for a fresh start.
 	Source *Source
+	// Parallelism goes before what the program gives its operators.
+	Parallelism Parallelism
 }
 
 // Source is a completed checkpoint or savepoint to start a job from.

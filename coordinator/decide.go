@@ -14,8 +14,15 @@ import (
 func Decide(v *View, now time.Time) []Action {
 	d := &decision{view: v, now: now, at: checkpoint.Timestamp(now.UnixMilli())}
 	d.greetNodes()
+	for _, j := range v.Jobs { // those that were interrupted get their slots back before others look for some
+		if j.Interrupted != "" {
+			d.job(j, v.jobs[j.ID])
+		}
+	}
 	for _, j := range v.Jobs {
-		d.job(j, v.jobs[j.ID])
+		if j.Interrupted == "" {
+			d.job(j, v.jobs[j.ID])
+		}
 	}
 	d.stopAttempts()
 	d.clean()
@@ -52,7 +59,7 @@ func (d *decision) countSlots() {
 	}
 	d.free = make(map[checkpoint.NodeID]int, len(d.view.nodes))
 	for id, n := range d.view.nodes {
-		if n.reported && !d.view.Avoid[id] && d.view.stateOf(n, d.now) == nodeAlive {
+		if _, drained := d.view.Drained[id]; n.reported && !drained && d.view.stateOf(n, d.now) == nodeAlive {
 			d.free[id] = n.slots
 		}
 	}
@@ -92,7 +99,9 @@ func (d *decision) job(j *fsm.Job, s *jobView) {
 			return
 		}
 		d.deploy(j)
-		d.checkpoints(j, s)
+		if change := d.change(j, s); change != changeMade {
+			d.checkpoints(j, s, change)
+		}
 	case fsm.JobCancelling:
 		if d.allStopped(j) {
 			d.do(Propose{fsm.EndJob{Job: j.ID, Status: fsm.JobCanceled, Term: d.view.Term, At: d.at}})

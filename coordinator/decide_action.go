@@ -41,7 +41,8 @@ type WriteDetail struct {
 	Detail     checkpoint.Detail
 }
 
-// Refuse answers a user's request for a checkpoint that cannot begin.
+// Refuse answers a user's request for a checkpoint that cannot begin, or for another parallelism that the job cannot
+// have; then Reason is 0.
 type Refuse struct {
 	Job     checkpoint.JobID
 	Request uint64
@@ -78,7 +79,7 @@ func (a WriteDetail) String() string {
 	return fmt.Sprintf("write the breakdown of checkpoint %d, which fails: %s: %s", a.Checkpoint, a.Reason, a.Message)
 }
 func (a Refuse) String() string {
-	return fmt.Sprintf("refuse request %d: %s: %s", a.Request, a.Reason, a.Message)
+	return fmt.Sprintf("refuse request %d: %s", a.Request, fate{reason: a.Reason, message: a.Message})
 }
 func (a LoadManifest) String() string {
 	return fmt.Sprintf("load manifest of checkpoint %d", a.Checkpoint)
@@ -91,6 +92,9 @@ func commandText(c fsm.Command) string {
 		if c.Stop != checkpoint.StopNone {
 			text += " and " + c.Stop.String()
 		}
+		if c.Aligned {
+			text += " aligned"
+		}
 		return text
 	case fsm.CompleteCheckpoint:
 		return fmt.Sprintf(" %d", c.Checkpoint)
@@ -100,6 +104,10 @@ func commandText(c fsm.Command) string {
 		return fmt.Sprintf(" %d from checkpoint %d", c.Attempt, c.RestoreFrom)
 	case fsm.FailAttempt:
 		return fmt.Sprintf(" %d: %s", c.Attempt, c.Cause)
+	case fsm.RescaleJob:
+		return fmt.Sprintf(" %d at checkpoint %d", c.Attempt, c.Checkpoint)
+	case fsm.MoveJob:
+		return fmt.Sprintf(" %d at checkpoint %d: %s", c.Attempt, c.Checkpoint, c.Cause)
 	case fsm.EndJob:
 		return fmt.Sprintf(" %s %s", c.Status, c.Failure)
 	}

@@ -13,39 +13,61 @@ import (
 // slots are free and the state it restores from is known.
 func (d *decision) startAttempt(j *fsm.Job) {
 	d.countSlots()
+	next := j.NextShape()
 	if j.Status == fsm.JobRestarting && d.delayed(j) {
-		d.askPlans(j) // use the delay
+		d.askPlans(j, next, d.free) // use the delay
 		d.prepareRestore(j, restorePoint(j))
 		return
 	}
-	if d.mayReport(j.Assignment) || !d.askPlans(j) {
+	if d.mayReport(j.Assignment) || !d.askPlans(j, next, d.free) {
+		d.reserve(j)
 		return
 	}
-	free := d.freeFor(j)
-	if total(free) < j.Topology.SlotsNeeded() || !d.prepareRestore(j, restorePoint(j)) {
+	free := d.freeFor(j, next.Topology, d.free)
+	if total(free) < next.Topology.SlotsNeeded() || !d.prepareRestore(j, restorePoint(j)) {
+		d.reserve(j)
 		return
 	}
-	slots := place(placing{
-		topology: j.Topology, free: free, former: formerSlots(j.Topology, j.Topology, j.Assignment),
-		bytes: func() []stateByNode { return d.restoredBytes(j) },
-	})
+	slots := d.placeNext(j, next.Topology, free)
 	for _, id := range slots {
 		d.free[id]--
 	}
 	d.do(Propose{fsm.StartAttempt{
-		Job: j.ID, Attempt: j.Attempt + 1, Assignment: assignment(j.Topology, slots, d.view.refs()),
+		Job: j.ID, Attempt: j.Attempt + 1, Assignment: assignment(next.Topology, slots, d.view.refs()),
 		RestoreFrom: restorePoint(j).id, At: d.at,
 	}})
 }
 
+// placeNext places the slots of the job's next attempt, whose manifest is at hand, on nodes with enough free ones.
+func (d *decision) placeNext(j *fsm.Job, next checkpoint.Topology, free map[checkpoint.NodeID]int) []checkpoint.NodeID {
+	return place(placing{
+		topology: next, free: free, former: formerSlots(next, j.Topology, j.Assignment),
+		bytes: func() []stateByNode { return d.restoredBytes(j, next) },
+	})
+}
+
 // restoredBytes returns where the bytes are that each slot of the next attempt is restored from; nil for a fresh start.
-func (d *decision) restoredBytes(j *fsm.Job) []stateByNode {
+func (d *decision) restoredBytes(j *fsm.Job, next checkpoint.Topology) []stateByNode {
 	if restorePoint(j).id == 0 {
 		return nil
 	}
 	r := &d.view.jobs[j.ID].restore
-	states, _ := r.match(j) // prepareRestore has seen to it
-	return bytesBySlot(j.Topology, states, *r.manifest)
+	states, _ := r.match(j, next)
+	return bytesBySlot(next, states, *r.manifest)
+}
+
+// reserve keeps free, for a job that was running and did not fail, as many slots as its next attempt needs: it was
+// interrupted only because they were there.
+func (d *decision) reserve(j *fsm.Job) {
+	if j.Interrupted == "" {
+		return
+	}
+	left := d.knowing(j.Program)
+	for range min(j.NextShape().Topology.SlotsNeeded(), total(left)) {
+		id := roomiest(left)
+		left[id]--
+		d.free[id]--
+	}
 }
 
 // mayReport reports whether a node of the last attempt has not met this leader yet and may do so any moment: nodes keep

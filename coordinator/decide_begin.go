@@ -16,8 +16,8 @@ const finalRetry = time.Second
 
 // begin begins the most urgent checkpoint that may begin now. It is one at a time: the next is chosen when this one has
 // its ID, among all that wait by then (T3).
-func (d *decision) begin(j *fsm.Job, s *jobView) {
-	if d.heldBack(j, s) {
+func (d *decision) begin(j *fsm.Job, s *jobView, change changeState) {
+	if d.heldBack(j, s) || change == changeDue {
 		return
 	}
 	if problem := notReady(j, s); problem != "" {
@@ -26,21 +26,21 @@ func (d *decision) begin(j *fsm.Job, s *jobView) {
 		}
 		return
 	}
-	r, ok := d.nextRequest(j, s)
+	r, ok := d.nextRequest(j, s, change)
 	if !ok {
 		return
 	}
 	d.do(Propose{fsm.BeginCheckpoint{
-		Job: j.ID, Attempt: j.Attempt, Kind: r.kind, Stop: r.stop, Manual: r.forced, Term: d.view.Term,
+		Job: j.ID, Attempt: j.Attempt, Kind: r.kind, Stop: r.stop, Manual: r.forced, Aligned: r.aligned, Term: d.view.Term,
 		At: max(d.at, s.facts.floor), // a clock that was set back does not show
 	}})
 }
 
 // heldBack reports whether nothing may begin for now, and requests wait: this leadership ends (C23), the job ends, a
-// savepoint that it ends with is under way, the deletion of old checkpoints lags behind (T6), or it is not known of
-// every node whether it is there.
+// savepoint that it ends with is under way, or a checkpoint at which the attempt is to end, the deletion of old
+// checkpoints lags behind (T6), or it is not known of every node whether it is there.
 func (d *decision) heldBack(j *fsm.Job, s *jobView) bool {
-	return d.view.Draining || s.facts.stopping || finalCompleted(s) || s.cleaningBehind(j) ||
+	return d.view.Draining || s.facts.stopping || s.facts.turning || finalCompleted(s) || s.cleaningBehind(j) ||
 		len(j.Pending) >= maxPending || !d.allAlive(j)
 }
 
@@ -88,15 +88,20 @@ func firstSubtask(j *fsm.Job, s *jobView, which func(checkpoint.SubtaskStatus) b
 
 // nextRequest chooses among the users' requests, the job's end and the interval. When as many are pending as the
 // configuration allows, only a user's request goes on (T5).
-func (d *decision) nextRequest(j *fsm.Job, s *jobView) (request, bool) {
+func (d *decision) nextRequest(j *fsm.Job, s *jobView, change changeState) (request, bool) {
+	mayTurn := change == changeReady && !savepointPending(j)
 	if !s.queue.empty() {
-		return s.queue.waiting[0], true // all are forced
+		r := s.queue.waiting[0] // all are forced
+		return r, !r.aligned || mayTurn
 	}
 	automatic := request{kind: checkpoint.KindCheckpoint, at: d.at}
 	switch {
 	case len(j.Pending) >= j.Config.MaxConcurrent:
 		return request{}, false
 	case d.waitsForFinalCheckpoint(j, s):
+		return automatic, true
+	case mayTurn && s.rescale == nil && d.over(s.turnBegunAt, 0, turnRetry):
+		automatic.aligned = true
 		return automatic, true
 	case d.periodicDue(j, s):
 		automatic.periodic = true

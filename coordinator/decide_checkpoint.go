@@ -9,14 +9,14 @@ import (
 )
 
 // checkpoints moves the pending checkpoints of a running job on, and begins a new one when one is due.
-func (d *decision) checkpoints(j *fsm.Job, s *jobView) {
+func (d *decision) checkpoints(j *fsm.Job, s *jobView, change changeState) {
 	d.notifyOutcomes(j, s)
 	for _, f := range j.Pending {
 		if p := s.pending[f.ID]; p != nil {
 			d.pending(j, s, f, p)
 		}
 	}
-	d.begin(j, s)
+	d.begin(j, s, change)
 }
 
 // pending decides the next step of one pending checkpoint. One that an earlier leader began is treated
@@ -178,8 +178,8 @@ func barrierOf(j *fsm.Job, f fsm.Pending) checkpoint.Barrier {
 		ID: f.ID, Timestamp: f.TriggeredAt, Kind: f.Kind, Mode: j.Config.Mode,
 		Alignment: j.Config.Alignment, AlignmentTimeout: j.Config.AlignmentTimeout, Stop: f.Stop, Full: f.Full,
 	}
-	if f.Kind == checkpoint.KindSavepoint {
-		b.Alignment, b.AlignmentTimeout = checkpoint.AlignmentAligned, 0 // no records in flight: it is to outlive the graph
+	if f.Kind == checkpoint.KindSavepoint || f.Aligned {
+		b.Alignment, b.AlignmentTimeout = checkpoint.AlignmentAligned, 0 // no records in flight: it is to outlive the graph, or the parallelism
 	}
 	return b
 }

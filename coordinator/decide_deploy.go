@@ -42,6 +42,9 @@ func assignmentSize(m checkpoint.Deploy) int {
 			size += len(op) + number
 		}
 	}
+	for op := range m.Overrides.MaxParallelism {
+		size += 2 * (len(op) + 4*number)
+	}
 	for name, value := range m.Params {
 		size += len(name) + len(value) + 3*number
 	}

@@ -23,6 +23,8 @@ type facts struct {
 	floor checkpoint.Timestamp
 	// stopping says that the job is to end with a savepoint of this attempt, pending or completed: nothing else begins.
 	stopping bool
+	// turning says that a checkpoint is pending at which the attempt may be to end: nothing begins that would be newer.
+	turning bool
 	// stopFailure says why a savepoint failed that the attempt was to end with; empty for none. The attempt ends with it.
 	stopFailure string
 }
@@ -52,6 +54,7 @@ func factsOf(j *fsm.Job) facts {
 	for _, p := range j.Pending {
 		triggered(p.ID, p.Attempt, p.Kind, p.TriggeredAt)
 		f.stopping = f.stopping || p.Stop != checkpoint.StopNone
+		f.turning = f.turning || p.Aligned
 	}
 	for _, held := range [][]fsm.Completed{j.Completed, j.Savepoints} {
 		for _, c := range held {

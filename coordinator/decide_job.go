@@ -12,7 +12,7 @@ import (
 type jobView struct {
 	job   *fsm.Job // the value that facts, pending and attempt agree with
 	facts facts
-	// all are the job's subtasks by ordinal; the graph is fixed at submission.
+	// all are the attempt's subtasks by ordinal.
 	all []checkpoint.SubtaskID
 	// standIns says that finished subtasks count as acknowledged: checkpointing.after_tasks_finish.
 	standIns bool
@@ -42,6 +42,12 @@ type jobView struct {
 	// count) and completed a checkpoint or savepoint, by its own clock; zero when another one did.
 	begunAt, completedAt time.Time
 	restore              restoreView
+
+	rescale *rescaleView // what a user has asked for; nil for nothing
+	// turn is the last aligned checkpoint of the attempt that this leader has completed: at it the attempt may end.
+	// turnBegunAt is when it last began one.
+	turn        turnView
+	turnBegunAt time.Time
 	// operators are those of the graph that the job was submitted with, once a node has said what its fingerprint is
 	// made of; nil before.
 	operators []checkpoint.OperatorText
@@ -88,8 +94,10 @@ func (s *jobView) reset() {
 
 // begin makes the soft state of a new attempt.
 func (s *jobView) begin(j *fsm.Job) {
+	s.all = j.Topology.Subtasks()
 	s.reset()
 	s.attempt = j.Attempt
+	s.turn, s.turnBegunAt = turnView{}, time.Time{}
 	s.begunAt, s.completedAt = time.Time{}, time.Time{}
 	s.ordinals, s.slots = nil, nil
 	if len(j.Assignment.NodeOf) == 0 {

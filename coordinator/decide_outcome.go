@@ -89,10 +89,18 @@ func (v *View) begun(c fsm.BeginCheckpoint, id checkpoint.ID, now time.Time) {
 	if p != nil {
 		p.begun = now
 	}
+	if c.Aligned {
+		s.turnBegunAt = now
+	}
 	if s.allAtEnd() && (c.Kind == checkpoint.KindCheckpoint || c.Stop != checkpoint.StopNone) {
 		s.final = id
 	}
-	if request, waited := s.queue.take(c); waited {
+	request, waited := s.queue.take(c)
+	switch {
+	case !waited:
+	case s.isRescale(request.id):
+		s.rescale.point = id
+	default:
 		v.fates = append(v.fates, fate{request: request.id, checkpoint: id})
 	}
 }
@@ -102,7 +110,11 @@ func (v *View) completed(c fsm.CompleteCheckpoint, r fsm.Result, now time.Time) 
 	if j == nil {
 		return
 	}
-	v.job(j).completedAt = now
+	s := v.job(j)
+	s.completedAt = now
+	if latest := latestCompleted(j); latest != nil && latest.ID == c.Checkpoint && latest.Aligned {
+		s.turn = turnView{checkpoint: latest.ID, at: now}
+	}
 	v.noteOutcome(c.Job, false, r.Aborted...)
 	if held := completedAs(j, c.Checkpoint); held != nil && held.Kind == checkpoint.KindSavepoint && held.Stop == checkpoint.StopNone {
 		v.noteOutcome(c.Job, true, c.Checkpoint)

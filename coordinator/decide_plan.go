@@ -20,6 +20,9 @@ type AskPlan struct {
 	Job     checkpoint.JobID
 	Program string
 	Params  map[string]string
+	// Topology is what the node's graph ought to be, and Overrides what makes its parallelism.
+	Topology  checkpoint.Topology
+	Overrides checkpoint.Overrides
 }
 
 func (AskPlan) action() {}
@@ -62,18 +65,22 @@ func (g *builtGraph) about(t checkpoint.Topology) bool {
 	return g != nil && t.Difference(g.asked) == ""
 }
 
-// askPlans asks the nodes that have free slots for their graphs of the job, those that have not been asked. It reports
-// whether all have answered that are going to: none is waited for longer than Timing.PlanAnswer.
-func (d *decision) askPlans(j *fsm.Job) bool {
+// askPlans asks the nodes that have slots of the given ones for their graphs of the job in its next shape, those that
+// have not been asked. It reports whether all have answered that are going to: none is waited for longer than
+// Timing.PlanAnswer.
+func (d *decision) askPlans(j *fsm.Job, next fsm.Shape, slots map[checkpoint.NodeID]int) bool {
 	complete := true
 	for _, n := range d.view.order {
-		if d.free[n.ref.ID] == 0 || !slices.Contains(n.programs, j.Program) {
+		if slots[n.ref.ID] == 0 || !slices.Contains(n.programs, j.Program) {
 			continue
 		}
 		g := n.graphs[j.ID]
 		switch {
-		case !g.about(j.Topology):
-			d.do(AskPlan{Node: n.ref.ID, Job: j.ID, Program: j.Program, Params: j.Params})
+		case !g.about(next.Topology):
+			d.do(AskPlan{
+				Node: n.ref.ID, Job: j.ID, Program: j.Program, Params: j.Params,
+				Topology: next.Topology, Overrides: checkpoint.OverridesFor(next.Topology, next.Parallelism),
+			})
 			complete = false
 		case !g.answered && d.now.Sub(g.askedAt) <= d.view.Timing.PlanAnswer:
 			complete = false
@@ -82,12 +89,12 @@ func (d *decision) askPlans(j *fsm.Job) bool {
 	return complete
 }
 
-// freeFor returns the free slots of the nodes whose graph of the job is known to be the job's.
-func (d *decision) freeFor(j *fsm.Job) map[checkpoint.NodeID]int {
-	free := make(map[checkpoint.NodeID]int, len(d.free))
-	for id, slots := range d.free {
-		if g := d.view.nodes[id].graphs[j.ID]; slots > 0 && g.about(j.Topology) && g.agrees() {
-			free[id] = slots
+// freeFor returns those of the slots that are on nodes whose graph of the job is known to be t.
+func (d *decision) freeFor(j *fsm.Job, t checkpoint.Topology, slots map[checkpoint.NodeID]int) map[checkpoint.NodeID]int {
+	free := make(map[checkpoint.NodeID]int, len(slots))
+	for id, n := range slots {
+		if g := d.view.nodes[id].graphs[j.ID]; n > 0 && g.about(t) && g.agrees() {
+			free[id] = n
 		}
 	}
 	return free
@@ -109,7 +116,7 @@ func (d *decision) knowing(program string) map[checkpoint.NodeID]int {
 func (v *View) excluded(j *fsm.Job, now time.Time) (problems []string, awaited []checkpoint.NodeID) {
 	for _, n := range v.order {
 		g := n.graphs[j.ID]
-		if v.stateOf(n, now) != nodeAlive || !g.about(j.Topology) || g.agrees() {
+		if v.stateOf(n, now) != nodeAlive || !g.about(j.NextShape().Topology) || g.agrees() {
 			continue
 		}
 		why := "its build " + v.difference(j, g)
@@ -142,14 +149,14 @@ func (v *View) difference(j *fsm.Job, g *builtGraph) string {
 
 // OnPlanAsked records that a node is being asked, so that Decide does not ask again.
 func (v *View) OnPlanAsked(a AskPlan, request uint64, now time.Time) {
-	n, j := v.nodes[a.Node], v.byID[a.Job]
-	if n == nil || j == nil {
+	n := v.nodes[a.Node]
+	if n == nil || v.byID[a.Job] == nil {
 		return
 	}
 	if n.graphs == nil {
 		n.graphs = make(map[checkpoint.JobID]*builtGraph)
 	}
-	n.graphs[a.Job] = &builtGraph{request: request, asked: j.Topology, askedAt: now}
+	n.graphs[a.Job] = &builtGraph{request: request, asked: a.Topology, askedAt: now}
 }
 
 // OnPlanned takes in the answer to a question. It reports whether it was one that the view had asked, of that node.

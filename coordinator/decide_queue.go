@@ -19,7 +19,9 @@ type request struct {
 	forced bool
 	// periodic says that the interval asks.
 	periodic bool
-	at       checkpoint.Timestamp
+	// aligned says that the attempt is to end at the checkpoint, which therefore holds no records in flight.
+	aligned bool
+	at      checkpoint.Timestamp
 }
 
 // compare orders requests by urgency, the most urgent first: Flink's order (CheckpointRequestDecider). A savepoint goes
@@ -47,7 +49,7 @@ func trueFirst(a, b bool) int {
 
 // starts reports whether the command is what begins the request.
 func (r request) starts(c fsm.BeginCheckpoint) bool {
-	return r.kind == c.Kind && r.stop == c.Stop && r.forced == c.Manual
+	return r.kind == c.Kind && r.stop == c.Stop && r.forced == c.Manual && r.aligned == c.Aligned
 }
 
 // maxRequests bounds a job's queue, as Flink does.
@@ -96,18 +98,28 @@ func (q *queue) take(c fsm.BeginCheckpoint) (request, bool) {
 // fate is what became of a request: its checkpoint has begun, or never will.
 type fate struct {
 	request    uint64
-	checkpoint checkpoint.ID     // 0 when it did not begin
-	reason     checkpoint.Reason // why it did not
+	checkpoint checkpoint.ID     // 0 when it did not begin; of a rescaling, when the job has not taken the new shape
+	reason     checkpoint.Reason // why it did not, 0 when the message says it all
 	message    string
 }
 
-// String says why the request's checkpoint did not begin. It starts with the reason's name.
-func (f fate) String() string { return fmt.Sprintf("%s: %s", f.reason, f.message) }
+// String says why the request came to nothing. It starts with the reason's name.
+func (f fate) String() string {
+	if f.reason == 0 {
+		return f.message
+	}
+	return fmt.Sprintf("%s: %s", f.reason, f.message)
+}
 
 // OnRequest queues a user's request for a checkpoint of a running job and returns the name by which its fate is told.
 func (v *View) OnRequest(j *fsm.Job, kind checkpoint.Kind, stop checkpoint.Stop, at checkpoint.Timestamp) uint64 {
+	return v.enqueue(j, request{kind: kind, stop: stop, forced: true, at: at})
+}
+
+// enqueue names a request and queues it.
+func (v *View) enqueue(j *fsm.Job, r request) uint64 {
 	v.lastRequest++
-	r := request{id: v.lastRequest, kind: kind, stop: stop, forced: true, at: at}
+	r.id = v.lastRequest
 	if evicted, full := v.job(j).queue.add(r); full {
 		v.refuse(evicted.id, checkpoint.ReasonTooManyRequests, fmt.Sprintf(
 			"%d requests that are more urgent wait for checkpoints of job %s", maxRequests, j.Name))
@@ -119,12 +131,17 @@ func (v *View) OnRequest(j *fsm.Job, kind checkpoint.Kind, stop checkpoint.Stop,
 func (v *View) OnWithdrawn(job checkpoint.JobID, id uint64) {
 	if s := v.jobs[job]; s != nil {
 		s.queue.remove(id)
+		s.dropRescale(id)
 	}
 }
 
 // OnRefused records that Refuse was executed.
 func (v *View) OnRefused(a Refuse) {
-	if s := v.jobs[a.Job]; s != nil && s.queue.remove(a.Request) {
+	s := v.jobs[a.Job]
+	if s == nil {
+		return
+	}
+	if waited := s.queue.remove(a.Request); waited || s.isRescale(a.Request) {
 		v.refuse(a.Request, a.Reason, a.Message)
 	}
 }
@@ -151,14 +168,26 @@ func (v *View) dropQueue(s *jobView, why string) {
 
 // queueEnds says why the requests that wait will never begin.
 func queueEnds(j *fsm.Job) string {
-	text := fmt.Sprintf("job %s became %s before the checkpoint began", j.Name, j.Status)
-	if j.Failure != "" && (j.Status == fsm.JobRestarting || j.Status == fsm.JobFailed) {
-		text += ": " + j.Failure
+	return fmt.Sprintf("job %s became %s before the checkpoint began%s", j.Name, j.Status, failureOf(j))
+}
+
+// failureOf says why a job has left its attempt, in the form of a continuation; it is empty when that is no failure.
+func failureOf(j *fsm.Job) string {
+	switch {
+	case j.Status != fsm.JobRestarting && j.Status != fsm.JobFailed:
+		return ""
+	case j.Interrupted != "":
+		return ": " + j.Interrupted
+	case j.Failure != "":
+		return ": " + j.Failure
 	}
-	return text
+	return ""
 }
 
 func (v *View) refuse(id uint64, reason checkpoint.Reason, message string) {
+	for _, s := range v.jobs {
+		s.dropRescale(id)
+	}
 	v.fates = append(v.fates, fate{request: id, reason: reason, message: message})
 }
 

@@ -50,11 +50,19 @@ func (d *decision) prepareRestore(j *fsm.Job, o origin) bool {
 	if o.id == 0 {
 		return true
 	}
+	if !d.loaded(j, o) {
+		return false
+	}
+	_, problem := d.view.jobs[j.ID].restore.match(j, j.NextShape().Topology)
+	return problem == ""
+}
+
+// loaded reports whether the manifest of o is at hand, and asks for it where it is not.
+func (d *decision) loaded(j *fsm.Job, o origin) bool {
 	r := &d.view.jobs[j.ID].restore
 	switch {
 	case r.id == o.id && r.manifest != nil:
-		_, problem := r.match(j)
-		return problem == ""
+		return true
 	case r.id == o.id && r.loading:
 		return false
 	case r.id == o.id && r.err != "" && d.now.Sub(r.failedAt) < d.view.Timing.LoadRetry:
@@ -81,12 +89,7 @@ func (d *decision) deploy(j *fsm.Job) {
 	}
 	deployments := make([]checkpoint.Deploy, len(missing))
 	for i, ref := range missing {
-		deployments[i] = checkpoint.Deploy{
-			Term: d.view.Term, Job: j.ID, Attempt: j.Attempt, Program: j.Program, Params: j.Params,
-			Topology: j.Topology, Assignment: j.Assignment, Mode: j.Config.Mode, AfterTasksFinish: j.Config.AfterTasksFinish,
-			Restore: j.RestoredFrom, States: d.statesFor(j, ref.ID), Fingerprint: j.Fingerprint,
-			Backend: j.Config.Backend,
-		}
+		deployments[i] = d.deployment(j, ref.ID)
 		if problem := oversized(deployments[i], ref.ID); problem != "" {
 			d.failJob(j, problem)
 			return
@@ -97,15 +100,25 @@ func (d *decision) deploy(j *fsm.Job) {
 	}
 }
 
+// deployment returns a node's share of the job's attempt, of which the states that it restores are at hand.
+func (d *decision) deployment(j *fsm.Job, id checkpoint.NodeID) checkpoint.Deploy {
+	return checkpoint.Deploy{
+		Term: d.view.Term, Job: j.ID, Attempt: j.Attempt, Program: j.Program, Params: j.Params,
+		Overrides: checkpoint.OverridesFor(j.Topology, j.Parallelism),
+		Topology:  j.Topology, Assignment: j.Assignment, Mode: j.Config.Mode, AfterTasksFinish: j.Config.AfterTasksFinish,
+		Restore: j.RestoredFrom, States: d.statesFor(j, id), Fingerprint: j.Fingerprint, Backend: j.Config.Backend,
+	}
+}
+
 // statesFor returns what a node's subtasks are restored from.
 func (d *decision) statesFor(j *fsm.Job, id checkpoint.NodeID) []checkpoint.SubtaskState {
 	if j.RestoredFrom == 0 {
 		return nil
 	}
-	s := d.view.jobs[j.ID]
-	matched, _ := s.restore.match(j)
-	states := make([]checkpoint.SubtaskState, 0, len(s.ordinals[id]))
-	for _, ordinal := range s.ordinals[id] {
+	matched, _ := d.view.jobs[j.ID].restore.match(j, j.Topology)
+	ordinals := j.Assignment.Ordinals(id)
+	states := make([]checkpoint.SubtaskState, 0, len(ordinals))
+	for _, ordinal := range ordinals {
 		states = append(states, matched[ordinal])
 	}
 	return states

@@ -17,20 +17,21 @@ type restoreView struct {
 	err      string
 	failedAt time.Time
 
-	// matched and mismatch remember the outcome of match. It follows from the manifest and from what is fixed at the
-	// job's submission, so that to compute it once, for thousands of subtasks, is to compute it always.
+	// matched and mismatch remember the outcome of match. It follows from the manifest and the graph, so that to compute it
+	// once, for thousands of subtasks, is to compute it always.
 	matched  []checkpoint.SubtaskState // by ordinal
 	mismatch string
+	graph    checkpoint.Topology // that they are about
 }
 
-// match spreads the state of the manifest, which is at hand, over the subtasks of the job.
-func (r *restoreView) match(j *fsm.Job) (states []checkpoint.SubtaskState, problem string) {
-	if r.matched == nil && r.mismatch == "" {
-		m, err := checkpoint.MatchState(*r.manifest, j.Topology, j.Source.AllowNonRestoredState)
+// match spreads the state of the manifest, which is at hand, over the subtasks of the job in the shape of t.
+func (r *restoreView) match(j *fsm.Job, t checkpoint.Topology) (states []checkpoint.SubtaskState, problem string) {
+	if r.matched == nil && r.mismatch == "" || r.graph.Difference(t) != "" {
+		m, err := checkpoint.MatchState(*r.manifest, t, j.Source.AllowNonRestoredState)
+		r.matched, r.mismatch, r.graph = m.Subtasks, "", t
 		if err != nil {
 			r.mismatch = err.Error()
 		}
-		r.matched = m.Subtasks
 	}
 	return r.matched, r.mismatch
 }

@@ -56,8 +56,9 @@ type View struct {
 	Timing Timing
 	// Draining says that leadership is about to be handed over: what is pending goes on, no checkpoint begins (C23).
 	Draining bool
-	// Avoid are the nodes that are given no more tasks; nil for none. Those that they have stay with them.
-	Avoid map[checkpoint.NodeID]bool
+	// Drained are the nodes that are given no more tasks, and since when. Those that they have leave at a checkpoint, as
+	// soon as there is room elsewhere. The map is replaced like Jobs, and not changed.
+	Drained map[checkpoint.NodeID]checkpoint.Timestamp
 	// Jobs are the replicated jobs, oldest first. They are immutable and replaced before each Decide.
 	Jobs []*fsm.Job
 
@@ -125,6 +126,7 @@ func (v *View) job(j *fsm.Job) *jobView {
 	}
 	s.job, s.facts = j, factsOf(j)
 	s.adopt(j)
+	v.settleRescale(j, s)
 	if j.Status != fsm.JobRunning && !s.queue.empty() {
 		v.dropQueue(s, queueEnds(j))
 	}

@@ -27,6 +27,8 @@ type replicatedLog interface {
 	readIndex(ctx context.Context, term checkpoint.Term) error
 	// jobs returns the replicated jobs, oldest first, as immutable values.
 	jobs() []*fsm.Job
+	// drained returns the drained nodes as an immutable map.
+	drained() map[checkpoint.NodeID]checkpoint.Timestamp
 }
 
 // Store is where manifests are kept. Implementations are safe for concurrent use.
@@ -77,13 +79,19 @@ func (l *leader) run(ctx context.Context, registry *sessions) error {
 	}
 	l.view = NewView(l.term, time.Now(), l.timing)
 	l.view.cleaning.number += uint64(l.nth) << 24
-	l.view.SetJobs(l.raft.jobs())
+	l.refresh()
 	registry.attach(l)
 	defer l.failRequests()
 	defer l.inbox.close()
 	defer registry.detach()
 	l.log.Info("leading", "jobs", len(l.view.Jobs))
 	return l.loop(ctx)
+}
+
+// refresh gives the view the replicated state of the moment.
+func (l *leader) refresh() {
+	l.view.SetJobs(l.raft.jobs())
+	l.view.Drained = l.raft.drained()
 }
 
 func (l *leader) loop(ctx context.Context) error {

@@ -21,7 +21,7 @@ var errBusy = errors.New("the log takes no proposals while leadership is handed 
 // act decides and executes until nothing is left to do.
 func (l *leader) act(ctx context.Context) error {
 	for range maxRounds {
-		l.view.SetJobs(l.raft.jobs())
+		l.refresh()
 		actions := Decide(l.view, time.Now())
 		if len(actions) == 0 {
 			break
@@ -58,7 +58,7 @@ func (l *leader) execute(ctx context.Context, actions []Action) error {
 	if err != nil && !errors.Is(err, errBusy) {
 		return err
 	}
-	l.view.SetJobs(l.raft.jobs())
+	l.refresh()
 	for i, r := range responses {
 		if !errors.Is(r.Err, errBusy) {
 			l.proposed(commands[i], r)
@@ -128,6 +128,14 @@ func (l *leader) logCommand(c fsm.Command, r fsm.Result) {
 		l.log.Info("attempt started", "job", c.Job, "attempt", c.Attempt, "checkpoint", c.RestoreFrom)
 	case fsm.FailAttempt:
 		l.log.Warn("attempt failed", "job", c.Job, "attempt", c.Attempt, "cause", c.Cause, "delay_ms", c.Restart.Delay)
+	case fsm.RescaleJob:
+		l.log.Info("attempt ended to change the parallelism", "job", c.Job, "attempt", c.Attempt, "checkpoint", c.Checkpoint)
+	case fsm.MoveJob:
+		l.log.Info("attempt ended to leave nodes", "job", c.Job, "attempt", c.Attempt, "checkpoint", c.Checkpoint, "cause", c.Cause)
+	case fsm.DrainNode:
+		l.log.Info("node drained", "node", c.Node)
+	case fsm.UndrainNode:
+		l.log.Info("node in service again", "node", c.Node)
 	case fsm.EndJob:
 		l.log.Info("job ended", "job", c.Job, "status", c.Status, "cause", c.Failure)
 	case fsm.BeginCheckpoint:

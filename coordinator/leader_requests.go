@@ -13,11 +13,12 @@ type requests struct {
 	nextPlan uint64
 	plans    map[uint64]*planRequest
 	triggers map[uint64]*triggerRequest // by the request's name in the view
+	rescales map[uint64]*rescaleRequest // by the number of the plan that began them
 }
 
 func newRequests() requests {
 	return requests{
-		plans: make(map[uint64]*planRequest), triggers: make(map[uint64]*triggerRequest),
+		plans: make(map[uint64]*planRequest), triggers: make(map[uint64]*triggerRequest), rescales: make(map[uint64]*rescaleRequest),
 	}
 }
 
@@ -49,7 +50,7 @@ func ask[T any](ctx context.Context, l *leader, f func() (T, error)) (T, error) 
 // askJob runs f on the leader loop with the job that ref names.
 func askJob[T any](ctx context.Context, l *leader, ref string, f func(*fsm.Job) (T, error)) (T, error) {
 	return ask(ctx, l, func() (T, error) {
-		l.view.SetJobs(l.raft.jobs())
+		l.refresh()
 		j, err := findJob(l.view.Jobs, ref)
 		if err != nil {
 			var none T
@@ -76,7 +77,7 @@ func (l *leader) proposeOne(c fsm.Command) error {
 	if err := responses[0].Err; err != nil {
 		return toAPIError(err)
 	}
-	l.view.SetJobs(l.raft.jobs())
+	l.refresh()
 	l.proposed(c, responses[0])
 	return nil
 }
@@ -88,5 +89,8 @@ func (l *leader) failRequests() {
 	}
 	for id, t := range l.requests.triggers {
 		l.answer(id, triggered{id: t.checkpoint, err: errLeadershipEnded()})
+	}
+	for request, r := range l.requests.rescales {
+		l.endRescale(request, rescaled{err: l.abandoned(r)})
 	}
 }

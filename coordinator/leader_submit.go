@@ -57,14 +57,16 @@ func (l *leader) submit(req api.SubmitJobRequest, config checkpoint.Config, repl
 	}
 	request := l.nextPlan()
 	l.requests.plans[request] = p
-	l.send(node, checkpoint.PlanJob{Term: l.term, Request: request, Program: req.Program, Params: req.Params})
+	l.send(node, checkpoint.PlanJob{
+		Term: l.term, Request: request, Program: req.Program, Params: req.Params, Overrides: overridesOf(req.Parallelism),
+	})
 }
 
 // askPlan asks a node for its graph of a job that has been submitted before.
 func (l *leader) askPlan(a AskPlan) {
 	request := l.nextPlan()
 	l.view.OnPlanAsked(a, request, time.Now())
-	l.send(a.Node, checkpoint.PlanJob{Term: l.term, Request: request, Program: a.Program, Params: a.Params})
+	l.send(a.Node, checkpoint.PlanJob{Term: l.term, Request: request, Program: a.Program, Params: a.Params, Overrides: a.Overrides})
 }
 
 // nextPlan returns the number of a PlanJob, which the answer repeats.
@@ -117,10 +119,20 @@ func (l *leader) dropPlans(node checkpoint.NodeID) {
 				"node %s was lost while it built the graph of job %q; submit it again", node, p.req.Program)})
 		}
 	}
+	for request, r := range l.requests.rescales {
+		if r.node == node {
+			l.endRescale(request, rescaled{err: api.Errorf(api.Unavailable,
+				"node %s was lost while it built the graph; nothing was changed, try again", node)})
+		}
+	}
 }
 
 // planned goes on with a submission: the graph's shape is known, or the reason why there is none.
 func (l *leader) planned(id checkpoint.NodeID, m checkpoint.JobPlanned) {
+	if r := l.requests.rescales[m.Request]; r != nil && r.node == id {
+		l.rescalePlanned(m.Request, r, m)
+		return
+	}
 	p := l.requests.plans[m.Request]
 	if p == nil || p.node != id {
 		return
@@ -146,7 +158,8 @@ func (l *leader) propose(request uint64, p *planRequest) {
 	rand.Read(id[:]) // never fails: crypto/rand aborts the program instead
 	err := l.proposeOne(fsm.SubmitJob{
 		Job: id, Name: p.req.Name, Program: p.req.Program, Params: p.req.Params,
-		Topology: p.graph.topology, Fingerprint: p.graph.fingerprint, Config: p.config, Source: p.source, At: now(),
+		Topology: p.graph.topology, Fingerprint: p.graph.fingerprint, Parallelism: chosen(p.req.Parallelism, p.graph.topology),
+		Config: p.config, Source: p.source, At: now(),
 	})
 	l.endPlan(request, submitted{id: id, err: err})
 }

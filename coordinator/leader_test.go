@@ -38,6 +38,12 @@ func (l *scriptedLog) jobs() []*fsm.Job {
 	return l.state.SortedJobs()
 }
 
+func (l *scriptedLog) drained() map[checkpoint.NodeID]checkpoint.Timestamp {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state.Drained
+}
+
 func (l *scriptedLog) propose(commands []fsm.Command, during func()) ([]fsm.Response, error) {
 	during()
 	l.mu.Lock()

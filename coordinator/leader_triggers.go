@@ -61,6 +61,9 @@ func (l *leader) answer(id uint64, with triggered) {
 // answerTriggers answers the requests whose checkpoint has an outcome, or never will have one.
 func (l *leader) answerTriggers() {
 	for _, f := range l.view.takeFates() {
+		if l.answerRescale(f) {
+			continue
+		}
 		if t := l.requests.triggers[f.request]; t != nil && f.checkpoint != 0 {
 			t.checkpoint = f.checkpoint
 			continue

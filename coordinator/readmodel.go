@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"cairn/api"
+	"cairn/checkpoint"
 	"cairn/fsm"
 )
 
@@ -11,14 +12,15 @@ import (
 // subtasks. The functions of the read model turn it into what clients see; they change nothing. With a view they run
 // on the leader loop.
 type reading struct {
-	jobs []*fsm.Job // oldest first
-	view *View      // nil where this coordinator answers from its own copy alone (api.WithStale)
-	now  time.Time
+	jobs    []*fsm.Job // oldest first
+	drained map[checkpoint.NodeID]checkpoint.Timestamp
+	view    *View // nil where this coordinator answers from its own copy alone (api.WithStale)
+	now     time.Time
 }
 
 func (l *leader) reading() reading {
-	l.view.SetJobs(l.raft.jobs())
-	return reading{jobs: l.view.Jobs, view: l.view, now: time.Now()}
+	l.refresh()
+	return reading{jobs: l.view.Jobs, drained: l.view.Drained, view: l.view, now: time.Now()}
 }
 
 // job resolves a job's ID or name.

@@ -5,14 +5,13 @@ import (
 
 	"cairn/api"
 	"cairn/checkpoint"
-	"cairn/fsm"
 )
 
 // fill adds a breakdown, its sums by vertex, and what held the checkpoint up.
 func (d *described) fill(detail checkpoint.Detail) {
-	subtasks := d.job.Topology.Subtasks()
+	subtasks := d.topology.Subtasks()
 	if len(detail.Subtasks) != len(subtasks) {
-		d.model.DetailMissing = fmt.Sprintf("What was recorded is of %d subtasks, the job has %d.", len(detail.Subtasks), len(subtasks))
+		d.model.DetailMissing = fmt.Sprintf("What was recorded is of %d subtasks, the job had %d.", len(detail.Subtasks), len(subtasks))
 		return
 	}
 	m := &d.model
@@ -20,19 +19,19 @@ func (d *described) fill(detail checkpoint.Detail) {
 		m.Subtasks = append(m.Subtasks, subtaskModel(subtasks[ordinal], t, m.TriggerTimestamp))
 	}
 	ordinal := 0
-	for _, vertex := range d.job.Topology.Vertices {
+	for _, vertex := range d.topology.Vertices {
 		m.Tasks = append(m.Tasks, taskModel(vertex, m.Subtasks[ordinal:ordinal+vertex.Parallelism], m.TriggerTimestamp))
 		ordinal += vertex.Parallelism
 	}
 	if m.Status == statusCompleted {
-		m.Slowest = slowestAck(d.job, detail)
+		m.Slowest = slowestAck(d.topology, detail)
 		return
 	}
 	until := d.now
 	if m.Status == statusFailed {
 		until = m.TriggerTimestamp + m.EndToEndDurationMillis
 	}
-	m.Slowest = slowestPending(d.job, detail, m.TriggerTimestamp, until)
+	m.Slowest = slowestPending(d.topology, detail, m.TriggerTimestamp, until)
 }
 
 func subtaskModel(id checkpoint.SubtaskID, t checkpoint.SubtaskDetail, triggered int64) api.SubtaskCheckpoint {
@@ -73,7 +72,7 @@ func taskModel(vertex checkpoint.Vertex, subtasks []api.SubtaskCheckpoint, trigg
 
 // slowestAck names the subtask whose ack came last, and the phase that it spent most of that time in; nil when every
 // subtask had finished before.
-func slowestAck(j *fsm.Job, detail checkpoint.Detail) *api.SlowestSubtask {
+func slowestAck(topology checkpoint.Topology, detail checkpoint.Detail) *api.SlowestSubtask {
 	last := -1
 	for ordinal, t := range detail.Subtasks {
 		if t.Acknowledged && !t.Finished && (last < 0 || t.AckMillis > detail.Subtasks[last].AckMillis) {
@@ -90,15 +89,15 @@ func slowestAck(j *fsm.Job, detail checkpoint.Detail) *api.SlowestSubtask {
 	if rest := t.AckMillis - m.StartDelayMillis - m.AlignmentMillis - m.SyncMillis - m.AsyncMillis; rest > millis {
 		phase, millis = checkpoint.PhaseAck, rest
 	}
-	return &api.SlowestSubtask{ID: j.Topology.Subtasks()[last].String(), Node: string(t.Node), Phase: phase.String(), Millis: millis}
+	return &api.SlowestSubtask{ID: topology.Subtasks()[last].String(), Node: string(t.Node), Phase: phase.String(), Millis: millis}
 }
 
 // slowestPending names the subtask that a checkpoint without all acks waits for; nil when there is none. Until a
 // subtask has captured its state it holds the barrier back from all behind it, so the one that lags most is not the
 // last to have heard of the checkpoint: it is the first in the order of the graph that has not let the barrier pass,
 // and of its vertex the one that is least far. When the barrier has passed everywhere it is the one that is least far.
-func slowestPending(j *fsm.Job, detail checkpoint.Detail, triggered, until int64) *api.SlowestSubtask {
-	subtasks := j.Topology.Subtasks()
+func slowestPending(topology checkpoint.Topology, detail checkpoint.Detail, triggered, until int64) *api.SlowestSubtask {
+	subtasks := topology.Subtasks()
 	found := -1
 	for ordinal, t := range detail.Subtasks {
 		if ordinal >= len(subtasks) || t.Acknowledged {

@@ -85,6 +85,7 @@ func (r reading) checkpointDetail(j *fsm.Job, id checkpoint.ID) (described, erro
 	if i < 0 {
 		return d, api.Errorf(api.NotFound, "job %s has no checkpoint %d among its pending and last %d", j.Name, id, fsm.MaxHistory)
 	}
+	d.topology = j.TopologyOf(checkpoint.Attempt(list[i].Attempt))
 	d.model = api.CheckpointDetail{Checkpoint: list[i], Tasks: []api.TaskCheckpoint{}, Subtasks: []api.SubtaskCheckpoint{}}
 	d.now = r.now.UnixMilli()
 	for _, kept := range [][]fsm.Completed{j.Completed, j.Savepoints} {
@@ -110,10 +111,11 @@ func (r reading) checkpointDetail(j *fsm.Job, id checkpoint.ID) (described, erro
 
 // described is a checkpoint on its way to a client.
 type described struct {
-	job   *fsm.Job
-	model api.CheckpointDetail
-	now   int64
-	chunk checkpoint.ChunkRef // of the breakdown, zero when it is filled in or missing
+	job      *fsm.Job
+	topology checkpoint.Topology // when it was taken
+	model    api.CheckpointDetail
+	now      int64
+	chunk    checkpoint.ChunkRef // of the breakdown, zero when it is filled in or missing
 }
 
 // find looks for the breakdown of a checkpoint that has ended.

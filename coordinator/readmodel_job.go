@@ -71,6 +71,9 @@ func jobReason(v *View, j *fsm.Job, now time.Time) string {
 		}
 	case fsm.JobRestarting:
 		reason := "attempt failed: " + j.Failure
+		if j.Interrupted != "" {
+			reason = "goes on from its last checkpoint: " + j.Interrupted
+		}
 		if wait := waitsFor(v, j, now); wait != "" {
 			reason += "; " + wait
 		}
@@ -89,8 +92,9 @@ func waitsFor(v *View, j *fsm.Job, now time.Time) string {
 	}
 	d := &decision{view: v, now: now}
 	d.countSlots()
-	free, knowing, agreeing := total(d.free), total(d.knowing(j.Program)), total(d.freeFor(j))
-	switch needs := j.Topology.SlotsNeeded(); {
+	next := j.NextShape().Topology
+	free, knowing, agreeing := total(d.free), total(d.knowing(j.Program)), total(d.freeFor(j, next, d.free))
+	switch needs := next.SlotsNeeded(); {
 	case needs > free:
 		return fmt.Sprintf("needs %d slots, %d free", needs, free)
 	case needs > knowing:
@@ -132,15 +136,17 @@ func stopsFor(v *View, j *fsm.Job, now time.Time) string {
 func (r reading) jobDetail(j *fsm.Job) (api.JobDetail, error) {
 	d := api.JobDetail{
 		Job: r.jobModel(j), Params: maps.Clone(j.Params), Config: j.Config.Values(), RestoredFrom: uint64(j.RestoredFrom),
-		Source: sourceModel(j.Source), Vertices: []api.Vertex{}, Subtasks: []api.Subtask{}, Problems: r.problemsOf(j),
+		Parallelism: parallelismModel(j.NextShape().Parallelism), Source: sourceModel(j.Source), Vertices: []api.Vertex{}, Subtasks: []api.Subtask{}, Problems: r.problemsOf(j),
 	}
 	first := 0 // ordinal of the vertex's first subtask
-	for _, vertex := range j.Topology.Vertices {
+	for _, vertex := range j.NextShape().Topology.Vertices {
 		d.Vertices = append(d.Vertices, api.Vertex{
 			ID: string(vertex.ID), Name: vertex.Name, Parallelism: vertex.Parallelism, MaxParallelism: vertex.MaxParallelism,
 			SlotSharingGroup: sharingGroup(vertex),
-			Metrics:          r.vertexMetrics(j, first, vertex.Parallelism),
 		})
+		if j.Next == nil { // otherwise what is known is of another shape
+			d.Vertices[len(d.Vertices)-1].Metrics = r.vertexMetrics(j, first, vertex.Parallelism)
+		}
 		first += vertex.Parallelism
 	}
 	if len(j.Assignment.NodeOf) == 0 {
@@ -152,6 +158,14 @@ func (r reading) jobDetail(j *fsm.Job) (api.JobDetail, error) {
 		})
 	}
 	return d, nil
+}
+
+func parallelismModel(of map[checkpoint.OperatorID]int) map[string]int {
+	model := make(map[string]int, len(of))
+	for op, n := range of {
+		model[string(op)] = n
+	}
+	return model
 }
 
 // sharingGroup returns the name of the vertex's slot sharing group, empty for the default one.

@@ -11,22 +11,19 @@ import (
 
 // fillStatus fills in nodes and jobs, and the problems that they have.
 func fillStatus(status *api.Status, v *View, replicas int, now time.Time) {
-	r := reading{jobs: v.Jobs, view: v, now: now}
-	status.Nodes, status.Jobs, status.Problems = []api.Node{}, []api.JobSummary{}, []string{}
+	r := reading{jobs: v.Jobs, drained: v.Drained, view: v, now: now}
+	status.Nodes, _ = r.nodes()
+	status.Jobs, status.Problems = []api.JobSummary{}, []string{}
 	problem := func(format string, args ...any) {
 		status.Problems = append(status.Problems, fmt.Sprintf(format, args...))
 	}
-	used := r.usedSlots()
 	alive := 0
 	for _, n := range v.sortedNodes() {
 		state := v.stateOf(n, now)
 		if state == nodeAlive {
 			alive++
 		}
-		status.Nodes = append(status.Nodes, api.Node{
-			ID: string(n.ref.ID), Address: n.ref.Address, State: state.String(), Slots: n.slots, UsedSlots: used[n.ref.ID],
-		})
-		if state == nodeLost || state == nodeSuspect {
+		if _, drained := v.Drained[n.ref.ID]; !drained && (state == nodeLost || state == nodeSuspect) {
 			problem("node %s at %s is %s", n.ref.ID, n.ref.Address, state)
 		}
 	}
@@ -86,7 +83,7 @@ func (r reading) holdUp(j *fsm.Job) string {
 	}
 	for _, p := range j.Pending {
 		detail, known := r.view.detailOf(j, p.ID, r.now)
-		if s := slowestPending(j, detail, int64(p.TriggeredAt), r.now.UnixMilli()); known && s != nil {
+		if s := slowestPending(j.Topology, detail, int64(p.TriggeredAt), r.now.UnixMilli()); known && s != nil {
 			return fmt.Sprintf("checkpoint %d waits for %s on node %s in %s", p.ID, s.ID, s.Node, s.Phase)
 		}
 	}

@@ -48,7 +48,7 @@ func TestSlowestOfAPendingCheckpoint(t *testing.T) {
 		{"all acknowledged", []checkpoint.SubtaskDetail{done, done, done, done, done}, ""},
 		{"nothing known", nil, ""},
 	} {
-		got := slowestPending(&fsm.Job{Topology: testTopology()}, detailOfParts(tc.parts...), 1000, 3500)
+		got := slowestPending(testTopology(), detailOfParts(tc.parts...), 1000, 3500)
 		switch {
 		case got == nil && tc.want != "", got != nil && got.ID+" "+got.Phase != tc.want, got != nil && got.Millis != 2500:
 			t.Errorf("%s: %+v, want %s for 2500 ms", tc.name, got, tc.want)
@@ -71,12 +71,12 @@ func TestSlowestOfACompletedCheckpoint(t *testing.T) {
 		{"ack", acked(900, checkpoint.Metrics{StartDelayMillis: 5, AsyncMillis: 80}), api.SlowestSubtask{Phase: "ack", Millis: 815}},
 	} {
 		tc.want.ID, tc.want.Node = "count[1]", "n2"
-		got := slowestAck(&fsm.Job{Topology: testTopology()}, detailOfParts(quick, finished, quick, tc.last, quick))
+		got := slowestAck(testTopology(), detailOfParts(quick, finished, quick, tc.last, quick))
 		if got == nil || *got != tc.want {
 			t.Errorf("%s: %+v, want %+v", tc.name, got, tc.want)
 		}
 	}
-	if got := slowestAck(&fsm.Job{Topology: testTopology()}, detailOfParts(finished, finished, finished, finished, finished)); got != nil {
+	if got := slowestAck(testTopology(), detailOfParts(finished, finished, finished, finished, finished)); got != nil {
 		t.Errorf("all had finished: %+v", got)
 	}
 }
@@ -154,7 +154,7 @@ func TestBreakdownOfTheHistory(t *testing.T) {
 		{"not recorded", fsm.Outcome{}, "", checkpoint.ChunkRef{}, "the state store did not take it"},
 		{"ended with its attempt", fsm.Outcome{Status: fsm.OutcomeFailed}, "", checkpoint.ChunkRef{}, "it ended together with its attempt"},
 		{"damaged", fsm.Outcome{Detail: fsm.Detail{Inline: []byte("x")}}, "", checkpoint.ChunkRef{}, "cannot be read"},
-		{"of another graph", fsm.Outcome{Detail: fsm.Detail{Inline: checkpoint.EncodeDetail(detailOfParts(acked(1, checkpoint.Metrics{})))}}, "", checkpoint.ChunkRef{}, "of 1 subtasks, the job has 5"},
+		{"of another graph", fsm.Outcome{Detail: fsm.Detail{Inline: checkpoint.EncodeDetail(detailOfParts(acked(1, checkpoint.Metrics{})))}}, "", checkpoint.ChunkRef{}, "of 1 subtasks, the job had 5"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.outcome.ID = 3

@@ -102,7 +102,7 @@ func (s service) leaderStatus(ctx context.Context, l *leader) (api.Status, error
 		return api.Status{}, err
 	}
 	status, err := ask(ctx, l, func() (api.Status, error) {
-		l.view.SetJobs(l.raft.jobs())
+		l.refresh()
 		status := api.Status{Leader: api.Leader{ID: string(s.c.cfg.ID), Term: uint64(l.term), Address: s.c.cfg.Address}}
 		fillStatus(&status, l.view, s.c.cfg.Replicas, time.Now())
 		return status, nil

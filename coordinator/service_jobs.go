@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -23,7 +24,7 @@ func (s service) SubmitJob(ctx context.Context, req api.SubmitJobRequest) (api.J
 	if err := checkName(req.Name); err != nil {
 		return api.Job{}, err
 	}
-	if err := checkSource(req.Source); err != nil {
+	if err := cmp.Or(checkSource(req.Source), checkParallelism(req.Parallelism)); err != nil {
 		return api.Job{}, err
 	}
 	config, err := checkpoint.ParseConfig(req.Config)

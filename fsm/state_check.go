@@ -47,7 +47,7 @@ func (j *Job) checkShapes() error {
 		return fmt.Errorf("it is %s and has a next shape, or was interrupted (%q)", j.Status, j.Interrupted)
 	}
 	if j.Next != nil {
-		if err := j.mayBecome(*j.Next); err != nil {
+		if err := j.MayBecome(*j.Next); err != nil {
 			return fmt.Errorf("its next shape: %w", err)
 		}
 	}

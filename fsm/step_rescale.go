@@ -14,7 +14,7 @@ func (s *State) rescaleJob(c RescaleJob) (Result, error) {
 		return Result{}, err
 	}
 	next := Shape{c.Topology, c.Parallelism}
-	if err := j.mayBecome(next); err != nil {
+	if err := j.MayBecome(next); err != nil {
 		return Result{}, fmt.Errorf("%w: job %s: %w", ErrInvalid, c.Job, err)
 	}
 	j.Next = &next
@@ -62,9 +62,9 @@ func (s *State) endEarly(j *Job, why string, term checkpoint.Term, at checkpoint
 	return Result{Aborted: aborted}
 }
 
-// mayBecome says what keeps the job from taking another shape: its operators are the same, and so are their key groups
+// MayBecome says what keeps the job from taking another shape: its operators are the same, and so are their key groups
 // (R5).
-func (j *Job) mayBecome(next Shape) error {
+func (j *Job) MayBecome(next Shape) error {
 	if err := next.validate(); err != nil {
 		return err
 	}

@@ -50,6 +50,32 @@ func (c *Client) SetJob(ctx context.Context, job string, config map[string]strin
 	return call(ctx, c, m, &pb.SetJobRequest{Job: job, Config: config}, jobDetailFromPB)
 }
 
+// RescaleJob implements api.Service. It is bounded by ctx alone.
+func (c *Client) RescaleJob(ctx context.Context, job string, to api.Parallelism) (api.Rescaled, error) {
+	m := method[*pb.RescaleJobRequest, *pb.RescaledInfo]{manner{name: "rescale job", once: true, patient: true}, rpcs.RescaleJob}
+	return call(ctx, c, m, &pb.RescaleJobRequest{Job: job, To: parallelismToPB(to)}, rescaledFromPB)
+}
+
+// ListNodes implements api.Service.
+func (c *Client) ListNodes(ctx context.Context) ([]api.Node, error) {
+	m := method[*pb.ListNodesRequest, *pb.ListNodesResponse]{manner{name: "list nodes"}, rpcs.ListNodes}
+	return call(ctx, c, m, &pb.ListNodesRequest{}, func(r *pb.ListNodesResponse) []api.Node {
+		return list(r.GetNodes(), nodeInfoFromPB)
+	})
+}
+
+// DrainNode implements api.Service.
+func (c *Client) DrainNode(ctx context.Context, id string) (api.Node, error) {
+	m := method[*pb.NodeRequest, *pb.NodeInfo]{manner{name: "drain node"}, rpcs.DrainNode}
+	return call(ctx, c, m, &pb.NodeRequest{Id: id}, nodeInfoFromPB)
+}
+
+// UndrainNode implements api.Service.
+func (c *Client) UndrainNode(ctx context.Context, id string) (api.Node, error) {
+	m := method[*pb.NodeRequest, *pb.NodeInfo]{manner{name: "undrain node"}, rpcs.UndrainNode}
+	return call(ctx, c, m, &pb.NodeRequest{Id: id}, nodeInfoFromPB)
+}
+
 // CancelJob implements api.Service.
 func (c *Client) CancelJob(ctx context.Context, job string) (api.Job, error) {
 	m := method[*pb.JobRequest, *pb.JobInfo]{manner{name: "cancel job"}, rpcs.CancelJob}

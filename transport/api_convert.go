@@ -98,13 +98,15 @@ func voterFromPB(pb *transportpb.VoterInfo) api.Voter {
 func nodeInfoToPB(n api.Node) *transportpb.NodeInfo {
 	return &transportpb.NodeInfo{
 		Id: n.ID, Address: n.Address, State: n.State, Slots: int64(n.Slots), UsedSlots: int64(n.UsedSlots),
+		Subtasks: int64(n.Subtasks), Status: n.Status, Drained: n.Drained, DrainedAt: n.DrainedAt, Leaving: list(n.Leaving, text),
 	}
 }
 
 func nodeInfoFromPB(pb *transportpb.NodeInfo) api.Node {
 	return api.Node{
 		ID: pb.GetId(), Address: pb.GetAddress(), State: pb.GetState(),
-		Slots: int(pb.GetSlots()), UsedSlots: int(pb.GetUsedSlots()),
+		Slots: int(pb.GetSlots()), UsedSlots: int(pb.GetUsedSlots()), Subtasks: int(pb.GetSubtasks()),
+		Status: pb.GetStatus(), Drained: pb.GetDrained(), DrainedAt: pb.GetDrainedAt(), Leaving: append([]string{}, pb.GetLeaving()...),
 	}
 }
 

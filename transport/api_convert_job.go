@@ -8,13 +8,14 @@ import (
 func submitToPB(r api.SubmitJobRequest) *transportpb.SubmitJobRequest {
 	return &transportpb.SubmitJobRequest{
 		Program: r.Program, Name: r.Name, Params: r.Params, Config: r.Config, Source: optionalToPB(r.Source, sourceToPB),
+		Parallelism: parallelismToPB(r.Parallelism),
 	}
 }
 
 func submitFromPB(pb *transportpb.SubmitJobRequest) api.SubmitJobRequest {
 	return api.SubmitJobRequest{
 		Program: pb.GetProgram(), Name: pb.GetName(), Params: orEmpty(pb.GetParams()), Config: orEmpty(pb.GetConfig()),
-		Source: optional(pb.GetSource(), sourceFromPB),
+		Source: optional(pb.GetSource(), sourceFromPB), Parallelism: parallelismFromPB(pb.GetParallelism()),
 	}
 }
 
@@ -82,7 +83,7 @@ func jobDetailToPB(j api.JobDetail) *transportpb.JobDetail {
 		Subtasks: list(j.Subtasks, func(s api.Subtask) *transportpb.SubtaskInfo {
 			return &transportpb.SubtaskInfo{Id: s.ID, Node: s.Node, Status: s.Status}
 		}),
-		Problems: list(j.Problems, text),
+		Problems: list(j.Problems, text), Parallelism: countsToPB(j.Parallelism),
 	}
 }
 
@@ -100,6 +101,6 @@ func jobDetailFromPB(pb *transportpb.JobDetail) api.JobDetail {
 		Subtasks: list(pb.GetSubtasks(), func(s *transportpb.SubtaskInfo) api.Subtask {
 			return api.Subtask{ID: s.GetId(), Node: s.GetNode(), Status: s.GetStatus()}
 		}),
-		Problems: list(pb.GetProblems(), func(s string) string { return s }),
+		Problems: list(pb.GetProblems(), func(s string) string { return s }), Parallelism: countsFromPB(pb.GetParallelism()),
 	}
 }

@@ -86,6 +86,28 @@ func (s *apiServer) SetJob(ctx context.Context, r *transportpb.SetJobRequest) (*
 	return respond(v, err, jobDetailToPB)
 }
 
+func (s *apiServer) RescaleJob(ctx context.Context, r *transportpb.RescaleJobRequest) (*transportpb.RescaledInfo, error) {
+	v, err := s.service.RescaleJob(ctx, r.GetJob(), parallelismFromPB(r.GetTo()))
+	return respond(v, err, rescaledToPB)
+}
+
+func (s *apiServer) ListNodes(ctx context.Context, _ *transportpb.ListNodesRequest) (*transportpb.ListNodesResponse, error) {
+	v, err := s.service.ListNodes(ctx)
+	return respond(v, err, func(nodes []api.Node) *transportpb.ListNodesResponse {
+		return &transportpb.ListNodesResponse{Nodes: list(nodes, nodeInfoToPB)}
+	})
+}
+
+func (s *apiServer) DrainNode(ctx context.Context, r *transportpb.NodeRequest) (*transportpb.NodeInfo, error) {
+	v, err := s.service.DrainNode(ctx, r.GetId())
+	return respond(v, err, nodeInfoToPB)
+}
+
+func (s *apiServer) UndrainNode(ctx context.Context, r *transportpb.NodeRequest) (*transportpb.NodeInfo, error) {
+	v, err := s.service.UndrainNode(ctx, r.GetId())
+	return respond(v, err, nodeInfoToPB)
+}
+
 func (s *apiServer) CancelJob(ctx context.Context, r *transportpb.JobRequest) (*transportpb.JobInfo, error) {
 	v, err := s.service.CancelJob(ctx, r.GetJob())
 	return respond(v, err, jobToPB)

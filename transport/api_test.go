@@ -45,6 +45,18 @@ func (f *fakeService) ShowJob(ctx context.Context, job string) (api.JobDetail, e
 func (f *fakeService) JobMetrics(ctx context.Context, job, vertex string) (api.JobMetrics, error) {
 	return answer[api.JobMetrics](ctx, f, "JobMetrics", []any{job, vertex})
 }
+func (f *fakeService) RescaleJob(ctx context.Context, job string, to api.Parallelism) (api.Rescaled, error) {
+	return answer[api.Rescaled](ctx, f, "RescaleJob", []any{job, to})
+}
+func (f *fakeService) ListNodes(ctx context.Context) ([]api.Node, error) {
+	return answer[[]api.Node](ctx, f, "ListNodes", nil)
+}
+func (f *fakeService) DrainNode(ctx context.Context, id string) (api.Node, error) {
+	return answer[api.Node](ctx, f, "DrainNode", id)
+}
+func (f *fakeService) UndrainNode(ctx context.Context, id string) (api.Node, error) {
+	return answer[api.Node](ctx, f, "UndrainNode", id)
+}
 func (f *fakeService) CancelJob(ctx context.Context, job string) (api.Job, error) {
 	return answer[api.Job](ctx, f, "CancelJob", job)
 }
@@ -123,6 +135,12 @@ var apiCalls = []struct {
 	{"SetJob", []any{"wc", map[string]string{"checkpointing.retain": "5"}}, func(ctx context.Context, s api.Service) (any, error) {
 		return s.SetJob(ctx, "wc", map[string]string{"checkpointing.retain": "5"})
 	}, anyOf[api.JobDetail]},
+	{"RescaleJob", []any{"wc", ofBoth}, func(ctx context.Context, s api.Service) (any, error) {
+		return s.RescaleJob(ctx, "wc", ofBoth)
+	}, anyOf[api.Rescaled]},
+	{"ListNodes", nil, func(ctx context.Context, s api.Service) (any, error) { return s.ListNodes(ctx) }, anyOf[[]api.Node]},
+	{"DrainNode", "n1", func(ctx context.Context, s api.Service) (any, error) { return s.DrainNode(ctx, "n1") }, anyOf[api.Node]},
+	{"UndrainNode", "n1", func(ctx context.Context, s api.Service) (any, error) { return s.UndrainNode(ctx, "n1") }, anyOf[api.Node]},
 	{"CancelJob", "wc", func(ctx context.Context, s api.Service) (any, error) { return s.CancelJob(ctx, "wc") }, anyOf[api.Job]},
 	{"JobMetrics", []any{"wc", "count"}, func(ctx context.Context, s api.Service) (any, error) { return s.JobMetrics(ctx, "wc", "count") }, anyOf[api.JobMetrics]},
 	{"ListCheckpoints", "wc", func(ctx context.Context, s api.Service) (any, error) { return s.ListCheckpoints(ctx, "wc") }, anyOf[[]api.Checkpoint]},
@@ -139,6 +157,8 @@ var apiCalls = []struct {
 	{"TransferLeadership", "c2", func(ctx context.Context, s api.Service) (any, error) { return s.TransferLeadership(ctx, "c2") }, anyOf[api.Leader]},
 }
 
+var ofBoth = api.Parallelism{All: 3, Operators: map[string]int{"count": 5}}
+
 // submission uses every field. A configuration that is nil arrives empty.
 func submission(config map[string]string) api.SubmitJobRequest {
 	return api.SubmitJobRequest{
@@ -146,6 +166,7 @@ func submission(config map[string]string) api.SubmitJobRequest {
 		Source: &api.Source{
 			Job: "old", Checkpoint: 7, Kind: "savepoint", Manifest: "aa11", ManifestSize: 42, Claim: true, AllowNonRestoredState: true,
 		},
+		Parallelism: ofBoth,
 	}
 }
 

@@ -395,6 +395,11 @@ type NodeInfo struct {
 	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	Slots         int64                  `protobuf:"varint,4,opt,name=slots,proto3" json:"slots,omitempty"`
 	UsedSlots     int64                  `protobuf:"varint,5,opt,name=used_slots,json=usedSlots,proto3" json:"used_slots,omitempty"`
+	Subtasks      int64                  `protobuf:"varint,30,opt,name=subtasks,proto3" json:"subtasks,omitempty"`
+	Status        string                 `protobuf:"bytes,31,opt,name=status,proto3" json:"status,omitempty"`
+	Drained       bool                   `protobuf:"varint,32,opt,name=drained,proto3" json:"drained,omitempty"`
+	DrainedAt     int64                  `protobuf:"varint,33,opt,name=drained_at,json=drainedAt,proto3" json:"drained_at,omitempty"`
+	Leaving       []string               `protobuf:"bytes,34,rep,name=leaving,proto3" json:"leaving,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -464,6 +469,321 @@ func (x *NodeInfo) GetUsedSlots() int64 {
 	return 0
 }
 
+func (x *NodeInfo) GetSubtasks() int64 {
+	if x != nil {
+		return x.Subtasks
+	}
+	return 0
+}
+
+func (x *NodeInfo) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *NodeInfo) GetDrained() bool {
+	if x != nil {
+		return x.Drained
+	}
+	return false
+}
+
+func (x *NodeInfo) GetDrainedAt() int64 {
+	if x != nil {
+		return x.DrainedAt
+	}
+	return 0
+}
+
+func (x *NodeInfo) GetLeaving() []string {
+	if x != nil {
+		return x.Leaving
+	}
+	return nil
+}
+
+type ListNodesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListNodesRequest) Reset() {
+	*x = ListNodesRequest{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListNodesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListNodesRequest) ProtoMessage() {}
+
+func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
+func (*ListNodesRequest) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{6}
+}
+
+type ListNodesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Nodes         []*NodeInfo            `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListNodesResponse) Reset() {
+	*x = ListNodesResponse{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListNodesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListNodesResponse) ProtoMessage() {}
+
+func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListNodesResponse.ProtoReflect.Descriptor instead.
+func (*ListNodesResponse) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListNodesResponse) GetNodes() []*NodeInfo {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+type NodeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeRequest) Reset() {
+	*x = NodeRequest{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeRequest) ProtoMessage() {}
+
+func (x *NodeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeRequest.ProtoReflect.Descriptor instead.
+func (*NodeRequest) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *NodeRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type Parallelism struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	All           int64                  `protobuf:"varint,1,opt,name=all,proto3" json:"all,omitempty"`
+	Operators     map[string]int64       `protobuf:"bytes,2,rep,name=operators,proto3" json:"operators,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Parallelism) Reset() {
+	*x = Parallelism{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Parallelism) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Parallelism) ProtoMessage() {}
+
+func (x *Parallelism) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Parallelism.ProtoReflect.Descriptor instead.
+func (*Parallelism) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Parallelism) GetAll() int64 {
+	if x != nil {
+		return x.All
+	}
+	return 0
+}
+
+func (x *Parallelism) GetOperators() map[string]int64 {
+	if x != nil {
+		return x.Operators
+	}
+	return nil
+}
+
+type RescaleJobRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	To            *Parallelism           `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RescaleJobRequest) Reset() {
+	*x = RescaleJobRequest{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RescaleJobRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RescaleJobRequest) ProtoMessage() {}
+
+func (x *RescaleJobRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RescaleJobRequest.ProtoReflect.Descriptor instead.
+func (*RescaleJobRequest) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RescaleJobRequest) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *RescaleJobRequest) GetTo() *Parallelism {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+type RescaledInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           *JobDetail             `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Checkpoint    uint64                 `protobuf:"varint,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RescaledInfo) Reset() {
+	*x = RescaledInfo{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RescaledInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RescaledInfo) ProtoMessage() {}
+
+func (x *RescaledInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RescaledInfo.ProtoReflect.Descriptor instead.
+func (*RescaledInfo) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RescaledInfo) GetJob() *JobDetail {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *RescaledInfo) GetCheckpoint() uint64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
 type JobSummary struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -478,7 +798,7 @@ type JobSummary struct {
 
 func (x *JobSummary) Reset() {
 	*x = JobSummary{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[6]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -490,7 +810,7 @@ func (x *JobSummary) String() string {
 func (*JobSummary) ProtoMessage() {}
 
 func (x *JobSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[6]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -503,7 +823,7 @@ func (x *JobSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobSummary.ProtoReflect.Descriptor instead.
 func (*JobSummary) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{6}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *JobSummary) GetId() string {
@@ -562,7 +882,7 @@ type JobCheckpoints struct {
 
 func (x *JobCheckpoints) Reset() {
 	*x = JobCheckpoints{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[7]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -574,7 +894,7 @@ func (x *JobCheckpoints) String() string {
 func (*JobCheckpoints) ProtoMessage() {}
 
 func (x *JobCheckpoints) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[7]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -587,7 +907,7 @@ func (x *JobCheckpoints) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobCheckpoints.ProtoReflect.Descriptor instead.
 func (*JobCheckpoints) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{7}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *JobCheckpoints) GetLastCompletedId() uint64 {
@@ -640,7 +960,7 @@ type MembersRequest struct {
 
 func (x *MembersRequest) Reset() {
 	*x = MembersRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[8]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -652,7 +972,7 @@ func (x *MembersRequest) String() string {
 func (*MembersRequest) ProtoMessage() {}
 
 func (x *MembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[8]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -665,7 +985,7 @@ func (x *MembersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MembersRequest.ProtoReflect.Descriptor instead.
 func (*MembersRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{8}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{14}
 }
 
 type MembersResponse struct {
@@ -677,7 +997,7 @@ type MembersResponse struct {
 
 func (x *MembersResponse) Reset() {
 	*x = MembersResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[9]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -689,7 +1009,7 @@ func (x *MembersResponse) String() string {
 func (*MembersResponse) ProtoMessage() {}
 
 func (x *MembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[9]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -702,7 +1022,7 @@ func (x *MembersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MembersResponse.ProtoReflect.Descriptor instead.
 func (*MembersResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{9}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *MembersResponse) GetMembers() []*MemberInfo {
@@ -726,7 +1046,7 @@ type MemberInfo struct {
 
 func (x *MemberInfo) Reset() {
 	*x = MemberInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[10]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -738,7 +1058,7 @@ func (x *MemberInfo) String() string {
 func (*MemberInfo) ProtoMessage() {}
 
 func (x *MemberInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[10]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -751,7 +1071,7 @@ func (x *MemberInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberInfo.ProtoReflect.Descriptor instead.
 func (*MemberInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{10}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *MemberInfo) GetId() string {
@@ -802,14 +1122,15 @@ type SubmitJobRequest struct {
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	Params        map[string]string      `protobuf:"bytes,3,rep,name=params,proto3" json:"params,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Config        map[string]string      `protobuf:"bytes,4,rep,name=config,proto3" json:"config,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Source        *Source                `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"` // absent for a fresh start
+	Source        *Source                `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`            // absent for a fresh start
+	Parallelism   *Parallelism           `protobuf:"bytes,30,opt,name=parallelism,proto3" json:"parallelism,omitempty"` // absent when the program's own is to be used
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SubmitJobRequest) Reset() {
 	*x = SubmitJobRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[11]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -821,7 +1142,7 @@ func (x *SubmitJobRequest) String() string {
 func (*SubmitJobRequest) ProtoMessage() {}
 
 func (x *SubmitJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[11]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -834,7 +1155,7 @@ func (x *SubmitJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJobRequest.ProtoReflect.Descriptor instead.
 func (*SubmitJobRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{11}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SubmitJobRequest) GetProgram() string {
@@ -872,6 +1193,13 @@ func (x *SubmitJobRequest) GetSource() *Source {
 	return nil
 }
 
+func (x *SubmitJobRequest) GetParallelism() *Parallelism {
+	if x != nil {
+		return x.Parallelism
+	}
+	return nil
+}
+
 type Source struct {
 	state                 protoimpl.MessageState `protogen:"open.v1"`
 	Job                   string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -887,7 +1215,7 @@ type Source struct {
 
 func (x *Source) Reset() {
 	*x = Source{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[12]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -899,7 +1227,7 @@ func (x *Source) String() string {
 func (*Source) ProtoMessage() {}
 
 func (x *Source) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[12]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -912,7 +1240,7 @@ func (x *Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Source.ProtoReflect.Descriptor instead.
 func (*Source) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{12}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Source) GetJob() string {
@@ -973,7 +1301,7 @@ type JobRequest struct {
 
 func (x *JobRequest) Reset() {
 	*x = JobRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[13]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -985,7 +1313,7 @@ func (x *JobRequest) String() string {
 func (*JobRequest) ProtoMessage() {}
 
 func (x *JobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[13]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -998,7 +1326,7 @@ func (x *JobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobRequest.ProtoReflect.Descriptor instead.
 func (*JobRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{13}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *JobRequest) GetJob() string {
@@ -1018,7 +1346,7 @@ type SetJobRequest struct {
 
 func (x *SetJobRequest) Reset() {
 	*x = SetJobRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[14]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1030,7 +1358,7 @@ func (x *SetJobRequest) String() string {
 func (*SetJobRequest) ProtoMessage() {}
 
 func (x *SetJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[14]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1043,7 +1371,7 @@ func (x *SetJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetJobRequest.ProtoReflect.Descriptor instead.
 func (*SetJobRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{14}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SetJobRequest) GetJob() string {
@@ -1068,7 +1396,7 @@ type ListJobsRequest struct {
 
 func (x *ListJobsRequest) Reset() {
 	*x = ListJobsRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[15]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1080,7 +1408,7 @@ func (x *ListJobsRequest) String() string {
 func (*ListJobsRequest) ProtoMessage() {}
 
 func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[15]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1093,7 +1421,7 @@ func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsRequest.ProtoReflect.Descriptor instead.
 func (*ListJobsRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{15}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{21}
 }
 
 type ListJobsResponse struct {
@@ -1105,7 +1433,7 @@ type ListJobsResponse struct {
 
 func (x *ListJobsResponse) Reset() {
 	*x = ListJobsResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[16]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1117,7 +1445,7 @@ func (x *ListJobsResponse) String() string {
 func (*ListJobsResponse) ProtoMessage() {}
 
 func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[16]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1130,7 +1458,7 @@ func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsResponse.ProtoReflect.Descriptor instead.
 func (*ListJobsResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{16}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListJobsResponse) GetJobs() []*JobInfo {
@@ -1153,7 +1481,7 @@ type JobInfo struct {
 
 func (x *JobInfo) Reset() {
 	*x = JobInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[17]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1165,7 +1493,7 @@ func (x *JobInfo) String() string {
 func (*JobInfo) ProtoMessage() {}
 
 func (x *JobInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[17]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1178,7 +1506,7 @@ func (x *JobInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobInfo.ProtoReflect.Descriptor instead.
 func (*JobInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{17}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *JobInfo) GetSummary() *JobSummary {
@@ -1225,6 +1553,7 @@ type JobDetail struct {
 	Vertices      []*VertexInfo          `protobuf:"bytes,5,rep,name=vertices,proto3" json:"vertices,omitempty"`
 	Subtasks      []*SubtaskInfo         `protobuf:"bytes,6,rep,name=subtasks,proto3" json:"subtasks,omitempty"`
 	Source        *Source                `protobuf:"bytes,7,opt,name=source,proto3" json:"source,omitempty"` // absent for a fresh start
+	Parallelism   map[string]int64       `protobuf:"bytes,30,rep,name=parallelism,proto3" json:"parallelism,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	Problems      []string               `protobuf:"bytes,40,rep,name=problems,proto3" json:"problems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1232,7 +1561,7 @@ type JobDetail struct {
 
 func (x *JobDetail) Reset() {
 	*x = JobDetail{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[18]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1244,7 +1573,7 @@ func (x *JobDetail) String() string {
 func (*JobDetail) ProtoMessage() {}
 
 func (x *JobDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[18]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1257,7 +1586,7 @@ func (x *JobDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobDetail.ProtoReflect.Descriptor instead.
 func (*JobDetail) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{18}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *JobDetail) GetJob() *JobInfo {
@@ -1309,6 +1638,13 @@ func (x *JobDetail) GetSource() *Source {
 	return nil
 }
 
+func (x *JobDetail) GetParallelism() map[string]int64 {
+	if x != nil {
+		return x.Parallelism
+	}
+	return nil
+}
+
 func (x *JobDetail) GetProblems() []string {
 	if x != nil {
 		return x.Problems
@@ -1330,7 +1666,7 @@ type VertexInfo struct {
 
 func (x *VertexInfo) Reset() {
 	*x = VertexInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[19]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1342,7 +1678,7 @@ func (x *VertexInfo) String() string {
 func (*VertexInfo) ProtoMessage() {}
 
 func (x *VertexInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[19]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1355,7 +1691,7 @@ func (x *VertexInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VertexInfo.ProtoReflect.Descriptor instead.
 func (*VertexInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{19}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *VertexInfo) GetId() string {
@@ -1411,7 +1747,7 @@ type SubtaskInfo struct {
 
 func (x *SubtaskInfo) Reset() {
 	*x = SubtaskInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[20]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1423,7 +1759,7 @@ func (x *SubtaskInfo) String() string {
 func (*SubtaskInfo) ProtoMessage() {}
 
 func (x *SubtaskInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[20]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1436,7 +1772,7 @@ func (x *SubtaskInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskInfo.ProtoReflect.Descriptor instead.
 func (*SubtaskInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{20}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SubtaskInfo) GetId() string {
@@ -1469,7 +1805,7 @@ type ListCheckpointsResponse struct {
 
 func (x *ListCheckpointsResponse) Reset() {
 	*x = ListCheckpointsResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[21]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1481,7 +1817,7 @@ func (x *ListCheckpointsResponse) String() string {
 func (*ListCheckpointsResponse) ProtoMessage() {}
 
 func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[21]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1494,7 +1830,7 @@ func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckpointsResponse.ProtoReflect.Descriptor instead.
 func (*ListCheckpointsResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{21}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListCheckpointsResponse) GetCheckpoints() []*CheckpointInfo {
@@ -1530,7 +1866,7 @@ type CheckpointInfo struct {
 
 func (x *CheckpointInfo) Reset() {
 	*x = CheckpointInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[22]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1542,7 +1878,7 @@ func (x *CheckpointInfo) String() string {
 func (*CheckpointInfo) ProtoMessage() {}
 
 func (x *CheckpointInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[22]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1555,7 +1891,7 @@ func (x *CheckpointInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointInfo.ProtoReflect.Descriptor instead.
 func (*CheckpointInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{22}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CheckpointInfo) GetId() uint64 {
@@ -1694,7 +2030,7 @@ type ShowCheckpointRequest struct {
 
 func (x *ShowCheckpointRequest) Reset() {
 	*x = ShowCheckpointRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[23]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +2042,7 @@ func (x *ShowCheckpointRequest) String() string {
 func (*ShowCheckpointRequest) ProtoMessage() {}
 
 func (x *ShowCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[23]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +2055,7 @@ func (x *ShowCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*ShowCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{23}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ShowCheckpointRequest) GetJob() string {
@@ -1752,7 +2088,7 @@ type CheckpointDetail struct {
 
 func (x *CheckpointDetail) Reset() {
 	*x = CheckpointDetail{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[24]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1764,7 +2100,7 @@ func (x *CheckpointDetail) String() string {
 func (*CheckpointDetail) ProtoMessage() {}
 
 func (x *CheckpointDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[24]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1777,7 +2113,7 @@ func (x *CheckpointDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointDetail.ProtoReflect.Descriptor instead.
 func (*CheckpointDetail) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{24}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CheckpointDetail) GetCheckpoint() *CheckpointInfo {
@@ -1859,7 +2195,7 @@ type SubtaskCheckpointInfo struct {
 
 func (x *SubtaskCheckpointInfo) Reset() {
 	*x = SubtaskCheckpointInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[25]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +2207,7 @@ func (x *SubtaskCheckpointInfo) String() string {
 func (*SubtaskCheckpointInfo) ProtoMessage() {}
 
 func (x *SubtaskCheckpointInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[25]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +2220,7 @@ func (x *SubtaskCheckpointInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskCheckpointInfo.ProtoReflect.Descriptor instead.
 func (*SubtaskCheckpointInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{25}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SubtaskCheckpointInfo) GetId() string {
@@ -2009,7 +2345,7 @@ type TaskCheckpointInfo struct {
 
 func (x *TaskCheckpointInfo) Reset() {
 	*x = TaskCheckpointInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[26]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2021,7 +2357,7 @@ func (x *TaskCheckpointInfo) String() string {
 func (*TaskCheckpointInfo) ProtoMessage() {}
 
 func (x *TaskCheckpointInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[26]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2034,7 +2370,7 @@ func (x *TaskCheckpointInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCheckpointInfo.ProtoReflect.Descriptor instead.
 func (*TaskCheckpointInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{26}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *TaskCheckpointInfo) GetVertex() string {
@@ -2112,7 +2448,7 @@ type SlowestSubtask struct {
 
 func (x *SlowestSubtask) Reset() {
 	*x = SlowestSubtask{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[27]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2124,7 +2460,7 @@ func (x *SlowestSubtask) String() string {
 func (*SlowestSubtask) ProtoMessage() {}
 
 func (x *SlowestSubtask) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[27]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2137,7 +2473,7 @@ func (x *SlowestSubtask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlowestSubtask.ProtoReflect.Descriptor instead.
 func (*SlowestSubtask) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{27}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SlowestSubtask) GetId() string {
@@ -2179,7 +2515,7 @@ type CheckpointStatisticsResponse struct {
 
 func (x *CheckpointStatisticsResponse) Reset() {
 	*x = CheckpointStatisticsResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[28]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2191,7 +2527,7 @@ func (x *CheckpointStatisticsResponse) String() string {
 func (*CheckpointStatisticsResponse) ProtoMessage() {}
 
 func (x *CheckpointStatisticsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[28]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2204,7 +2540,7 @@ func (x *CheckpointStatisticsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointStatisticsResponse.ProtoReflect.Descriptor instead.
 func (*CheckpointStatisticsResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{28}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CheckpointStatisticsResponse) GetCounts() *CheckpointCounts {
@@ -2241,7 +2577,7 @@ type CheckpointCounts struct {
 
 func (x *CheckpointCounts) Reset() {
 	*x = CheckpointCounts{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[29]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2253,7 +2589,7 @@ func (x *CheckpointCounts) String() string {
 func (*CheckpointCounts) ProtoMessage() {}
 
 func (x *CheckpointCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[29]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2266,7 +2602,7 @@ func (x *CheckpointCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointCounts.ProtoReflect.Descriptor instead.
 func (*CheckpointCounts) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{29}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CheckpointCounts) GetRestored() uint64 {
@@ -2318,7 +2654,7 @@ type CheckpointSummary struct {
 
 func (x *CheckpointSummary) Reset() {
 	*x = CheckpointSummary{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[30]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2330,7 +2666,7 @@ func (x *CheckpointSummary) String() string {
 func (*CheckpointSummary) ProtoMessage() {}
 
 func (x *CheckpointSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[30]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2343,7 +2679,7 @@ func (x *CheckpointSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointSummary.ProtoReflect.Descriptor instead.
 func (*CheckpointSummary) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{30}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CheckpointSummary) GetEndToEndDuration() *Distribution {
@@ -2404,7 +2740,7 @@ type Distribution struct {
 
 func (x *Distribution) Reset() {
 	*x = Distribution{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[31]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2416,7 +2752,7 @@ func (x *Distribution) String() string {
 func (*Distribution) ProtoMessage() {}
 
 func (x *Distribution) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[31]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2429,7 +2765,7 @@ func (x *Distribution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Distribution.ProtoReflect.Descriptor instead.
 func (*Distribution) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{31}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Distribution) GetMin() int64 {
@@ -2500,7 +2836,7 @@ type LatestCheckpoints struct {
 
 func (x *LatestCheckpoints) Reset() {
 	*x = LatestCheckpoints{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[32]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2512,7 +2848,7 @@ func (x *LatestCheckpoints) String() string {
 func (*LatestCheckpoints) ProtoMessage() {}
 
 func (x *LatestCheckpoints) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[32]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2525,7 +2861,7 @@ func (x *LatestCheckpoints) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LatestCheckpoints.ProtoReflect.Descriptor instead.
 func (*LatestCheckpoints) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{32}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *LatestCheckpoints) GetCompleted() *CheckpointInfo {
@@ -2566,7 +2902,7 @@ type TriggerSavepointRequest struct {
 
 func (x *TriggerSavepointRequest) Reset() {
 	*x = TriggerSavepointRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[33]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2578,7 +2914,7 @@ func (x *TriggerSavepointRequest) String() string {
 func (*TriggerSavepointRequest) ProtoMessage() {}
 
 func (x *TriggerSavepointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[33]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2591,7 +2927,7 @@ func (x *TriggerSavepointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TriggerSavepointRequest.ProtoReflect.Descriptor instead.
 func (*TriggerSavepointRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{33}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *TriggerSavepointRequest) GetJob() string {
@@ -2627,7 +2963,7 @@ type SavepointInfo struct {
 
 func (x *SavepointInfo) Reset() {
 	*x = SavepointInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[34]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2639,7 +2975,7 @@ func (x *SavepointInfo) String() string {
 func (*SavepointInfo) ProtoMessage() {}
 
 func (x *SavepointInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[34]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2652,7 +2988,7 @@ func (x *SavepointInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SavepointInfo.ProtoReflect.Descriptor instead.
 func (*SavepointInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{34}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *SavepointInfo) GetJob() string {
@@ -2741,7 +3077,7 @@ type ListSavepointsResponse struct {
 
 func (x *ListSavepointsResponse) Reset() {
 	*x = ListSavepointsResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[35]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2753,7 +3089,7 @@ func (x *ListSavepointsResponse) String() string {
 func (*ListSavepointsResponse) ProtoMessage() {}
 
 func (x *ListSavepointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[35]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2766,7 +3102,7 @@ func (x *ListSavepointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSavepointsResponse.ProtoReflect.Descriptor instead.
 func (*ListSavepointsResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{35}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListSavepointsResponse) GetSavepoints() []*SavepointInfo {
@@ -2786,7 +3122,7 @@ type DisposeSavepointRequest struct {
 
 func (x *DisposeSavepointRequest) Reset() {
 	*x = DisposeSavepointRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[36]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2798,7 +3134,7 @@ func (x *DisposeSavepointRequest) String() string {
 func (*DisposeSavepointRequest) ProtoMessage() {}
 
 func (x *DisposeSavepointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[36]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2811,7 +3147,7 @@ func (x *DisposeSavepointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisposeSavepointRequest.ProtoReflect.Descriptor instead.
 func (*DisposeSavepointRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{36}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *DisposeSavepointRequest) GetJob() string {
@@ -2836,7 +3172,7 @@ type DisposeSavepointResponse struct {
 
 func (x *DisposeSavepointResponse) Reset() {
 	*x = DisposeSavepointResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[37]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2848,7 +3184,7 @@ func (x *DisposeSavepointResponse) String() string {
 func (*DisposeSavepointResponse) ProtoMessage() {}
 
 func (x *DisposeSavepointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[37]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2861,7 +3197,7 @@ func (x *DisposeSavepointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisposeSavepointResponse.ProtoReflect.Descriptor instead.
 func (*DisposeSavepointResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{37}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{43}
 }
 
 type RaftPeersRequest struct {
@@ -2872,7 +3208,7 @@ type RaftPeersRequest struct {
 
 func (x *RaftPeersRequest) Reset() {
 	*x = RaftPeersRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[38]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2884,7 +3220,7 @@ func (x *RaftPeersRequest) String() string {
 func (*RaftPeersRequest) ProtoMessage() {}
 
 func (x *RaftPeersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[38]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2897,7 +3233,7 @@ func (x *RaftPeersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftPeersRequest.ProtoReflect.Descriptor instead.
 func (*RaftPeersRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{38}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{44}
 }
 
 type RaftPeersResponse struct {
@@ -2909,7 +3245,7 @@ type RaftPeersResponse struct {
 
 func (x *RaftPeersResponse) Reset() {
 	*x = RaftPeersResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[39]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2921,7 +3257,7 @@ func (x *RaftPeersResponse) String() string {
 func (*RaftPeersResponse) ProtoMessage() {}
 
 func (x *RaftPeersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[39]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2934,7 +3270,7 @@ func (x *RaftPeersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftPeersResponse.ProtoReflect.Descriptor instead.
 func (*RaftPeersResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{39}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *RaftPeersResponse) GetVoters() []*VoterInfo {
@@ -2953,7 +3289,7 @@ type RemovePeerRequest struct {
 
 func (x *RemovePeerRequest) Reset() {
 	*x = RemovePeerRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[40]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2965,7 +3301,7 @@ func (x *RemovePeerRequest) String() string {
 func (*RemovePeerRequest) ProtoMessage() {}
 
 func (x *RemovePeerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[40]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2978,7 +3314,7 @@ func (x *RemovePeerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePeerRequest.ProtoReflect.Descriptor instead.
 func (*RemovePeerRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{40}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *RemovePeerRequest) GetId() string {
@@ -2996,7 +3332,7 @@ type RemovePeerResponse struct {
 
 func (x *RemovePeerResponse) Reset() {
 	*x = RemovePeerResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[41]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3008,7 +3344,7 @@ func (x *RemovePeerResponse) String() string {
 func (*RemovePeerResponse) ProtoMessage() {}
 
 func (x *RemovePeerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[41]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3021,7 +3357,7 @@ func (x *RemovePeerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePeerResponse.ProtoReflect.Descriptor instead.
 func (*RemovePeerResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{41}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{47}
 }
 
 type TransferLeadershipRequest struct {
@@ -3033,7 +3369,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[42]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3045,7 +3381,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[42]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3058,7 +3394,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{42}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *TransferLeadershipRequest) GetTarget() string {
@@ -3076,7 +3412,7 @@ type SaveSnapshotRequest struct {
 
 func (x *SaveSnapshotRequest) Reset() {
 	*x = SaveSnapshotRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[43]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3088,7 +3424,7 @@ func (x *SaveSnapshotRequest) String() string {
 func (*SaveSnapshotRequest) ProtoMessage() {}
 
 func (x *SaveSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[43]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3101,7 +3437,7 @@ func (x *SaveSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SaveSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{43}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{49}
 }
 
 // SnapshotPiece is a part of a snapshot, or, behind the last one that a coordinator sends, its description.
@@ -3115,7 +3451,7 @@ type SnapshotPiece struct {
 
 func (x *SnapshotPiece) Reset() {
 	*x = SnapshotPiece{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[44]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3127,7 +3463,7 @@ func (x *SnapshotPiece) String() string {
 func (*SnapshotPiece) ProtoMessage() {}
 
 func (x *SnapshotPiece) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[44]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3140,7 +3476,7 @@ func (x *SnapshotPiece) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotPiece.ProtoReflect.Descriptor instead.
 func (*SnapshotPiece) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{44}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *SnapshotPiece) GetInfo() *SnapshotInfo {
@@ -3173,7 +3509,7 @@ type SnapshotInfo struct {
 
 func (x *SnapshotInfo) Reset() {
 	*x = SnapshotInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[45]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3185,7 +3521,7 @@ func (x *SnapshotInfo) String() string {
 func (*SnapshotInfo) ProtoMessage() {}
 
 func (x *SnapshotInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[45]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3198,7 +3534,7 @@ func (x *SnapshotInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotInfo.ProtoReflect.Descriptor instead.
 func (*SnapshotInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{45}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *SnapshotInfo) GetVersion() int64 {
@@ -3267,7 +3603,7 @@ type JobMetricsRequest struct {
 
 func (x *JobMetricsRequest) Reset() {
 	*x = JobMetricsRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[46]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3279,7 +3615,7 @@ func (x *JobMetricsRequest) String() string {
 func (*JobMetricsRequest) ProtoMessage() {}
 
 func (x *JobMetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[46]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3292,7 +3628,7 @@ func (x *JobMetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobMetricsRequest.ProtoReflect.Descriptor instead.
 func (*JobMetricsRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{46}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *JobMetricsRequest) GetJob() string {
@@ -3321,7 +3657,7 @@ type JobMetricsResponse struct {
 
 func (x *JobMetricsResponse) Reset() {
 	*x = JobMetricsResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[47]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3333,7 +3669,7 @@ func (x *JobMetricsResponse) String() string {
 func (*JobMetricsResponse) ProtoMessage() {}
 
 func (x *JobMetricsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[47]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3346,7 +3682,7 @@ func (x *JobMetricsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobMetricsResponse.ProtoReflect.Descriptor instead.
 func (*JobMetricsResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{47}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *JobMetricsResponse) GetJob() string {
@@ -3393,7 +3729,7 @@ type SubtaskMetricsInfo struct {
 
 func (x *SubtaskMetricsInfo) Reset() {
 	*x = SubtaskMetricsInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[48]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3405,7 +3741,7 @@ func (x *SubtaskMetricsInfo) String() string {
 func (*SubtaskMetricsInfo) ProtoMessage() {}
 
 func (x *SubtaskMetricsInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[48]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3418,7 +3754,7 @@ func (x *SubtaskMetricsInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskMetricsInfo.ProtoReflect.Descriptor instead.
 func (*SubtaskMetricsInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{48}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *SubtaskMetricsInfo) GetId() string {
@@ -3490,7 +3826,7 @@ type TaskTotalsInfo struct {
 
 func (x *TaskTotalsInfo) Reset() {
 	*x = TaskTotalsInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[49]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3502,7 +3838,7 @@ func (x *TaskTotalsInfo) String() string {
 func (*TaskTotalsInfo) ProtoMessage() {}
 
 func (x *TaskTotalsInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[49]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3515,7 +3851,7 @@ func (x *TaskTotalsInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskTotalsInfo.ProtoReflect.Descriptor instead.
 func (*TaskTotalsInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{49}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *TaskTotalsInfo) GetRecordsIn() int64 {
@@ -3569,7 +3905,7 @@ type TaskLoadInfo struct {
 
 func (x *TaskLoadInfo) Reset() {
 	*x = TaskLoadInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[50]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3581,7 +3917,7 @@ func (x *TaskLoadInfo) String() string {
 func (*TaskLoadInfo) ProtoMessage() {}
 
 func (x *TaskLoadInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[50]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3594,7 +3930,7 @@ func (x *TaskLoadInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskLoadInfo.ProtoReflect.Descriptor instead.
 func (*TaskLoadInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{50}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *TaskLoadInfo) GetRecordsInPerSecond() float64 {
@@ -3665,7 +4001,7 @@ type LastCheckpointInfo struct {
 
 func (x *LastCheckpointInfo) Reset() {
 	*x = LastCheckpointInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[51]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3677,7 +4013,7 @@ func (x *LastCheckpointInfo) String() string {
 func (*LastCheckpointInfo) ProtoMessage() {}
 
 func (x *LastCheckpointInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[51]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3690,7 +4026,7 @@ func (x *LastCheckpointInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LastCheckpointInfo.ProtoReflect.Descriptor instead.
 func (*LastCheckpointInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{51}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *LastCheckpointInfo) GetId() uint64 {
@@ -3735,7 +4071,7 @@ type VertexMetricsInfo struct {
 
 func (x *VertexMetricsInfo) Reset() {
 	*x = VertexMetricsInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[52]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3747,7 +4083,7 @@ func (x *VertexMetricsInfo) String() string {
 func (*VertexMetricsInfo) ProtoMessage() {}
 
 func (x *VertexMetricsInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[52]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3760,7 +4096,7 @@ func (x *VertexMetricsInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VertexMetricsInfo.ProtoReflect.Descriptor instead.
 func (*VertexMetricsInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{52}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *VertexMetricsInfo) GetMeasured() int64 {
@@ -3839,14 +4175,39 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x12.\n" +
 	"\x13last_contact_millis\x18\x04 \x01(\x03R\x11lastContactMillis\x12\x14\n" +
-	"\x05voter\x18\x05 \x01(\bR\x05voter\"\x7f\n" +
+	"\x05voter\x18\x05 \x01(\bR\x05voter\"\x86\x02\n" +
 	"\bNodeInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x12\x14\n" +
 	"\x05slots\x18\x04 \x01(\x03R\x05slots\x12\x1d\n" +
 	"\n" +
-	"used_slots\x18\x05 \x01(\x03R\tusedSlots\"\xc2\x01\n" +
+	"used_slots\x18\x05 \x01(\x03R\tusedSlots\x12\x1a\n" +
+	"\bsubtasks\x18\x1e \x01(\x03R\bsubtasks\x12\x16\n" +
+	"\x06status\x18\x1f \x01(\tR\x06status\x12\x18\n" +
+	"\adrained\x18  \x01(\bR\adrained\x12\x1d\n" +
+	"\n" +
+	"drained_at\x18! \x01(\x03R\tdrainedAt\x12\x18\n" +
+	"\aleaving\x18\" \x03(\tR\aleaving\"\x12\n" +
+	"\x10ListNodesRequest\"G\n" +
+	"\x11ListNodesResponse\x122\n" +
+	"\x05nodes\x18\x01 \x03(\v2\x1c.cairn.transport.v1.NodeInfoR\x05nodes\"\x1d\n" +
+	"\vNodeRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xab\x01\n" +
+	"\vParallelism\x12\x10\n" +
+	"\x03all\x18\x01 \x01(\x03R\x03all\x12L\n" +
+	"\toperators\x18\x02 \x03(\v2..cairn.transport.v1.Parallelism.OperatorsEntryR\toperators\x1a<\n" +
+	"\x0eOperatorsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"V\n" +
+	"\x11RescaleJobRequest\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12/\n" +
+	"\x02to\x18\x02 \x01(\v2\x1f.cairn.transport.v1.ParallelismR\x02to\"_\n" +
+	"\fRescaledInfo\x12/\n" +
+	"\x03job\x18\x01 \x01(\v2\x1d.cairn.transport.v1.JobDetailR\x03job\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\x04R\n" +
+	"checkpoint\"\xc2\x01\n" +
 	"\n" +
 	"JobSummary\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -3873,13 +4234,14 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x16\n" +
 	"\x06gossip\x18\x04 \x01(\tR\x06gossip\x12\x14\n" +
 	"\x05state\x18\x05 \x01(\tR\x05state\x12\x18\n" +
-	"\aversion\x18\x06 \x01(\tR\aversion\"\xfe\x02\n" +
+	"\aversion\x18\x06 \x01(\tR\aversion\"\xc1\x03\n" +
 	"\x10SubmitJobRequest\x12\x18\n" +
 	"\aprogram\x18\x01 \x01(\tR\aprogram\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12H\n" +
 	"\x06params\x18\x03 \x03(\v20.cairn.transport.v1.SubmitJobRequest.ParamsEntryR\x06params\x12H\n" +
 	"\x06config\x18\x04 \x03(\v20.cairn.transport.v1.SubmitJobRequest.ConfigEntryR\x06config\x122\n" +
-	"\x06source\x18\x05 \x01(\v2\x1a.cairn.transport.v1.SourceR\x06source\x1a9\n" +
+	"\x06source\x18\x05 \x01(\v2\x1a.cairn.transport.v1.SourceR\x06source\x12A\n" +
+	"\vparallelism\x18\x1e \x01(\v2\x1f.cairn.transport.v1.ParallelismR\vparallelism\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
@@ -3913,7 +4275,7 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\aprogram\x18\x02 \x01(\tR\aprogram\x12!\n" +
 	"\fsubmitted_at\x18\x03 \x01(\x03R\vsubmittedAt\x12\x19\n" +
 	"\bended_at\x18\x04 \x01(\x03R\aendedAt\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\"\xa4\x04\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\xb6\x05\n" +
 	"\tJobDetail\x12-\n" +
 	"\x03job\x18\x01 \x01(\v2\x1b.cairn.transport.v1.JobInfoR\x03job\x12A\n" +
 	"\x06params\x18\x02 \x03(\v2).cairn.transport.v1.JobDetail.ParamsEntryR\x06params\x12A\n" +
@@ -3921,14 +4283,18 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\rrestored_from\x18\x04 \x01(\x04R\frestoredFrom\x12:\n" +
 	"\bvertices\x18\x05 \x03(\v2\x1e.cairn.transport.v1.VertexInfoR\bvertices\x12;\n" +
 	"\bsubtasks\x18\x06 \x03(\v2\x1f.cairn.transport.v1.SubtaskInfoR\bsubtasks\x122\n" +
-	"\x06source\x18\a \x01(\v2\x1a.cairn.transport.v1.SourceR\x06source\x12\x1a\n" +
+	"\x06source\x18\a \x01(\v2\x1a.cairn.transport.v1.SourceR\x06source\x12P\n" +
+	"\vparallelism\x18\x1e \x03(\v2..cairn.transport.v1.JobDetail.ParallelismEntryR\vparallelism\x12\x1a\n" +
 	"\bproblems\x18( \x03(\tR\bproblems\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
 	"\vConfigEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xea\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a>\n" +
+	"\x10ParallelismEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xea\x01\n" +
 	"\n" +
 	"VertexInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -4148,14 +4514,16 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\vstate_bytes\x18\x06 \x01(\x03R\n" +
 	"stateBytesB\f\n" +
 	"\n" +
-	"_watermark2\xa8\x0e\n" +
+	"_watermark2\xf3\x10\n" +
 	"\x12CoordinatorService\x12O\n" +
 	"\x06Status\x12!.cairn.transport.v1.StatusRequest\x1a\".cairn.transport.v1.StatusResponse\x12R\n" +
 	"\aMembers\x12\".cairn.transport.v1.MembersRequest\x1a#.cairn.transport.v1.MembersResponse\x12N\n" +
 	"\tSubmitJob\x12$.cairn.transport.v1.SubmitJobRequest\x1a\x1b.cairn.transport.v1.JobInfo\x12U\n" +
 	"\bListJobs\x12#.cairn.transport.v1.ListJobsRequest\x1a$.cairn.transport.v1.ListJobsResponse\x12H\n" +
 	"\aShowJob\x12\x1e.cairn.transport.v1.JobRequest\x1a\x1d.cairn.transport.v1.JobDetail\x12J\n" +
-	"\x06SetJob\x12!.cairn.transport.v1.SetJobRequest\x1a\x1d.cairn.transport.v1.JobDetail\x12H\n" +
+	"\x06SetJob\x12!.cairn.transport.v1.SetJobRequest\x1a\x1d.cairn.transport.v1.JobDetail\x12U\n" +
+	"\n" +
+	"RescaleJob\x12%.cairn.transport.v1.RescaleJobRequest\x1a .cairn.transport.v1.RescaledInfo\x12H\n" +
 	"\tCancelJob\x12\x1e.cairn.transport.v1.JobRequest\x1a\x1b.cairn.transport.v1.JobInfo\x12[\n" +
 	"\n" +
 	"JobMetrics\x12%.cairn.transport.v1.JobMetricsRequest\x1a&.cairn.transport.v1.JobMetricsResponse\x12^\n" +
@@ -4166,6 +4534,9 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\x10TriggerSavepoint\x12+.cairn.transport.v1.TriggerSavepointRequest\x1a!.cairn.transport.v1.SavepointInfo\x12\\\n" +
 	"\x0eListSavepoints\x12\x1e.cairn.transport.v1.JobRequest\x1a*.cairn.transport.v1.ListSavepointsResponse\x12m\n" +
 	"\x10DisposeSavepoint\x12+.cairn.transport.v1.DisposeSavepointRequest\x1a,.cairn.transport.v1.DisposeSavepointResponse\x12X\n" +
+	"\tListNodes\x12$.cairn.transport.v1.ListNodesRequest\x1a%.cairn.transport.v1.ListNodesResponse\x12J\n" +
+	"\tDrainNode\x12\x1f.cairn.transport.v1.NodeRequest\x1a\x1c.cairn.transport.v1.NodeInfo\x12L\n" +
+	"\vUndrainNode\x12\x1f.cairn.transport.v1.NodeRequest\x1a\x1c.cairn.transport.v1.NodeInfo\x12X\n" +
 	"\tRaftPeers\x12$.cairn.transport.v1.RaftPeersRequest\x1a%.cairn.transport.v1.RaftPeersResponse\x12[\n" +
 	"\n" +
 	"RemovePeer\x12%.cairn.transport.v1.RemovePeerRequest\x1a&.cairn.transport.v1.RemovePeerResponse\x12c\n" +
@@ -4185,7 +4556,7 @@ func file_transport_transportpb_coordinator_proto_rawDescGZIP() []byte {
 	return file_transport_transportpb_coordinator_proto_rawDescData
 }
 
-var file_transport_transportpb_coordinator_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
+var file_transport_transportpb_coordinator_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
 var file_transport_transportpb_coordinator_proto_goTypes = []any{
 	(*StatusRequest)(nil),                // 0: cairn.transport.v1.StatusRequest
 	(*StatusResponse)(nil),               // 1: cairn.transport.v1.StatusResponse
@@ -4193,151 +4564,173 @@ var file_transport_transportpb_coordinator_proto_goTypes = []any{
 	(*LeaderInfo)(nil),                   // 3: cairn.transport.v1.LeaderInfo
 	(*VoterInfo)(nil),                    // 4: cairn.transport.v1.VoterInfo
 	(*NodeInfo)(nil),                     // 5: cairn.transport.v1.NodeInfo
-	(*JobSummary)(nil),                   // 6: cairn.transport.v1.JobSummary
-	(*JobCheckpoints)(nil),               // 7: cairn.transport.v1.JobCheckpoints
-	(*MembersRequest)(nil),               // 8: cairn.transport.v1.MembersRequest
-	(*MembersResponse)(nil),              // 9: cairn.transport.v1.MembersResponse
-	(*MemberInfo)(nil),                   // 10: cairn.transport.v1.MemberInfo
-	(*SubmitJobRequest)(nil),             // 11: cairn.transport.v1.SubmitJobRequest
-	(*Source)(nil),                       // 12: cairn.transport.v1.Source
-	(*JobRequest)(nil),                   // 13: cairn.transport.v1.JobRequest
-	(*SetJobRequest)(nil),                // 14: cairn.transport.v1.SetJobRequest
-	(*ListJobsRequest)(nil),              // 15: cairn.transport.v1.ListJobsRequest
-	(*ListJobsResponse)(nil),             // 16: cairn.transport.v1.ListJobsResponse
-	(*JobInfo)(nil),                      // 17: cairn.transport.v1.JobInfo
-	(*JobDetail)(nil),                    // 18: cairn.transport.v1.JobDetail
-	(*VertexInfo)(nil),                   // 19: cairn.transport.v1.VertexInfo
-	(*SubtaskInfo)(nil),                  // 20: cairn.transport.v1.SubtaskInfo
-	(*ListCheckpointsResponse)(nil),      // 21: cairn.transport.v1.ListCheckpointsResponse
-	(*CheckpointInfo)(nil),               // 22: cairn.transport.v1.CheckpointInfo
-	(*ShowCheckpointRequest)(nil),        // 23: cairn.transport.v1.ShowCheckpointRequest
-	(*CheckpointDetail)(nil),             // 24: cairn.transport.v1.CheckpointDetail
-	(*SubtaskCheckpointInfo)(nil),        // 25: cairn.transport.v1.SubtaskCheckpointInfo
-	(*TaskCheckpointInfo)(nil),           // 26: cairn.transport.v1.TaskCheckpointInfo
-	(*SlowestSubtask)(nil),               // 27: cairn.transport.v1.SlowestSubtask
-	(*CheckpointStatisticsResponse)(nil), // 28: cairn.transport.v1.CheckpointStatisticsResponse
-	(*CheckpointCounts)(nil),             // 29: cairn.transport.v1.CheckpointCounts
-	(*CheckpointSummary)(nil),            // 30: cairn.transport.v1.CheckpointSummary
-	(*Distribution)(nil),                 // 31: cairn.transport.v1.Distribution
-	(*LatestCheckpoints)(nil),            // 32: cairn.transport.v1.LatestCheckpoints
-	(*TriggerSavepointRequest)(nil),      // 33: cairn.transport.v1.TriggerSavepointRequest
-	(*SavepointInfo)(nil),                // 34: cairn.transport.v1.SavepointInfo
-	(*ListSavepointsResponse)(nil),       // 35: cairn.transport.v1.ListSavepointsResponse
-	(*DisposeSavepointRequest)(nil),      // 36: cairn.transport.v1.DisposeSavepointRequest
-	(*DisposeSavepointResponse)(nil),     // 37: cairn.transport.v1.DisposeSavepointResponse
-	(*RaftPeersRequest)(nil),             // 38: cairn.transport.v1.RaftPeersRequest
-	(*RaftPeersResponse)(nil),            // 39: cairn.transport.v1.RaftPeersResponse
-	(*RemovePeerRequest)(nil),            // 40: cairn.transport.v1.RemovePeerRequest
-	(*RemovePeerResponse)(nil),           // 41: cairn.transport.v1.RemovePeerResponse
-	(*TransferLeadershipRequest)(nil),    // 42: cairn.transport.v1.TransferLeadershipRequest
-	(*SaveSnapshotRequest)(nil),          // 43: cairn.transport.v1.SaveSnapshotRequest
-	(*SnapshotPiece)(nil),                // 44: cairn.transport.v1.SnapshotPiece
-	(*SnapshotInfo)(nil),                 // 45: cairn.transport.v1.SnapshotInfo
-	(*JobMetricsRequest)(nil),            // 46: cairn.transport.v1.JobMetricsRequest
-	(*JobMetricsResponse)(nil),           // 47: cairn.transport.v1.JobMetricsResponse
-	(*SubtaskMetricsInfo)(nil),           // 48: cairn.transport.v1.SubtaskMetricsInfo
-	(*TaskTotalsInfo)(nil),               // 49: cairn.transport.v1.TaskTotalsInfo
-	(*TaskLoadInfo)(nil),                 // 50: cairn.transport.v1.TaskLoadInfo
-	(*LastCheckpointInfo)(nil),           // 51: cairn.transport.v1.LastCheckpointInfo
-	(*VertexMetricsInfo)(nil),            // 52: cairn.transport.v1.VertexMetricsInfo
-	nil,                                  // 53: cairn.transport.v1.SubmitJobRequest.ParamsEntry
-	nil,                                  // 54: cairn.transport.v1.SubmitJobRequest.ConfigEntry
-	nil,                                  // 55: cairn.transport.v1.SetJobRequest.ConfigEntry
-	nil,                                  // 56: cairn.transport.v1.JobDetail.ParamsEntry
-	nil,                                  // 57: cairn.transport.v1.JobDetail.ConfigEntry
+	(*ListNodesRequest)(nil),             // 6: cairn.transport.v1.ListNodesRequest
+	(*ListNodesResponse)(nil),            // 7: cairn.transport.v1.ListNodesResponse
+	(*NodeRequest)(nil),                  // 8: cairn.transport.v1.NodeRequest
+	(*Parallelism)(nil),                  // 9: cairn.transport.v1.Parallelism
+	(*RescaleJobRequest)(nil),            // 10: cairn.transport.v1.RescaleJobRequest
+	(*RescaledInfo)(nil),                 // 11: cairn.transport.v1.RescaledInfo
+	(*JobSummary)(nil),                   // 12: cairn.transport.v1.JobSummary
+	(*JobCheckpoints)(nil),               // 13: cairn.transport.v1.JobCheckpoints
+	(*MembersRequest)(nil),               // 14: cairn.transport.v1.MembersRequest
+	(*MembersResponse)(nil),              // 15: cairn.transport.v1.MembersResponse
+	(*MemberInfo)(nil),                   // 16: cairn.transport.v1.MemberInfo
+	(*SubmitJobRequest)(nil),             // 17: cairn.transport.v1.SubmitJobRequest
+	(*Source)(nil),                       // 18: cairn.transport.v1.Source
+	(*JobRequest)(nil),                   // 19: cairn.transport.v1.JobRequest
+	(*SetJobRequest)(nil),                // 20: cairn.transport.v1.SetJobRequest
+	(*ListJobsRequest)(nil),              // 21: cairn.transport.v1.ListJobsRequest
+	(*ListJobsResponse)(nil),             // 22: cairn.transport.v1.ListJobsResponse
+	(*JobInfo)(nil),                      // 23: cairn.transport.v1.JobInfo
+	(*JobDetail)(nil),                    // 24: cairn.transport.v1.JobDetail
+	(*VertexInfo)(nil),                   // 25: cairn.transport.v1.VertexInfo
+	(*SubtaskInfo)(nil),                  // 26: cairn.transport.v1.SubtaskInfo
+	(*ListCheckpointsResponse)(nil),      // 27: cairn.transport.v1.ListCheckpointsResponse
+	(*CheckpointInfo)(nil),               // 28: cairn.transport.v1.CheckpointInfo
+	(*ShowCheckpointRequest)(nil),        // 29: cairn.transport.v1.ShowCheckpointRequest
+	(*CheckpointDetail)(nil),             // 30: cairn.transport.v1.CheckpointDetail
+	(*SubtaskCheckpointInfo)(nil),        // 31: cairn.transport.v1.SubtaskCheckpointInfo
+	(*TaskCheckpointInfo)(nil),           // 32: cairn.transport.v1.TaskCheckpointInfo
+	(*SlowestSubtask)(nil),               // 33: cairn.transport.v1.SlowestSubtask
+	(*CheckpointStatisticsResponse)(nil), // 34: cairn.transport.v1.CheckpointStatisticsResponse
+	(*CheckpointCounts)(nil),             // 35: cairn.transport.v1.CheckpointCounts
+	(*CheckpointSummary)(nil),            // 36: cairn.transport.v1.CheckpointSummary
+	(*Distribution)(nil),                 // 37: cairn.transport.v1.Distribution
+	(*LatestCheckpoints)(nil),            // 38: cairn.transport.v1.LatestCheckpoints
+	(*TriggerSavepointRequest)(nil),      // 39: cairn.transport.v1.TriggerSavepointRequest
+	(*SavepointInfo)(nil),                // 40: cairn.transport.v1.SavepointInfo
+	(*ListSavepointsResponse)(nil),       // 41: cairn.transport.v1.ListSavepointsResponse
+	(*DisposeSavepointRequest)(nil),      // 42: cairn.transport.v1.DisposeSavepointRequest
+	(*DisposeSavepointResponse)(nil),     // 43: cairn.transport.v1.DisposeSavepointResponse
+	(*RaftPeersRequest)(nil),             // 44: cairn.transport.v1.RaftPeersRequest
+	(*RaftPeersResponse)(nil),            // 45: cairn.transport.v1.RaftPeersResponse
+	(*RemovePeerRequest)(nil),            // 46: cairn.transport.v1.RemovePeerRequest
+	(*RemovePeerResponse)(nil),           // 47: cairn.transport.v1.RemovePeerResponse
+	(*TransferLeadershipRequest)(nil),    // 48: cairn.transport.v1.TransferLeadershipRequest
+	(*SaveSnapshotRequest)(nil),          // 49: cairn.transport.v1.SaveSnapshotRequest
+	(*SnapshotPiece)(nil),                // 50: cairn.transport.v1.SnapshotPiece
+	(*SnapshotInfo)(nil),                 // 51: cairn.transport.v1.SnapshotInfo
+	(*JobMetricsRequest)(nil),            // 52: cairn.transport.v1.JobMetricsRequest
+	(*JobMetricsResponse)(nil),           // 53: cairn.transport.v1.JobMetricsResponse
+	(*SubtaskMetricsInfo)(nil),           // 54: cairn.transport.v1.SubtaskMetricsInfo
+	(*TaskTotalsInfo)(nil),               // 55: cairn.transport.v1.TaskTotalsInfo
+	(*TaskLoadInfo)(nil),                 // 56: cairn.transport.v1.TaskLoadInfo
+	(*LastCheckpointInfo)(nil),           // 57: cairn.transport.v1.LastCheckpointInfo
+	(*VertexMetricsInfo)(nil),            // 58: cairn.transport.v1.VertexMetricsInfo
+	nil,                                  // 59: cairn.transport.v1.Parallelism.OperatorsEntry
+	nil,                                  // 60: cairn.transport.v1.SubmitJobRequest.ParamsEntry
+	nil,                                  // 61: cairn.transport.v1.SubmitJobRequest.ConfigEntry
+	nil,                                  // 62: cairn.transport.v1.SetJobRequest.ConfigEntry
+	nil,                                  // 63: cairn.transport.v1.JobDetail.ParamsEntry
+	nil,                                  // 64: cairn.transport.v1.JobDetail.ConfigEntry
+	nil,                                  // 65: cairn.transport.v1.JobDetail.ParallelismEntry
 }
 var file_transport_transportpb_coordinator_proto_depIdxs = []int32{
 	3,  // 0: cairn.transport.v1.StatusResponse.leader:type_name -> cairn.transport.v1.LeaderInfo
 	4,  // 1: cairn.transport.v1.StatusResponse.voters:type_name -> cairn.transport.v1.VoterInfo
 	5,  // 2: cairn.transport.v1.StatusResponse.nodes:type_name -> cairn.transport.v1.NodeInfo
-	6,  // 3: cairn.transport.v1.StatusResponse.jobs:type_name -> cairn.transport.v1.JobSummary
+	12, // 3: cairn.transport.v1.StatusResponse.jobs:type_name -> cairn.transport.v1.JobSummary
 	2,  // 4: cairn.transport.v1.StatusResponse.replica:type_name -> cairn.transport.v1.ReplicaInfo
-	7,  // 5: cairn.transport.v1.JobSummary.checkpoints:type_name -> cairn.transport.v1.JobCheckpoints
-	10, // 6: cairn.transport.v1.MembersResponse.members:type_name -> cairn.transport.v1.MemberInfo
-	53, // 7: cairn.transport.v1.SubmitJobRequest.params:type_name -> cairn.transport.v1.SubmitJobRequest.ParamsEntry
-	54, // 8: cairn.transport.v1.SubmitJobRequest.config:type_name -> cairn.transport.v1.SubmitJobRequest.ConfigEntry
-	12, // 9: cairn.transport.v1.SubmitJobRequest.source:type_name -> cairn.transport.v1.Source
-	55, // 10: cairn.transport.v1.SetJobRequest.config:type_name -> cairn.transport.v1.SetJobRequest.ConfigEntry
-	17, // 11: cairn.transport.v1.ListJobsResponse.jobs:type_name -> cairn.transport.v1.JobInfo
-	6,  // 12: cairn.transport.v1.JobInfo.summary:type_name -> cairn.transport.v1.JobSummary
-	17, // 13: cairn.transport.v1.JobDetail.job:type_name -> cairn.transport.v1.JobInfo
-	56, // 14: cairn.transport.v1.JobDetail.params:type_name -> cairn.transport.v1.JobDetail.ParamsEntry
-	57, // 15: cairn.transport.v1.JobDetail.config:type_name -> cairn.transport.v1.JobDetail.ConfigEntry
-	19, // 16: cairn.transport.v1.JobDetail.vertices:type_name -> cairn.transport.v1.VertexInfo
-	20, // 17: cairn.transport.v1.JobDetail.subtasks:type_name -> cairn.transport.v1.SubtaskInfo
-	12, // 18: cairn.transport.v1.JobDetail.source:type_name -> cairn.transport.v1.Source
-	52, // 19: cairn.transport.v1.VertexInfo.metrics:type_name -> cairn.transport.v1.VertexMetricsInfo
-	22, // 20: cairn.transport.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.transport.v1.CheckpointInfo
-	22, // 21: cairn.transport.v1.CheckpointDetail.checkpoint:type_name -> cairn.transport.v1.CheckpointInfo
-	25, // 22: cairn.transport.v1.CheckpointDetail.subtasks:type_name -> cairn.transport.v1.SubtaskCheckpointInfo
-	26, // 23: cairn.transport.v1.CheckpointDetail.tasks:type_name -> cairn.transport.v1.TaskCheckpointInfo
-	27, // 24: cairn.transport.v1.CheckpointDetail.slowest:type_name -> cairn.transport.v1.SlowestSubtask
-	29, // 25: cairn.transport.v1.CheckpointStatisticsResponse.counts:type_name -> cairn.transport.v1.CheckpointCounts
-	30, // 26: cairn.transport.v1.CheckpointStatisticsResponse.summary:type_name -> cairn.transport.v1.CheckpointSummary
-	32, // 27: cairn.transport.v1.CheckpointStatisticsResponse.latest:type_name -> cairn.transport.v1.LatestCheckpoints
-	31, // 28: cairn.transport.v1.CheckpointSummary.end_to_end_duration:type_name -> cairn.transport.v1.Distribution
-	31, // 29: cairn.transport.v1.CheckpointSummary.state_size:type_name -> cairn.transport.v1.Distribution
-	31, // 30: cairn.transport.v1.CheckpointSummary.checkpointed_size:type_name -> cairn.transport.v1.Distribution
-	31, // 31: cairn.transport.v1.CheckpointSummary.alignment:type_name -> cairn.transport.v1.Distribution
-	31, // 32: cairn.transport.v1.CheckpointSummary.processed_data:type_name -> cairn.transport.v1.Distribution
-	31, // 33: cairn.transport.v1.CheckpointSummary.persisted_data:type_name -> cairn.transport.v1.Distribution
-	22, // 34: cairn.transport.v1.LatestCheckpoints.completed:type_name -> cairn.transport.v1.CheckpointInfo
-	22, // 35: cairn.transport.v1.LatestCheckpoints.savepoint:type_name -> cairn.transport.v1.CheckpointInfo
-	22, // 36: cairn.transport.v1.LatestCheckpoints.failed:type_name -> cairn.transport.v1.CheckpointInfo
-	34, // 37: cairn.transport.v1.ListSavepointsResponse.savepoints:type_name -> cairn.transport.v1.SavepointInfo
-	4,  // 38: cairn.transport.v1.RaftPeersResponse.voters:type_name -> cairn.transport.v1.VoterInfo
-	45, // 39: cairn.transport.v1.SnapshotPiece.info:type_name -> cairn.transport.v1.SnapshotInfo
-	48, // 40: cairn.transport.v1.JobMetricsResponse.subtasks:type_name -> cairn.transport.v1.SubtaskMetricsInfo
-	49, // 41: cairn.transport.v1.SubtaskMetricsInfo.totals:type_name -> cairn.transport.v1.TaskTotalsInfo
-	50, // 42: cairn.transport.v1.SubtaskMetricsInfo.load:type_name -> cairn.transport.v1.TaskLoadInfo
-	51, // 43: cairn.transport.v1.SubtaskMetricsInfo.last_checkpoint:type_name -> cairn.transport.v1.LastCheckpointInfo
-	49, // 44: cairn.transport.v1.VertexMetricsInfo.totals:type_name -> cairn.transport.v1.TaskTotalsInfo
-	50, // 45: cairn.transport.v1.VertexMetricsInfo.load:type_name -> cairn.transport.v1.TaskLoadInfo
-	0,  // 46: cairn.transport.v1.CoordinatorService.Status:input_type -> cairn.transport.v1.StatusRequest
-	8,  // 47: cairn.transport.v1.CoordinatorService.Members:input_type -> cairn.transport.v1.MembersRequest
-	11, // 48: cairn.transport.v1.CoordinatorService.SubmitJob:input_type -> cairn.transport.v1.SubmitJobRequest
-	15, // 49: cairn.transport.v1.CoordinatorService.ListJobs:input_type -> cairn.transport.v1.ListJobsRequest
-	13, // 50: cairn.transport.v1.CoordinatorService.ShowJob:input_type -> cairn.transport.v1.JobRequest
-	14, // 51: cairn.transport.v1.CoordinatorService.SetJob:input_type -> cairn.transport.v1.SetJobRequest
-	13, // 52: cairn.transport.v1.CoordinatorService.CancelJob:input_type -> cairn.transport.v1.JobRequest
-	46, // 53: cairn.transport.v1.CoordinatorService.JobMetrics:input_type -> cairn.transport.v1.JobMetricsRequest
-	13, // 54: cairn.transport.v1.CoordinatorService.ListCheckpoints:input_type -> cairn.transport.v1.JobRequest
-	23, // 55: cairn.transport.v1.CoordinatorService.ShowCheckpoint:input_type -> cairn.transport.v1.ShowCheckpointRequest
-	13, // 56: cairn.transport.v1.CoordinatorService.CheckpointStatistics:input_type -> cairn.transport.v1.JobRequest
-	13, // 57: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:input_type -> cairn.transport.v1.JobRequest
-	33, // 58: cairn.transport.v1.CoordinatorService.TriggerSavepoint:input_type -> cairn.transport.v1.TriggerSavepointRequest
-	13, // 59: cairn.transport.v1.CoordinatorService.ListSavepoints:input_type -> cairn.transport.v1.JobRequest
-	36, // 60: cairn.transport.v1.CoordinatorService.DisposeSavepoint:input_type -> cairn.transport.v1.DisposeSavepointRequest
-	38, // 61: cairn.transport.v1.CoordinatorService.RaftPeers:input_type -> cairn.transport.v1.RaftPeersRequest
-	40, // 62: cairn.transport.v1.CoordinatorService.RemovePeer:input_type -> cairn.transport.v1.RemovePeerRequest
-	42, // 63: cairn.transport.v1.CoordinatorService.TransferLeadership:input_type -> cairn.transport.v1.TransferLeadershipRequest
-	43, // 64: cairn.transport.v1.CoordinatorService.SaveSnapshot:input_type -> cairn.transport.v1.SaveSnapshotRequest
-	44, // 65: cairn.transport.v1.CoordinatorService.RestoreSnapshot:input_type -> cairn.transport.v1.SnapshotPiece
-	1,  // 66: cairn.transport.v1.CoordinatorService.Status:output_type -> cairn.transport.v1.StatusResponse
-	9,  // 67: cairn.transport.v1.CoordinatorService.Members:output_type -> cairn.transport.v1.MembersResponse
-	17, // 68: cairn.transport.v1.CoordinatorService.SubmitJob:output_type -> cairn.transport.v1.JobInfo
-	16, // 69: cairn.transport.v1.CoordinatorService.ListJobs:output_type -> cairn.transport.v1.ListJobsResponse
-	18, // 70: cairn.transport.v1.CoordinatorService.ShowJob:output_type -> cairn.transport.v1.JobDetail
-	18, // 71: cairn.transport.v1.CoordinatorService.SetJob:output_type -> cairn.transport.v1.JobDetail
-	17, // 72: cairn.transport.v1.CoordinatorService.CancelJob:output_type -> cairn.transport.v1.JobInfo
-	47, // 73: cairn.transport.v1.CoordinatorService.JobMetrics:output_type -> cairn.transport.v1.JobMetricsResponse
-	21, // 74: cairn.transport.v1.CoordinatorService.ListCheckpoints:output_type -> cairn.transport.v1.ListCheckpointsResponse
-	24, // 75: cairn.transport.v1.CoordinatorService.ShowCheckpoint:output_type -> cairn.transport.v1.CheckpointDetail
-	28, // 76: cairn.transport.v1.CoordinatorService.CheckpointStatistics:output_type -> cairn.transport.v1.CheckpointStatisticsResponse
-	22, // 77: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:output_type -> cairn.transport.v1.CheckpointInfo
-	34, // 78: cairn.transport.v1.CoordinatorService.TriggerSavepoint:output_type -> cairn.transport.v1.SavepointInfo
-	35, // 79: cairn.transport.v1.CoordinatorService.ListSavepoints:output_type -> cairn.transport.v1.ListSavepointsResponse
-	37, // 80: cairn.transport.v1.CoordinatorService.DisposeSavepoint:output_type -> cairn.transport.v1.DisposeSavepointResponse
-	39, // 81: cairn.transport.v1.CoordinatorService.RaftPeers:output_type -> cairn.transport.v1.RaftPeersResponse
-	41, // 82: cairn.transport.v1.CoordinatorService.RemovePeer:output_type -> cairn.transport.v1.RemovePeerResponse
-	3,  // 83: cairn.transport.v1.CoordinatorService.TransferLeadership:output_type -> cairn.transport.v1.LeaderInfo
-	44, // 84: cairn.transport.v1.CoordinatorService.SaveSnapshot:output_type -> cairn.transport.v1.SnapshotPiece
-	45, // 85: cairn.transport.v1.CoordinatorService.RestoreSnapshot:output_type -> cairn.transport.v1.SnapshotInfo
-	66, // [66:86] is the sub-list for method output_type
-	46, // [46:66] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	5,  // 5: cairn.transport.v1.ListNodesResponse.nodes:type_name -> cairn.transport.v1.NodeInfo
+	59, // 6: cairn.transport.v1.Parallelism.operators:type_name -> cairn.transport.v1.Parallelism.OperatorsEntry
+	9,  // 7: cairn.transport.v1.RescaleJobRequest.to:type_name -> cairn.transport.v1.Parallelism
+	24, // 8: cairn.transport.v1.RescaledInfo.job:type_name -> cairn.transport.v1.JobDetail
+	13, // 9: cairn.transport.v1.JobSummary.checkpoints:type_name -> cairn.transport.v1.JobCheckpoints
+	16, // 10: cairn.transport.v1.MembersResponse.members:type_name -> cairn.transport.v1.MemberInfo
+	60, // 11: cairn.transport.v1.SubmitJobRequest.params:type_name -> cairn.transport.v1.SubmitJobRequest.ParamsEntry
+	61, // 12: cairn.transport.v1.SubmitJobRequest.config:type_name -> cairn.transport.v1.SubmitJobRequest.ConfigEntry
+	18, // 13: cairn.transport.v1.SubmitJobRequest.source:type_name -> cairn.transport.v1.Source
+	9,  // 14: cairn.transport.v1.SubmitJobRequest.parallelism:type_name -> cairn.transport.v1.Parallelism
+	62, // 15: cairn.transport.v1.SetJobRequest.config:type_name -> cairn.transport.v1.SetJobRequest.ConfigEntry
+	23, // 16: cairn.transport.v1.ListJobsResponse.jobs:type_name -> cairn.transport.v1.JobInfo
+	12, // 17: cairn.transport.v1.JobInfo.summary:type_name -> cairn.transport.v1.JobSummary
+	23, // 18: cairn.transport.v1.JobDetail.job:type_name -> cairn.transport.v1.JobInfo
+	63, // 19: cairn.transport.v1.JobDetail.params:type_name -> cairn.transport.v1.JobDetail.ParamsEntry
+	64, // 20: cairn.transport.v1.JobDetail.config:type_name -> cairn.transport.v1.JobDetail.ConfigEntry
+	25, // 21: cairn.transport.v1.JobDetail.vertices:type_name -> cairn.transport.v1.VertexInfo
+	26, // 22: cairn.transport.v1.JobDetail.subtasks:type_name -> cairn.transport.v1.SubtaskInfo
+	18, // 23: cairn.transport.v1.JobDetail.source:type_name -> cairn.transport.v1.Source
+	65, // 24: cairn.transport.v1.JobDetail.parallelism:type_name -> cairn.transport.v1.JobDetail.ParallelismEntry
+	58, // 25: cairn.transport.v1.VertexInfo.metrics:type_name -> cairn.transport.v1.VertexMetricsInfo
+	28, // 26: cairn.transport.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.transport.v1.CheckpointInfo
+	28, // 27: cairn.transport.v1.CheckpointDetail.checkpoint:type_name -> cairn.transport.v1.CheckpointInfo
+	31, // 28: cairn.transport.v1.CheckpointDetail.subtasks:type_name -> cairn.transport.v1.SubtaskCheckpointInfo
+	32, // 29: cairn.transport.v1.CheckpointDetail.tasks:type_name -> cairn.transport.v1.TaskCheckpointInfo
+	33, // 30: cairn.transport.v1.CheckpointDetail.slowest:type_name -> cairn.transport.v1.SlowestSubtask
+	35, // 31: cairn.transport.v1.CheckpointStatisticsResponse.counts:type_name -> cairn.transport.v1.CheckpointCounts
+	36, // 32: cairn.transport.v1.CheckpointStatisticsResponse.summary:type_name -> cairn.transport.v1.CheckpointSummary
+	38, // 33: cairn.transport.v1.CheckpointStatisticsResponse.latest:type_name -> cairn.transport.v1.LatestCheckpoints
+	37, // 34: cairn.transport.v1.CheckpointSummary.end_to_end_duration:type_name -> cairn.transport.v1.Distribution
+	37, // 35: cairn.transport.v1.CheckpointSummary.state_size:type_name -> cairn.transport.v1.Distribution
+	37, // 36: cairn.transport.v1.CheckpointSummary.checkpointed_size:type_name -> cairn.transport.v1.Distribution
+	37, // 37: cairn.transport.v1.CheckpointSummary.alignment:type_name -> cairn.transport.v1.Distribution
+	37, // 38: cairn.transport.v1.CheckpointSummary.processed_data:type_name -> cairn.transport.v1.Distribution
+	37, // 39: cairn.transport.v1.CheckpointSummary.persisted_data:type_name -> cairn.transport.v1.Distribution
+	28, // 40: cairn.transport.v1.LatestCheckpoints.completed:type_name -> cairn.transport.v1.CheckpointInfo
+	28, // 41: cairn.transport.v1.LatestCheckpoints.savepoint:type_name -> cairn.transport.v1.CheckpointInfo
+	28, // 42: cairn.transport.v1.LatestCheckpoints.failed:type_name -> cairn.transport.v1.CheckpointInfo
+	40, // 43: cairn.transport.v1.ListSavepointsResponse.savepoints:type_name -> cairn.transport.v1.SavepointInfo
+	4,  // 44: cairn.transport.v1.RaftPeersResponse.voters:type_name -> cairn.transport.v1.VoterInfo
+	51, // 45: cairn.transport.v1.SnapshotPiece.info:type_name -> cairn.transport.v1.SnapshotInfo
+	54, // 46: cairn.transport.v1.JobMetricsResponse.subtasks:type_name -> cairn.transport.v1.SubtaskMetricsInfo
+	55, // 47: cairn.transport.v1.SubtaskMetricsInfo.totals:type_name -> cairn.transport.v1.TaskTotalsInfo
+	56, // 48: cairn.transport.v1.SubtaskMetricsInfo.load:type_name -> cairn.transport.v1.TaskLoadInfo
+	57, // 49: cairn.transport.v1.SubtaskMetricsInfo.last_checkpoint:type_name -> cairn.transport.v1.LastCheckpointInfo
+	55, // 50: cairn.transport.v1.VertexMetricsInfo.totals:type_name -> cairn.transport.v1.TaskTotalsInfo
+	56, // 51: cairn.transport.v1.VertexMetricsInfo.load:type_name -> cairn.transport.v1.TaskLoadInfo
+	0,  // 52: cairn.transport.v1.CoordinatorService.Status:input_type -> cairn.transport.v1.StatusRequest
+	14, // 53: cairn.transport.v1.CoordinatorService.Members:input_type -> cairn.transport.v1.MembersRequest
+	17, // 54: cairn.transport.v1.CoordinatorService.SubmitJob:input_type -> cairn.transport.v1.SubmitJobRequest
+	21, // 55: cairn.transport.v1.CoordinatorService.ListJobs:input_type -> cairn.transport.v1.ListJobsRequest
+	19, // 56: cairn.transport.v1.CoordinatorService.ShowJob:input_type -> cairn.transport.v1.JobRequest
+	20, // 57: cairn.transport.v1.CoordinatorService.SetJob:input_type -> cairn.transport.v1.SetJobRequest
+	10, // 58: cairn.transport.v1.CoordinatorService.RescaleJob:input_type -> cairn.transport.v1.RescaleJobRequest
+	19, // 59: cairn.transport.v1.CoordinatorService.CancelJob:input_type -> cairn.transport.v1.JobRequest
+	52, // 60: cairn.transport.v1.CoordinatorService.JobMetrics:input_type -> cairn.transport.v1.JobMetricsRequest
+	19, // 61: cairn.transport.v1.CoordinatorService.ListCheckpoints:input_type -> cairn.transport.v1.JobRequest
+	29, // 62: cairn.transport.v1.CoordinatorService.ShowCheckpoint:input_type -> cairn.transport.v1.ShowCheckpointRequest
+	19, // 63: cairn.transport.v1.CoordinatorService.CheckpointStatistics:input_type -> cairn.transport.v1.JobRequest
+	19, // 64: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:input_type -> cairn.transport.v1.JobRequest
+	39, // 65: cairn.transport.v1.CoordinatorService.TriggerSavepoint:input_type -> cairn.transport.v1.TriggerSavepointRequest
+	19, // 66: cairn.transport.v1.CoordinatorService.ListSavepoints:input_type -> cairn.transport.v1.JobRequest
+	42, // 67: cairn.transport.v1.CoordinatorService.DisposeSavepoint:input_type -> cairn.transport.v1.DisposeSavepointRequest
+	6,  // 68: cairn.transport.v1.CoordinatorService.ListNodes:input_type -> cairn.transport.v1.ListNodesRequest
+	8,  // 69: cairn.transport.v1.CoordinatorService.DrainNode:input_type -> cairn.transport.v1.NodeRequest
+	8,  // 70: cairn.transport.v1.CoordinatorService.UndrainNode:input_type -> cairn.transport.v1.NodeRequest
+	44, // 71: cairn.transport.v1.CoordinatorService.RaftPeers:input_type -> cairn.transport.v1.RaftPeersRequest
+	46, // 72: cairn.transport.v1.CoordinatorService.RemovePeer:input_type -> cairn.transport.v1.RemovePeerRequest
+	48, // 73: cairn.transport.v1.CoordinatorService.TransferLeadership:input_type -> cairn.transport.v1.TransferLeadershipRequest
+	49, // 74: cairn.transport.v1.CoordinatorService.SaveSnapshot:input_type -> cairn.transport.v1.SaveSnapshotRequest
+	50, // 75: cairn.transport.v1.CoordinatorService.RestoreSnapshot:input_type -> cairn.transport.v1.SnapshotPiece
+	1,  // 76: cairn.transport.v1.CoordinatorService.Status:output_type -> cairn.transport.v1.StatusResponse
+	15, // 77: cairn.transport.v1.CoordinatorService.Members:output_type -> cairn.transport.v1.MembersResponse
+	23, // 78: cairn.transport.v1.CoordinatorService.SubmitJob:output_type -> cairn.transport.v1.JobInfo
+	22, // 79: cairn.transport.v1.CoordinatorService.ListJobs:output_type -> cairn.transport.v1.ListJobsResponse
+	24, // 80: cairn.transport.v1.CoordinatorService.ShowJob:output_type -> cairn.transport.v1.JobDetail
+	24, // 81: cairn.transport.v1.CoordinatorService.SetJob:output_type -> cairn.transport.v1.JobDetail
+	11, // 82: cairn.transport.v1.CoordinatorService.RescaleJob:output_type -> cairn.transport.v1.RescaledInfo
+	23, // 83: cairn.transport.v1.CoordinatorService.CancelJob:output_type -> cairn.transport.v1.JobInfo
+	53, // 84: cairn.transport.v1.CoordinatorService.JobMetrics:output_type -> cairn.transport.v1.JobMetricsResponse
+	27, // 85: cairn.transport.v1.CoordinatorService.ListCheckpoints:output_type -> cairn.transport.v1.ListCheckpointsResponse
+	30, // 86: cairn.transport.v1.CoordinatorService.ShowCheckpoint:output_type -> cairn.transport.v1.CheckpointDetail
+	34, // 87: cairn.transport.v1.CoordinatorService.CheckpointStatistics:output_type -> cairn.transport.v1.CheckpointStatisticsResponse
+	28, // 88: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:output_type -> cairn.transport.v1.CheckpointInfo
+	40, // 89: cairn.transport.v1.CoordinatorService.TriggerSavepoint:output_type -> cairn.transport.v1.SavepointInfo
+	41, // 90: cairn.transport.v1.CoordinatorService.ListSavepoints:output_type -> cairn.transport.v1.ListSavepointsResponse
+	43, // 91: cairn.transport.v1.CoordinatorService.DisposeSavepoint:output_type -> cairn.transport.v1.DisposeSavepointResponse
+	7,  // 92: cairn.transport.v1.CoordinatorService.ListNodes:output_type -> cairn.transport.v1.ListNodesResponse
+	5,  // 93: cairn.transport.v1.CoordinatorService.DrainNode:output_type -> cairn.transport.v1.NodeInfo
+	5,  // 94: cairn.transport.v1.CoordinatorService.UndrainNode:output_type -> cairn.transport.v1.NodeInfo
+	45, // 95: cairn.transport.v1.CoordinatorService.RaftPeers:output_type -> cairn.transport.v1.RaftPeersResponse
+	47, // 96: cairn.transport.v1.CoordinatorService.RemovePeer:output_type -> cairn.transport.v1.RemovePeerResponse
+	3,  // 97: cairn.transport.v1.CoordinatorService.TransferLeadership:output_type -> cairn.transport.v1.LeaderInfo
+	50, // 98: cairn.transport.v1.CoordinatorService.SaveSnapshot:output_type -> cairn.transport.v1.SnapshotPiece
+	51, // 99: cairn.transport.v1.CoordinatorService.RestoreSnapshot:output_type -> cairn.transport.v1.SnapshotInfo
+	76, // [76:100] is the sub-list for method output_type
+	52, // [52:76] is the sub-list for method input_type
+	52, // [52:52] is the sub-list for extension type_name
+	52, // [52:52] is the sub-list for extension extendee
+	0,  // [0:52] is the sub-list for field type_name
 }
 
 func init() { file_transport_transportpb_coordinator_proto_init() }
@@ -4345,15 +4738,15 @@ func file_transport_transportpb_coordinator_proto_init() {
 	if File_transport_transportpb_coordinator_proto != nil {
 		return
 	}
-	file_transport_transportpb_coordinator_proto_msgTypes[48].OneofWrappers = []any{}
-	file_transport_transportpb_coordinator_proto_msgTypes[52].OneofWrappers = []any{}
+	file_transport_transportpb_coordinator_proto_msgTypes[54].OneofWrappers = []any{}
+	file_transport_transportpb_coordinator_proto_msgTypes[58].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_transportpb_coordinator_proto_rawDesc), len(file_transport_transportpb_coordinator_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   58,
+			NumMessages:   66,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,6 +28,7 @@ const (
 	CoordinatorService_ListJobs_FullMethodName             = "/cairn.transport.v1.CoordinatorService/ListJobs"
 	CoordinatorService_ShowJob_FullMethodName              = "/cairn.transport.v1.CoordinatorService/ShowJob"
 	CoordinatorService_SetJob_FullMethodName               = "/cairn.transport.v1.CoordinatorService/SetJob"
+	CoordinatorService_RescaleJob_FullMethodName           = "/cairn.transport.v1.CoordinatorService/RescaleJob"
 	CoordinatorService_CancelJob_FullMethodName            = "/cairn.transport.v1.CoordinatorService/CancelJob"
 	CoordinatorService_JobMetrics_FullMethodName           = "/cairn.transport.v1.CoordinatorService/JobMetrics"
 	CoordinatorService_ListCheckpoints_FullMethodName      = "/cairn.transport.v1.CoordinatorService/ListCheckpoints"
@@ -37,6 +38,9 @@ const (
 	CoordinatorService_TriggerSavepoint_FullMethodName     = "/cairn.transport.v1.CoordinatorService/TriggerSavepoint"
 	CoordinatorService_ListSavepoints_FullMethodName       = "/cairn.transport.v1.CoordinatorService/ListSavepoints"
 	CoordinatorService_DisposeSavepoint_FullMethodName     = "/cairn.transport.v1.CoordinatorService/DisposeSavepoint"
+	CoordinatorService_ListNodes_FullMethodName            = "/cairn.transport.v1.CoordinatorService/ListNodes"
+	CoordinatorService_DrainNode_FullMethodName            = "/cairn.transport.v1.CoordinatorService/DrainNode"
+	CoordinatorService_UndrainNode_FullMethodName          = "/cairn.transport.v1.CoordinatorService/UndrainNode"
 	CoordinatorService_RaftPeers_FullMethodName            = "/cairn.transport.v1.CoordinatorService/RaftPeers"
 	CoordinatorService_RemovePeer_FullMethodName           = "/cairn.transport.v1.CoordinatorService/RemovePeer"
 	CoordinatorService_TransferLeadership_FullMethodName   = "/cairn.transport.v1.CoordinatorService/TransferLeadership"
@@ -54,6 +58,7 @@ type CoordinatorServiceClient interface {
 	ListJobs(ctx context.Context, in *ListJobsRequest, opts ...grpc.CallOption) (*ListJobsResponse, error)
 	ShowJob(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*JobDetail, error)
 	SetJob(ctx context.Context, in *SetJobRequest, opts ...grpc.CallOption) (*JobDetail, error)
+	RescaleJob(ctx context.Context, in *RescaleJobRequest, opts ...grpc.CallOption) (*RescaledInfo, error)
 	CancelJob(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*JobInfo, error)
 	JobMetrics(ctx context.Context, in *JobMetricsRequest, opts ...grpc.CallOption) (*JobMetricsResponse, error)
 	ListCheckpoints(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*ListCheckpointsResponse, error)
@@ -63,6 +68,9 @@ type CoordinatorServiceClient interface {
 	TriggerSavepoint(ctx context.Context, in *TriggerSavepointRequest, opts ...grpc.CallOption) (*SavepointInfo, error)
 	ListSavepoints(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*ListSavepointsResponse, error)
 	DisposeSavepoint(ctx context.Context, in *DisposeSavepointRequest, opts ...grpc.CallOption) (*DisposeSavepointResponse, error)
+	ListNodes(ctx context.Context, in *ListNodesRequest, opts ...grpc.CallOption) (*ListNodesResponse, error)
+	DrainNode(ctx context.Context, in *NodeRequest, opts ...grpc.CallOption) (*NodeInfo, error)
+	UndrainNode(ctx context.Context, in *NodeRequest, opts ...grpc.CallOption) (*NodeInfo, error)
 	RaftPeers(ctx context.Context, in *RaftPeersRequest, opts ...grpc.CallOption) (*RaftPeersResponse, error)
 	RemovePeer(ctx context.Context, in *RemovePeerRequest, opts ...grpc.CallOption) (*RemovePeerResponse, error)
 	TransferLeadership(ctx context.Context, in *TransferLeadershipRequest, opts ...grpc.CallOption) (*LeaderInfo, error)
@@ -133,6 +141,16 @@ func (c *coordinatorServiceClient) SetJob(ctx context.Context, in *SetJobRequest
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(JobDetail)
 	err := c.cc.Invoke(ctx, CoordinatorService_SetJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) RescaleJob(ctx context.Context, in *RescaleJobRequest, opts ...grpc.CallOption) (*RescaledInfo, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RescaledInfo)
+	err := c.cc.Invoke(ctx, CoordinatorService_RescaleJob_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -229,6 +247,36 @@ func (c *coordinatorServiceClient) DisposeSavepoint(ctx context.Context, in *Dis
 	return out, nil
 }
 
+func (c *coordinatorServiceClient) ListNodes(ctx context.Context, in *ListNodesRequest, opts ...grpc.CallOption) (*ListNodesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListNodesResponse)
+	err := c.cc.Invoke(ctx, CoordinatorService_ListNodes_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) DrainNode(ctx context.Context, in *NodeRequest, opts ...grpc.CallOption) (*NodeInfo, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(NodeInfo)
+	err := c.cc.Invoke(ctx, CoordinatorService_DrainNode_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) UndrainNode(ctx context.Context, in *NodeRequest, opts ...grpc.CallOption) (*NodeInfo, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(NodeInfo)
+	err := c.cc.Invoke(ctx, CoordinatorService_UndrainNode_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *coordinatorServiceClient) RaftPeers(ctx context.Context, in *RaftPeersRequest, opts ...grpc.CallOption) (*RaftPeersResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RaftPeersResponse)
@@ -301,6 +349,7 @@ type CoordinatorServiceServer interface {
 	ListJobs(context.Context, *ListJobsRequest) (*ListJobsResponse, error)
 	ShowJob(context.Context, *JobRequest) (*JobDetail, error)
 	SetJob(context.Context, *SetJobRequest) (*JobDetail, error)
+	RescaleJob(context.Context, *RescaleJobRequest) (*RescaledInfo, error)
 	CancelJob(context.Context, *JobRequest) (*JobInfo, error)
 	JobMetrics(context.Context, *JobMetricsRequest) (*JobMetricsResponse, error)
 	ListCheckpoints(context.Context, *JobRequest) (*ListCheckpointsResponse, error)
@@ -310,6 +359,9 @@ type CoordinatorServiceServer interface {
 	TriggerSavepoint(context.Context, *TriggerSavepointRequest) (*SavepointInfo, error)
 	ListSavepoints(context.Context, *JobRequest) (*ListSavepointsResponse, error)
 	DisposeSavepoint(context.Context, *DisposeSavepointRequest) (*DisposeSavepointResponse, error)
+	ListNodes(context.Context, *ListNodesRequest) (*ListNodesResponse, error)
+	DrainNode(context.Context, *NodeRequest) (*NodeInfo, error)
+	UndrainNode(context.Context, *NodeRequest) (*NodeInfo, error)
 	RaftPeers(context.Context, *RaftPeersRequest) (*RaftPeersResponse, error)
 	RemovePeer(context.Context, *RemovePeerRequest) (*RemovePeerResponse, error)
 	TransferLeadership(context.Context, *TransferLeadershipRequest) (*LeaderInfo, error)
@@ -344,6 +396,9 @@ func (UnimplementedCoordinatorServiceServer) ShowJob(context.Context, *JobReques
 func (UnimplementedCoordinatorServiceServer) SetJob(context.Context, *SetJobRequest) (*JobDetail, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetJob not implemented")
 }
+func (UnimplementedCoordinatorServiceServer) RescaleJob(context.Context, *RescaleJobRequest) (*RescaledInfo, error) {
+	return nil, status.Error(codes.Unimplemented, "method RescaleJob not implemented")
+}
 func (UnimplementedCoordinatorServiceServer) CancelJob(context.Context, *JobRequest) (*JobInfo, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelJob not implemented")
 }
@@ -370,6 +425,15 @@ func (UnimplementedCoordinatorServiceServer) ListSavepoints(context.Context, *Jo
 }
 func (UnimplementedCoordinatorServiceServer) DisposeSavepoint(context.Context, *DisposeSavepointRequest) (*DisposeSavepointResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DisposeSavepoint not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) ListNodes(context.Context, *ListNodesRequest) (*ListNodesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListNodes not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) DrainNode(context.Context, *NodeRequest) (*NodeInfo, error) {
+	return nil, status.Error(codes.Unimplemented, "method DrainNode not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) UndrainNode(context.Context, *NodeRequest) (*NodeInfo, error) {
+	return nil, status.Error(codes.Unimplemented, "method UndrainNode not implemented")
 }
 func (UnimplementedCoordinatorServiceServer) RaftPeers(context.Context, *RaftPeersRequest) (*RaftPeersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RaftPeers not implemented")
@@ -511,6 +575,24 @@ func _CoordinatorService_SetJob_Handler(srv interface{}, ctx context.Context, de
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(CoordinatorServiceServer).SetJob(ctx, req.(*SetJobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_RescaleJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RescaleJobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).RescaleJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_RescaleJob_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).RescaleJob(ctx, req.(*RescaleJobRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -677,6 +759,60 @@ func _CoordinatorService_DisposeSavepoint_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CoordinatorService_ListNodes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListNodesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).ListNodes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_ListNodes_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).ListNodes(ctx, req.(*ListNodesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_DrainNode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(NodeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).DrainNode(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_DrainNode_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).DrainNode(ctx, req.(*NodeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_UndrainNode_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(NodeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).UndrainNode(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_UndrainNode_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).UndrainNode(ctx, req.(*NodeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _CoordinatorService_RaftPeers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RaftPeersRequest)
 	if err := dec(in); err != nil {
@@ -781,6 +917,10 @@ var CoordinatorService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _CoordinatorService_SetJob_Handler,
 		},
 		{
+			MethodName: "RescaleJob",
+			Handler:    _CoordinatorService_RescaleJob_Handler,
+		},
+		{
 			MethodName: "CancelJob",
 			Handler:    _CoordinatorService_CancelJob_Handler,
 		},
@@ -815,6 +955,18 @@ var CoordinatorService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DisposeSavepoint",
 			Handler:    _CoordinatorService_DisposeSavepoint_Handler,
+		},
+		{
+			MethodName: "ListNodes",
+			Handler:    _CoordinatorService_ListNodes_Handler,
+		},
+		{
+			MethodName: "DrainNode",
+			Handler:    _CoordinatorService_DrainNode_Handler,
+		},
+		{
+			MethodName: "UndrainNode",
+			Handler:    _CoordinatorService_UndrainNode_Handler,
 		},
 		{
 			MethodName: "RaftPeers",
