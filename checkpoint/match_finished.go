@@ -9,7 +9,7 @@ import (
 // A subtask that had seen the end of its input, and had finished its operators, goes on from there: it emits nothing
 // any more and drops what it receives. So a finished vertex stays one only if nothing can come to it, and one of
 // which only some subtasks have finished cannot be divided in another way: nobody could say which of the new ones
-// have.
+// have. Sources can: how far each split was read is in their state.
 
 // finished returns which subtasks of v have finished.
 func (x *matcher) finished(v Vertex) func(index int) bool {
@@ -29,6 +29,9 @@ func (x *matcher) finished(v Vertex) func(index int) bool {
 		case taken.vertex.Parallelism:
 			ended = append(ended, string(op))
 		default:
+			if x.resumable(v, taken.vertex) {
+				return never
+			}
 			x.failf("%d of the %d subtasks of vertex %s had finished, and it is now %s: such a vertex keeps its operators "+
 				"and its parallelism; change them from a checkpoint that was taken before or after that",
 				n, taken.vertex.Parallelism, taken.vertex.ID, describe(v))
@@ -43,6 +46,17 @@ func (x *matcher) finished(v Vertex) func(index int) bool {
 }
 
 func never(int) bool { return false }
+
+// resumable reports whether a vertex of which some subtasks have finished can be divided in another way all the same: a
+// source, with the operators that were chained to it. None of the new subtasks counts as finished. The splits that had
+// been read to their end are dealt out like the others; whoever gets only such ends at once, and finishes its operators
+// again, which have nothing to emit that was not emitted: a chain behind a source holds no state by key. Subtasks behind
+// it are not affected, for none of them had seen the end of all its inputs.
+func (x *matcher) resumable(v, was Vertex) bool {
+	at := x.topology.VertexIndex(v.ID)
+	fed := slices.ContainsFunc(x.topology.Edges, func(e Edge) bool { return e.To == at })
+	return !fed && slices.Equal(v.Operators, was.Operators)
+}
 
 func describe(v Vertex) string {
 	ops := make([]string, len(v.Operators))

@@ -42,6 +42,22 @@ func TestFinishedSubtasksStayFinished(t *testing.T) {
 	}
 }
 
+// A source of which a part has been read may be divided anew: its splits say what is left to read.
+func TestR2_PartlyReadSourceIsDividedAnew(t *testing.T) {
+	for _, parallelism := range []int{1, 3} {
+		is := line(chain(parallelism, 128, "read", "split"), chain(2, 128, "count"), chain(1, 128, "write"))
+		match := mustMatch(t, finishedManifest(map[SubtaskID]bool{read(0): true}), is)
+		for i, s := range match.Subtasks {
+			if s.EndOfData {
+				t.Errorf("%s counts as finished", s.Subtask)
+			}
+			if i < parallelism && len(s.Handles) == 0 {
+				t.Errorf("%s has no share of the splits, and would take itself for a new source", s.Subtask)
+			}
+		}
+	}
+}
+
 func TestFinishedVerticesThatCannotBeRestored(t *testing.T) {
 	rest := []Vertex{chain(2, 128, "count"), chain(1, 128, "write")}
 	countEnded := map[SubtaskID]bool{read(0): true, read(1): true, {Vertex: "count"}: true, {Vertex: "count", Index: 1}: true}
@@ -51,8 +67,9 @@ func TestFinishedVerticesThatCannotBeRestored(t *testing.T) {
 		want  string
 	}{
 		"partly finished, rescaled": {
-			map[SubtaskID]bool{read(0): true}, line(append([]Vertex{chain(3, 128, "read", "split")}, rest...)...),
-			"1 of the 2 subtasks of vertex read had finished, and it is now read -> split with parallelism 3",
+			map[SubtaskID]bool{read(0): true, read(1): true, {Vertex: "count"}: true},
+			line(chain(2, 128, "read", "split"), chain(3, 128, "count"), chain(1, 128, "write")),
+			"1 of the 2 subtasks of vertex count had finished, and it is now count with parallelism 3",
 		},
 		"partly finished, chained otherwise": {
 			map[SubtaskID]bool{read(0): true}, line(append([]Vertex{chain(2, 128, "read", "new", "split")}, rest...)...),

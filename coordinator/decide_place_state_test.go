@@ -150,11 +150,11 @@ func TestManifestNamesWriters(t *testing.T) {
 }
 
 // A drained node is given nothing, and what it could have been given is not counted.
-func TestAvoidedNodesGetNothing(t *testing.T) {
+func TestDrainedNodesGetNothing(t *testing.T) {
 	w := newWorld(t)
 	w.join("n1", 9, 1)
 	w.join("n2", 1, 1)
-	w.view.Avoid = map[checkpoint.NodeID]bool{"n1": true}
+	w.step(fsm.DrainNode{Node: "n1", At: w.at()})
 	w.submit(testConfig())
 	w.run()
 	if got := w.job().Status; got != fsm.JobCreated {

@@ -202,7 +202,7 @@ func (n *fakeNode) plan(m checkpoint.PlanJob) checkpoint.JobPlanned {
 	if n.programs == nil {
 		return checkpoint.JobPlanned{Request: m.Request, Topology: planned(m.Params)}
 	}
-	graph, err := n.programs.Build(m.Program, m.Params)
+	graph, err := n.programs.Build(m.Program, m.Params, m.Overrides)
 	if err != nil {
 		return checkpoint.JobPlanned{Request: m.Request, Error: err.Error()}
 	}

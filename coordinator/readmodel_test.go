@@ -193,7 +193,8 @@ func TestShowCheckpointReadsItsChunk(t *testing.T) {
 		job := *l.replica.machine.Jobs()[0]
 		for chunk, want := range map[checkpoint.ChunkRef]string{ref: "", {ID: checkpoint.ChunkID{9}}: "could not be read: chunk 09"} {
 			d := s.(service).withBreakdown(ctx, described{
-				job: &job, model: api.CheckpointDetail{Checkpoint: api.Checkpoint{Status: "completed"}}, chunk: chunk,
+				topology: testTopology(),
+				job:      &job, model: api.CheckpointDetail{Checkpoint: api.Checkpoint{Status: "completed"}}, chunk: chunk,
 			})
 			if !strings.Contains(d.DetailMissing, want) || (len(d.Subtasks) == 5) != (want == "") {
 				t.Errorf("%+v", d)

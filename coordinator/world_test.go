@@ -49,7 +49,13 @@ func newWorld(t testing.TB) *world {
 func (w *world) elect() {
 	w.term++
 	w.view = NewView(w.term, w.now, DefaultTiming())
+	w.refresh()
+}
+
+// refresh gives the view the replicated state of the moment.
+func (w *world) refresh() {
 	w.view.SetJobs(w.state.SortedJobs())
+	w.view.Drained = w.state.Drained
 }
 
 func (w *world) step(c fsm.Command) fsm.Result {
@@ -67,7 +73,7 @@ func (w *world) run() {
 	w.t.Helper()
 	w.sent, w.commands = nil, nil
 	for range 50 {
-		w.view.SetJobs(w.state.SortedJobs())
+		w.refresh()
 		actions := Decide(w.view, w.now)
 		if len(actions) == 0 {
 			return
@@ -85,7 +91,7 @@ func (w *world) execute(a Action) {
 	case Propose:
 		w.commands = append(w.commands, a.Command)
 		r := w.step(a.Command)
-		w.view.SetJobs(w.state.SortedJobs())
+		w.refresh()
 		w.view.OnProposed(a.Command, r, w.now)
 	case Send:
 		w.sent = append(w.sent, a)
@@ -129,7 +135,7 @@ func (w *world) answerPlan(request int) {
 	a := w.asked[request-1]
 	m, other := w.builds[a.Node]
 	if j := w.state.Jobs[a.Job]; !other {
-		m = checkpoint.JobPlanned{Topology: j.Topology, Fingerprint: j.Fingerprint}
+		m = checkpoint.JobPlanned{Topology: a.Topology, Fingerprint: j.Fingerprint}
 	}
 	m.Request = uint64(request)
 	w.view.OnPlanned(a.Node, m)

@@ -41,7 +41,7 @@ func (b built) graph(t *testing.T) *Graph {
 		To(b.partitioned(s), "write", b.sink)
 		return nil
 	}})
-	g, err := registry.Build("p", b.params)
+	g, err := registry.Build("p", b.params, checkpoint.Overrides{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,7 +76,7 @@ func TestDeploymentOfAnotherGraphFails(t *testing.T) {
 	for want, change := range tests {
 		m := deployment(1, 1)
 		change(&m)
-		graph, err := testRegistry(nil).Build("pipe", nil)
+		graph, err := testRegistry(nil).Build("pipe", nil, checkpoint.Overrides{})
 		if err != nil {
 			t.Fatal(err)
 		}
