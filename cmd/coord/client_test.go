@@ -41,8 +41,8 @@ func TestAddressesToDial(t *testing.T) {
 
 func TestWrongCommandLinesReachNobody(t *testing.T) {
 	for args, want := range map[string]string{
-		"statuss":                             `unknown command "statuss" for "coord"; known: checkpoint, job, members, operator, savepoint, status, version; did you mean "status"?`,
-		"job foo":                             `unknown command "foo" for "coord job"; known: cancel, list, metrics, set, show, stop, submit`,
+		"statuss":                             `unknown command "statuss" for "coord"; known: checkpoint, job, members, node, operator, savepoint, status, version; did you mean "status"?`,
+		"job foo":                             `unknown command "foo" for "coord job"; known: cancel, list, metrics, rescale, set, show, stop, submit`,
 		"checkpoint lst wc":                   `unknown command "lst" for "coord checkpoint"; known: list, show, stats, trigger; did you mean "list"?`,
 		"operator transfer":                   `unknown command "transfer" for "coord operator"; known: raft, snapshot`,
 		"operator raft x":                     `unknown command "x" for "coord operator raft"; known: list-peers, remove-peer, transfer-leadership`,
@@ -67,15 +67,23 @@ func TestWrongCommandLinesReachNobody(t *testing.T) {
 		"job set wc":          `nothing to change: name at least one KEY=VALUE`,
 		"job set wc interval": `"interval": want KEY=VALUE`,
 		"job set wc a=1 a=2":  `"a=2": a is given twice`,
-		"job set wc checkpointing.retain=3 --retain 4": `--retain and checkpointing.retain are the same: give one of them`,
-		"job set wc --retain many":                     `--retain "many": want a whole number`,
-		"job stop wc --savepoint=false":                `--savepoint=false: a job is stopped with a savepoint; to end it without one use "coord job cancel"`,
-		"job stop wc --dir testdata":                   `--dir testdata: it is not empty (it holds checkpoint_list.json): name a new or an empty directory`,
-		"savepoint create wc --dir main.go":            `--dir main.go: open main.go: not a directory`,
-		"savepoint list a b":                           `"coord savepoint list" takes only [JOB], got also "b"`,
-		"savepoint dispose wc":                         `"coord savepoint dispose" needs JOB ID, got 1 of 2 arguments`,
-		"job submit p --interval often":                `--interval "often": want a duration, for example 500ms or 10s`,
-		"job submit --name n --param input=/tmp":       "name the PROGRAM to run, as an argument or in the file of --config",
+		"job set wc checkpointing.retain=3 --retain 4":     `--retain and checkpointing.retain are the same: give one of them`,
+		"job set wc --retain many":                         `--retain "many": want a whole number`,
+		"job stop wc --savepoint=false":                    `--savepoint=false: a job is stopped with a savepoint; to end it without one use "coord job cancel"`,
+		"job stop wc --dir testdata":                       `--dir testdata: it is not empty (it holds checkpoint_list.json): name a new or an empty directory`,
+		"savepoint create wc --dir main.go":                `--dir main.go: open main.go: not a directory`,
+		"savepoint list a b":                               `"coord savepoint list" takes only [JOB], got also "b"`,
+		"savepoint dispose wc":                             `"coord savepoint dispose" needs JOB ID, got 1 of 2 arguments`,
+		"job rescale wc":                                   `--parallelism 0: give a positive NUMBER of subtasks`,
+		"job rescale wc --parallelism -1":                  `--parallelism -1: give a positive NUMBER of subtasks`,
+		"job submit p --parallelism 0":                     `--parallelism "0": want N or OPERATOR=N, with a positive whole number`,
+		"job submit p --parallelism a=x":                   `--parallelism "a=x": want N or OPERATOR=N, with a positive whole number`,
+		"job submit p --parallelism 2 --parallelism 3":     `--parallelism "3": the parallelism of all operators is given twice`,
+		"job submit p --parallelism a=2 --parallelism a=3": `--parallelism "a=3": operator a is given twice`,
+		"node drain":                             `"coord node drain" needs ID, got 0 of 1 arguments`,
+		"node drain n1 --wait --no-wait":         `--wait and --no-wait: give one of them`,
+		"job submit p --interval often":          `--interval "often": want a duration, for example 500ms or 10s`,
+		"job submit --name n --param input=/tmp": "name the PROGRAM to run, as an argument or in the file of --config",
 	} {
 		b := newBench()
 		r := b.run(t, strings.Fields(args)...)

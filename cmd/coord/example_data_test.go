@@ -43,6 +43,8 @@ func exampleService() *fakeService {
 			Version: 2, Index: 1234, Term: 3, Size: 70 << 10, Jobs: 2, Checkpoints: 4, Savepoints: 2,
 			SHA256: "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9",
 		},
+		rescaled:   api.Rescaled{Job: exampleRescaled(), Checkpoint: 42},
+		nodes:      exampleNodes(),
 		snapshotOf: []byte("a snapshot"),
 		trigger:    func(context.Context) (api.Checkpoint, error) { return exampleCheckpoints()[1], nil },
 		peers:      exampleStatus().Voters,
@@ -61,8 +63,8 @@ func exampleStatus() api.Status {
 		FailureTolerance: 0,
 		Problems:         []string{"coordinator c3 at 10.0.0.3:7480 does not follow the leader", "node n2 at 10.0.0.2:7490 is lost"},
 		Nodes: []api.Node{
-			{ID: "n1", Address: "10.0.0.1:7490", State: "alive", Slots: 4, UsedSlots: 4},
-			{ID: "n2", Address: "10.0.0.2:7490", State: "lost", Slots: 4},
+			{ID: "n1", Address: "10.0.0.1:7490", State: "alive", Slots: 4, UsedSlots: 4, Subtasks: 8, Status: "ready", Leaving: []string{}},
+			{ID: "n2", Address: "10.0.0.2:7490", State: "lost", Slots: 4, Status: "lost", Leaving: []string{}},
 		},
 		Jobs: []api.JobSummary{
 			exampleJob().JobSummary,
@@ -99,6 +101,25 @@ func exampleJob() api.JobDetail {
 			{ID: "count[0]", Node: "n2", Status: "INITIALIZING"},
 		},
 	}
+}
+
+func exampleNodes() []api.Node {
+	return []api.Node{
+		{ID: "n1", Address: "10.0.0.1:7490", State: "alive", Slots: 4, UsedSlots: 4, Subtasks: 8, Status: "ready", Leaving: []string{}},
+		{
+			ID: "n2", Address: "10.0.0.2:7490", State: "alive", Slots: 4, UsedSlots: 2, Subtasks: 3, Status: "draining", Drained: true,
+			DrainedAt: ago(time.Minute), Leaving: []string{"job wordcount leaves with checkpoint 42, which is being taken"},
+		},
+		{ID: "n3", State: "lost", Slots: 4, Status: "lost", Drained: true, DrainedAt: ago(time.Hour), Leaving: []string{}},
+	}
+}
+
+func exampleRescaled() api.JobDetail {
+	job := exampleJob()
+	job.State, job.Parallelism = "RESTARTING", map[string]int{"count": 5}
+	job.Reason = "goes on from its last checkpoint: its parallelism is changed"
+	job.Vertices[1].Parallelism = 5
+	return job
 }
 
 func exampleConfig() map[string]string {

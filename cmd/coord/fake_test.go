@@ -50,7 +50,12 @@ type fakeService struct {
 	peers       []api.Voter
 	leader      api.Leader
 	target      *string // of the last TransferLeadership
-	err         error   // of every method that has no function
+	rescaled    api.Rescaled
+	rescaledTo  []api.Parallelism
+	nodes       []api.Node
+	listNodes   func(context.Context) ([]api.Node, error) // in place of nodes
+	undrained   []string
+	err         error // of every method that has no function
 }
 
 var _ api.Service = (*fakeService)(nil)
@@ -142,6 +147,37 @@ func (f *fakeService) ShowJob(ctx context.Context, ref string) (api.JobDetail, e
 func (f *fakeService) JobMetrics(ctx context.Context, ref, vertex string) (api.JobMetrics, error) {
 	f.stale, f.vertex = api.Stale(ctx), vertex
 	return f.metrics, f.known(ref)
+}
+
+func (f *fakeService) RescaleJob(_ context.Context, ref string, to api.Parallelism) (api.Rescaled, error) {
+	f.rescaledTo = append(f.rescaledTo, to)
+	return f.rescaled, f.known(ref)
+}
+
+func (f *fakeService) ListNodes(ctx context.Context) ([]api.Node, error) {
+	f.stale = api.Stale(ctx)
+	if f.listNodes != nil {
+		return f.listNodes(ctx)
+	}
+	return f.nodes, f.err
+}
+
+func (f *fakeService) DrainNode(_ context.Context, id string) (api.Node, error) {
+	return f.node(id)
+}
+
+func (f *fakeService) UndrainNode(_ context.Context, id string) (api.Node, error) {
+	f.undrained = append(f.undrained, id)
+	return f.node(id)
+}
+
+func (f *fakeService) node(id string) (api.Node, error) {
+	for _, n := range f.nodes {
+		if n.ID == id {
+			return n, f.err
+		}
+	}
+	return api.Node{}, api.Errorf(api.NotFound, "no node is named %q", id)
 }
 
 func (f *fakeService) CancelJob(_ context.Context, ref string) (api.Job, error) {

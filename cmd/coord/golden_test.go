@@ -19,6 +19,11 @@ func TestOutput(t *testing.T) {
 		{"job_set", "job set wordcount checkpointing.retain=7 --interval 2s"},
 		{"job_stop", "job stop wordcount --savepoint"},
 		{"job_stop_drain", "job stop wordcount --drain"},
+		{"job_rescale", "job rescale wordcount --operator count --parallelism 5"},
+		{"node_list", "node list"},
+		{"node_drain", "node drain n2 --no-wait"},
+		{"node_drain_done", "node drain n3"},
+		{"node_undrain", "node undrain n1"},
 		{"checkpoint_list", "checkpoint list wordcount"},
 		{"checkpoint_show", "checkpoint show wordcount 41"},
 		{"checkpoint_trigger", "checkpoint trigger wordcount"},
@@ -53,7 +58,7 @@ func TestOutput(t *testing.T) {
 func TestTablesFitTheTerminal(t *testing.T) {
 	for _, args := range []string{
 		"status", "members", "job show wordcount", "job metrics wordcount", "checkpoint show wordcount 41",
-		"checkpoint stats wordcount", "savepoint list", "operator raft list-peers",
+		"checkpoint stats wordcount", "savepoint list", "operator raft list-peers", "job rescale wordcount --parallelism 5",
 	} {
 		for line := range strings.Lines(newBench().run(t, strings.Fields(args)...).stdout) {
 			if line = strings.TrimSuffix(line, "\n"); len(line) > 80 || strings.TrimRight(line, " ") != line {
@@ -66,7 +71,7 @@ func TestTablesFitTheTerminal(t *testing.T) {
 func TestOutputOfNothing(t *testing.T) {
 	empty := func() *bench {
 		b := newBench()
-		b.service.members, b.service.jobs, b.service.checkpoints, b.service.peers = nil, nil, nil, nil
+		b.service.nodes, b.service.members, b.service.jobs, b.service.checkpoints, b.service.peers = nil, nil, nil, nil, nil
 		b.service.job = api.JobDetail{Job: b.service.job.Job}
 		b.service.metrics.Subtasks = nil
 		b.service.savepoints, b.service.checkpoint.Tasks, b.service.checkpoint.Subtasks = nil, nil, nil
@@ -77,6 +82,7 @@ func TestOutputOfNothing(t *testing.T) {
 		"job list":                  "No job was submitted.\n",
 		"checkpoint list wordcount": "No checkpoint was triggered.\n",
 		"savepoint list":            "There is no savepoint.\n",
+		"node list":                 "No node is known.\n",
 		"operator raft list-peers":  "No coordinator votes yet.\n",
 	} {
 		if r := empty().run(t, strings.Fields(args)...); r.code != 0 || r.stdout != want {
@@ -101,7 +107,7 @@ func TestOutputThatGoesNowhereIsAnError(t *testing.T) {
 		"status", "status --json", "members", "job list", "job show wordcount", "job metrics wordcount", "job submit wordcount", "job cancel wordcount",
 		"checkpoint list wordcount", "checkpoint show wordcount 41", "checkpoint trigger wordcount",
 		"checkpoint stats wordcount", "savepoint create wordcount", "savepoint list", "savepoint dispose wordcount 43",
-		"job stop wordcount", "job set wordcount checkpointing.retain=7", "version",
+		"job rescale wordcount --parallelism 5", "node list", "node drain n3", "node undrain n1", "job stop wordcount", "job set wordcount checkpointing.retain=7", "version",
 	} {
 		b := newBench()
 		b.out = failingWriter{}

@@ -10,7 +10,7 @@ import (
 func jobCommand(con *console) *cli.Command {
 	return &cli.Command{
 		Name:  "job",
-		Usage: "submit, list, show, change, stop and cancel jobs",
+		Usage: "submit, list, show, change, rescale, stop and cancel jobs",
 		Description: "A JOB is named by its ID, or by its name: then the one that has not ended is meant,\n" +
 			"else the one that ended last.",
 		Subcommands: []*cli.Command{
@@ -30,6 +30,7 @@ func jobCommand(con *console) *cli.Command {
 			},
 			metricsCommand(con),
 			setCommand(con),
+			rescaleCommand(con),
 			stopCommand(con),
 			cancelCommand(con),
 		},

@@ -26,6 +26,9 @@ func showJob(ctx context.Context, s session) error {
 func withoutNulls(job api.JobDetail) api.JobDetail {
 	job.Vertices, job.Subtasks = list(job.Vertices), list(job.Subtasks)
 	job.Problems = list(job.Problems)
+	if job.Parallelism == nil {
+		job.Parallelism = map[string]int{}
+	}
 	if job.Params == nil {
 		job.Params = map[string]string{}
 	}
@@ -65,6 +68,7 @@ func writeJob(s session, job api.JobDetail) error {
 			c.Completed, c.Failed, c.InProgress, c.Restored)),
 		say("Last checkpoint", lastCompleted(now, c)),
 		say("Params", assignments(job.Params)...),
+		say("Parallelism", parallelismLines(job.Parallelism)...),
 	); err != nil {
 		return err
 	}

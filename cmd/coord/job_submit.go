@@ -34,6 +34,10 @@ func submitCommand(con *console) *cli.Command {
 		&cli.StringFlag{Name: "config", Usage: "YAML `FILE` with the job's configuration"},
 		&cli.StringFlag{Name: "name", Usage: "`NAME` of the job (default: the program's)"},
 		&cli.GenericFlag{Name: "param", Value: pairs{}, Usage: "`KEY=VALUE` for the program; may be repeated"},
+		&cli.GenericFlag{
+			Name: "parallelism", Value: newParallelism(),
+			Usage: "`NUMBER` of subtasks of every operator, or OPERATOR=NUMBER of one, instead of the program's; may be repeated",
+		},
 		&cli.GenericFlag{Name: "set", Value: pairs{}, Usage: "`KEY=VALUE` of the configuration; may be repeated"},
 	}, policyFlags(true)...)
 	return &cli.Command{
@@ -69,6 +73,7 @@ func submission(c *cli.Context) (api.SubmitJobRequest, error) {
 	}
 	request := api.SubmitJobRequest{
 		Program: c.Args().First(), Name: c.String("name"), Params: c.Generic("param").(pairs), Config: config,
+		Parallelism: *c.Generic("parallelism").(parallelism).asked,
 	}
 	if path := c.String("config"); path != "" {
 		if request, err = withJobFile(request, path); err != nil {

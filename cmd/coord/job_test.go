@@ -34,6 +34,13 @@ func TestSubmitSendsWhatWasTyped(t *testing.T) {
 			},
 		},
 		{
+			"wc --parallelism 4 --parallelism count=6",
+			api.SubmitJobRequest{
+				Program: "wc", Params: map[string]string{}, Config: map[string]string{},
+				Parallelism: api.Parallelism{All: 4, Operators: map[string]int{"count": 6}},
+			},
+		},
+		{
 			"wc --interval 0s", // manual checkpoints only: not the same as leaving it out
 			api.SubmitJobRequest{
 				Program: "wc", Params: map[string]string{}, Config: map[string]string{"checkpointing.interval": "0s"},

@@ -37,6 +37,7 @@ func clientCommands(con *console) []*cli.Command {
 		jobCommand(con),
 		checkpointCommand(con),
 		savepointCommand(con),
+		nodeCommand(con),
 		operatorCommand(con),
 		versionCommand(con),
 	}
