@@ -193,10 +193,15 @@ func (w *ledgerWriter[T]) Recover(ctx context.Context, handles [][]byte) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// Settle gives up what earlier attempts have prepared. A handle of it that anybody still committed would be lost.
+func (w *ledgerWriter[T]) Settle(context.Context) error {
 	w.ledger.mu.Lock()
 	defer w.ledger.mu.Unlock()
 	for id, t := range w.ledger.prepared {
-		if t.owner == w.ctx.Subtask.Index && t.attempt < w.ctx.Attempt {
+		if t.attempt < w.ctx.Attempt {
 			delete(w.ledger.prepared, id)
 		}
 	}

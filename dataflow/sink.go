@@ -23,10 +23,10 @@ type Sink[T any] interface {
 // together with the one of the next checkpoint that completes.
 type SinkWriter[T any] interface {
 	// Recover settles what an earlier attempt left: it commits the handles, which come from the restored
-	// checkpoint and may have been committed already, and gives up every newer transaction of this subtask of
-	// this job. A job that goes on from a savepoint receives the handles of another job, and perhaps of other
-	// subtasks: transactions that another job has begun are not its to give up. On a fresh start there are no
-	// handles.
+	// checkpoint and may have been committed already. When the parallelism has changed, or the job goes on from
+	// another's savepoint, they may be those of any subtask, and the subtask's own may have gone to others: what an
+	// earlier attempt has pre-committed is not to be given up here, unless this is a fresh start, for which there are
+	// no handles. A transaction that was still open may be given up.
 	Recover(ctx context.Context, handles [][]byte) error
 	// Write adds a record to the open transaction, and begins one when none is open.
 	Write(record T) error
@@ -38,6 +38,15 @@ type SinkWriter[T any] interface {
 	// Close gives up the open transaction and releases what Open acquired. Pre-committed transactions stay:
 	// the checkpoint that names them may have completed.
 	Close() error
+}
+
+// SettlingWriter is a SinkWriter that gives up what earlier attempts have pre-committed and nobody is going to commit.
+type SettlingWriter interface {
+	// Settle is called once, when the first checkpoint of the attempt has completed, behind its Commit. Every subtask has
+	// recovered by then: transactions of this job's earlier attempts that are not committed are named by no checkpoint
+	// that counts, whichever subtask began them, also one that there is no more. Transactions of another job are not this
+	// job's to give up.
+	Settle(ctx context.Context) error
 }
 
 // SinkContext is what a sink needs to know of the subtask it writes for.

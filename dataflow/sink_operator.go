@@ -24,6 +24,7 @@ type sinkOperator[T any] struct {
 	sink    Sink[T]
 	writer  SinkWriter[T] // nil before open and after a failed one
 	pending []transaction // by checkpoint, ascending
+	settled bool          // Settle has been called
 }
 
 func buildSink[T any](sink Sink[T]) buildFunc {
@@ -106,6 +107,19 @@ func (o *sinkOperator[T]) notifyComplete(id checkpoint.ID) error {
 			return fmt.Errorf("committing the transaction of checkpoint %d: %w", t.checkpoint, err)
 		}
 		o.pending = o.pending[1:]
+	}
+	return o.settle()
+}
+
+// settle tells the writer, once, that every subtask has recovered.
+func (o *sinkOperator[T]) settle() error {
+	w, settles := o.writer.(SettlingWriter)
+	if o.settled || !settles {
+		return nil
+	}
+	o.settled = true
+	if err := w.Settle(o.chain.ctx); err != nil {
+		return fmt.Errorf("giving up what earlier attempts have left: %w", err)
 	}
 	return nil
 }

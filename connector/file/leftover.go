@@ -10,8 +10,9 @@ import (
 
 // leftover is what an output directory holds of one part.
 type leftover struct {
-	part      part
-	committed bool // it has its final name
+	part       part
+	committed  bool // it has its final name
+	inProgress bool // it was being written: no transaction that was pre-committed holds it
 }
 
 // leftovers lists the parts in an output directory and its buckets, ordered by name. Files with other names are left
@@ -40,21 +41,24 @@ func leftovers(dir string) ([]leftover, error) {
 		file := filepath.ToSlash(relative)
 		name := strings.TrimSuffix(strings.TrimSuffix(file, inProgressSuffix), pendingSuffix)
 		if p, err := parsePart(name); err == nil {
-			found = append(found, leftover{part: p, committed: name == file})
+			found = append(found, leftover{part: p, committed: name == file, inProgress: strings.HasSuffix(file, inProgressSuffix)})
 		}
 		return nil
 	})
 	return found, err
 }
 
-// sweep removes the uncommitted parts of earlier attempts of a subtask that keep does not hold. No
-// checkpoint that completed names them, and none ever will: their records are written again. Those of another job
-// stay, even of one that this job goes on from: their handles may have been dealt to any subtask, and the other job
-// may be running.
-func sweep(dir string, found []leftover, own part, keep map[part]bool) error {
+// sweep removes uncommitted parts of earlier attempts of the job: all, or only those that were being written. Every
+// subtask sweeps its share of those of all subtasks, for there may have been more of them once. Those of another job
+// stay, even of one that this job goes on from: the other job may be running.
+//
+// A part that is pending may be named by the checkpoint that the attempt was restored from, and its handle may have been
+// dealt to any subtask, which commits it when it recovers. So pending ones are swept when all have done that.
+func sweep(dir string, found []leftover, own part, parallelism int, all bool) error {
 	var errs []error
 	for _, l := range found {
-		if !l.committed && l.part.job == own.job && l.part.subtask == own.subtask && l.part.attempt < own.attempt && !keep[l.part] {
+		garbage := !l.committed && (all || l.inProgress)
+		if garbage && l.part.job == own.job && l.part.subtask%parallelism == own.subtask && l.part.attempt < own.attempt {
 			errs = append(errs, abortPart(dir, l.part))
 		}
 	}

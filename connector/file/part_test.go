@@ -124,6 +124,7 @@ func TestSweep(t *testing.T) {
 		"part-01020304-0-1-0", "part-01020304-0-1-1.pending", "part-01020304-0-1-2.pending", "part-01020304-0-1-3.inprogress", // ours of attempt 1
 		"part-01020304-0-2-0.inprogress",                              // of a newer attempt than 1
 		"part-01020304-1-1-0.pending", "part-01020304-10-1-0.pending", // other subtasks'
+		"part-01020304-3-1-0.pending", "part-01020304-6-1-0.inprogress", // of subtasks that there are no more, for us
 		"part-ffffffff-0-1-0.pending", // another job's
 		"notes.pending", "part-01020304-0-x-0.pending",
 	} {
@@ -133,11 +134,16 @@ func TestSweep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keep := map[part]bool{{job: testJob, attempt: 1, seq: 1}: true}
-	if err := sweep(dir, found, part{job: testJob, subtask: 0, attempt: 2}, keep); err != nil {
+	own := part{job: testJob, subtask: 0, attempt: 2}
+	if err := sweep(dir, found, own, 3, false); err != nil {
 		t.Fatal(err)
 	}
-	wantFiles(t, dir, "notes.pending", "part-01020304-0-1-0", "part-01020304-0-1-1.pending", "part-01020304-0-2-0.inprogress", "part-01020304-0-x-0.pending",
+	wantFiles(t, dir, "notes.pending", "part-01020304-0-1-0", "part-01020304-0-1-1.pending", "part-01020304-0-1-2.pending", "part-01020304-0-2-0.inprogress",
+		"part-01020304-0-x-0.pending", "part-01020304-1-1-0.pending", "part-01020304-10-1-0.pending", "part-01020304-3-1-0.pending", "part-ffffffff-0-1-0.pending")
+	if err := sweep(dir, found, own, 3, true); err != nil {
+		t.Fatal(err)
+	}
+	wantFiles(t, dir, "notes.pending", "part-01020304-0-1-0", "part-01020304-0-2-0.inprogress", "part-01020304-0-x-0.pending",
 		"part-01020304-1-1-0.pending", "part-01020304-10-1-0.pending", "part-ffffffff-0-1-0.pending")
 }
 

@@ -148,10 +148,12 @@ func TestSinkRecovers(t *testing.T) {
 			// The process dies here; nothing is closed.
 			w = openSink(t, dir, 2, handle)
 			wantOutput(t, dir, "a")
-			wantFiles(t, dir, "part-01020304-0-1-0")
+			wantFiles(t, dir, "part-01020304-0-1-0", "part-01020304-0-1-1.pending")
 			write(t, w, "b")
 			commit(t, w, preCommit(t, w, 3))
+			settle(t, w)
 			wantOutput(t, dir, "a", "b")
+			wantFiles(t, dir, "part-01020304-0-1-0", "part-01020304-0-2-0")
 			// A second crash right after the restore restores the same handle again.
 			openSink(t, dir, 3, handle)
 			wantOutput(t, dir, "a", "b")
@@ -275,4 +277,56 @@ func TestSinkOfAJobThatGoesOnFromAnother(t *testing.T) {
 	}
 	wantOutput(t, dir, "committed before", "committed before", "committed before", "new", "new",
 		"of the savepoint", "of the savepoint", "of the savepoint")
+}
+
+func settle(t *testing.T, w dataflow.SinkWriter[string]) {
+	t.Helper()
+	if err := w.(dataflow.SettlingWriter).Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The parallelism of a job changes from 3 to 2, twice in a row because the first attempt in the new shape dies at once.
+// Transactions of the old subtasks are dealt to the new ones in any way, and they recover one after the other: none gives
+// up what another one has still to commit. What no checkpoint names is gone when all have, whoever wrote it.
+func TestR1_SinkOfARescaledJob(t *testing.T) {
+	dir := t.TempDir()
+	var handles [][]byte
+	for index := range 3 {
+		w, err := newTestSink(dir).Open(sinkContext(index, 1, false))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, w, "of the checkpoint")
+		handles = append(handles, preCommit(t, w, 1))
+		write(t, w, "lost: pre-committed for a checkpoint that never completes")
+		preCommit(t, w, 2)
+		write(t, w, "lost: still open")
+	}
+	dealt := [][][]byte{handles[2:], handles[:2]}
+	for attempt := checkpoint.Attempt(2); attempt <= 3; attempt++ {
+		var writers []dataflow.SinkWriter[string]
+		for index := range 2 {
+			w, err := newTestSink(dir).Open(sinkContext(index, attempt, true))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Recover(t.Context(), dealt[index]); err != nil {
+				t.Fatal(err)
+			}
+			writers = append(writers, w)
+		}
+		if attempt == 2 {
+			for _, w := range writers {
+				write(t, w, "lost: the attempt dies")
+				preCommit(t, w, 3)
+			}
+			continue
+		}
+		for _, w := range writers {
+			settle(t, w)
+		}
+	}
+	wantOutput(t, dir, "of the checkpoint", "of the checkpoint", "of the checkpoint")
+	wantFiles(t, dir, "part-01020304-0-1-0", "part-01020304-1-1-0", "part-01020304-2-1-0")
 }

@@ -19,6 +19,7 @@ type writer[T any] struct {
 	sink     *Sink[T]
 	encode   func(dst []byte, record T) ([]byte, error)
 	restored bool
+	parallel int                    // subtasks of the sink
 	next     part                   // the file that is begun next, but for its bucket
 	open     map[string]*partWriter // by bucket
 	ended    []part                 // files of the open transaction that are pending already
@@ -27,12 +28,11 @@ type writer[T any] struct {
 	line     []byte // used again for every record
 }
 
-// Recover commits the restored files, whichever job and subtask wrote them, and removes the other ones that earlier
-// attempts of this subtask have not committed. On a fresh start the directory must not hold output: it would be taken
-// for the job's own.
+// Recover commits the restored files, whichever job and subtask wrote them, and removes those that earlier attempts were
+// writing. On a fresh start nothing is restored by anybody, so that whatever earlier attempts have left goes, and the
+// directory must not hold output: it would be taken for the job's own.
 func (w *writer[T]) Recover(_ context.Context, handles [][]byte) error {
 	dir := w.sink.dir
-	keep := make(map[part]bool, len(handles))
 	for _, handle := range handles {
 		parts, err := decodeTransaction(handle)
 		if err != nil {
@@ -40,9 +40,6 @@ func (w *writer[T]) Recover(_ context.Context, handles [][]byte) error {
 		}
 		if err := commitParts(dir, parts...); err != nil {
 			return err
-		}
-		for _, p := range parts {
-			keep[p] = true
 		}
 	}
 	found, err := leftovers(dir)
@@ -54,7 +51,18 @@ func (w *writer[T]) Recover(_ context.Context, handles [][]byte) error {
 			return dataflow.Permanent(err)
 		}
 	}
-	return sweep(dir, found, w.next, keep)
+	return sweep(dir, found, w.next, w.parallel, !w.restored)
+}
+
+var _ dataflow.SettlingWriter = (*writer[string])(nil)
+
+// Settle removes what earlier attempts have left pending: every subtask has recovered, so nobody is going to commit it.
+func (w *writer[T]) Settle(context.Context) error {
+	found, err := leftovers(w.sink.dir)
+	if err != nil {
+		return err
+	}
+	return sweep(w.sink.dir, found, w.next, w.parallel, true)
 }
 
 // Write adds a record to the open file of its bucket.
