@@ -200,7 +200,7 @@ func (n *fakeNode) receive(s *fakeStream, m checkpoint.ToNode) {
 // plan builds the graph of a job.
 func (n *fakeNode) plan(m checkpoint.PlanJob) checkpoint.JobPlanned {
 	if n.programs == nil {
-		return checkpoint.JobPlanned{Request: m.Request, Topology: planned(m.Params)}
+		return checkpoint.JobPlanned{Request: m.Request, Topology: overridden(planned(m.Params), m.Overrides)}
 	}
 	graph, err := n.programs.Build(m.Program, m.Params, m.Overrides)
 	if err != nil {
@@ -209,6 +209,20 @@ func (n *fakeNode) plan(m checkpoint.PlanJob) checkpoint.JobPlanned {
 	return checkpoint.JobPlanned{
 		Request: m.Request, Topology: graph.Topology(), Fingerprint: graph.Fingerprint(), Operators: graph.OperatorTexts(),
 	}
+}
+
+// overridden changes the parallelism of a graph whose operators are vertices of their own.
+func overridden(t checkpoint.Topology, o checkpoint.Overrides) checkpoint.Topology {
+	for i := range t.Vertices {
+		v := &t.Vertices[i]
+		if o.All != 0 {
+			v.Parallelism = o.All
+		}
+		if n := o.Parallelism[v.Operators[0]]; n != 0 {
+			v.Parallelism = n
+		}
+	}
+	return t
 }
 
 func (n *fakeNode) statusLocked() []checkpoint.SubtaskReport {

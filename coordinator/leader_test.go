@@ -24,6 +24,8 @@ type scriptedLog struct {
 	index uint64
 	lose  bool // the outcome of the next CompleteCheckpoint is unknown
 	apply bool // whether it took effect all the same
+	// loseRescale makes the outcome of the next RescaleJob unknown.
+	loseRescale bool
 	// reject is how many beginnings are still to be rejected; finished counts the discards that were finished.
 	reject, finished int
 }
@@ -57,6 +59,13 @@ func (l *scriptedLog) propose(commands []fsm.Command, during func()) ([]fsm.Resp
 		}
 		if _, finish := c.(fsm.FinishDiscards); finish {
 			l.finished++
+		}
+		if _, rescale := c.(fsm.RescaleJob); rescale && l.loseRescale {
+			if l.apply {
+				l.index++
+				l.state.Step(l.index, c)
+			}
+			return nil, raft.ErrLeadershipLost
 		}
 		_, complete := c.(fsm.CompleteCheckpoint)
 		if complete && l.lose && !l.apply {
