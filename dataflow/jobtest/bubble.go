@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"cairn/checkpoint"
 	"cairn/dataflow"
 )
 
@@ -39,6 +40,6 @@ func Run(t *testing.T, program dataflow.Program, params map[string]string, test 
 
 // Build builds the program's graph with the given parameters, and returns what a node would report.
 func Build(program dataflow.Program, params map[string]string) error {
-	_, err := dataflow.NewRegistry(program).Build(program.Name, params)
+	_, err := dataflow.NewRegistry(program).Build(program.Name, params, checkpoint.Overrides{})
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"cairn/checkpoint"
 	"cairn/dataflow"
 	"cairn/dataflow/jobtest"
 )
@@ -52,7 +53,7 @@ func TestShapes(t *testing.T) {
 		"q7": "generate -> times -> bids|highest of auction|highest|write",
 		"q8": "generate -> times -> arrivals -> sellers|join|write",
 	} {
-		graph, err := dataflow.NewRegistry(Program()).Build("nexmark", map[string]string{"query": query, "output": "out"})
+		graph, err := dataflow.NewRegistry(Program()).Build("nexmark", map[string]string{"query": query, "output": "out"}, checkpoint.Overrides{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -155,7 +155,7 @@ func TestParameters(t *testing.T) {
 
 // TestShape: late clicks and sessions leave the same operator.
 func TestShape(t *testing.T) {
-	graph, err := dataflow.NewRegistry(Program()).Build("sessionize", map[string]string{"output": "out", "late": "late"})
+	graph, err := dataflow.NewRegistry(Program()).Build("sessionize", map[string]string{"output": "out", "late": "late"}, checkpoint.Overrides{})
 	if err != nil {
 		t.Fatal(err)
 	}
