@@ -107,7 +107,7 @@ func (w *world) wantShape(count int, attempt checkpoint.Attempt, from checkpoint
 // The whole way: the checkpoint is aligned although the job's are not, the completion is published under the old
 // attempt, and the next one starts in the new shape from that checkpoint, with each key group once.
 func TestR1_RunningJobIsRescaled(t *testing.T) {
-	w := roomy(t, func(c *checkpoint.Config) { c.Alignment = checkpoint.AlignmentUnaligned })
+	w := roomy(t, func(c *checkpoint.Config) { c.Alignment, c.MaxConcurrent = checkpoint.AlignmentUnaligned, 3 })
 	request := w.rescale(5)
 	w.run()
 	w.wantPending(1)
