@@ -14,7 +14,7 @@ import (
 
 // fingerprintScheme names what fingerprints are made of. It changes with everything that changes the texts of operators:
 // fingerprints of two schemes are not compared.
-const fingerprintScheme = "1"
+const fingerprintScheme = "2"
 
 // Fingerprint returns what tells a sealed graph from that of another build: a hash of its parameters and of
 // OperatorTexts. It has no part in it where the operators' functions are, or what they do: two builds that differ in
@@ -77,5 +77,9 @@ func recordText[T any](records codec.Codec[T]) string {
 	if records == nil {
 		return typeTextFor[T]() + " without a codec"
 	}
-	return typeTextFor[T]() + " in " + typeName(records)
+	layout := typeName(records)
+	if d, describes := records.(codec.Describer); describes {
+		layout = d.Describe()
+	}
+	return typeTextFor[T]() + " in " + layout
 }

@@ -99,9 +99,9 @@ func TestFingerprint(t *testing.T) {
 func TestFingerprintGolden(t *testing.T) {
 	g := plain().graph(t)
 	texts := map[checkpoint.OperatorID]string{
-		"read":  "source cairn/dataflow.numbers, emits int64 in cairn/dataflow/codec.signedCodec[int64]",
-		"step":  "map, input 0 from read by forward, emits int64 in cairn/dataflow/codec.signedCodec[int64]",
-		"count": "process, input 0 from step by hash of int64 in cairn/dataflow/codec.signedCodec[int64], emits int64 in cairn/dataflow/codec.signedCodec[int64]",
+		"read":  "source cairn/dataflow.numbers, emits int64 in int64",
+		"step":  "map, input 0 from read by forward, emits int64 in int64",
+		"count": "process, input 0 from step by hash of int64 in int64, emits int64 in int64",
 		"write": "sink *cairn/dataflow.ledger[int64], input 0 from count by rebalance",
 	}
 	for _, o := range g.OperatorTexts() {
@@ -109,7 +109,7 @@ func TestFingerprintGolden(t *testing.T) {
 			t.Errorf("%s: %q, want %q", o.Operator, o.Text, texts[o.Operator])
 		}
 	}
-	const want = "1-c0577992848d4040ed1ceb95a9a9570428fc6fd34d6990bfa960b330b6f3125d"
+	const want = "2-2b21322e88078e6dc08ac80608419726434df68270a9221b4c9de1698571cf01"
 	if got := g.Fingerprint(); got != want {
 		t.Errorf("fingerprint %s, want %s: with another text the scheme changes", got, want)
 	}
@@ -176,5 +176,24 @@ func TestWindowsAreDescribed(t *testing.T) {
 		if !strings.HasPrefix(o.Text, want[o.Operator]) {
 			t.Errorf("%s: %q", o.Operator, o.Text)
 		}
+	}
+}
+
+type handOver struct {
+	From, To int64
+	note     string `codec:"+"`
+}
+
+// A derived codec shows its layout, and with it the fields that are not exported.
+func TestFingerprintShowsLayouts(t *testing.T) {
+	g := NewGraph()
+	s := From(g, "read", numbers{}, codec.Int64)
+	Map(s, "hand over", codec.MustStruct[handOver](), func(v int64) handOver { return handOver{From: v, note: "x"} })
+	if err := g.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	text := g.OperatorTexts()[1].Text
+	if want := "in struct{From int64, To int64, note string}"; !strings.HasSuffix(text, want) {
+		t.Errorf("the operator is %q, want it to end with %q", text, want)
 	}
 }

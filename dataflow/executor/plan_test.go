@@ -71,7 +71,7 @@ func TestDeploymentOfAnotherGraphFails(t *testing.T) {
 			m.Topology.Vertices = slices.Clone(m.Topology.Vertices)
 			m.Topology.Vertices[1].Parallelism = 3
 		},
-		"the job was submitted with 1-0123": func(m *checkpoint.Deploy) { m.Fingerprint = "1-0123" },
+		"the job was submitted with 2-0123": func(m *checkpoint.Deploy) { m.Fingerprint = "2-0123" },
 	}
 	for want, change := range tests {
 		m := deployment(1, 1)
