@@ -22,6 +22,7 @@ type Graph struct {
 	errs               []error
 	sealed             bool
 	params             map[string]string         // that it was built with
+	tap                Tap                       // nil for none
 	texts              []checkpoint.OperatorText // set by Seal
 
 	vertices []*vertex // set by Seal

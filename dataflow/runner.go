@@ -187,6 +187,7 @@ func (r *runner) buildChain() {
 			}
 			return r.newOutput(l, at)
 		}))
+		ins[at] = r.tapped(at, ins[at])
 		r.flow.generators[at], _ = r.operators[at].(watermarkGenerator)
 		r.flow.generates = r.flow.generates || r.flow.generators[at] != nil
 	}

@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"connector":   {"dataflow", "checkpoint"},
 	"jobs":        {"dataflow", "checkpoint", "connector"},
 	"node":        {"checkpoint", "dataflow", "statestore", "transport", "membership", "internal"},
-	"internal":    {"api", "checkpoint", "coordinator", "fsm", "membership", "transport"},
+	"internal":    {"api", "checkpoint", "coordinator", "dataflow", "fsm", "membership", "statestore", "transport"},
 }
 
 // pureFiles are patterns of files that decide and compute only: time comes in as an argument, effects go

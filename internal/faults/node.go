@@ -1,0 +1,90 @@
+package faults
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"cairn/checkpoint"
+	"cairn/dataflow/executor"
+	"cairn/statestore"
+)
+
+const (
+	// slots is how many each node offers: two nodes are enough for a job of parallelism 8.
+	slots = 4
+	// orphanTimeout is how long tasks go on that hear of no leader.
+	orphanTimeout = 2 * time.Second
+)
+
+// node is one process of a task node.
+type node struct {
+	*executor.Executor
+	ref     checkpoint.NodeRef
+	store   *statestore.Swept // its own part of the state store
+	dead    atomic.Bool
+	cancel  context.CancelFunc
+	stopped chan struct{} // closed when everything of the executor has ended
+}
+
+// startNode starts a process on the node's disk, which is made when there is none.
+func (c *Cluster) startNode(id checkpoint.NodeID) error {
+	c.mu.Lock()
+	disk := c.mu.disks[id]
+	if disk == nil {
+		disk = statestore.NewMemory()
+		c.mu.disks[id] = disk
+	}
+	c.mu.processes++
+	ref := checkpoint.NodeRef{ID: id, Incarnation: c.mu.processes, Address: string(id)}
+	c.mu.Unlock()
+
+	n := &node{ref: ref, store: statestore.NewSwept(disk), stopped: make(chan struct{})}
+	var err error
+	n.Executor, err = executor.New(executor.Config{
+		Self: ref, Slots: slots, Registry: c.registry, Sweeper: n.store, Dialer: dialer{c, id}, OrphanTimeout: orphanTimeout, Logger: c.log,
+		Store: heldStore{statestore.NewReplicated(n.store, id, storePeers{c, id}, storeOptions(c.log)), &c.hold},
+	})
+	if err != nil {
+		return fmt.Errorf("node %s: %w", id, err)
+	}
+	var ctx context.Context
+	ctx, n.cancel = context.WithCancel(context.Background())
+	c.mu.Lock()
+	c.mu.nodes[id] = n
+	c.mu.Unlock()
+	c.running.Go(func() {
+		defer close(n.stopped)
+		if err := n.Run(ctx); err != nil {
+			c.log.Warn("executor ended", "node", id, "cause", err)
+		}
+	})
+	for _, coord := range coordinatorIDs {
+		c.running.Go(func() { c.keepSession(ctx, n, coord) })
+	}
+	return nil
+}
+
+// killNode ends a process: its connections break, then it stops. It returns when its tasks have ended.
+func (c *Cluster) killNode(id checkpoint.NodeID) bool {
+	c.mu.Lock()
+	n := c.mu.nodes[id]
+	delete(c.mu.nodes, id)
+	c.mu.Unlock()
+	if n == nil {
+		return false
+	}
+	n.dead.Store(true)
+	c.links.breakOf(id, errDown)
+	n.cancel() // the sessions end, too
+	<-n.stopped
+	return true
+}
+
+// nodeOf returns the process of that name, nil while there is none.
+func (c *Cluster) nodeOf(id checkpoint.NodeID) *node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.nodes[id]
+}
