@@ -10,6 +10,7 @@ import (
 	"cairn/api"
 	"cairn/checkpoint"
 	"cairn/dataflow"
+	"cairn/dataflow/pebblestate"
 	"cairn/statestore"
 )
 
@@ -25,6 +26,8 @@ type Cluster struct {
 	log      *slog.Logger
 	registry *dataflow.Registry
 	network  *network
+	rows     *pebblestate.Backend // of all nodes
+	workDir  string               // for their rows
 	links    links
 	hold     hold
 	running  sync.WaitGroup // everything that was started
@@ -39,10 +42,14 @@ type Cluster struct {
 	}
 }
 
-// startCluster starts three coordinators and the nodes, which can run the programs.
-func startCluster(log *slog.Logger, random *rand.Rand, programs ...dataflow.Program) (*Cluster, error) {
+// startCluster starts three coordinators and the nodes, which can run the program.
+func startCluster(log *slog.Logger, random *rand.Rand, workDir string, program dataflow.Program) (*Cluster, error) {
+	rows, err := pebblestate.New(pebblestate.Options{BlockCacheSize: 8 << 20, MemTableSize: 256 << 10, Logger: log})
+	if err != nil {
+		return nil, err
+	}
 	c := &Cluster{
-		log: log, registry: dataflow.NewRegistry(programs...), network: newNetwork(rand.New(rand.NewPCG(random.Uint64(), 0))),
+		log: log, registry: dataflow.NewRegistry(program), rows: rows, workDir: workDir, network: newNetwork(rand.New(rand.NewPCG(random.Uint64(), 0))),
 		links: links{open: make(map[*link]bool)},
 	}
 	c.mu.replicas, c.mu.nodes = make(map[checkpoint.NodeID]*replica), make(map[checkpoint.NodeID]*node)
@@ -75,6 +82,7 @@ func (c *Cluster) close() {
 		l.fail(errDown)
 	}
 	c.running.Wait()
+	c.rows.Close()
 	time.Sleep(time.Second) // virtual time: what raft had on the way to those that are gone times out
 }
 

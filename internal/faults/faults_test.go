@@ -148,30 +148,34 @@ func evaluate(t *testing.T, params map[string]string) []string {
 func TestI7_OutputDoesNotDependOnFaults(t *testing.T) {
 	for _, j := range jobs {
 		for _, alignment := range []string{"aligned", "unaligned", "adaptive"} {
-			for seed := range seeds(t) {
-				t.Run(fmt.Sprintf("%s/%s/seed %d", j.name, alignment, seed), func(t *testing.T) {
-					t.Parallel()
-					live(t, j, seed, alignment)
-				})
+			for _, backend := range []string{"memory", "pebble"} {
+				for seed := range seeds(t) {
+					t.Run(fmt.Sprintf("%s/%s/%s/seed %d", j.name, alignment, backend, seed), func(t *testing.T) {
+						t.Parallel()
+						live(t, j, seed, alignment, backend)
+					})
+				}
 			}
 		}
 	}
 }
 
-func live(t *testing.T, j job, seed uint64, alignment string) {
+func live(t *testing.T, j job, seed uint64, alignment, backend string) {
 	random := rand.New(rand.NewPCG(seed, hashOf(t.Name())))
 	parallelism := 1 + random.IntN(8)
 	params := j.params(t, parallelism)
 	want := j.want(t, params)
 	output := filepath.Join(t.TempDir(), "out")
 	params["output"] = output
+	work := t.TempDir()
 	var result Result
 	var err error
 	began := time.Now()
 	synctest.Test(t, func(*testing.T) {
 		result, err = Run(Scenario{
 			Seed: random.Uint64(), Program: j.program, Params: params, Slow: alignment != "aligned" || random.IntN(2) == 0,
-			Config: map[string]string{
+			WorkDir: work, Config: map[string]string{
+				"state.backend":           backend,
 				"checkpointing.alignment": alignment, "checkpointing.alignment_timeout": "20ms",
 				"checkpointing.tolerable_failures": strconv.Itoa(random.IntN(4)),
 			},

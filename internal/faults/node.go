@@ -3,6 +3,8 @@ package faults
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -40,10 +42,15 @@ func (c *Cluster) startNode(id checkpoint.NodeID) error {
 	ref := checkpoint.NodeRef{ID: id, Incarnation: c.mu.processes, Address: string(id)}
 	c.mu.Unlock()
 
+	workDir := filepath.Join(c.workDir, string(id))
+	if err := os.RemoveAll(workDir); err != nil { // what the process before has left
+		return err
+	}
 	n := &node{ref: ref, store: statestore.NewSwept(disk), stopped: make(chan struct{})}
 	var err error
 	n.Executor, err = executor.New(executor.Config{
 		Self: ref, Slots: slots, Registry: c.registry, Sweeper: n.store, Dialer: dialer{c, id}, OrphanTimeout: orphanTimeout, Logger: c.log,
+		Rows: c.rows, WorkDir: workDir,
 		Store: heldStore{statestore.NewReplicated(n.store, id, storePeers{c, id}, storeOptions(c.log)), &c.hold},
 	})
 	if err != nil {

@@ -21,6 +21,8 @@ type Scenario struct {
 	Params  map[string]string
 	// Config holds keys of the job's configuration that go before those of the scenario.
 	Config map[string]string
+	// WorkDir is a directory for what nodes keep on disk, with state.backend pebble.
+	WorkDir string
 	// Slow makes one of the operators slower than its input, so that records pile up before it.
 	Slow bool
 	// Without are faults that cannot happen to the job.
@@ -79,11 +81,13 @@ func Run(s Scenario) (Result, error) {
 	r.timeline = &timeline{start: time.Now(), log: log}
 	err := r.chooseVictims()
 	if err == nil {
-		r.cluster, err = startCluster(log, random, r.saboteur.sabotaged(s.Program))
+		r.cluster, err = startCluster(log, random, s.WorkDir, r.saboteur.sabotaged(s.Program))
 		if err == nil {
 			err = r.run(context.Background())
 		}
-		r.cluster.close()
+		if r.cluster != nil {
+			r.cluster.close()
+		}
 	}
 	r.result.Timeline, r.result.Log = r.timeline.all(), book.content()
 	return r.result, err

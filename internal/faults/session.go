@@ -78,8 +78,22 @@ var (
 	_ coordinator.NodeSession = (*coordinatorEnd)(nil)
 )
 
-func (e *nodeEnd) Send(m checkpoint.FromNode) error      { return send(e.session, e.toCoordinator, m) }
-func (e *nodeEnd) Close() error                          { e.end(); return nil }
+func (e *nodeEnd) Send(m checkpoint.FromNode) error { return send(e.session, e.toCoordinator, m) }
+func (e *nodeEnd) Close() error                     { e.end(); return nil }
+
+// Offer queues the messages if nothing waits.
+func (e *nodeEnd) Offer(all ...checkpoint.FromNode) bool {
+	if len(e.toCoordinator) > 0 {
+		return false
+	}
+	for _, m := range all {
+		if e.Send(m) != nil {
+			return false
+		}
+	}
+	return true
+}
+
 func (e *coordinatorEnd) Send(m checkpoint.ToNode) error { return send(e.session, e.toNode, m) }
 func (e *coordinatorEnd) Recv() (checkpoint.FromNode, error) {
 	return receive(e.session, e.toCoordinator)
