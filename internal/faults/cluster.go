@@ -28,6 +28,7 @@ type Cluster struct {
 	network  *network
 	rows     *pebblestate.Backend // of all nodes
 	workDir  string               // for their rows
+	slots    int                  // of each node
 	links    links
 	hold     hold
 	running  sync.WaitGroup // everything that was started
@@ -42,14 +43,14 @@ type Cluster struct {
 	}
 }
 
-// startCluster starts three coordinators and the nodes, which can run the program.
-func startCluster(log *slog.Logger, random *rand.Rand, workDir string, program dataflow.Program) (*Cluster, error) {
+// startCluster starts three coordinators and the nodes, which can run the scenario's program, as it is given here.
+func startCluster(log *slog.Logger, random *rand.Rand, s Scenario, program dataflow.Program) (*Cluster, error) {
 	rows, err := pebblestate.New(pebblestate.Options{BlockCacheSize: 8 << 20, MemTableSize: 256 << 10, Logger: log})
 	if err != nil {
 		return nil, err
 	}
 	c := &Cluster{
-		log: log, registry: dataflow.NewRegistry(program), rows: rows, workDir: workDir, network: newNetwork(rand.New(rand.NewPCG(random.Uint64(), 0))),
+		log: log, registry: dataflow.NewRegistry(program), rows: rows, workDir: s.WorkDir, slots: s.Slots, network: newNetwork(rand.New(rand.NewPCG(random.Uint64(), 0))),
 		links: links{open: make(map[*link]bool)},
 	}
 	c.mu.replicas, c.mu.nodes = make(map[checkpoint.NodeID]*replica), make(map[checkpoint.NodeID]*node)

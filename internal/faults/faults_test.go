@@ -56,6 +56,9 @@ var jobs = []job{
 	{"q8", nexmark.Program(), nexmarkParams("q8"), evaluate},
 }
 
+// sinks is the parallelism of the output.
+const sinks = 2
+
 // text is the input of wordcount: words that are frequent, rare and unique.
 const (
 	textFiles    = 25
@@ -75,7 +78,7 @@ func wordcountParams(t *testing.T, parallelism int) map[string]string {
 			t.Fatal(err)
 		}
 	}
-	return map[string]string{"input": input, "rate": strconv.Itoa(linesRate), "parallelism": strconv.Itoa(parallelism), "sinks": "2"}
+	return map[string]string{"input": input, "rate": strconv.Itoa(linesRate), "parallelism": strconv.Itoa(parallelism), "sinks": strconv.Itoa(sinks)}
 }
 
 // countWords is what wordcount promises: a line whenever a word's count reaches a power of two, and for its total.
@@ -108,7 +111,7 @@ func countWords(t *testing.T, params map[string]string) []string {
 }
 
 const (
-	eventCount = 4000
+	eventCount = 5000
 	eventRate  = 100 // per second of event time
 	generated  = 400 // per second
 )
@@ -119,7 +122,7 @@ func nexmarkParams(query string) func(*testing.T, int) map[string]string {
 	return func(_ *testing.T, parallelism int) map[string]string {
 		return map[string]string{
 			"query": query, "events": strconv.Itoa(eventCount), "event_rate": strconv.Itoa(eventRate), "rate": strconv.Itoa(generated),
-			"disorder": "50", "parallelism": strconv.Itoa(parallelism), "sinks": "2",
+			"disorder": "50", "parallelism": strconv.Itoa(parallelism), "sinks": strconv.Itoa(sinks),
 			"window": windows.Size.String(), "slide": windows.Slide.String(),
 		}
 	}
@@ -173,15 +176,15 @@ func live(t *testing.T, j job, seed uint64, alignment, backend string) {
 	began := time.Now()
 	synctest.Test(t, func(*testing.T) {
 		result, err = Run(Scenario{
-			Seed: random.Uint64(), Program: j.program, Params: params, Slow: alignment != "aligned" || random.IntN(2) == 0,
-			WorkDir: work, Config: map[string]string{
+			Seed: random.Uint64(), Program: j.program, Params: params, Stalls: alignment != "aligned" || random.IntN(2) == 0,
+			Slots: (max(parallelism, sinks) + 1) / 2, WorkDir: work, Config: map[string]string{
 				"state.backend":           backend,
 				"checkpointing.alignment": alignment, "checkpointing.alignment_timeout": "20ms",
 				"checkpointing.tolerable_failures": strconv.Itoa(random.IntN(4)),
 			},
 		})
 	})
-	t.Logf("parallelism %d, %d faults %v, attempt %d, checkpoints %+v, in flight %d bytes at most, in %s", parallelism, result.Total(), result.Happened,
+	t.Logf("seed %d: parallelism %d, %d faults %v, attempt %d, checkpoints %+v, in flight %d bytes at most, in %s", seed, parallelism, result.Total(), result.Happened,
 		result.Job.Attempt, result.Statistics.Counts, result.Statistics.Summary.PersistedData.Max, time.Since(began))
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -190,6 +193,10 @@ func live(t *testing.T, j job, seed uint64, alignment, backend string) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	counts, inFlight := result.Statistics.Counts, result.Statistics.Summary.PersistedData.Max
+	if result.Total() < 20 || counts.Restored < 4 || counts.Completed < 20 || alignment == "unaligned" && inFlight == 0 {
+		t.Error("the test has lost its teeth")
 	}
 	jobtest.SameLines(t, jobtest.Output(t, output), want)
 }

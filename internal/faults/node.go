@@ -13,12 +13,8 @@ import (
 	"cairn/statestore"
 )
 
-const (
-	// slots is how many each node offers: two nodes are enough for a job of parallelism 8.
-	slots = 4
-	// orphanTimeout is how long tasks go on that hear of no leader.
-	orphanTimeout = 2 * time.Second
-)
+// orphanTimeout is how long tasks go on that hear of no leader.
+const orphanTimeout = 2 * time.Second
 
 // node is one process of a task node.
 type node struct {
@@ -49,7 +45,7 @@ func (c *Cluster) startNode(id checkpoint.NodeID) error {
 	n := &node{ref: ref, store: statestore.NewSwept(disk), stopped: make(chan struct{})}
 	var err error
 	n.Executor, err = executor.New(executor.Config{
-		Self: ref, Slots: slots, Registry: c.registry, Sweeper: n.store, Dialer: dialer{c, id}, OrphanTimeout: orphanTimeout, Logger: c.log,
+		Self: ref, Slots: c.slots, Registry: c.registry, Sweeper: n.store, Dialer: dialer{c, id}, OrphanTimeout: orphanTimeout, Logger: c.log,
 		Rows: c.rows, WorkDir: workDir,
 		Store: heldStore{statestore.NewReplicated(n.store, id, storePeers{c, id}, storeOptions(c.log)), &c.hold},
 	})

@@ -21,12 +21,12 @@ type Scenario struct {
 	Params  map[string]string
 	// Config holds keys of the job's configuration that go before those of the scenario.
 	Config map[string]string
+	// Slots is how many each of the four nodes has. A job that needs more than one node can have its channels cut.
+	Slots int
 	// WorkDir is a directory for what nodes keep on disk, with state.backend pebble.
 	WorkDir string
-	// Slow makes one of the operators slower than its input, so that records pile up before it.
-	Slow bool
-	// Without are faults that cannot happen to the job.
-	Without []Fault
+	// Stalls lets operators stand still now and then, so that records pile up before them.
+	Stalls bool
 }
 
 // Result is what came of a run.
@@ -77,11 +77,11 @@ func Run(s Scenario) (Result, error) {
 	book := &logBook{}
 	log := slog.New(slog.NewTextHandler(book, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	random := rand.New(rand.NewPCG(s.Seed, 0))
-	r := &run{scenario: s, random: random, result: Result{Happened: make(map[Fault]int)}, saboteur: &saboteur{}}
+	r := &run{scenario: s, random: random, result: Result{Happened: make(map[Fault]int)}, saboteur: newSaboteur(rand.New(rand.NewPCG(s.Seed, 1)))}
 	r.timeline = &timeline{start: time.Now(), log: log}
 	err := r.chooseVictims()
 	if err == nil {
-		r.cluster, err = startCluster(log, random, s.WorkDir, r.saboteur.sabotaged(s.Program))
+		r.cluster, err = startCluster(log, random, s, r.saboteur.sabotaged(s.Program))
 		if err == nil {
 			err = r.run(context.Background())
 		}
@@ -104,7 +104,8 @@ type run struct {
 	result   Result
 }
 
-// chooseVictims finds the operators that may panic, all but the sources, and the one that is slow.
+// chooseVictims finds the operators that may panic, all but the sources, and those that stall, the ones at the end of an
+// exchange.
 func (r *run) chooseVictims() error {
 	graph, err := dataflow.NewRegistry(r.scenario.Program).Build(r.scenario.Program.Name, r.scenario.Params)
 	if err != nil {
@@ -112,16 +113,14 @@ func (r *run) chooseVictims() error {
 	}
 	topology := graph.Topology()
 	for i, v := range topology.Vertices {
-		fed := slices.ContainsFunc(topology.Edges, func(e checkpoint.Edge) bool { return e.To == i })
-		for at, o := range v.Operators {
-			if fed || at > 0 {
-				r.victims = append(r.victims, o)
+		if slices.ContainsFunc(topology.Edges, func(e checkpoint.Edge) bool { return e.To == i }) {
+			r.victims = append(r.victims, v.Operators...)
+			if r.scenario.Stalls {
+				r.saboteur.stalling = append(r.saboteur.stalling, v.Operators[0])
 			}
+		} else {
+			r.victims = append(r.victims, v.Operators[1:]...)
 		}
-	}
-	if r.scenario.Slow {
-		r.saboteur.slow = r.victims[r.random.IntN(len(r.victims))]
-		r.saboteur.takes = time.Duration(1+r.random.IntN(10)) * 200 * time.Microsecond
 	}
 	return nil
 }
@@ -169,7 +168,7 @@ func (r *run) strikeAll(ctx context.Context) error {
 	s := &striker{
 		c: r.cluster, random: r.random, saboteur: r.saboteur, timeline: r.timeline, job: jobName, victims: r.victims,
 	}
-	faults := slices.DeleteFunc(deck(r.random), func(f Fault) bool { return slices.Contains(r.scenario.Without, f) })
+	faults := deck(r.random)
 	for misses := 0; len(faults) > 0; {
 		r.pause()
 		f := faults[0]
@@ -179,8 +178,10 @@ func (r *run) strikeAll(ctx context.Context) error {
 			continue
 		}
 		r.timeline.note("%s: nothing to hit", f)
-		if ended, err := r.ended(ctx); ended || err != nil {
-			return fmt.Errorf("the job has ended before all faults have struck, %d are left: %w", len(faults)+1, err)
+		if ended, err := r.ended(ctx); err != nil {
+			return err
+		} else if ended {
+			return fmt.Errorf("the job has ended before all faults have struck, %d are left", len(faults)+1)
 		}
 		if misses++; misses > missesAllowed {
 			return fmt.Errorf("the fault %q finds nothing to hit", f)

@@ -1,6 +1,8 @@
 package faults
 
 import (
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,13 +12,32 @@ import (
 
 // saboteur sits in the job's operators (dataflow.Tap). It is safe for concurrent use.
 type saboteur struct {
-	slow  checkpoint.OperatorID // whose records take time; empty for none
-	takes time.Duration         // each
+	// stalling are the operators that stand still now and then, whatever the job's rate, so that records pile up before
+	// them.
+	stalling []checkpoint.OperatorID
 
 	mu      sync.Mutex
+	random  *rand.Rand            // of stalls
+	resumed map[stalled]time.Time // when they may stall again
 	victim  checkpoint.OperatorID // that is to panic; empty for none
 	left    int                   // records that the victim may take before
 	stopped chan checkpoint.SubtaskID
+}
+
+// stalled is an operator's instance.
+type stalled struct {
+	checkpoint.SubtaskID
+	checkpoint.OperatorID
+}
+
+const (
+	// longestStall is well below the timeout of checkpoints: several may follow each other down a job.
+	longestStall = 120 * time.Millisecond
+	longestRun   = 200 * time.Millisecond
+)
+
+func newSaboteur(random *rand.Rand) *saboteur {
+	return &saboteur{random: random, resumed: make(map[stalled]time.Time)}
 }
 
 // sabotaged returns the program with the saboteur in it.
@@ -30,13 +51,26 @@ func (s *saboteur) sabotaged(p dataflow.Program) dataflow.Program {
 }
 
 func (s *saboteur) tap(subtask checkpoint.SubtaskID, operator checkpoint.OperatorID) {
-	if operator == s.slow {
-		time.Sleep(s.takes) // virtual time
+	if slices.Contains(s.stalling, operator) {
+		time.Sleep(s.stall(stalled{subtask, operator})) // virtual time
 	}
 	if s.strikes(operator) {
 		s.stopped <- subtask
 		panic("sabotage")
 	}
+}
+
+// stall returns how long an operator stands still at this record.
+func (s *saboteur) stall(o stalled) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if now.Before(s.resumed[o]) {
+		return 0
+	}
+	d := time.Duration(s.random.Int64N(int64(longestStall)))
+	s.resumed[o] = now.Add(d + time.Duration(s.random.Int64N(int64(longestRun))))
+	return d
 }
 
 // strikes reports whether an operator's record is the one to panic on. There is one for each call of arm.

@@ -24,7 +24,7 @@ type striker struct {
 const (
 	// patience is how long a fault waits for what it needs: a record for the operator that is to panic, a checkpoint that
 	// expires, a leader to kill.
-	patience = 4 * time.Second
+	patience = 2 * time.Second
 	poll     = 20 * time.Millisecond
 )
 
