@@ -149,7 +149,7 @@ func startPair(t *testing.T, program dataflow.Program) *pair {
 
 // deploy spreads the subtasks so that most channels lead to the other node.
 func (p *pair) deploy(t *testing.T, program dataflow.Program) {
-	g, err := dataflow.NewRegistry(program).Build(program.Name, nil)
+	g, err := dataflow.NewRegistry(program).Build(program.Name, nil, checkpoint.Overrides{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -176,7 +176,7 @@ func live(t *testing.T, j job, seed uint64, alignment, backend string) {
 	began := time.Now()
 	synctest.Test(t, func(*testing.T) {
 		result, err = Run(Scenario{
-			Seed: random.Uint64(), Program: j.program, Params: params, Stalls: alignment != "aligned" || random.IntN(2) == 0,
+			Seed: random.Uint64(), Program: j.program, Params: params,
 			Slots: (max(parallelism, sinks) + 1) / 2, WorkDir: work, Config: map[string]string{
 				"state.backend":           backend,
 				"checkpointing.alignment": alignment, "checkpointing.alignment_timeout": "20ms",

@@ -25,8 +25,6 @@ type Scenario struct {
 	Slots int
 	// WorkDir is a directory for what nodes keep on disk, with state.backend pebble.
 	WorkDir string
-	// Stalls lets operators stand still now and then, so that records pile up before them.
-	Stalls bool
 }
 
 // Result is what came of a run.
@@ -107,7 +105,7 @@ type run struct {
 // chooseVictims finds the operators that may panic, all but the sources, and those that stall, the ones at the end of an
 // exchange.
 func (r *run) chooseVictims() error {
-	graph, err := dataflow.NewRegistry(r.scenario.Program).Build(r.scenario.Program.Name, r.scenario.Params)
+	graph, err := dataflow.NewRegistry(r.scenario.Program).Build(r.scenario.Program.Name, r.scenario.Params, checkpoint.Overrides{})
 	if err != nil {
 		return err
 	}
@@ -115,9 +113,7 @@ func (r *run) chooseVictims() error {
 	for i, v := range topology.Vertices {
 		if slices.ContainsFunc(topology.Edges, func(e checkpoint.Edge) bool { return e.To == i }) {
 			r.victims = append(r.victims, v.Operators...)
-			if r.scenario.Stalls {
-				r.saboteur.stalling = append(r.saboteur.stalling, v.Operators[0])
-			}
+			r.saboteur.stalling = append(r.saboteur.stalling, v.Operators[0])
 		} else {
 			r.victims = append(r.victims, v.Operators[1:]...)
 		}
