@@ -196,10 +196,11 @@ func TestRollingSinkRecovers(t *testing.T) {
 				later(w)
 				// The process dies here; nothing is closed.
 				w = openWriter(t, sinkIn(dir), 2, handle)
-				wantTree(t, dir, "a/part-01020304-0-1-0", "a/part-01020304-0-1-2", "b/part-01020304-0-1-1")
 				if got := committed(t, dir); !slices.Equal(got, want) {
 					t.Fatalf("the output is %q, want %q", got, want)
 				}
+				settle(t, w)
+				wantTree(t, dir, "a/part-01020304-0-1-0", "a/part-01020304-0-1-2", "b/part-01020304-0-1-1")
 				write(t, w, "b2")
 				commit(t, w, preCommit(t, w, 3))
 				openWriter(t, sinkIn(dir), 3, handle) // a second crash restores the same handle again
@@ -273,6 +274,9 @@ func TestRollingSinkProperty(t *testing.T) {
 		if err := w.Recover(t.Context(), state); err != nil {
 			t.Fatal(err)
 		}
+		if err := w.(dataflow.SettlingWriter).Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		slices.Sort(want)
 		if got := committed(t, dir); !slices.Equal(got, want) {
 			t.Fatalf("the output is %q, want %q", got, want)
@@ -317,7 +321,7 @@ func TestLeftoversInBuckets(t *testing.T) {
 		"a/b/part-01020304-0-1-0.csv.gz.pending": "", "a/part-01020304-0-1-1.inprogress": "", "a/part-01020304-1-1-1.pending": "",
 		".git/part-01020304-0-1-0": "", "a/notes": "", "a/part-01020304-0-1-1.txt": "",
 	})
-	openWriter(t, NewSink(dir, appendString), 2)
+	settle(t, openWriter(t, NewSink(dir, appendString), 2))
 	wantTree(t, dir, ".git/part-01020304-0-1-0", "a/notes", "a/part-01020304-0-1-1.txt", "a/part-01020304-1-1-1.pending")
 	writeFiles(t, dir, map[string]string{"a/b/part-01020304-0-1-0.csv": ""})
 	w, err := NewSink(dir, appendString).Open(sinkContext(0, 1, false))
