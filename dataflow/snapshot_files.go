@@ -23,7 +23,7 @@ import (
 // Then a new chunk begins, and the content of the files follows: first the small ones, one behind the other, then the
 // immutable ones, each in chunks of its own, so that a file which has not changed is the same chunks again.
 const (
-	filesMagic         = "CRNF"
+	filesMagic         = "CRNP"
 	filesFormatVersion = 1
 
 	// maxFileChunk is the size of the chunks of an immutable file, the largest that a store takes.
