@@ -1,11 +1,11 @@
-# Cairn: make build | test | check | demo | sim | gen | clean. Nothing but Go and make is needed.
+# Cairn: make build | test | check | demo | sim | faults | gen | clean. Nothing but Go and make is needed.
 
 GO      ?= go
 TOOL    := $(GO) tool -modfile=tools/go.mod
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X cairn/internal/version.Version=$(VERSION)
 
-.PHONY: build test check demo sim gen clean
+.PHONY: build test check demo sim faults gen clean
 
 build: ## both daemons into bin/, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/coord ./cmd/node
@@ -19,10 +19,11 @@ check: ## formatting, vet, lint, structure, generated code
 demo: build ## the main job, with real processes, and failures under it
 	$(GO) run ./scripts/demo -bin bin
 
-SEEDS ?= 20000
-
 sim: ## the simulation of coordinators and nodes, for long: SEEDS=20000
-	SEEDS=$(SEEDS) $(GO) test -count=1 -timeout 2h -run TestSeeds ./internal/sim
+	SEEDS=$(or $(SEEDS),20000) $(GO) test -count=1 -timeout 2h -run TestSeeds ./internal/sim
+
+faults: ## jobs on a whole cluster under random faults, for long: SEEDS=50 for each job and configuration
+	SEEDS=$(or $(SEEDS),50) $(GO) test -count=1 -timeout 4h -run TestI7 ./internal/faults
 
 gen: ## regenerate the protobuf code
 	$(TOOL) buf generate

@@ -22,10 +22,11 @@ type striker struct {
 }
 
 const (
-	// patience is how long a fault waits for what it needs: a record for the operator that is to panic, a checkpoint that
-	// expires, a leader to kill.
-	patience = 2 * time.Second
-	poll     = 20 * time.Millisecond
+	// patience is how long a fault waits for what it needs: a checkpoint that expires, say, or a leader to kill. An
+	// operator that is to panic gets less time, as there are others.
+	patience      = 2 * time.Second
+	panicPatience = 400 * time.Millisecond
+	poll          = 20 * time.Millisecond
 )
 
 // strike makes a fault happen. It reports false when it has not happened, because there was nothing that it could hit.
@@ -71,18 +72,19 @@ func (s *striker) await(done func() bool) bool {
 	return false
 }
 
+// panicTask makes an operator panic, one that gets records these days.
 func (s *striker) panicTask() bool {
-	victim := s.victims[s.random.IntN(len(s.victims))]
-	panicked := s.saboteur.arm(victim, s.random.IntN(30))
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case subtask := <-panicked:
-		s.timeline.note("%s: operator %s of %s", TaskPanic, victim, subtask)
+	for _, i := range s.random.Perm(len(s.victims)) {
+		victim := s.victims[i]
+		panicked := s.saboteur.arm(victim, s.random.IntN(10))
+		time.Sleep(s.between(0, panicPatience)) // virtual time
+		if s.saboteur.disarm() {
+			continue // it has got no records
+		}
+		s.timeline.note("%s: operator %s of %s", TaskPanic, victim, <-panicked)
 		return true
-	case <-timer.C:
-		return !s.saboteur.disarm()
 	}
+	return false
 }
 
 // hosts returns the nodes that have tasks of the job and a process, in order.
