@@ -1,11 +1,11 @@
-# Cairn: make build | test | check | demo | sim | faults | gen | clean. Nothing but Go and make is needed.
+# Cairn: make build | test | check | demo | sim | faults | bench | gen | clean. Nothing but Go and make is needed.
 
 GO      ?= go
 TOOL    := $(GO) tool -modfile=tools/go.mod
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X cairn/internal/version.Version=$(VERSION)
 
-.PHONY: build test check demo sim faults gen clean
+.PHONY: build test check demo sim faults bench gen clean
 
 build: ## both daemons into bin/, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/coord ./cmd/node
@@ -24,6 +24,9 @@ sim: ## the simulation of coordinators and nodes, for long: SEEDS=20000
 
 faults: ## jobs on a whole cluster under random faults, for long: SEEDS=50 for each job and configuration
 	SEEDS=$(or $(SEEDS),50) $(GO) test -count=1 -timeout 4h -run TestI7 ./internal/faults
+
+bench: ## what docs/BENCHMARKS.md describes, with bars; QUICK=1 takes two minutes, GROUP=pause measures one group
+	$(GO) run ./scripts/bench -out bench $(if $(QUICK),-quick) $(if $(GROUP),-group $(GROUP))
 
 gen: ## regenerate the protobuf code
 	$(TOOL) buf generate

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"cairn/checkpoint"
 	"cairn/dataflow"
@@ -14,6 +15,14 @@ import (
 
 // The types here fit the packages together that do not know each other: each names the same thing in its own
 // words, and translates the errors that the other side has to recognise.
+
+// Connector is the way of a node's tasks to those on other nodes.
+func Connector(d *transport.Dialer) dataflow.Connector { return dialer{d} }
+
+// PeerServices is what a node answers its peers: channels to its tasks, and the chunks of its own store.
+func PeerServices(e *executor.Executor, own *statestore.Swept, log *slog.Logger) transport.ServerOptions {
+	return transport.ServerOptions{Channels: channels{e}, Chunks: chunks{own}, Logger: log}
+}
 
 // dialer opens channels to tasks on other nodes.
 type dialer struct{ *transport.Dialer }

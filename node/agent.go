@@ -66,16 +66,14 @@ func New(cfg Config) (_ *Agent, err error) {
 	})
 	a.executor, err = executor.New(executor.Config{
 		Self: a.endpoint.Self, Slots: cfg.Slots, Version: version.Version, Registry: cfg.Registry,
-		Store: store, Sweeper: swept, Dialer: dialer{a.endpoint.Dialer}, OrphanTimeout: cfg.OrphanTimeout,
+		Store: store, Sweeper: swept, Dialer: Connector(a.endpoint.Dialer), OrphanTimeout: cfg.OrphanTimeout,
 		CancellationTimeout: cfg.CancellationTimeout, Fatal: a.fatal, Logger: cfg.Logger,
 		Rows: a.rows, WorkDir: workDir,
 	})
 	if err != nil {
 		return nil, err
 	}
-	a.server = transport.NewServer(transport.ServerOptions{
-		Channels: channels{a.executor}, Chunks: chunks{swept}, Logger: a.log,
-	})
+	a.server = transport.NewServer(PeerServices(a.executor, swept, a.log))
 	return a, nil
 }
 
