@@ -44,8 +44,8 @@ func (h *handLed) stop() {
 
 var handLedHeader = raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte("c2"), Addr: []byte("c2")}
 
-// install sends a snapshot of the given index, and returns the answer and how many bytes of it nobody read.
-func (h *handLed) install(index uint64) (err error, unread int) {
+// install sends a snapshot of the given index, and returns how many bytes of it nobody read, and the answer.
+func (h *handLed) install(index uint64) (unread int, err error) {
 	h.t.Helper()
 	data, err := fsm.EncodeSnapshot(fsm.NewState())
 	if err != nil {
@@ -63,13 +63,13 @@ func (h *handLed) install(index uint64) (err error, unread int) {
 	if err == nil && !answer.Success {
 		h.t.Fatalf("the snapshot at %d was rejected without a reason", index)
 	}
-	return err, reader.Len()
+	return reader.Len(), err
 }
 
 // mustInstall sends a snapshot that has to be taken.
 func (h *handLed) mustInstall(index uint64) {
 	h.t.Helper()
-	if err, _ := h.install(index); err != nil || h.raft.AppliedIndex() != index {
+	if _, err := h.install(index); err != nil || h.raft.AppliedIndex() != index {
 		h.t.Fatalf("after the snapshot at %d: applied %d, %v", index, h.raft.AppliedIndex(), err)
 	}
 }
@@ -107,12 +107,12 @@ func TestReplicaDoesNotGoBackToAnOlderSnapshot(t *testing.T) {
 		defer h.stop()
 		h.gate.open()
 		h.mustInstall(5)
-		if err, _ := h.install(4); !errors.Is(err, errOutdated) {
+		if _, err := h.install(4); !errors.Is(err, errOutdated) {
 			t.Errorf("an older snapshot before any entry: %v", err)
 		}
 		h.appendTo(5, 20)
 		h.compact()
-		err, unread := h.install(10)
+		unread, err := h.install(10)
 		if !errors.Is(err, errOutdated) || unread > 0 || h.raft.AppliedIndex() != 20 {
 			t.Fatalf("after the older snapshot: applied %d, %d bytes unread, %v", h.raft.AppliedIndex(), unread, err)
 		}
@@ -154,7 +154,7 @@ func TestOlderSnapshotIsJudgedAfterWhatCameBefore(t *testing.T) {
 		}()
 		synctest.Wait() // until the entries are being written
 		go func() {
-			err, _ := h.install(10)
+			_, err := h.install(10)
 			installed <- err
 		}()
 		synctest.Wait() // until the snapshot is there too
@@ -172,7 +172,7 @@ func TestClosedGateReadsWhatItRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHandLed(t, blankStores())
 		defer h.stop()
-		if err, unread := h.install(5); !errors.Is(err, errNotAdmitted) || unread > 0 || h.raft.AppliedIndex() != 0 {
+		if unread, err := h.install(5); !errors.Is(err, errNotAdmitted) || unread > 0 || h.raft.AppliedIndex() != 0 {
 			t.Errorf("the closed gate: applied %d, %d bytes unread, %v", h.raft.AppliedIndex(), unread, err)
 		}
 	})

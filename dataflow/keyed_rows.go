@@ -52,10 +52,10 @@ type rowTable[K comparable] struct {
 	kind  tableKind
 	id    uint32
 	// format reads the rows of snapshots in the canonical format and writes them.
-	format   rowFormat
-	row, end []byte // scratch
-	value    []byte // scratch
-	sweep    rowSweep
+	format rowFormat
+	row    []byte // scratch
+	value  []byte // scratch
+	sweep  rowSweep
 }
 
 // rowFormat converts rows between the canonical format, where they follow each other, and a rowstore.Store. It has no state.

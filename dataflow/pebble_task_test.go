@@ -167,7 +167,7 @@ func TestPebbleIsIncremental(t *testing.T) {
 	closeOperator(t, o)
 
 	// What the store has swept is stored again.
-	o, counts = openCounts(t, rowHome{backend, t.TempDir()}, store, first)
+	o, _ = openCounts(t, rowHome{backend, t.TempDir()}, store, first)
 	clear(store.chunks)
 	store.reset()
 	state := uploadSnapshot(t, captureOperator(t, o, barrier(5)), store, 0)

@@ -70,14 +70,6 @@ type taken struct {
 	took    time.Duration // from the trigger to the last ack
 }
 
-// size is the bytes of all state.
-func (t *taken) size() (n int64) {
-	for _, s := range t.states {
-		n += s.Size()
-	}
-	return n
-}
-
 // stored is the bytes that were stored for this checkpoint.
 func (t *taken) stored() (n int64) {
 	for _, m := range t.metrics {
