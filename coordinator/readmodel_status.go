@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"cairn/api"
@@ -35,7 +36,7 @@ func fillStatus(status *api.Status, v *View, replicas int, now time.Time) {
 		if j.Status.Terminal() {
 			continue
 		}
-		if reason := jobReason(v, j, now); reason != "" {
+		if reason, _, _ := strings.Cut(jobReason(v, j, now), "\n"); reason != "" { // without the stack of a panic
 			problem("job %s is %s: %s", j.Name, j.Status, reason)
 		}
 		if stalled := r.stalled(j); stalled != "" {

@@ -1,7 +1,7 @@
 package dataflow
 
 // eventClock is the event time of a task with several input channels: the minimum over the channels that have not
-// ended and are not idle. It is pure and never goes back. (Akidau et al., "The Dataflow Model", 2015; Flink's
+// ended and are not idle, and the maximum once all of them are idle. It is pure and never goes back. (Akidau et al., "The Dataflow Model", 2015; Flink's
 // StatusWatermarkValve.)
 type eventClock struct {
 	channels []channelClock
@@ -54,13 +54,17 @@ func (c *eventClock) idle() bool {
 }
 
 func (c *eventClock) update() {
-	least, active := MaxEventTime, false
+	least, active, newest := MaxEventTime, false, MinEventTime
 	for _, ch := range c.channels {
 		if !ch.ended && !ch.idle {
 			least, active = min(least, ch.watermark), true
 		}
+		if !ch.ended {
+			newest = max(newest, ch.watermark)
+		}
 	}
-	if active {
-		c.now = max(c.now, least)
+	if !active {
+		least = newest // all idle: how far time has come does not depend on who has become idle first
 	}
+	c.now = max(c.now, least)
 }

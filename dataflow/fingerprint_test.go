@@ -162,15 +162,16 @@ func TestWindowsAreDescribed(t *testing.T) {
 		}
 	}
 	g := NewGraph()
-	s := KeyBy(From(g, "read", numbers{}, codec.Int64), codec.Int64, identity)
+	read := AssignTimestampsAndWatermarks(From(g, "read", numbers{}, codec.Int64), "times", MonotonousTimestamps(), func(int64) EventTime { return 0 })
+	s := KeyBy(read, codec.Int64, identity)
 	ReduceWindow(Window(s, SessionWindows(second), AllowedLateness(3*second)), "sum", func(a, b int64) int64 { return a + b })
 	IntervalJoin(s, s, -second, second, "join", codec.Int64, func(int64, int64, func(int64)) {})
 	if err := g.Seal(); err != nil {
 		t.Fatal(err)
 	}
 	want := map[checkpoint.OperatorID]string{
-		"sum":  "session windows of 1s, allowed lateness 3s, *cairn/dataflow.reduced[int64,int64], input 0 from read by hash of ",
-		"join": "interval join from -1s to 1s, input 0 from read by hash of ",
+		"sum":  "session windows of 1s, allowed lateness 3s, *cairn/dataflow.reduced[int64,int64], input 0 from times by hash of ",
+		"join": "interval join from -1s to 1s, input 0 from times by hash of ",
 	}
 	for _, o := range g.OperatorTexts() {
 		if !strings.HasPrefix(o.Text, want[o.Operator]) {

@@ -41,6 +41,7 @@ type node struct {
 	sharingGiven   bool
 	kind, out      string // what it is and emits, for its description
 	timed          bool   // its records have event times; until Seal: it gives them out itself
+	needsTime      bool   // its inputs must have event times
 	vertex         int    // position in Graph.vertices, set by Seal
 	build          buildFunc
 	join           joinFunc        // nil for a sink
@@ -160,6 +161,10 @@ func (g *Graph) resolve(o *node) {
 	g.resolveParallelism(o)
 	for _, l := range o.inputs {
 		o.timed = o.timed || l.from.timed
+		if o.needsTime && !l.from.timed {
+			g.errs = append(g.errs, fmt.Errorf("operator %s: its input from %s has no event time: AssignTimestampsAndWatermarks has to come before",
+				o.id, l.from.id))
+		}
 		if l.partitioning != checkpoint.Forward || l.from.parallelism == o.parallelism {
 			continue
 		}

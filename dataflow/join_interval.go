@@ -34,7 +34,7 @@ func IntervalJoin[K comparable, A, B, Out any](first KeyedStream[K, A], second K
 		}
 	}
 	return connect(g, second.stream.graph, id, first.links(id, 0), second.links(id, 1), records, build, opts).as(
-		fmt.Sprintf("interval join from %s to %s", lower, upper))
+		fmt.Sprintf("interval join from %s to %s", lower, upper)).needingTime()
 }
 
 // sideCodecs are the codecs of the records of a join's two inputs.

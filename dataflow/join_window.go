@@ -54,7 +54,7 @@ func CoGroupWindow[K comparable, A, B, Out any](first KeyedStream[K, A], second 
 			func(v B) { o.process(second.key(v), either[A, B]{second: v, isSecond: true}) },
 		}
 	}
-	return connect(g, second.stream.graph, id, first.links(id, 0), second.links(id, 1), records, build, opts).as("group of two inputs in " + assigner.String())
+	return connect(g, second.stream.graph, id, first.links(id, 0), second.links(id, 1), records, build, opts).as("group of two inputs in " + assigner.String()).needingTime()
 }
 
 // either is a record of one of two streams.

@@ -110,18 +110,17 @@ func putCount(t fatal, o *keyedOperator[string], counts *ValueState[string, int6
 	counts.Put(n)
 }
 
-// uploadQuiet takes snapshots until one has few files and finds them all stored: Pebble puts none together any more.
-func uploadQuiet(t fatal, o *keyedOperator[string], store *keepingStore, most int) checkpoint.SubtaskState {
+// incremental takes snapshots until one stores less than a tenth of the given bytes and keeps the rest. Any one of them may
+// be larger: Pebble puts files together when it likes.
+func incremental(t fatal, store *keepingStore, all int64, take func() checkpoint.SubtaskState) checkpoint.SubtaskState {
 	t.Helper()
-	for range 1000 {
+	for range 100 {
 		store.reset()
-		state := uploadSnapshot(t, captureOperator(t, o, barrier(1)), store, 0)
-		files := len(state.Handles[0].Chunks) - 2 // beside the index and the small files
-		if files <= most && store.kept == files {
+		if state := take(); store.kept > 0 && store.bytes*10 <= all {
 			return state
 		}
 	}
-	t.Fatal("the files go on changing")
+	t.Fatalf("the last of many snapshots stored %d bytes in %d chunks and kept %d; all is %d bytes", store.bytes, store.puts, store.kept, all)
 	return checkpoint.SubtaskState{}
 }
 
@@ -135,16 +134,14 @@ func TestPebbleIsIncremental(t *testing.T) {
 	for i := range int64(keys) {
 		putCount(t, o, counts, fmt.Sprint("key with a name that takes some room ", i*7919%keys), i)
 	}
-	first := uploadQuiet(t, o, store, 1)
+	first := uploadSnapshot(t, captureOperator(t, o, barrier(1)), store, 0)
 	all := first.Size()
-	store.reset()
-	for i := range int64(keys / 100) {
-		putCount(t, o, counts, fmt.Sprint("new ", i), i)
-	}
-	second := uploadSnapshot(t, captureOperator(t, o, barrier(2)), store, 0)
-	if store.kept == 0 || store.bytes*10 > all {
-		t.Errorf("the second snapshot has stored %d bytes in %d chunks and kept %d; all is %d bytes", store.bytes, store.puts, store.kept, all)
-	}
+	second := incremental(t, store, all, func() checkpoint.SubtaskState {
+		for i := range int64(keys / 100) {
+			putCount(t, o, counts, fmt.Sprint("new ", i), i)
+		}
+		return uploadSnapshot(t, captureOperator(t, o, barrier(2)), store, 0)
+	})
 	if size := second.Size(); size < all/2 {
 		t.Errorf("the second snapshot is of %d bytes: it does not hold everything", size)
 	}
@@ -155,16 +152,15 @@ func TestPebbleIsIncremental(t *testing.T) {
 	if store.kept != 0 || store.bytes < all/2 {
 		t.Errorf("a full snapshot has kept %d chunks and stored %d bytes", store.kept, store.bytes)
 	}
-	quiet := uploadQuiet(t, o, store, 2)
+	latest := uploadSnapshot(t, captureOperator(t, o, full), store, 0)
 	closeOperator(t, o)
 
-	store.reset()
-	o, _ = openCounts(t, rowHome{backend, t.TempDir()}, store, quiet)
-	uploadSnapshot(t, captureOperator(t, o, barrier(4)), store, 0)
-	if store.kept == 0 || store.bytes*10 > all {
-		t.Errorf("behind a restore %d bytes are stored, %d chunks kept", store.bytes, store.kept)
-	}
-	closeOperator(t, o)
+	incremental(t, store, all, func() checkpoint.SubtaskState {
+		o, _ := openCounts(t, rowHome{backend, t.TempDir()}, store, latest)
+		defer closeOperator(t, o)
+		latest = uploadSnapshot(t, captureOperator(t, o, barrier(4)), store, 0)
+		return latest
+	})
 
 	// What the store has swept is stored again.
 	o, _ = openCounts(t, rowHome{backend, t.TempDir()}, store, first)

@@ -194,6 +194,10 @@ func TestStreamsThatDoNotFit(t *testing.T) {
 			s := AssignTimestampsAndWatermarks(read(g, "a"), "t", BoundedOutOfOrderness(-time.Second), func(int64) EventTime { return 0 })
 			To(s, "b", newLedger[int64]())
 		},
+		"operator w: its input from a has no event time": func(g *Graph) {
+			keyed := KeyBy(read(g, "a"), codec.Int64, identity)
+			To(ReduceWindow(Window(keyed, TumblingWindows(time.Second, 0)), "w", func(a, b int64) int64 { return a + b }), "b", newLedger[int64]())
+		},
 		"watermark interval 0s": func(g *Graph) {
 			g.SetAutoWatermarkInterval(0)
 			To(read(g, "a"), "b", newLedger[int64]())

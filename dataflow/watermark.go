@@ -46,6 +46,12 @@ func AssignTimestampsAndWatermarks[T any](s Stream[T], id checkpoint.OperatorID,
 	return out.as(fmt.Sprintf("timestamps out of order by %s, idle after %s", strategy.bound, strategy.idleness))
 }
 
+// needingTime makes it a mistake that an input of the operator behind the stream has no event time.
+func (s Stream[T]) needingTime() Stream[T] {
+	s.outlets[0].node.needsTime = true
+	return s
+}
+
 func buildTimestamps[T any](strategy WatermarkStrategy, at func(T) EventTime) buildFunc {
 	return func(c *chain, position int, outs outlets) (operator, []any) {
 		o := &timestampOperator{progress: newWatermarks(strategy, c.now())}

@@ -50,6 +50,10 @@ func addWindows[K comparable, In, Acc, Out any](w WindowedStream[K, In], id chec
 		return o, oneInput(func(v In) { o.process(s.key(v), v) })
 	}
 	g := s.stream.graph
-	return streamOf(g, g.add(id, s.links(id, 0), build, joinOutputs[Out], opts), records).as(
+	windows := streamOf(g, g.add(id, s.links(id, 0), build, joinOutputs[Out], opts), records).as(
 		fmt.Sprintf("%s, allowed lateness %s, %s", w.assigner, w.options.lateness, typeName(newContents())))
+	if w.options.processing {
+		return windows
+	}
+	return windows.needingTime()
 }

@@ -116,7 +116,7 @@ func (o *windowOperator[K, In, Acc, Out]) timeOfRecord() EventTime {
 // checkWindowed makes sure that a record has an event time that windows can be found by.
 func checkWindowed(at EventTime) error {
 	if at == NoTimestamp {
-		return errors.New("the record has no event time: AssignTimestampsAndWatermarks has to come before")
+		return Permanent(errors.New("the record has no event time: AssignTimestampsAndWatermarks has to come before"))
 	}
 	if at < -maxWindowed || at > maxWindowed {
 		return fmt.Errorf("the record has the event time %d: allowed are those from %d to %d", int64(at), -maxWindowed, maxWindowed)

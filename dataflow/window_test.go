@@ -295,6 +295,7 @@ func TestWindowsThatCannotBe(t *testing.T) {
 	}
 	g := NewGraph()
 	listWindows(g, SessionWindows(ms), LateData(lateTag))
+	g.operators[0].timed = true
 	if err := g.Seal(); err != nil {
 		t.Error(err)
 	}

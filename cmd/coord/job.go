@@ -49,7 +49,7 @@ func listJobs(ctx context.Context, s session) error {
 	var rows [][]string
 	for _, j := range jobs {
 		rows = append(rows, []string{
-			j.Name, j.State, fmt.Sprint(j.Attempt), fmt.Sprint(j.Restarts), age(now, j.SubmittedAt), j.ID, j.Reason,
+			j.Name, j.State, fmt.Sprint(j.Attempt), fmt.Sprint(j.Restarts), age(now, j.SubmittedAt), j.ID, firstLine(j.Reason),
 		})
 	}
 	columns := []column{

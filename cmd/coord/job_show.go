@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"cairn/api"
 	"cairn/checkpoint"
@@ -57,7 +58,7 @@ func writeJob(s session, job api.JobDetail) error {
 		say("ID", job.ID),
 		say("Program", job.Program),
 		say("State", job.State),
-		say("Reason", job.Reason),
+		say("Reason", strings.Split(job.Reason, "\n")...),
 		say("Problems", job.Problems...),
 		say("Attempt", fmt.Sprintf("%d, after %s", job.Attempt, count(job.Restarts, "restart"))),
 		say("Submitted", age(now, job.SubmittedAt)),

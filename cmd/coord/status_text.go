@@ -70,10 +70,18 @@ func writeNodes(w io.Writer, status api.Status) error {
 	}
 	var rows [][]string
 	for _, n := range status.Nodes {
-		rows = append(rows, []string{n.ID, n.Address, n.State, fmt.Sprintf("%d/%d", n.UsedSlots, n.Slots)})
+		rows = append(rows, []string{n.ID, n.Address, nodeStateText(n), fmt.Sprintf("%d/%d", n.UsedSlots, n.Slots)})
 	}
 	columns := []column{left("NODE"), left("ADDRESS"), left("STATE"), right("SLOTS USED")}
 	return writeTable(w, none, columns, rows)
+}
+
+// nodeStateText is the state of a node as gossip and sessions have it, and whether it takes tasks.
+func nodeStateText(n api.Node) string {
+	if n.Drained {
+		return n.State + ", " + n.Status
+	}
+	return n.State
 }
 
 func writeJobSummaries(w io.Writer, now time.Time, jobs []api.JobSummary) error {

@@ -56,6 +56,12 @@ func plainStyle() table.Style {
 	}
 }
 
+// firstLine leaves out what follows the first line of a message: the stack of a panic.
+func firstLine(message string) string {
+	first, _, _ := strings.Cut(message, "\n")
+	return first
+}
+
 // fact is a label and what is to be said under it. A fact without a value is left out; one with several has a
 // line for each.
 type fact struct {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -21,9 +22,11 @@ func commitParts(dir string, parts ...part) error {
 	return syncDirs(dir, parts)
 }
 
-// commitPart gives a pending part its final name. When neither file is there, records that a checkpoint counts as
-// written are lost, and the error says so. No attempt can mend what the directory then lacks, or has twice: those
-// errors are Permanent.
+// errNeither says that a part is there neither as pending nor under its final name.
+var errNeither = errors.New("neither it nor its pending file is there")
+
+// commitPart gives a pending part its final name. When neither file is there the error is errNeither; see recoverParts.
+// What the directory has twice no attempt can mend: that error is Permanent.
 func commitPart(dir string, p part) error {
 	final := p.in(dir)
 	pending := final + pendingSuffix
@@ -52,10 +55,27 @@ func commitPart(dir string, p part) error {
 func committedByAnother(final string) error {
 	hasFinal, err := exists(final)
 	if err == nil && !hasFinal {
-		err = dataflow.Permanent(fmt.Errorf("committing %s: neither it nor %s is there: output is lost, or it went to another directory",
-			final, filepath.Base(final)+pendingSuffix))
+		err = fmt.Errorf("committing %s: %w", final, errNeither)
 	}
 	return err
+}
+
+// recoverParts commits the parts of a restored transaction. A part that is gone is reported, and passed over: the usual
+// reason is that it was committed before the failure and that somebody has moved it on, or that the job continues
+// another's savepoint in a directory of its own. Output that was deleted looks the same; no later attempt could bring it
+// back either.
+func recoverParts(dir string, log *slog.Logger, parts ...part) error {
+	for _, p := range parts {
+		err := commitPart(dir, p)
+		if errors.Is(err, errNeither) {
+			log.Warn("a file of the restored checkpoint is gone: it counts as published and moved elsewhere", "file", p.in(dir))
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return syncDirs(dir, parts)
 }
 
 // abortPart removes what there is of an uncommitted part.

@@ -85,7 +85,7 @@ func (s *Sink[T]) Open(ctx dataflow.SinkContext) (dataflow.SinkWriter[T], error)
 		suffix += gzipSuffix
 	}
 	return &writer[T]{
-		sink: s, encode: s.format.newEncoder(), restored: ctx.Restored, parallel: max(1, ctx.Parallelism), open: make(map[string]*partWriter),
+		sink: s, log: ctx.Logger, encode: s.format.newEncoder(), restored: ctx.Restored, parallel: max(1, ctx.Parallelism), open: make(map[string]*partWriter),
 		next: part{job: jobOf(ctx.Job), subtask: ctx.Subtask.Index, attempt: ctx.Attempt, suffix: suffix},
 	}, nil
 }

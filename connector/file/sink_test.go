@@ -162,7 +162,8 @@ func TestSinkRecovers(t *testing.T) {
 }
 
 // Another attempt would not find it either, so the job fails instead of restarting.
-func TestRecoverReportsLostOutput(t *testing.T) {
+// What was published may have been moved on, and the output of another job's savepoint lies elsewhere.
+func TestRecoverPassesOverWhatIsGone(t *testing.T) {
 	dir := t.TempDir()
 	w := openSink(t, dir, 1)
 	write(t, w, "a")
@@ -174,8 +175,7 @@ func TestRecoverReportsLostOutput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = w.Recover(t.Context(), [][]byte{handle})
-	if err == nil || !dataflow.FailureOf(err).Permanent || !strings.Contains(err.Error(), "part-01020304-0-1-0") {
+	if err := w.Recover(t.Context(), [][]byte{handle}); err != nil {
 		t.Errorf("got %v", err)
 	}
 }

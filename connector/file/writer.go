@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"time"
@@ -17,6 +18,7 @@ import (
 // each bucket at a time, and those that were ended before.
 type writer[T any] struct {
 	sink     *Sink[T]
+	log      *slog.Logger
 	encode   func(dst []byte, record T) ([]byte, error)
 	restored bool
 	parallel int                    // subtasks of the sink
@@ -38,7 +40,7 @@ func (w *writer[T]) Recover(_ context.Context, handles [][]byte) error {
 		if err != nil {
 			return dataflow.Permanent(fmt.Errorf("restored handle: %w", err))
 		}
-		if err := commitParts(dir, parts...); err != nil {
+		if err := recoverParts(dir, w.log, parts...); err != nil {
 			return err
 		}
 	}
@@ -206,7 +208,12 @@ func (w *writer[T]) Commit(_ context.Context, handle []byte) error {
 	if err != nil {
 		return err
 	}
-	return commitParts(w.sink.dir, parts...)
+	err = commitParts(w.sink.dir, parts...)
+	if errors.Is(err, errNeither) {
+		// This task has made the file pending itself, and nobody may move it before it is published: records are lost.
+		err = dataflow.Permanent(fmt.Errorf("%w: output is lost", err))
+	}
+	return err
 }
 
 // Close removes the files of the open transaction; those of pre-committed ones stay.

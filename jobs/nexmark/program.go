@@ -24,7 +24,7 @@ import (
 //	disorder     the events of each group of so many are shuffled; 1, the default, for none
 //	seed         of the generator; 0 by default
 //	window       the length of windows; 10s by default
-//	slide        of the sliding windows of q5; 2s by default
+//	slide        of the sliding windows of q5; 2s by default, or the window if that is shorter
 //	parallelism  of all but the output; 4 by default
 //	sinks        parallelism of the output; 1 by default
 func Program() dataflow.Program {
@@ -123,7 +123,7 @@ func (o *options) parseWindows(p *dataflow.Params) (err error) {
 	if o.window, err = p.Duration("window", 10*time.Second); err != nil {
 		return err
 	}
-	if o.slide, err = p.Duration("slide", 2*time.Second); err != nil {
+	if o.slide, err = p.Duration("slide", min(2*time.Second, o.window)); err != nil {
 		return err
 	}
 	for name, d := range map[string]time.Duration{"window": o.window, "slide": o.slide} {
