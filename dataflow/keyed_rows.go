@@ -74,8 +74,12 @@ func newRowTable[K comparable](s *keyedState[K], name string, kind tableKind, fo
 func (t *rowTable[K]) tableName() string    { return t.name }
 func (t *rowTable[K]) tableKind() tableKind { return t.kind }
 
-// current returns the row of the current key, or what its rows begin with. It is valid until the next call.
+// current returns the row of the current key, or what its rows begin with. It is valid until the next call. That there is
+// no key is a panic, as it is in memory: the row would be one of another subtask.
 func (t *rowTable[K]) current() []byte {
+	if t.state.shard == noShard {
+		panic(fmt.Sprintf("state %s is that of a key, and there is no current key", t.name))
+	}
 	t.row = t.head(t.row[:0], t.state.groups.First+t.state.shard)
 	t.row = append(t.row, t.state.scratch...)
 	return t.row

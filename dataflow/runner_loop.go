@@ -223,6 +223,7 @@ func (r *runner) flushOutputs() error {
 		}
 	}
 	r.countOutput()
+	r.armFlush() // a batch that has to wait behind a queue, which may come to be the last one
 	return nil
 }
 

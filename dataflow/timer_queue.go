@@ -59,10 +59,18 @@ func (q *timerQueue[K]) unregister(at EventTime) {
 	q.cells.delete(at)
 	q.count--
 	if len(q.heap) > 2*q.count+64 {
-		clear(q.heap)
-		q.heap = q.heap[:0]
-		q.index()
+		q.rebuild()
 	}
+}
+
+// rebuild leaves only the timers of the table in the heap. A table on disk makes each key the current one as it is gone
+// through, so that of the caller comes back.
+func (q *timerQueue[K]) rebuild() {
+	key := q.state.key
+	clear(q.heap)
+	q.heap = q.heap[:0]
+	q.index()
+	q.state.key, q.state.shard = key, q.state.groupOf(key)-q.state.groups.First
 }
 
 // clear removes all timers.
