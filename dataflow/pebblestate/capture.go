@@ -13,7 +13,7 @@ import (
 // waiting while the disk works. So the task only puts the full write buffer aside: another goroutine waits until it is
 // flushed, and makes hard links of the files (Pebble's Checkpoint), which are all that the state then consists of. What
 // the task writes meanwhile is in a new write buffer, and not in the files, as long as that one is not flushed, too.
-// Pebble does so when it is full. While the window is open, the task therefore writes half a buffer at most, and waits
+// Pebble does so when it is full. While the window is open, the task therefore writes less than half a buffer, and waits
 // for the links then.
 
 // window is the time between a capture and the moment at which its files are there.
@@ -25,6 +25,13 @@ type window struct {
 
 // overhead is the most that an entry takes in a write buffer beside its row and its value.
 const overhead = 256
+
+// largeMargin is more than Pebble takes off half a write buffer for what an empty one holds, and adds to an entry.
+const largeMargin = 4 << 10
+
+// windowRoom is how much may be written while a window is open, given the size of a write buffer. A single entry of about
+// half a buffer would be too much: Pebble flushes that by itself, and at once.
+func windowRoom(size int) int { return size/2 - largeMargin }
 
 // reserve waits, if it has to, until the store may be written to.
 func (s *store) reserve(row, value []byte) {
@@ -54,7 +61,7 @@ func (s *store) Capture() (rowstore.Capture, error) {
 	}
 	s.number++
 	w := &window{closed: make(chan struct{}), dir: fmt.Sprintf("%s-capture-%d", s.dir, s.number)}
-	s.window, s.room = w, s.size/2
+	s.window, s.room = w, windowRoom(s.size)
 	go func() { // Close of the store and of the capture wait for it
 		defer close(w.closed)
 		<-flushed

@@ -181,3 +181,23 @@ func TestOptionsAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// TestLargestWriteOfAnOpenWindow: no write that need not wait for the links makes Pebble flush. It flushes one by itself
+// that is about half as large as a write buffer.
+func TestLargestWriteOfAnOpenWindow(t *testing.T) {
+	s := openStore(t, vfs.Default)
+	defer closeAll(t, s)
+	before := s.db.Metrics()
+	row := []byte("row")
+	value := make([]byte, windowRoom(s.size)-overhead-len(row))
+	s.window, s.room = &window{}, windowRoom(s.size)
+	if err := s.Put(row, value); err != nil { // waits for ever if it has to wait
+		t.Fatal(err)
+	}
+	s.window = nil
+	after := s.db.Metrics()
+	if after.MemTable.Count != before.MemTable.Count || after.Flush.Count != before.Flush.Count {
+		t.Errorf("%d bytes were flushed: %d write buffers and %d flushes became %d and %d", len(value),
+			before.MemTable.Count, before.Flush.Count, after.MemTable.Count, after.Flush.Count)
+	}
+}
