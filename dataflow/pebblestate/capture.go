@@ -29,6 +29,14 @@ const overhead = 256
 // largeMargin is more than Pebble takes off half a write buffer for what an empty one holds, and adds to an entry.
 const largeMargin = 4 << 10
 
+// measure looks how large the write buffers have become, if it can be told: when there is but one. The next ones are no
+// smaller.
+func (s *store) measure() {
+	if m := s.db.Metrics().MemTable; m.Count == 1 {
+		s.buffer = int(m.Size)
+	}
+}
+
 // windowRoom is how much may be written while a window is open, given the size of a write buffer. A single entry of about
 // half a buffer would be too much: Pebble flushes that by itself, and at once.
 func windowRoom(size int) int { return size/2 - largeMargin }
@@ -55,13 +63,14 @@ func (s *store) await() {
 // Capture implements rowstore.Store.
 func (s *store) Capture() (rowstore.Capture, error) {
 	s.await() // the buffer of an earlier capture must not be flushed before its links are there
+	s.measure()
 	flushed, err := s.db.AsyncFlush()
 	if err != nil {
 		return nil, fmt.Errorf("flushing rows: %w", err)
 	}
 	s.number++
 	w := &window{closed: make(chan struct{}), dir: fmt.Sprintf("%s-capture-%d", s.dir, s.number)}
-	s.window, s.room = w, windowRoom(s.size)
+	s.window, s.room = w, windowRoom(s.buffer)
 	go func() { // Close of the store and of the capture wait for it
 		defer close(w.closed)
 		<-flushed

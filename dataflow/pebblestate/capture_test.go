@@ -19,18 +19,26 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type heldFS struct {
 	vfs.FS
 	hold atomic.Pointer[chan struct{}]
+	held atomic.Int64 // calls that wait
 }
 
 func (fs *heldFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if hold := fs.hold.Load(); hold != nil {
+		fs.held.Add(1)
 		<-*hold
+		fs.held.Add(-1)
 	}
 	return fs.FS.Create(name, category)
 }
 
 func openStore(t *testing.T, fs vfs.FS, parts ...rowstore.Part) *store {
 	t.Helper()
-	b, err := New(Options{BlockCacheSize: 1 << 20, MemTableSize: firstMemTableSize, Logger: slog.New(slog.DiscardHandler)})
+	return openStoreWith(t, fs, firstMemTableSize, parts...)
+}
+
+func openStoreWith(t *testing.T, fs vfs.FS, memTableSize int, parts ...rowstore.Part) *store {
+	t.Helper()
+	b, err := New(Options{BlockCacheSize: 1 << 20, MemTableSize: memTableSize, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,8 +197,8 @@ func TestLargestWriteOfAnOpenWindow(t *testing.T) {
 	defer closeAll(t, s)
 	before := s.db.Metrics()
 	row := []byte("row")
-	value := make([]byte, windowRoom(s.size)-overhead-len(row))
-	s.window, s.room = &window{}, windowRoom(s.size)
+	value := make([]byte, windowRoom(s.buffer)-overhead-len(row))
+	s.window, s.room = &window{}, windowRoom(s.buffer)
 	if err := s.Put(row, value); err != nil { // waits for ever if it has to wait
 		t.Fatal(err)
 	}
@@ -199,5 +207,93 @@ func TestLargestWriteOfAnOpenWindow(t *testing.T) {
 	if after.MemTable.Count != before.MemTable.Count || after.Flush.Count != before.Flush.Count {
 		t.Errorf("%d bytes were flushed: %d write buffers and %d flushes became %d and %d", len(value),
 			before.MemTable.Count, before.Flush.Count, after.MemTable.Count, after.Flush.Count)
+	}
+}
+
+// TestCaptureBehindAFlush: a flush that is under way when a capture begins holds up the capture's own, which takes along
+// whatever is full by then. That must not be anything written since, also while the write buffers are smaller than they
+// may become.
+func TestCaptureBehindAFlush(t *testing.T) {
+	fs := &heldFS{FS: vfs.Default}
+	s := openStoreWith(t, fs, 16*firstMemTableSize)
+	row := func(i int) []byte { return fmt.Appendf([]byte{0, 1}, "row %06d", i) }
+	value := make([]byte, 1000)
+	put := func(from, to int) error {
+		for i := from; i < to; i++ {
+			if err := s.Put(row(i), value); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := put(0, 1); err != nil {
+		t.Fatal(err)
+	}
+	hold := make(chan struct{})
+	fs.hold.Store(&hold)
+	if _, err := s.db.AsyncFlush(); err != nil {
+		t.Fatal(err)
+	}
+	for fs.held.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if err := put(1, 2); err != nil {
+		t.Fatal(err)
+	}
+	c, err := s.Capture()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rows = 1000
+	var written atomic.Int64
+	done := make(chan error, 1)
+	go func() {
+		for i := 2; i < rows; i++ {
+			if err := put(i, i+1); err != nil {
+				done <- err
+				return
+			}
+			written.Add(1)
+		}
+		done <- nil
+	}()
+	// It comes to a stand, or to its end.
+	for before := int64(-1); before != written.Load(); {
+		before = written.Load()
+		time.Sleep(100 * time.Millisecond)
+	}
+	fs.hold.Store(nil)
+	close(hold)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	dir, files, err := c.Files(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	restored := openStore(t, vfs.Default, rowstore.Part{Dir: dir, Files: files, All: true})
+	if n := count(t, restored); n != 2 {
+		t.Errorf("%d rows in the capture, want 2", n)
+	}
+	if n := count(t, s); n != rows {
+		t.Errorf("%d rows in the store, want %d", n, rows)
+	}
+	closeAll(t, c, restored, s)
+}
+
+// TestWindowGrowsWithTheWriteBuffers: what may be written during a capture becomes more, as the write buffers do.
+func TestWindowGrowsWithTheWriteBuffers(t *testing.T) {
+	s := openStoreWith(t, vfs.Default, 4*firstMemTableSize)
+	defer closeAll(t, s)
+	for i := range 4096 {
+		if err := s.Put(fmt.Appendf([]byte{0, 1}, "row %06d", i), make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if s.measure(); s.buffer != 4*firstMemTableSize {
+		t.Errorf("the write buffers are taken for %d bytes, want %d", s.buffer, 4*firstMemTableSize)
 	}
 }

@@ -52,8 +52,7 @@ func (b *Backend) Open(dir string, parts []rowstore.Part) (_ rowstore.Store, err
 			return nil, fmt.Errorf("part %d of %d: %w", i+1, len(parts), err)
 		}
 	}
-	s := &store{db: db, dir: dir, size: b.opts.MemTableSize}
-	return s, s.grow()
+	return &store{db: db, dir: dir, buffer: firstMemTableSize}, nil
 }
 
 // moveFiles makes the files of a part those of a store to be opened.

@@ -15,25 +15,15 @@ type store struct {
 	// window is open while files of a capture are being made; see capture.
 	window *window
 	room   int // bytes that may be written before the window has closed
-	size   int // of a write buffer
+	buffer int // the write buffers have at least this size
 	number int // of the last capture
 }
 
 var _ rowstore.Store = (*store)(nil)
 
-// firstMemTableSize is the size of Pebble's first write buffer; each one is twice as large as the one before, up to
-// MemTableSize.
+// firstMemTableSize is the size of Pebble's first write buffer. Behind one that is more than half full comes one twice as
+// large, up to MemTableSize; otherwise the next has the same size.
 const firstMemTableSize = 256 << 10
-
-// grow brings the write buffers to their full size: captures rely on it.
-func (s *store) grow() error {
-	for size := firstMemTableSize; size < s.size; size *= 2 {
-		if err := s.db.Flush(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // Get implements rowstore.Store.
 func (s *store) Get(dst, row []byte) (value []byte, found bool, err error) {
