@@ -156,41 +156,59 @@ var (
 
 // TestI7_OutputDoesNotDependOnFaults: whatever goes wrong, the output is that of a run in which nothing does.
 func TestI7_OutputDoesNotDependOnFaults(t *testing.T) {
-	for _, j := range jobs {
-		for _, alignment := range alignments {
-			for _, backend := range backends {
-				for seed := range seeds(t) {
-					t.Run(fmt.Sprintf("%s/%s/%s/seed %d", j.name, alignment, backend, seed), func(t *testing.T) {
-						t.Parallel()
-						random := randomOf(t, seed)
-						live(t, cell{job: j, alignment: alignment, backend: backend, parallelism: 1 + random.IntN(most(backend))}, random)
-					})
-				}
-			}
-		}
-	}
+	forEachCell(t, jobs, func(t *testing.T, c cell, random *rand.Rand) {
+		c.parallelism = 1 + random.IntN(most(c.backend))
+		live(t, c, random)
+	})
 }
 
 // TestI7_OutputDoesNotDependOnRescaling: nor does it if the parallelism changes amid the faults.
 func TestI7_OutputDoesNotDependOnRescaling(t *testing.T) {
-	for _, j := range []job{jobs[0], jobs[2]} {
+	forEachCell(t, []job{jobs[0], jobs[2]}, func(t *testing.T, c cell, random *rand.Rand) {
+		c.parallelism, c.rescale = 2, []int{5, 3}
+		live(t, c, random)
+	})
+}
+
+// cell is one of the matrix.
+type cell struct {
+	job                job
+	alignment, backend string
+	parallelism        int
+	rescale            []int
+}
+
+// forEachCell runs a test for all combinations and seeds; when nobody has asked for many seeds, for every n-th
+// combination.
+func forEachCell(t *testing.T, jobs []job, test func(*testing.T, cell, *rand.Rand)) {
+	var cells []cell
+	for _, j := range jobs {
 		for _, alignment := range alignments {
 			for _, backend := range backends {
-				for seed := range seeds(t) {
-					t.Run(fmt.Sprintf("%s/%s/%s/seed %d", j.name, alignment, backend, seed), func(t *testing.T) {
-						t.Parallel()
-						live(t, cell{job: j, alignment: alignment, backend: backend, parallelism: 2, rescale: []int{5, 3}}, randomOf(t, seed))
-					})
-				}
+				cells = append(cells, cell{job: j, alignment: alignment, backend: backend})
 			}
+		}
+	}
+	for i, c := range cells {
+		if i%everyNth != 0 && !thorough() {
+			continue
+		}
+		for seed := range seeds(t) {
+			t.Run(fmt.Sprintf("%s/%s/%s/seed %d", c.job.name, c.alignment, c.backend, seed), func(t *testing.T) {
+				t.Parallel()
+				test(t, c, randomOf(t, seed))
+			})
 		}
 	}
 }
 
+// thorough reports whether somebody has asked for many seeds.
+func thorough() bool { return os.Getenv("SEEDS") != "" }
+
 // most returns the highest parallelism of the jobs. Many stores on disk take a while: there are fewer where nobody has
 // asked for many seeds.
 func most(backend string) int {
-	if backend == "pebble" && os.Getenv("SEEDS") == "" {
+	if backend == "pebble" && !thorough() {
 		return 3
 	}
 	return 8
@@ -204,14 +222,6 @@ func randomOf(t *testing.T, seed uint64) *rand.Rand {
 		t.Fatal(err)
 	}
 	return rand.New(rand.NewPCG(seed, name.Sum64()))
-}
-
-// cell is one of the matrix.
-type cell struct {
-	job                job
-	alignment, backend string
-	parallelism        int
-	rescale            []int
 }
 
 // live runs a job under faults, and compares its output.
