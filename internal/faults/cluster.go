@@ -21,8 +21,8 @@ var (
 	nodeIDs        = []checkpoint.NodeID{"n1", "n2", "n3", "n4"}
 )
 
-// Cluster is the processes of a cluster and what they share. Its methods may be called from any goroutine of its bubble.
-type Cluster struct {
+// cluster is the processes of a cluster and what they share. Its methods may be called from any goroutine of its bubble.
+type cluster struct {
 	log      *slog.Logger
 	registry *dataflow.Registry
 	network  *network
@@ -44,12 +44,12 @@ type Cluster struct {
 }
 
 // startCluster starts three coordinators and the nodes, which can run the scenario's program, as it is given here.
-func startCluster(log *slog.Logger, random *rand.Rand, s Scenario, program dataflow.Program) (*Cluster, error) {
+func startCluster(log *slog.Logger, random *rand.Rand, s Scenario, program dataflow.Program) (*cluster, error) {
 	rows, err := pebblestate.New(pebblestate.Options{BlockCacheSize: 8 << 20, MemTableSize: 256 << 10, Logger: log})
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{
+	c := &cluster{
 		log: log, registry: dataflow.NewRegistry(program), rows: rows, workDir: s.WorkDir, slots: s.Slots, network: newNetwork(rand.New(rand.NewPCG(random.Uint64(), 0))),
 		links: links{open: make(map[*link]bool)},
 	}
@@ -69,7 +69,7 @@ func startCluster(log *slog.Logger, random *rand.Rand, s Scenario, program dataf
 }
 
 // close ends everything, after what faults have broken has been repaired.
-func (c *Cluster) close() {
+func (c *cluster) close() {
 	c.repairs.Wait()
 	for _, id := range nodeIDs {
 		c.killNode(id)
@@ -92,7 +92,7 @@ const clientPatience = 30 * time.Second
 
 // ask makes a call to the leader, whichever coordinator that is, and again while there is none. The call must be one that
 // may be made twice.
-func ask[T any](ctx context.Context, c *Cluster, call func(context.Context, api.Service) (T, error)) (T, error) {
+func ask[T any](ctx context.Context, c *cluster, call func(context.Context, api.Service) (T, error)) (T, error) {
 	until := time.Now().Add(clientPatience)
 	for {
 		v, err := askOnce(ctx, c, call)
@@ -110,7 +110,7 @@ func noAnswer(err error) bool {
 }
 
 // askOnce asks the coordinators one after the other until one answers.
-func askOnce[T any](ctx context.Context, c *Cluster, call func(context.Context, api.Service) (T, error)) (v T, err error) {
+func askOnce[T any](ctx context.Context, c *cluster, call func(context.Context, api.Service) (T, error)) (v T, err error) {
 	err = api.Errorf(api.Unavailable, "no coordinator runs")
 	for _, id := range coordinatorIDs {
 		r := c.coordinatorOf(id)
@@ -128,7 +128,7 @@ func askOnce[T any](ctx context.Context, c *Cluster, call func(context.Context, 
 }
 
 // status returns what the leader says of the cluster.
-func (c *Cluster) status(ctx context.Context) (api.Status, error) {
+func (c *cluster) status(ctx context.Context) (api.Status, error) {
 	return askOnce(ctx, c, func(ctx context.Context, s api.Service) (api.Status, error) {
 		status, err := s.Status(ctx)
 		if err == nil && status.Stale {
@@ -139,19 +139,19 @@ func (c *Cluster) status(ctx context.Context) (api.Status, error) {
 }
 
 // job returns everything about a job.
-func (c *Cluster) job(ctx context.Context, name string) (api.JobDetail, error) {
+func (c *cluster) job(ctx context.Context, name string) (api.JobDetail, error) {
 	return ask(ctx, c, func(ctx context.Context, s api.Service) (api.JobDetail, error) { return s.ShowJob(ctx, name) })
 }
 
 // statistics returns what a job's checkpoints have come to.
-func (c *Cluster) statistics(ctx context.Context, name string) (api.CheckpointStatistics, error) {
+func (c *cluster) statistics(ctx context.Context, name string) (api.CheckpointStatistics, error) {
 	return ask(ctx, c, func(ctx context.Context, s api.Service) (api.CheckpointStatistics, error) {
 		return s.CheckpointStatistics(ctx, name)
 	})
 }
 
 // checkpoints returns the job's checkpoints that are remembered, newest first.
-func (c *Cluster) checkpoints(ctx context.Context, name string) ([]api.Checkpoint, error) {
+func (c *cluster) checkpoints(ctx context.Context, name string) ([]api.Checkpoint, error) {
 	return ask(ctx, c, func(ctx context.Context, s api.Service) ([]api.Checkpoint, error) {
 		return s.ListCheckpoints(ctx, name)
 	})

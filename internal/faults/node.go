@@ -27,7 +27,7 @@ type node struct {
 }
 
 // startNode starts a process on the node's disk, which is made when there is none.
-func (c *Cluster) startNode(id checkpoint.NodeID) error {
+func (c *cluster) startNode(id checkpoint.NodeID) error {
 	c.mu.Lock()
 	disk := c.mu.disks[id]
 	if disk == nil {
@@ -70,7 +70,7 @@ func (c *Cluster) startNode(id checkpoint.NodeID) error {
 }
 
 // killNode ends a process: its connections break, then it stops. It returns when its tasks have ended.
-func (c *Cluster) killNode(id checkpoint.NodeID) bool {
+func (c *cluster) killNode(id checkpoint.NodeID) bool {
 	c.mu.Lock()
 	n := c.mu.nodes[id]
 	delete(c.mu.nodes, id)
@@ -86,7 +86,7 @@ func (c *Cluster) killNode(id checkpoint.NodeID) bool {
 }
 
 // nodeOf returns the process of that name, nil while there is none.
-func (c *Cluster) nodeOf(id checkpoint.NodeID) *node {
+func (c *cluster) nodeOf(id checkpoint.NodeID) *node {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.mu.nodes[id]

@@ -51,7 +51,7 @@ func blankDisk() coordinator.Stores {
 }
 
 // startCoordinator starts a process on a disk, connected to all the others that are alive.
-func (c *Cluster) startCoordinator(id checkpoint.NodeID, disk coordinator.Stores) error {
+func (c *cluster) startCoordinator(id checkpoint.NodeID, disk coordinator.Stores) error {
 	_, transport := raft.NewInmemTransport(raft.ServerAddress(id))
 	coord, err := coordinator.New(coordinator.Config{
 		ID: id, Address: string(id), BootstrapExpect: numCoordinators, Replicas: storeReplicas, Raft: raftTiming,
@@ -82,7 +82,7 @@ func (c *Cluster) startCoordinator(id checkpoint.NodeID, disk coordinator.Stores
 }
 
 // connectLocked lets a coordinator and all the others that are there reach each other.
-func (c *Cluster) connectLocked(r *replica) {
+func (c *cluster) connectLocked(r *replica) {
 	for _, other := range c.mu.replicas {
 		if other != r && !other.parted {
 			r.transport.Connect(other.transport.LocalAddr(), other.transport)
@@ -92,7 +92,7 @@ func (c *Cluster) connectLocked(r *replica) {
 }
 
 // disconnectLocked is the reverse of connectLocked.
-func (c *Cluster) disconnectLocked(r *replica) {
+func (c *cluster) disconnectLocked(r *replica) {
 	r.transport.DisconnectAll()
 	for _, other := range c.mu.replicas {
 		other.transport.Disconnect(r.transport.LocalAddr())
@@ -100,7 +100,7 @@ func (c *Cluster) disconnectLocked(r *replica) {
 }
 
 // gossip tells every coordinator which ones live.
-func (c *Cluster) gossip() {
+func (c *cluster) gossip() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var peers []coordinator.Peer
@@ -115,7 +115,7 @@ func (c *Cluster) gossip() {
 // killCoordinator ends a process without a hand-over: before it is told to stop, nobody hears of it any more, and it
 // reaches nobody. What it still writes to its disk until it has stopped might have been written before. A new process on
 // that disk has to wait for that.
-func (c *Cluster) killCoordinator(r *replica) {
+func (c *cluster) killCoordinator(r *replica) {
 	c.mu.Lock()
 	if c.mu.replicas[r.id] == r {
 		delete(c.mu.replicas, r.id)
@@ -127,7 +127,7 @@ func (c *Cluster) killCoordinator(r *replica) {
 }
 
 // partRaft separates a coordinator from the others. Nodes reach it as before.
-func (c *Cluster) partRaft(r *replica) {
+func (c *cluster) partRaft(r *replica) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r.parted = true
@@ -135,7 +135,7 @@ func (c *Cluster) partRaft(r *replica) {
 }
 
 // mendRaft is the reverse of partRaft.
-func (c *Cluster) mendRaft(r *replica) {
+func (c *cluster) mendRaft(r *replica) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r.parted = false
@@ -145,7 +145,7 @@ func (c *Cluster) mendRaft(r *replica) {
 }
 
 // breakSessionsOf breaks the sessions of a node.
-func (c *Cluster) breakSessionsOf(id checkpoint.NodeID) {
+func (c *cluster) breakSessionsOf(id checkpoint.NodeID) {
 	for _, coord := range coordinatorIDs {
 		if r := c.coordinatorOf(coord); r != nil {
 			r.breakSessionsOf(id)
@@ -154,7 +154,7 @@ func (c *Cluster) breakSessionsOf(id checkpoint.NodeID) {
 }
 
 // coordinatorOf returns the process of that name, nil while there is none.
-func (c *Cluster) coordinatorOf(id checkpoint.NodeID) *replica {
+func (c *cluster) coordinatorOf(id checkpoint.NodeID) *replica {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.mu.replicas[id]
@@ -204,7 +204,7 @@ func forwarded(ctx context.Context) context.Context {
 
 // forward returns what a coordinator sees of the one at an address. It asks it for its status only: clients here find
 // the leader themselves.
-func (c *Cluster) forward(address string) api.Service {
+func (c *cluster) forward(address string) api.Service {
 	if r := c.coordinatorOf(checkpoint.NodeID(address)); r != nil {
 		return forwarding{r.Service()}
 	}

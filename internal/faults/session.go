@@ -100,7 +100,7 @@ func (e *coordinatorEnd) Recv() (checkpoint.FromNode, error) {
 }
 
 // keepSession keeps a session between a node and whatever process is the coordinator of that name, until ctx is done.
-func (c *Cluster) keepSession(ctx context.Context, n *node, id checkpoint.NodeID) {
+func (c *cluster) keepSession(ctx context.Context, n *node, id checkpoint.NodeID) {
 	for ctx.Err() == nil {
 		if coord := c.coordinatorOf(id); coord != nil && c.network.carry(ctx, n.ref.ID, id) == nil {
 			c.serveSession(ctx, n, coord)
@@ -113,7 +113,7 @@ func (c *Cluster) keepSession(ctx context.Context, n *node, id checkpoint.NodeID
 }
 
 // serveSession keeps one session until it breaks or ctx is done.
-func (c *Cluster) serveSession(ctx context.Context, n *node, coord *replica) {
+func (c *cluster) serveSession(ctx context.Context, n *node, coord *replica) {
 	s := newSession(c.network, n.ref.ID, coord.id)
 	if !coord.open(s) {
 		return

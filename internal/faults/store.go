@@ -19,7 +19,7 @@ func storeOptions(log *slog.Logger) statestore.Options {
 
 // storePeers are the nodes' stores, as one process reaches them.
 type storePeers struct {
-	c    *Cluster
+	c    *cluster
 	self checkpoint.NodeID
 }
 

@@ -12,7 +12,7 @@ import (
 // striker makes faults happen, one after the other, from one goroutine. What a fault has broken comes back by itself,
 // so that several may overlap.
 type striker struct {
-	c        *Cluster
+	c        *cluster
 	random   *rand.Rand
 	saboteur *saboteur
 	timeline *timeline
