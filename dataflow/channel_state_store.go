@@ -15,6 +15,11 @@ import (
 func (s *channelState) store(ctx context.Context, store ChunkStore) ([]checkpoint.Handle, error) {
 	defer s.giveUp()
 	writers := make(map[edgeEnd]*inFlightWriter)
+	defer func() {
+		for _, w := range writers {
+			_ = w.wait() // after an error; otherwise they have been flushed
+		}
+	}()
 	for {
 		frames, err := s.take(ctx)
 		if err != nil {

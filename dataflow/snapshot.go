@@ -122,18 +122,24 @@ func (s *snapshot) upload(ctx context.Context, store ChunkStore, subtask checkpo
 // uploadParts stores the operators' state.
 func (s *snapshot) uploadParts(ctx context.Context, store ChunkStore, state *checkpoint.SubtaskState) error {
 	for _, p := range s.parts {
-		w := &chunkWriter{ctx: ctx, store: store}
-		err := p.write(w)
-		if err == nil {
-			err = w.flush()
-		}
-		if err != nil {
+		var err error
+		if p.handle.Chunks, err = p.upload(ctx, store); err != nil {
 			return fmt.Errorf("storing the %s state of operator %s: %w", p.handle.Kind, p.handle.Operator, err)
 		}
-		p.handle.Chunks = w.refs
 		state.Handles = append(state.Handles, p.handle)
 	}
 	return nil
+}
+
+// upload stores a part and returns its chunks.
+func (p part) upload(ctx context.Context, store ChunkStore) ([]checkpoint.ChunkRef, error) {
+	w := &chunkWriter{ctx: ctx, store: store}
+	defer func() { _ = w.wait() }() // also when a codec panics
+	if err := p.write(w); err != nil {
+		return nil, err
+	}
+	err := w.flush()
+	return w.refs, err
 }
 
 // release lets the task's goroutine write freely again. What has been uploaded is not affected.

@@ -81,10 +81,10 @@ func (w *chunkWriter) writeFiles(c capturedFiles) error {
 		}
 		return -1
 	})
-	if err := errors.Join(w.write(appendFilesIndex(nil, c, files)), w.flush()); err != nil {
+	if err := errors.Join(w.write(appendFilesIndex(nil, c, files)), w.cut()); err != nil {
 		return err
 	}
-	stored := make(map[string][]checkpoint.ChunkRef)
+	chunks := make(map[string]chunkSpan)
 	for _, f := range files {
 		path := filepath.Join(dir, f.Name)
 		if !f.Immutable {
@@ -93,21 +93,30 @@ func (w *chunkWriter) writeFiles(c capturedFiles) error {
 			}
 			continue
 		}
-		if err := w.flush(); err != nil {
+		if err := w.cut(); err != nil {
 			return err
 		}
-		refs := c.stored.chunks(f.Name)
-		if c.full || !w.keep(refs) {
-			if refs, err = w.storeFile(path, f); err != nil {
-				return err
-			}
+		from := len(w.refs)
+		if refs := c.stored.chunks(f.Name); !c.full && w.keep(refs) {
+			w.refs = append(w.refs, refs...)
+		} else if err := w.storeFile(path, f); err != nil {
+			return err
 		}
-		stored[f.Name] = refs
-		w.refs = append(w.refs, refs...)
+		chunks[f.Name] = chunkSpan{from, len(w.refs)}
+	}
+	if err := w.flush(); err != nil {
+		return err
+	}
+	stored := make(map[string][]checkpoint.ChunkRef, len(chunks))
+	for name, span := range chunks {
+		stored[name] = slices.Clone(w.refs[span.from:span.to])
 	}
 	c.stored.replace(stored)
 	return w.ctx.Err()
 }
+
+// chunkSpan is where a file's chunks begin and end among those of the handle.
+type chunkSpan struct{ from, to int }
 
 // keep asks the store to keep chunks. It returns false if there are none, or the store cannot.
 func (w *chunkWriter) keep(refs []checkpoint.ChunkRef) bool {
@@ -134,26 +143,24 @@ func (w *chunkWriter) writeSmallFile(path string, f rowstore.File) error {
 	return w.write(b)
 }
 
-// storeFile stores an immutable file in chunks of its own.
-func (w *chunkWriter) storeFile(path string, f rowstore.File) ([]checkpoint.ChunkRef, error) {
+// storeFile begins to store an immutable file in chunks of its own.
+func (w *chunkWriter) storeFile(path string, f rowstore.File) error {
 	in, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer in.Close()
-	var refs []checkpoint.ChunkRef
 	for left := f.Size; left > 0; {
-		b := make([]byte, min(left, maxFileChunk))
+		b := w.memory(int(min(left, maxFileChunk)))
 		if _, err := io.ReadFull(in, b); err != nil {
-			return nil, fmt.Errorf("file %s: %w", path, err)
+			return fmt.Errorf("file %s: %w", path, err)
 		}
-		ref, err := w.store.Put(w.ctx, b)
-		if err != nil {
-			return nil, err
+		if err := w.put(b); err != nil {
+			return err
 		}
-		refs, left = append(refs, ref), left-int64(len(b))
+		left -= int64(len(b))
 	}
-	return refs, nil
+	return nil
 }
 
 func appendFilesIndex(b []byte, c capturedFiles, files []rowstore.File) []byte {

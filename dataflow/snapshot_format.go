@@ -37,40 +37,6 @@ const (
 // errState says that restored bytes do not follow the format.
 var errState = errors.New("malformed state")
 
-// chunkWriter cuts a handle's content into chunks and stores them as they become full.
-type chunkWriter struct {
-	ctx   context.Context
-	store ChunkStore
-	buf   []byte
-	refs  []checkpoint.ChunkRef
-}
-
-func (w *chunkWriter) write(b []byte) error {
-	for len(b) > 0 {
-		n := min(len(b), maxChunkSize-len(w.buf))
-		w.buf, b = append(w.buf, b[:n]...), b[n:]
-		if len(w.buf) == maxChunkSize {
-			if err := w.flush(); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// flush stores what has been written since the last full chunk.
-func (w *chunkWriter) flush() error {
-	if len(w.buf) == 0 {
-		return nil
-	}
-	ref, err := w.store.Put(w.ctx, w.buf)
-	if err != nil {
-		return err
-	}
-	w.refs, w.buf = append(w.refs, ref), w.buf[:0]
-	return nil
-}
-
 func (w *chunkWriter) writeList(entries [][]byte) error {
 	b := binary.AppendUvarint(append([]byte(listMagic), listFormatVersion), uint64(len(entries)))
 	for _, e := range entries {

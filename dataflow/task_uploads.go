@@ -155,17 +155,18 @@ type meter struct {
 	began  bool
 	failed bool          // storing, rather than serializing, has failed
 	stored int64         // bytes
+	asked  int           // what the store is asked for now
+	since  time.Time     // when it was nothing last
 	spent  time.Duration // in storing
 }
 
 // Put implements ChunkStore.
 func (m *meter) Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, error) {
 	m.begin()
-	start := m.clock()
+	defer m.enter()()
 	ref, err := m.ChunkStore.Put(ctx, data)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.spent += m.clock().Sub(start)
 	if err != nil {
 		m.failed = true
 	} else {
@@ -189,12 +190,25 @@ func (m *meter) Keep(ctx context.Context, ref checkpoint.ChunkRef) (bool, error)
 	if !is {
 		return false, nil
 	}
-	start := m.clock()
-	held, err := keeper.Keep(ctx, ref)
+	defer m.enter()()
+	return keeper.Keep(ctx, ref)
+}
+
+// enter notes that the store is asked for something, until the function that it returns is called. What is asked for at
+// the same time takes that time once.
+func (m *meter) enter() (leave func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.spent += m.clock().Sub(start)
-	return held, err
+	if m.asked++; m.asked == 1 {
+		m.since = m.clock()
+	}
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.asked--; m.asked == 0 {
+			m.spent += m.clock().Sub(m.since)
+		}
+	}
 }
 
 // phase is the one in which a failed upload gave up.

@@ -83,7 +83,7 @@ type slowWriter struct{ records int }
 func (w *slowWriter) Recover(context.Context, [][]byte) error { return nil }
 
 func (w *slowWriter) Write(int64) error {
-	if w.records++; w.records%100 == 0 {
+	if w.records++; w.records%500 == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	return nil
