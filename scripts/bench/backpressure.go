@@ -40,7 +40,7 @@ func measureBackpressure(ctx context.Context, b *bench) (err error) {
 			return milliseconds(t.took), own.delete(ctx, t, nil)
 		}
 	}
-	unaligned, aligned, err := alternate(ctx, choose(b, 4, 10), taking(checkpoint.AlignmentUnaligned), taking(checkpoint.AlignmentAligned))
+	unaligned, aligned, err := alternate(ctx, choose(b, 3, 9), taking(checkpoint.AlignmentUnaligned), taking(checkpoint.AlignmentAligned))
 	if err != nil {
 		return err
 	}

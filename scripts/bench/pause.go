@@ -42,7 +42,7 @@ func measurePauseOf(ctx context.Context, b *bench, backend checkpoint.StateBacke
 	if err := p.warmUp(ctx); err != nil {
 		return err
 	}
-	pauses, passes, err := alternate(ctx, choose(b, 8, 30), p.pause, p.pass)
+	pauses, passes, err := alternate(ctx, choose(b, 5, 21), p.pause, p.pass)
 	if err != nil {
 		return err
 	}
@@ -79,13 +79,12 @@ func (p *pausing) progress(_ checkpoint.Barrier, s checkpoint.SubtaskProgress) {
 func (p *pausing) warmUp(ctx context.Context) error {
 	p.feed.free()
 	defer p.feed.hold()
-	for range 2 { // the first one of pebble has everything to flush
-		if err := await(ctx, func() (bool, error) { return p.watch.records.Load() >= 2*countedKeys, p.run.check() }); err != nil {
-			return err
-		}
-		if _, err := p.pause(ctx); err != nil {
-			return err
-		}
+	err := await(ctx, func() (bool, error) { return p.watch.records.Load() >= countedKeys, p.run.check() })
+	if err != nil {
+		return err
+	}
+	if _, err := p.pause(ctx); err != nil { // the first one of pebble has everything to flush
+		return err
 	}
 	p.before, p.behind = nil, nil
 	return nil

@@ -19,6 +19,15 @@ func (s sample) median() float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
+// mean is for what is paid now and then, and has to be spread over the times that it is not.
+func (s sample) mean() float64 {
+	sum := 0.0
+	for _, v := range s {
+		sum += v
+	}
+	return sum / float64(len(s))
+}
+
 func (s sample) min() float64 { return slices.Min(s) }
 func (s sample) max() float64 { return slices.Max(s) }
 

@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 )
 
-// printTable writes a line per figure, and below each group of them nothing but the next.
+// printTable writes a line per figure.
 func printTable(w io.Writer, figures []figure) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	defer t.Flush()

@@ -39,11 +39,11 @@ func measureCount(ctx context.Context, b *bench, nodes int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.stop()) }()
-	c := &counting{run: r, sink: sink, length: choose(b, 3*time.Second, 5*time.Second)}
+	c := &counting{run: r, sink: sink, length: choose(b, 2*time.Second, 5*time.Second)}
 	if err := c.warmUp(ctx); err != nil {
 		return err
 	}
-	with, without, err := alternate(ctx, choose(b, 4, 12), c.withCheckpoints, c.withoutCheckpoints)
+	with, without, err := alternate(ctx, choose(b, 3, 12), c.withCheckpoints, c.withoutCheckpoints)
 	if err != nil {
 		return err
 	}
