@@ -35,10 +35,11 @@ const (
 	maxManifestSize = 1 << 20
 	openFiles       = 1000 // of all stores
 
-	// mergeAt is how many flushes may lie upon each other before Pebble merges them into the larger files below. Each
-	// checkpoint is a flush, and a merge makes new files of most of the state when the keys that have changed lie far
-	// apart: with Pebble's own 4, checkpoints store seven times what has changed. Lookups pass over a flush that lacks the
-	// key by its filter. Writes wait at stopAt, when merging does not keep up.
+	// mergeAt is twice the number of flushes that may lie upon each other before Pebble merges them into the larger files
+	// below (it doubles their number to compare it). Each checkpoint is a flush, and a merge makes new files of much of the
+	// state when the keys that have changed lie far apart: with Pebble's own 4, checkpoints of a large state store seven
+	// times what has changed, on average. Lookups pass over a flush that lacks the key by its filter. Writes wait at stopAt
+	// flushes, when merging does not keep up.
 	mergeAt = 16
 	stopAt  = 64
 )
