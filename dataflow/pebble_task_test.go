@@ -23,7 +23,9 @@ type keepingStore struct {
 }
 
 func (s *keepingStore) Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, error) {
+	s.mu.Lock()
 	s.puts, s.bytes = s.puts+1, s.bytes+int64(len(data))
+	s.mu.Unlock()
 	return s.memoryStore.Put(ctx, data)
 }
 
