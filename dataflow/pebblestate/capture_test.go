@@ -51,6 +51,29 @@ func openStoreWith(t *testing.T, fs vfs.FS, memTableSize int, parts ...rowstore.
 	return s.(*store)
 }
 
+// tellFull is called by the writer before it writes so many bytes, and tells when it has to wait for a capture's links.
+func tellFull(s *store, size int, full chan<- struct{}) {
+	if s.window == nil || s.room >= size+overhead {
+		return
+	}
+	select {
+	case full <- struct{}{}:
+	default:
+	}
+}
+
+// awaitStand returns when the writer waits for the links, or has ended. One that is not held back, as it should be, may come
+// to a stand somewhere in Pebble: patience is for that one.
+func awaitStand(full <-chan struct{}, done chan error) {
+	const patience = 20 * time.Second
+	select {
+	case <-full:
+	case err := <-done:
+		done <- err
+	case <-time.After(patience):
+	}
+}
+
 // TestWriterWaitsForTheLinks: until the files of a capture are there, no more is written than a write buffer takes, for
 // a full one would be flushed and get into them.
 func TestWriterWaitsForTheLinks(t *testing.T) {
@@ -69,10 +92,11 @@ func TestWriterWaitsForTheLinks(t *testing.T) {
 	}
 	closed := c.(*capture).window.closed
 	var within atomic.Int64 // bytes written while the window was open
-	done := make(chan error, 1)
+	done, full := make(chan error, 1), make(chan struct{}, 1)
 	const rows = 1000
 	go func() {
 		for i := 1; i <= rows; i++ {
+			tellFull(s, len(row(i))+len(value), full)
 			if err := s.Put(row(i), value); err != nil {
 				done <- err
 				return
@@ -85,11 +109,7 @@ func TestWriterWaitsForTheLinks(t *testing.T) {
 		}
 		done <- nil
 	}()
-	// It comes to a stand, for us to wait for it or for Pebble's write buffers to be flushed.
-	for before := int64(-1); before != within.Load(); {
-		before = within.Load()
-		time.Sleep(100 * time.Millisecond)
-	}
+	awaitStand(full, done)
 	fs.hold.Store(nil)
 	close(hold)
 	if err := <-done; err != nil {
@@ -245,23 +265,18 @@ func TestCaptureBehindAFlush(t *testing.T) {
 		t.Fatal(err)
 	}
 	const rows = 1000
-	var written atomic.Int64
-	done := make(chan error, 1)
+	done, full := make(chan error, 1), make(chan struct{}, 1)
 	go func() {
 		for i := 2; i < rows; i++ {
+			tellFull(s, len(row(i))+len(value), full)
 			if err := put(i, i+1); err != nil {
 				done <- err
 				return
 			}
-			written.Add(1)
 		}
 		done <- nil
 	}()
-	// It comes to a stand, or to its end.
-	for before := int64(-1); before != written.Load(); {
-		before = written.Load()
-		time.Sleep(100 * time.Millisecond)
-	}
+	awaitStand(full, done)
 	fs.hold.Store(nil)
 	close(hold)
 	if err := <-done; err != nil {
