@@ -126,9 +126,12 @@ func (o *options) parseWindows(p *dataflow.Params) (err error) {
 	if o.slide, err = p.Duration("slide", min(2*time.Second, o.window)); err != nil {
 		return err
 	}
-	for name, d := range map[string]time.Duration{"window": o.window, "slide": o.slide} {
-		if d < time.Millisecond || d%time.Millisecond != 0 {
-			return fmt.Errorf("parameter %s: %s is not allowed: want whole milliseconds, at least one", name, d)
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"window", o.window}, {"slide", o.slide}} {
+		if d.value < time.Millisecond || d.value%time.Millisecond != 0 {
+			return fmt.Errorf("parameter %s: %s is not allowed: want whole milliseconds, at least one", d.name, d.value)
 		}
 	}
 	if o.slide > o.window {
