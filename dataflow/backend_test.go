@@ -52,7 +52,7 @@ func keyedOperatorIn(home rowHome, index, parallelism, groups int, now func() ti
 		log: deadLogger, subtask: checkpoint.SubtaskID{Vertex: "count", Index: index}, parallelism: parallelism, groups: groups,
 		now: now, home: home, ids: []checkpoint.OperatorID{"count"}, timestamp: NoTimestamp,
 	}
-	o := newKeyedOperator(c, 0, codec.String, outlets{})
+	o := newKeyedOperator(c, 0, codec.String, outlets{}, nil)
 	return &o
 }
 

@@ -100,8 +100,10 @@ func TestNoAllocationPerRecord(t *testing.T) {
 	for key := range int64(1000) {
 		addToWindow(key, 1)
 	}
+	addNonKeyed := nonKeyedOperatorOf(t)
 	var v int64
 	for name, f := range map[string]func(){
+		"non-keyed":   func() { v++; addNonKeyed(v) },
 		"chain":       func() { v++; push(v) },
 		"frame":       func() { _, _ = read(frame) },
 		"keyed state": func() { v++; add(v%1000, v) },

@@ -41,16 +41,15 @@ type broadcastOperator[K comparable, In, R, Out any] struct {
 	keyedOperator[K]
 	processor BroadcastProcessor[K, In, R, Out]
 	emit      func(Out)
-	states    broadcastStates
 }
 
 func newBroadcastOperator[K comparable, In, R, Out any](c *chain, at int, keys codec.Codec[K], processor BroadcastProcessor[K, In, R, Out],
 	outs outlets,
 ) *broadcastOperator[K, In, R, Out] {
 	o := &broadcastOperator[K, In, R, Out]{
-		keyedOperator: newKeyedOperator(c, at, keys, outs), processor: processor, emit: mainOutput[Out](outs),
-		states: broadcastStates{chain: c},
+		keyedOperator: newKeyedOperator(c, at, keys, outs, processor), processor: processor, emit: mainOutput[Out](outs),
 	}
+	o.states.broadcast = true
 	if p, is := any(processor).(TimerProcessor[K, Out]); is {
 		o.onTimer = func(key K, t Timer) error { return p.OnTimer(key, t, o.emit) }
 	}
@@ -58,14 +57,7 @@ func newBroadcastOperator[K comparable, In, R, Out any](c *chain, at int, keys c
 }
 
 func (o *broadcastOperator[K, In, R, Out]) open(start start) error {
-	err := o.openWith(start.state, func(ctx *ProcessContext[K]) error {
-		ctx.broadcast = &o.states
-		return o.processor.Open(ctx)
-	})
-	if err != nil {
-		return err
-	}
-	return o.states.restore(start.state)
+	return o.openWith(start.state, o.processor.Open)
 }
 
 func (o *broadcastOperator[K, In, R, Out]) process(key K, in In) {
@@ -82,28 +74,19 @@ func (o *broadcastOperator[K, In, R, Out]) process(key K, in In) {
 	c.leave(previous)
 }
 
-// noShard is where the state of a key would be when there is none. Using that then is a panic: otherwise it would be the
-// state of whichever key came last, a different one after a restore.
-const noShard = -1
-
 func (o *broadcastOperator[K, In, R, Out]) processBroadcast(rule R) {
 	c := o.chain
 	if c.err != nil {
 		return
 	}
 	previous := c.enter(o.at)
-	o.keyed.shard = noShard
+	o.leaveKey()
 	o.states.writable = true
 	if err := o.processor.ProcessBroadcast(rule, o.emit); err != nil {
 		c.fail(err)
 	}
 	o.states.writable = false
 	c.leave(previous)
-}
-
-func (o *broadcastOperator[K, In, R, Out]) capture(s *snapshot) error {
-	o.states.capture(s, o.chain.ids[o.at])
-	return o.keyedOperator.capture(s)
 }
 
 func (o *broadcastOperator[K, In, R, Out]) finish() error {

@@ -89,7 +89,7 @@ func newCoProcessOperator[K comparable, A, B, Out any](c *chain, at int, keys co
 	outs outlets,
 ) *coProcessOperator[K, A, B, Out] {
 	o := &coProcessOperator[K, A, B, Out]{
-		keyedOperator: newKeyedOperator(c, at, keys, outs), processor: processor, emit: mainOutput[Out](outs),
+		keyedOperator: newKeyedOperator(c, at, keys, outs, processor), processor: processor, emit: mainOutput[Out](outs),
 	}
 	if p, is := any(processor).(TimerProcessor[K, Out]); is {
 		o.onTimer = func(key K, t Timer) error { return p.OnTimer(key, t, o.emit) }

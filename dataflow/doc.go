@@ -22,7 +22,8 @@
 // Keyed streams are what state is kept for. Window collects the records of each key in tumbling, sliding or session
 // windows, of which AggregateWindow, ReduceWindow and ProcessWindow make something; event time comes from
 // AssignTimestampsAndWatermarks. IntervalJoin, WindowJoin and CoGroupWindow bring two streams together by key and time,
-// ProcessConnected by key alone, and ProcessBroadcast makes one of them known to all subtasks.
+// ProcessConnected by key alone, and ProcessBroadcast makes one of them known to all subtasks. ProcessNonKeyed takes
+// records without keys, with operator state: lists that are dealt out when the parallelism changes.
 //
 //	perHour := dataflow.Window(byWord, dataflow.TumblingWindows(time.Hour, 0), dataflow.AllowedLateness(time.Minute))
 //	counts := dataflow.AggregateWindow(perHour, "count", countCodec, codec.Int64, counting{},

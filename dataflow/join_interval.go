@@ -24,7 +24,7 @@ func IntervalJoin[K comparable, A, B, Out any](first KeyedStream[K, A], second K
 	}
 	build := func(c *chain, at int, outs outlets) (operator, []any) {
 		o := &intervalJoin[K, A, B, Out]{
-			keyedOperator: newKeyedOperator(c, at, first.keys, outs), join: join, emit: mainOutput[Out](outs),
+			keyedOperator: newKeyedOperator(c, at, first.keys, outs, nil), join: join, emit: mainOutput[Out](outs),
 			lower: millis(lower), upper: millis(upper), codecs: sidesOf(first, second),
 		}
 		o.onTimer = o.forget
@@ -117,7 +117,7 @@ func (o *intervalJoin[K, A, B, Out]) inTime(key K, at EventTime) bool {
 		o.failAt(key, err)
 		return false
 	}
-	if at <= o.watermark {
+	if at <= o.context.watermark {
 		o.chain.lateRecords++
 		return false
 	}

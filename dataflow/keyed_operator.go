@@ -10,13 +10,14 @@ import (
 // keyedOperator is what all operators with state per key have in common: the state, the timers, and how far time has
 // come. An operator embeds it and calls process and setOnTimer.
 type keyedOperator[K comparable] struct {
-	chain     *chain
-	at        int
-	keyed     *keyedState[K]
-	outs      outlets
-	watermark EventTime // that the operator has been told
-	opened    bool      // state and timers are there
-	stored    *storedFiles
+	chain   *chain
+	at      int
+	keyed   *keyedState[K]
+	outs    outlets
+	states  operatorStates   // without keys
+	context *OperatorContext // of its processor, with the watermark; nil before open
+	opened  bool             // state and timers are there
+	stored  *storedFiles
 
 	// onTimer is nil when the processor has no use for timers; then there are no queues.
 	onTimer         func(K, Timer) error
@@ -29,22 +30,22 @@ const (
 	processingTimerTable = reservedPrefix + "timers.processing"
 )
 
-func newKeyedOperator[K comparable](c *chain, at int, keys codec.Codec[K], outs outlets) keyedOperator[K] {
+// newKeyedOperator returns what runs a processor; nil for an operator of the runtime's own.
+func newKeyedOperator[K comparable](c *chain, at int, keys codec.Codec[K], outs outlets, processor any) keyedOperator[K] {
 	groups := checkpoint.RangeOf(c.subtask.Index, c.groups, c.parallelism)
 	keyed := newKeyedState(keys, groups, c.groups, c.now)
 	c.currentKey = func() string { return quoteKey(keyed.key) }
 	keyed.onDisk, keyed.fail = c.home.backend != nil, c.fail
 	return keyedOperator[K]{
-		chain: c, at: at, keyed: keyed, outs: outs, watermark: MinEventTime, stored: newStoredFiles(),
+		chain: c, at: at, keyed: keyed, outs: outs, states: statesOf(c, processor), stored: newStoredFiles(),
 	}
 }
 
 // openWith lets the processor declare its state, and restores it.
 func (o *keyedOperator[K]) openWith(state *operatorState, declare func(*ProcessContext[K]) error) error {
 	c := o.chain
-	ctx := &ProcessContext[K]{
-		Subtask: c.subtask, Parallelism: c.parallelism, Logger: c.logger(o.at), keyed: o.keyed, operator: o, outs: o.outs,
-	}
+	ctx := &ProcessContext[K]{OperatorContext: newOperatorContext(c, o.at, o.outs, &o.states), keyed: o.keyed, operator: o}
+	o.context = &ctx.OperatorContext
 	if err := declare(ctx); err != nil {
 		return err
 	}
@@ -66,9 +67,23 @@ func (o *keyedOperator[K]) openWith(state *operatorState, declare func(*ProcessC
 		o.event.index()
 		o.procTime.index()
 	}
+	if err := o.states.restore(state); err != nil {
+		return err
+	}
 	o.opened = true
+	o.leaveKey()
+	if err := o.states.initialize(state.restored); err != nil {
+		return err
+	}
 	return c.err // of a store
 }
+
+// noShard is where the state of a key would be when there is none. Using that then is a panic: otherwise it would be the
+// state of whichever key came last, a different one after a restore.
+const noShard = -1
+
+// leaveKey makes no key the current one.
+func (o *keyedOperator[K]) leaveKey() { o.keyed.shard = noShard }
 
 func newTimerQueue[K comparable](s *keyedState[K], name string) *timerQueue[K] {
 	format := &timerFormat[K]{s.keys}
@@ -117,7 +132,7 @@ func (o *keyedOperator[K]) failAt(key K, err error) {
 
 // onWatermark fires the timers in event time that are due. Those that OnTimer registers are, too, if they are due.
 func (o *keyedOperator[K]) onWatermark(w EventTime) {
-	o.watermark = w
+	o.context.watermark = w
 	if o.event != nil {
 		o.fire(o.event, EventTimeDomain, w)
 	}
@@ -164,6 +179,11 @@ func (o *keyedOperator[K]) dropTimers() {
 }
 
 func (o *keyedOperator[K]) capture(s *snapshot) error {
+	o.leaveKey()
+	if err := o.states.prepare(s); err != nil {
+		return err
+	}
+	o.states.capture(s, o.chain.ids[o.at])
 	if o.keyed.onDisk {
 		return o.captureRows(s)
 	}

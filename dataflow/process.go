@@ -2,9 +2,7 @@ package dataflow
 
 import (
 	"fmt"
-	"log/slog"
 
-	"cairn/checkpoint"
 	"cairn/dataflow/codec"
 )
 
@@ -22,19 +20,13 @@ type KeyedProcessor[K comparable, In, Out any] interface {
 	Finish(emit func(Out)) error
 }
 
-// ProcessContext is what a processor is opened with. It belongs to the processor's goroutine. Its methods are for
-// Process, OnTimer and Finish.
+// ProcessContext is what a processor with state per key is opened with. It belongs to the processor's goroutine. Its
+// methods are for Process, OnTimer and Finish.
 type ProcessContext[K comparable] struct {
-	Subtask     checkpoint.SubtaskID
-	Parallelism int // of the operator: Subtask.Index lies below it
-	Logger      *slog.Logger
+	OperatorContext
 
 	keyed    *keyedState[K]
 	operator *keyedOperator[K] // nil in tests of state alone
-	outs     outlets
-	// broadcast is nil where there is no broadcast stream.
-	broadcast *broadcastStates
-	err       error // the first state that could not be declared
 }
 
 // declare adds a table of the processor's state.
@@ -44,12 +36,6 @@ func (c *ProcessContext[K]) declare(t keyedTable) {
 		return
 	}
 	c.note(c.keyed.declare(t))
-}
-
-func (c *ProcessContext[K]) note(err error) {
-	if c.err == nil {
-		c.err = err
-	}
 }
 
 // processOperator runs a KeyedProcessor.
@@ -63,7 +49,7 @@ func newProcessOperator[K comparable, In, Out any](c *chain, at int, keys codec.
 	outs outlets,
 ) *processOperator[K, In, Out] {
 	o := &processOperator[K, In, Out]{
-		keyedOperator: newKeyedOperator(c, at, keys, outs), processor: processor, emit: mainOutput[Out](outs),
+		keyedOperator: newKeyedOperator(c, at, keys, outs, processor), processor: processor, emit: mainOutput[Out](outs),
 	}
 	if p, is := any(processor).(TimerProcessor[K, Out]); is {
 		o.onTimer = func(key K, t Timer) error { return p.OnTimer(key, t, o.emit) }

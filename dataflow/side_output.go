@@ -68,10 +68,9 @@ func sideOutput[T any](outs outlets, tag OutputTag[T]) (func(T), error) {
 
 // SideEmitter returns the function that emits records with a tag. It is called in a processor's Open; the function is
 // used where the processor may emit.
-func SideEmitter[K comparable, T any](ctx *ProcessContext[K], tag OutputTag[T]) func(T) {
-	emit, err := sideOutput(ctx.outs, tag)
-	if err != nil && ctx.err == nil {
-		ctx.err = err
-	}
+func SideEmitter[T any](ctx StateContext, tag OutputTag[T]) func(T) {
+	c := ctx.context()
+	emit, err := sideOutput(c.outs, tag)
+	c.note(err)
 	return emit
 }

@@ -54,16 +54,6 @@ func (c *ProcessContext[K]) DeleteProcessingTimer(at EventTime) {
 	c.unregister(ProcessingTimeDomain, at)
 }
 
-// Timestamp is the event time of the record under way, or of the timer; NoTimestamp when it has none.
-func (c *ProcessContext[K]) Timestamp() EventTime { return c.operator.chain.timestamp }
-
-// Watermark says how far event time has come: no record with this event time or an earlier one is expected any more.
-// It is MinEventTime while nothing is known, also after a restore, and MaxEventTime at the end of the input.
-func (c *ProcessContext[K]) Watermark() EventTime { return c.operator.watermark }
-
-// ProcessingTime is the time of the node's clock.
-func (c *ProcessContext[K]) ProcessingTime() EventTime { return EventTimeOf(c.operator.keyed.now()) }
-
 func (c *ProcessContext[K]) register(domain TimeDomain, at EventTime) {
 	if q := c.operator.queue(domain); q != nil {
 		q.register(at)

@@ -43,7 +43,7 @@ func newWindowOperator[K comparable, In, Acc, Out any](c *chain, at int, outs ou
 	contents windowContents[K, In, Acc, Out],
 ) *windowOperator[K, In, Acc, Out] {
 	o := &windowOperator[K, In, Acc, Out]{
-		keyedOperator: newKeyedOperator(c, at, w.keyed.keys, outs), contents: contents, emit: mainOutput[Out](outs),
+		keyedOperator: newKeyedOperator(c, at, w.keyed.keys, outs, nil), contents: contents, emit: mainOutput[Out](outs),
 		assigner: w.assigner, lateness: millis(w.options.lateness), processing: w.options.processing,
 	}
 	o.onTimer = o.fireTimer
@@ -129,7 +129,7 @@ func (o *windowOperator[K, In, Acc, Out]) add(key K, w TimeWindow, cell windowCe
 	cell.acc = o.contents.add(w, cell.acc, empty, v)
 	waiting := !empty && !cell.emitted
 	switch {
-	case !o.processing && w.MaxTimestamp() <= o.watermark: // late, but allowed
+	case !o.processing && w.MaxTimestamp() <= o.context.watermark: // late, but allowed
 		o.result(key, w, cell.acc)
 		cell.emitted = true
 		o.wait(o.end(w))
@@ -230,7 +230,7 @@ func (o *windowOperator[K, In, Acc, Out]) end(w TimeWindow) EventTime {
 
 // isOver reports whether records for the window come too late.
 func (o *windowOperator[K, In, Acc, Out]) isOver(w TimeWindow) bool {
-	return !o.processing && o.end(w) <= o.watermark
+	return !o.processing && o.end(w) <= o.context.watermark
 }
 
 // wait asks for a timer when time has reached at. A watermark says that nothing up to it follows, but a clock shows the

@@ -2,11 +2,9 @@ package dataflow
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 
 	"cairn/checkpoint"
 	"cairn/dataflow/codec"
@@ -17,25 +15,23 @@ import (
 // like rules.
 type BroadcastState[MK comparable, MV any] struct {
 	name    string
-	of      *broadcastStates
+	of      *operatorStates
 	keys    codec.Codec[MK]
 	values  codec.Codec[MV]
 	entries map[MK]MV
 	order   []MK // sorted by their encodings; nil when that has to be done
 }
 
-// NewBroadcastState declares state in a BroadcastProcessor's Open. The name is unique within the operator; restored state
-// is matched by it.
-func NewBroadcastState[K, MK comparable, MV any](ctx *ProcessContext[K], name string, keys codec.Codec[MK], values codec.Codec[MV]) *BroadcastState[MK, MV] {
-	s := &BroadcastState[MK, MV]{name: name, of: ctx.broadcast, keys: keys, values: values, entries: make(map[MK]MV)}
-	switch {
-	case s.of == nil:
-		ctx.note(fmt.Errorf("broadcast state %q: the operator has no broadcast stream (ProcessBroadcast)", name))
-	case s.of.opened:
-		ctx.note(fmt.Errorf("broadcast state %q is declared after Open", name))
-	default:
-		ctx.note(s.of.declare(s))
+// NewBroadcastState declares state in the Open of an operator with a broadcast stream. The name is unique within the
+// operator; restored state is matched by it.
+func NewBroadcastState[MK comparable, MV any](ctx StateContext, name string, keys codec.Codec[MK], values codec.Codec[MV]) *BroadcastState[MK, MV] {
+	c := ctx.context()
+	s := &BroadcastState[MK, MV]{name: name, of: c.states, keys: keys, values: values, entries: make(map[MK]MV)}
+	if !s.of.broadcast {
+		c.note(fmt.Errorf("broadcast state %q: the operator has no broadcast stream (ProcessBroadcast)", name))
+		return s
 	}
+	c.note(s.of.declare(s))
 	return s
 }
 
@@ -95,6 +91,8 @@ func (s *BroadcastState[MK, MV]) sorted() []MK {
 
 func (s *BroadcastState[MK, MV]) stateName() string { return s.name }
 
+func (s *BroadcastState[MK, MV]) stateKind() checkpoint.HandleKind { return checkpoint.BroadcastState }
+
 func (s *BroadcastState[MK, MV]) snapshot() [][]byte {
 	entries := make([][]byte, 0, len(s.entries))
 	for mk, mv := range s.All() {
@@ -119,60 +117,4 @@ func (s *BroadcastState[MK, MV]) load(entries [][]byte) error {
 		s.entries[mk] = mv
 	}
 	return nil
-}
-
-// broadcastTable is a BroadcastState whatever its types.
-type broadcastTable interface {
-	stateName() string
-	// snapshot returns the entries, in an order that depends on nothing else.
-	snapshot() [][]byte
-	load(entries [][]byte) error
-}
-
-// broadcastStates are all of an operator's.
-type broadcastStates struct {
-	chain    *chain
-	tables   []broadcastTable
-	opened   bool
-	writable bool // a record of the broadcast stream is under way
-}
-
-func (b *broadcastStates) declare(t broadcastTable) error {
-	name := t.stateName()
-	same := func(other broadcastTable) bool { return other.stateName() == name }
-	switch {
-	case name == "" || slices.ContainsFunc(b.tables, same):
-		return fmt.Errorf("broadcast state %q: the name is empty or declared twice", name)
-	case strings.HasPrefix(name, reservedPrefix):
-		return fmt.Errorf("broadcast state %q: names that begin with %q are the runtime's own", name, reservedPrefix)
-	}
-	b.tables = append(b.tables, t)
-	return nil
-}
-
-// mayWrite fails the task where the copies would come to differ.
-func (b *broadcastStates) mayWrite(name string) bool {
-	if !b.writable {
-		b.chain.fail(fmt.Errorf("broadcast state %q is written outside of ProcessBroadcast: the subtasks' copies would differ", name))
-		return false
-	}
-	return true
-}
-
-// restore loads what the checkpoint has. A state that is new starts empty.
-func (b *broadcastStates) restore(state *operatorState) error {
-	b.opened = true
-	var errs []error
-	for _, t := range b.tables {
-		entries, _ := state.takeList(t.stateName())
-		errs = append(errs, t.load(entries))
-	}
-	return errors.Join(errs...)
-}
-
-// capture adds this subtask's copies to the snapshot. They are serialized at once: they are small.
-func (b *broadcastStates) capture(s *snapshot, id checkpoint.OperatorID) {
-	for _, t := range b.tables {
-		s.addList(id, t.stateName(), checkpoint.BroadcastState, t.snapshot())
-	}
 }
