@@ -1,7 +1,6 @@
 package dataflow
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -125,20 +124,6 @@ func int64Frame(n int) []byte {
 	}
 	sealRecords(frame, n)
 	return frame
-}
-
-func BenchmarkAligner(b *testing.B) {
-	for _, channels := range []int{4, 100} {
-		b.Run(fmt.Sprint("channels=", channels), func(b *testing.B) {
-			a := NewAligner(channels)
-			b.ReportAllocs()
-			for i := range b.N {
-				for c := range channels {
-					a.OnBarrier(c, checkpoint.Barrier{ID: checkpoint.ID(i + 1), Mode: checkpoint.ExactlyOnce})
-				}
-			}
-		})
-	}
 }
 
 func BenchmarkFrameDecode(b *testing.B) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cairn/checkpoint"
+	"cairn/dataflow/aligner"
 )
 
 // Frames are what travels in a channel: batches of records, and in line with them the events that a task
@@ -63,7 +64,7 @@ func headOf(frame []byte) (h head) {
 	case e.kind == frameCancel:
 		h.cancel, h.urgent = e.cancel, true
 	default:
-		h.barrier, h.urgent = &e.barrier, overtakes(e.barrier)
+		h.barrier, h.urgent = &e.barrier, aligner.Overtakes(e.barrier)
 	}
 	return h
 }

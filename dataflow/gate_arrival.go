@@ -1,6 +1,9 @@
 package dataflow
 
-import "cairn/checkpoint"
+import (
+	"cairn/checkpoint"
+	"cairn/dataflow/aligner"
+)
 
 // arrival is what a task hears of at once, whatever is queued before it.
 type arrival struct {
@@ -27,7 +30,7 @@ func (g *gate) announceLocked(channel int) {
 		if f.barrier == nil {
 			continue
 		}
-		if mayOvertake(*f.barrier) && !f.announced {
+		if aligner.MayOvertake(*f.barrier) && !f.announced {
 			f.announced = true
 			g.arriveLocked(arrival{channel: channel, barrier: *f.barrier})
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"cairn/checkpoint"
+	"cairn/dataflow/aligner"
 )
 
 // barrier sends a barrier down every channel: behind the records emitted so far or, when it overtakes, before those that
@@ -36,7 +37,7 @@ func (o *output) barrier(b checkpoint.Barrier, now time.Time, state *channelStat
 
 // sendBarrier sends a barrier at once, if it can go.
 func (b *backlog) sendBarrier(c *outputChannel, barrier checkpoint.Barrier, frame []byte) (sent bool, err error) {
-	if overtakes(barrier) {
+	if aligner.Overtakes(barrier) {
 		return true, c.broken(c.writer.Force(frame))
 	}
 	sent, err = c.writer.TryWrite(frame)
@@ -45,12 +46,12 @@ func (b *backlog) sendBarrier(c *outputChannel, barrier checkpoint.Barrier, fram
 
 func (b *backlog) queueBarrier(c *outputChannel, barrier checkpoint.Barrier, frame []byte, now time.Time, state *channelState) error {
 	q := &queuedBarrier{Barrier: barrier}
-	if mayOvertake(barrier) {
-		q.state, q.deadline = state, alignmentDeadline(barrier, now)
+	if aligner.MayOvertake(barrier) {
+		q.state, q.deadline = state, aligner.OvertakesAt(barrier, now)
 		state.open(1)
 	}
 	b.push(c, queuedOutput{buffer: copyFrame(frame), barrier: q})
-	if !overtakes(barrier) {
+	if !aligner.Overtakes(barrier) {
 		return nil
 	}
 	b.overtake(c, c.queue.len()-1)

@@ -10,6 +10,9 @@ import (
 	"cairn/checkpoint"
 )
 
+// someTime is when outputs are tested that do not depend on it.
+var someTime = time.UnixMilli(1_000_000)
+
 // stubChannel is a channel whose credit the test gives. It is a Connector, too.
 type stubChannel struct {
 	credit int // frames

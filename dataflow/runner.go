@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cairn/checkpoint"
+	"cairn/dataflow/aligner"
 )
 
 // flushInterval is how long a record may wait in a batch that is not full.
@@ -28,7 +29,7 @@ type runner struct {
 	outputs   []*output
 	backlog   *backlog // of the outputs
 
-	aligner  *Aligner
+	aligner  *aligner.Aligner
 	begun    map[checkpoint.ID]beginning // of pending checkpoints
 	captured map[checkpoint.ID]bool      // snapshots whose completion is to be heard, and has not been
 	received int64                       // bytes of records taken in
@@ -58,7 +59,7 @@ const (
 func newRunner(ctx context.Context, t *Task) *runner {
 	r := &runner{
 		task: t, ctx: ctx, log: t.deps.Logger.Debug,
-		aligner: NewAligner(len(t.inputs)),
+		aligner: aligner.New(len(t.inputs)),
 		begun:   make(map[checkpoint.ID]beginning), captured: make(map[checkpoint.ID]bool),
 		inputs:  make([]inputEnd, len(t.inputs)),
 		readers: make([]frameReader, len(t.topology.Edges)),

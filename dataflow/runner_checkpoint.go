@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"cairn/checkpoint"
+	"cairn/dataflow/aligner"
 )
 
 // readArrivals handles what has arrived that does not wait for its turn.
 func (r *runner) readArrivals() error {
 	for _, a := range r.task.gate.takeArrivals() {
-		var effects []Effect
+		var effects []aligner.Effect
 		if a.cancel != 0 {
 			effects = r.aligner.OnCancel(a.cancel)
 		} else {
@@ -55,7 +56,7 @@ func (r *runner) armOvertaking() {
 
 // apply carries out what the aligner wants, in order. forward says that the cause came in through a channel:
 // downstream has not heard of a checkpoint that it ends.
-func (r *runner) apply(effects []Effect, forward bool) error {
+func (r *runner) apply(effects []aligner.Effect, forward bool) error {
 	for _, e := range effects {
 		if err := r.applyOne(e, forward); err != nil {
 			return err
@@ -67,23 +68,23 @@ func (r *runner) apply(effects []Effect, forward bool) error {
 	return nil
 }
 
-func (r *runner) applyOne(e Effect, forward bool) error {
+func (r *runner) applyOne(e aligner.Effect, forward bool) error {
 	id := e.Barrier.ID
 	switch e.Kind {
-	case EffectBegin:
+	case aligner.EffectBegin:
 		return r.begin(e.Barrier)
-	case EffectBlock:
+	case aligner.EffectBlock:
 		r.task.gate.block(e.Channels)
-	case EffectUnblock:
+	case aligner.EffectUnblock:
 		r.task.gate.unblock(e.Channels)
-	case EffectSnapshot:
+	case aligner.EffectSnapshot:
 		return r.snapshot(e.Barrier, e.Channels)
-	case EffectAbort:
+	case aligner.EffectAbort:
 		delete(r.begun, id)
 		if forward {
 			return r.cancel(id)
 		}
-	case EffectSubsume:
+	case aligner.EffectSubsume:
 		delete(r.begun, id)
 		r.decline(e.Barrier, checkpoint.ReasonDeclinedSubsumed, checkpoint.PhaseAlignment,
 			"a newer barrier arrived during its alignment")
@@ -142,7 +143,7 @@ func (r *runner) snapshot(b checkpoint.Barrier, inputs []int) error {
 	if b.Stop == checkpoint.StopSuspend {
 		r.suspended = b.ID
 	}
-	if mayOvertake(b) {
+	if aligner.MayOvertake(b) {
 		s.channels = newChannelState(r.task)
 		if r.ended {
 			inputs = nil // nothing but events can come

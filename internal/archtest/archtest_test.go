@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -33,13 +34,19 @@ var mayImport = map[string][]string{
 	"internal":    {"api", "checkpoint", "coordinator", "dataflow", "fsm", "membership", "statestore", "transport"},
 }
 
+// mayImportAlone lists, for folders that stand for themselves, all packages of ours that their files may import: what the
+// layers of a package are. The rule of the top-level package holds besides.
+var mayImportAlone = map[string][]string{
+	"dataflow/aligner": {"checkpoint"},
+}
+
 // pureFiles are patterns of files that decide and compute only: time comes in as an argument, effects go
 // out as values.
 var pureFiles = []string{
 	"checkpoint/*.go",
 	"fsm/state*.go", "fsm/command*.go", "fsm/step*.go", "fsm/summary*.go",
 	"coordinator/decide*.go",
-	"dataflow/aligner*.go",
+	"dataflow/aligner/*.go",
 	"statestore/plan*.go",
 }
 
@@ -122,6 +129,29 @@ func TestImports(t *testing.T) {
 				continue
 			}
 			t.Errorf("%s imports %s: %s may import only %v", s.path, path, owner, allowed)
+		}
+	}
+}
+
+func TestImportsWithinPackages(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, s := range sources(t) {
+		folder := path.Dir(s.path)
+		allowed, ruled := mayImportAlone[folder]
+		if !ruled {
+			continue
+		}
+		seen[folder] = true
+		for _, imported := range imports(s.file) {
+			ours, found := strings.CutPrefix(imported, module+"/")
+			if found && !slices.Contains(allowed, ours) {
+				t.Errorf("%s imports %s: %s may import only %v", s.path, imported, folder, allowed)
+			}
+		}
+	}
+	for folder := range mayImportAlone {
+		if !seen[folder] {
+			t.Errorf("mayImportAlone has a rule for %s, where no source file is", folder)
 		}
 	}
 }

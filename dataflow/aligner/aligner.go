@@ -1,4 +1,4 @@
-package dataflow
+package aligner
 
 import (
 	"cmp"
@@ -44,9 +44,9 @@ type alignment struct {
 	deadline time.Time // of an adaptive one whose first barrier has arrived; zero otherwise
 }
 
-// NewAligner returns the aligner of a task with the given number of input channels, all open. A source has
+// New returns the aligner of a task with the given number of input channels, all open. A source has
 // none.
-func NewAligner(channels int) *Aligner {
+func New(channels int) *Aligner {
 	a := &Aligner{open: make([]bool, channels), cancelled: make(map[checkpoint.ID]bool)}
 	for i := range a.open {
 		a.open[i] = true

@@ -1,4 +1,4 @@
-package dataflow
+package aligner
 
 import (
 	"slices"
@@ -76,11 +76,11 @@ func (r *alignerRun) announce(t *rapid.T) {
 			if script[i] == 0 {
 				continue
 			}
-			if b := r.barrier(script[i]); i >= r.announced[c] && mayOvertake(b) {
+			if b := r.barrier(script[i]); i >= r.announced[c] && MayOvertake(b) {
 				r.announced[c] = i + 1
 				r.apply(t, r.a.OnArrival(c, b, r.now))
 				_, taken := r.cuts[b.ID]
-				if overtakes(b) && len(r.a.pending) > 0 && r.a.pending[0].barrier.ID == b.ID && !taken {
+				if Overtakes(b) && len(r.a.pending) > 0 && r.a.pending[0].barrier.ID == b.ID && !taken {
 					t.Fatalf("unaligned checkpoint %d waits, though nothing older is pending", b.ID)
 				}
 			}
@@ -170,7 +170,7 @@ func TestAlignerAgainstModel(t *testing.T) {
 		for range n {
 			r.scripts = append(r.scripts, drawScript(t, newest))
 		}
-		r.a, r.at, r.arrived, r.announced, r.blocked = NewAligner(n), make([]int, n), make([]int, n), make([]int, n), make([]bool, n)
+		r.a, r.at, r.arrived, r.announced, r.blocked = New(n), make([]int, n), make([]int, n), make([]int, n), make([]bool, n)
 		for r.step(t) {
 			r.also(t, newest)
 		}

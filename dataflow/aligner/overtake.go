@@ -1,4 +1,4 @@
-package dataflow
+package aligner
 
 import (
 	"time"
@@ -6,22 +6,22 @@ import (
 	"cairn/checkpoint"
 )
 
-// overtakes reports whether the barrier may overtake records from the start. Only the barriers of checkpoints that are
+// Overtakes reports whether the barrier may overtake records from the start. Only the barriers of checkpoints that are
 // exactly-once do: a savepoint has no records in flight, as it is to outlive the graph.
-func overtakes(b checkpoint.Barrier) bool {
-	return mayOvertake(b) && b.Alignment == checkpoint.AlignmentUnaligned
+func Overtakes(b checkpoint.Barrier) bool {
+	return MayOvertake(b) && b.Alignment == checkpoint.AlignmentUnaligned
 }
 
-// mayOvertake reports whether the barrier may overtake records now or after its timeout.
-func mayOvertake(b checkpoint.Barrier) bool {
+// MayOvertake reports whether the barrier may overtake records now or after its timeout.
+func MayOvertake(b checkpoint.Barrier) bool {
 	return b.Mode == checkpoint.ExactlyOnce && b.Kind == checkpoint.KindCheckpoint && b.Stop == checkpoint.StopNone &&
 		(b.Alignment == checkpoint.AlignmentUnaligned || b.Alignment == checkpoint.AlignmentAdaptive)
 }
 
-// alignmentDeadline is when an adaptive barrier begins to overtake: its timeout after the trigger, so that all subtasks
+// OvertakesAt is when an adaptive barrier begins to overtake: its timeout after the trigger, so that all subtasks
 // switch at one time and the timeout is spent once, not once per subtask on the way. It is never later than the timeout
 // after the barrier was met here, which is what counts when the clocks differ.
-func alignmentDeadline(b checkpoint.Barrier, met time.Time) time.Time {
+func OvertakesAt(b checkpoint.Barrier, met time.Time) time.Time {
 	triggered, local := time.UnixMilli(int64(b.Timestamp)).Add(b.AlignmentTimeout), met.Add(b.AlignmentTimeout)
 	if triggered.Before(local) {
 		return triggered
@@ -33,14 +33,14 @@ func alignmentDeadline(b checkpoint.Barrier, met time.Time) time.Time {
 // records, but no other barrier. Arrivals of other barriers need not be told.
 func (a *Aligner) OnArrival(channel int, b checkpoint.Barrier, now time.Time) []Effect {
 	i, effects := a.admit(channel, b)
-	if i < 0 || !mayOvertake(b) {
+	if i < 0 || !MayOvertake(b) {
 		return append(effects, a.overtake()...)
 	}
 	p := &a.pending[i]
-	if !overtakes(b) && p.deadline.IsZero() {
-		p.deadline = alignmentDeadline(b, now)
+	if !Overtakes(b) && p.deadline.IsZero() {
+		p.deadline = OvertakesAt(b, now)
 	}
-	if overtakes(b) || p.late(now) {
+	if Overtakes(b) || p.late(now) {
 		p.urgent = true
 	}
 	return append(effects, a.overtake()...)

@@ -1,4 +1,4 @@
-package dataflow
+package aligner
 
 import (
 	"fmt"
@@ -32,7 +32,7 @@ func expect(t *testing.T, got []Effect, want ...string) {
 }
 
 func TestB1_LastBarrierUnblocksAndSnapshots(t *testing.T) {
-	a := NewAligner(3)
+	a := New(3)
 	expect(t, a.OnBarrier(1, barrier(1)), "begin 1", "block [1]")
 	expect(t, a.OnBarrier(0, barrier(1)), "block [0]")
 	expect(t, a.OnBarrier(2, barrier(1)), "snapshot 1", "unblock [1 0]")
@@ -40,7 +40,7 @@ func TestB1_LastBarrierUnblocksAndSnapshots(t *testing.T) {
 }
 
 func TestB2_NewerBarrierSubsumes(t *testing.T) {
-	a := NewAligner(3)
+	a := New(3)
 	expect(t, a.OnBarrier(0, barrier(1)), "begin 1", "block [0]")
 	expect(t, a.OnBarrier(1, barrier(1)), "block [1]")
 	expect(t, a.OnBarrier(2, barrier(2)), "unblock [0 1]", "subsume 1", "begin 2", "block [2]")
@@ -49,7 +49,7 @@ func TestB2_NewerBarrierSubsumes(t *testing.T) {
 }
 
 func TestB3_BarrierOfCancelledCheckpointIsIgnored(t *testing.T) {
-	a := NewAligner(2)
+	a := New(2)
 	expect(t, a.OnBarrier(0, barrier(1)), "begin 1", "block [0]")
 	expect(t, a.OnCancel(1), "unblock [0]", "abort 1")
 	expect(t, a.OnBarrier(1, barrier(1)))
@@ -58,7 +58,7 @@ func TestB3_BarrierOfCancelledCheckpointIsIgnored(t *testing.T) {
 }
 
 func TestB4_CancelBeforeAnyBarrier(t *testing.T) {
-	a := NewAligner(2)
+	a := New(2)
 	expect(t, a.OnCancel(1), "abort 1")
 	expect(t, a.OnBarrier(0, barrier(1)))
 	expect(t, a.OnTrigger(barrier(1)))
@@ -66,21 +66,21 @@ func TestB4_CancelBeforeAnyBarrier(t *testing.T) {
 }
 
 func TestB5_ClosedChannelsAreNotWaitedFor(t *testing.T) {
-	a := NewAligner(3)
+	a := New(3)
 	expect(t, a.OnEndOfPartition(1))
 	expect(t, a.OnBarrier(0, barrier(1)), "begin 1", "block [0]")
 	expect(t, a.OnBarrier(2, barrier(1)), "snapshot 1", "unblock [0]")
 }
 
 func TestB6_EndOfPartitionInsteadOfTheLastBarrier(t *testing.T) {
-	a := NewAligner(3)
+	a := New(3)
 	expect(t, a.OnBarrier(0, barrier(1)), "begin 1", "block [0]")
 	expect(t, a.OnBarrier(1, barrier(1)), "block [1]")
 	expect(t, a.OnEndOfPartition(2), "snapshot 1", "unblock [0 1]")
 }
 
 func TestB7_AlignmentTimeoutTurnsOneCheckpointUnaligned(t *testing.T) {
-	a := NewAligner(3)
+	a := New(3)
 	b := barrierOf(1, checkpoint.AlignmentAdaptive)
 	b.Timestamp, b.AlignmentTimeout = checkpoint.Timestamp(someTime.UnixMilli()), 10*time.Second
 	met := someTime.Add(3 * time.Second)
@@ -116,7 +116,7 @@ func TestB7_AlignmentTimeoutTurnsOneCheckpointUnaligned(t *testing.T) {
 
 // TestB7_ClockBehindTheTrigger: the timeout counts from the trigger, but no subtask waits longer than that itself.
 func TestB7_ClockBehindTheTrigger(t *testing.T) {
-	a := NewAligner(2)
+	a := New(2)
 	b := barrierOf(1, checkpoint.AlignmentAdaptive)
 	b.Timestamp, b.AlignmentTimeout = checkpoint.Timestamp(someTime.Add(time.Hour).UnixMilli()), time.Second
 	expect(t, a.OnArrival(0, b, someTime), "begin 1")
@@ -125,11 +125,11 @@ func TestB7_ClockBehindTheTrigger(t *testing.T) {
 	}
 	late := barrierOf(2, checkpoint.AlignmentAdaptive)
 	late.Timestamp = checkpoint.Timestamp(someTime.UnixMilli())
-	expect(t, NewAligner(2).OnArrival(0, late, someTime.Add(time.Hour)), "begin 2", "snapshot 2 before [0 1]")
+	expect(t, New(2).OnArrival(0, late, someTime.Add(time.Hour)), "begin 2", "snapshot 2 before [0 1]")
 }
 
 func TestB8_UnalignedBarrierSwitchesAtOnce(t *testing.T) {
-	a := NewAligner(3)
+	a := New(3)
 	adaptive := barrierOf(1, checkpoint.AlignmentAdaptive)
 	adaptive.AlignmentTimeout = time.Hour
 	adaptive.Timestamp = checkpoint.Timestamp(someTime.UnixMilli())
@@ -151,7 +151,7 @@ func TestUnalignedWaitsForOlderOnes(t *testing.T) {
 		"ended":     {func(a *Aligner) []Effect { return a.OnEndOfPartition(1) }, []string{"snapshot 1", "unblock [0]", "snapshot 2 before [0]"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := NewAligner(2)
+			a := New(2)
 			expect(t, a.OnBarrier(0, barrier(1)), "begin 1", "block [0]")
 			expect(t, a.OnArrival(0, barrierOf(2, checkpoint.AlignmentUnaligned), someTime), "begin 2")
 			expect(t, settle.do(a), settle.want...)
@@ -160,7 +160,7 @@ func TestUnalignedWaitsForOlderOnes(t *testing.T) {
 }
 
 func TestTriggerDoesNotOvertake(t *testing.T) {
-	a := NewAligner(2)
+	a := New(2)
 	expect(t, a.OnEndOfPartition(0))
 	expect(t, a.OnTrigger(barrierOf(2, checkpoint.AlignmentUnaligned)), "begin 2")
 	expect(t, a.OnArrival(1, barrierOf(1, checkpoint.AlignmentUnaligned), someTime), "begin 1", "snapshot 1 before [1]")
@@ -168,7 +168,7 @@ func TestTriggerDoesNotOvertake(t *testing.T) {
 }
 
 func TestB9_AtLeastOnceIsNeverUnaligned(t *testing.T) {
-	a := NewAligner(2)
+	a := New(2)
 	b := barrierOf(1, checkpoint.AlignmentUnaligned)
 	b.Mode = checkpoint.AtLeastOnce
 	expect(t, a.OnArrival(0, b, someTime), "begin 1")
@@ -177,7 +177,7 @@ func TestB9_AtLeastOnceIsNeverUnaligned(t *testing.T) {
 }
 
 func TestB9_AtLeastOnceNeverBlocks(t *testing.T) {
-	a := NewAligner(2)
+	a := New(2)
 	b := func(id checkpoint.ID) checkpoint.Barrier {
 		b := barrier(id)
 		b.Mode = checkpoint.AtLeastOnce
@@ -189,15 +189,15 @@ func TestB9_AtLeastOnceNeverBlocks(t *testing.T) {
 	expect(t, a.OnBarrier(1, b(2)), "snapshot 2")
 }
 
-// TestAlignerScripts replays the scripts in testdata/aligner. Each line of input is one event.
+// TestAlignerScripts replays the scripts in testdata. Each line of input is one event.
 func TestAlignerScripts(t *testing.T) {
-	datadriven.Walk(t, "testdata/aligner", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		var a *Aligner
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			if d.Cmd == "channels" {
 				var n int
 				d.ScanArgs(t, "n", &n)
-				a = NewAligner(n)
+				a = New(n)
 				return ""
 			}
 			var out strings.Builder
@@ -237,4 +237,18 @@ func alignerEvent(t *testing.T, a *Aligner, line string) []Effect {
 	}
 	t.Fatalf("event %q", line)
 	return nil
+}
+
+// barrierOf is the barrier of a checkpoint with the given alignment.
+func barrierOf(id checkpoint.ID, alignment checkpoint.Alignment) checkpoint.Barrier {
+	b := barrier(id)
+	b.Alignment = alignment
+	return b
+}
+
+func barrier(id checkpoint.ID) checkpoint.Barrier {
+	return checkpoint.Barrier{
+		ID: id, Timestamp: checkpoint.Timestamp(someTime.UnixMilli()),
+		Kind: checkpoint.KindCheckpoint, Mode: checkpoint.ExactlyOnce, Alignment: checkpoint.AlignmentAligned,
+	}
 }
