@@ -25,7 +25,7 @@ sim: ## the simulation of coordinators and nodes, for long: SEEDS=20000
 faults: ## jobs on a whole cluster under random faults, for long: SEEDS=50 for each job and configuration
 	SEEDS=$(or $(SEEDS),50) $(GO) test -count=1 -timeout 4h -run TestI7 ./internal/faults
 
-bench: ## what docs/BENCHMARKS.md describes, with bars; QUICK=1 takes two minutes, GROUP=pause measures one group
+bench: build ## what docs/BENCHMARKS.md describes, with bars; QUICK=1 takes two minutes, GROUP=pause measures one group
 	$(GO) run ./scripts/bench -out bench $(if $(QUICK),-quick) $(if $(GROUP),-group $(GROUP))
 
 gen: ## regenerate the protobuf code

@@ -58,6 +58,13 @@ func New(bin, dir string) (*Cluster, error) {
 	return c, nil
 }
 
+// UseNodeBinary makes the task nodes run another binary, built with jobs of its own.
+func (c *Cluster) UseNodeBinary(path string) {
+	for _, p := range c.Nodes {
+		p.path = path
+	}
+}
+
 // NewCoordinator prepares another coordinator, which joins through the first one, with its files below dir.
 func (c *Cluster) NewCoordinator(name, dir string) (*Process, error) {
 	ports, err := freePorts(2)

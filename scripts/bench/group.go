@@ -21,6 +21,7 @@ var groups = []group{
 	{"throughput", "a keyed count, with checkpoints and without, on one node and two", measureThroughput},
 	{"pause", "the synchronous part of a snapshot", measurePause},
 	{"recovery", "from the start of a restore to the first record", measureRecovery},
+	{"nodekill", "a node of a real cluster is killed", measureNodeKill},
 	{"incremental", "what a checkpoint stores when little has changed", measureIncremental},
 	{"bandwidth", "how fast a snapshot gets to the disk", measureBandwidth},
 	{"backpressure", "checkpoints of a job with a slow sink", measureBackpressure},
@@ -49,6 +50,7 @@ func chooseGroups(name string) ([]group, error) {
 // bench is what a group measures with. It belongs to one goroutine.
 type bench struct {
 	quick   bool
+	bin     string // where the coord binary is
 	dir     string // empty at first; for all that the group writes
 	figures []figure
 }

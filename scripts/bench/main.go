@@ -18,13 +18,19 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"cairn/node"
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "agent" {
+		node.Main(nodeKillProgram()) // one of the nodes that measureNodeKill starts
+	}
 	var opts options
 	flag.BoolVar(&opts.quick, "quick", false, "smaller states and fewer repetitions: about two minutes")
 	flag.StringVar(&opts.group, "group", "", "measure only this group: "+strings.Join(groupNames(), ", "))
 	flag.StringVar(&opts.out, "out", "bench", "directory for results.json, and on whose disk is measured")
+	flag.StringVar(&opts.bin, "bin", "bin", "directory of the coord binary, for what is measured with real processes")
 	flag.BoolVar(&opts.profile, "profile", false, "write a CPU profile per group to -out")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -36,6 +42,7 @@ func main() {
 type options struct {
 	quick, profile bool
 	group, out     string
+	bin            string
 }
 
 func run(ctx context.Context, opts options) int {
@@ -97,7 +104,7 @@ func measureGroup(ctx context.Context, opts options, g group) (_ []figure, err e
 	}
 	start := time.Now()
 	fmt.Fprintf(os.Stderr, "%s: %s …\n", g.name, g.doc)
-	b := &bench{quick: opts.quick, dir: dir}
+	b := &bench{quick: opts.quick, dir: dir, bin: opts.bin}
 	err = g.measure(ctx, b)
 	runtime.GC() // what one group leaves is no burden to the next
 	fmt.Fprintf(os.Stderr, "%s: %.0f s\n", g.name, time.Since(start).Seconds())
