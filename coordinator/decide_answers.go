@@ -22,6 +22,9 @@ func (v *View) OnStatus(id checkpoint.NodeID, change checkpoint.StatusChange) {
 	}
 	s.setStatus(ordinal, r.Status)
 	t.failure = r.Failure
+	if r.Status == checkpoint.SubtaskFailed && s.failedAt.IsZero() {
+		s.failedAt = v.nodes[id].heardAt // a moment ago: with this report
+	}
 	if r.Status == checkpoint.SubtaskFinished {
 		t.final, t.finalBy = r.Final, r.FinalCheckpoint
 		t.final.Subtask = r.Subtask

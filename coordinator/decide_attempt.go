@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"cairn/checkpoint"
 	"cairn/fsm"
@@ -89,7 +90,7 @@ func (d *decision) delayed(j *fsm.Job) bool {
 	return left > 0 && left <= j.Restart.Delay
 }
 
-// endAttempt ends the current attempt when it has finished or cannot go on, and reports whether it did.
+// endAttempt ends the current attempt when it has finished or cannot go on, and reports whether it did, or is about to.
 func (d *decision) endAttempt(j *fsm.Job, s *jobView) bool {
 	if s.allFinished() {
 		d.do(Propose{fsm.EndJob{Job: j.ID, Status: fsm.JobFinished, Term: d.view.Term, At: d.at}})
@@ -99,12 +100,16 @@ func (d *decision) endAttempt(j *fsm.Job, s *jobView) bool {
 		d.failJob(j, cause)
 		return true
 	}
-	if cause := d.failure(j, s); cause != "" {
+	cause, better := d.failure(j, s)
+	if cause != "" && !better {
 		d.failAttempt(j, cause)
-		return true
 	}
-	return false
+	return cause != ""
 }
+
+// causeGrace is how long an attempt that cannot go on waits for a better reason than that a subtask's channel broke: the
+// one that broke it reports its error when it has stopped, and its peers may have noticed before.
+const causeGrace = 200 * time.Millisecond
 
 func (d *decision) failJob(j *fsm.Job, cause string) {
 	d.do(Propose{fsm.EndJob{Job: j.ID, Status: fsm.JobFailed, Failure: cause, Term: d.view.Term, At: d.at}})
@@ -135,23 +140,23 @@ func permanentFailure(j *fsm.Job, s *jobView) string {
 }
 
 // failure says why the attempt cannot go on, naming causes before consequences: a lost node breaks the
-// channels of subtasks that are themselves sound.
-func (d *decision) failure(j *fsm.Job, s *jobView) string {
+// channels of subtasks that are themselves sound. It also reports whether a better cause may come any moment.
+func (d *decision) failure(j *fsm.Job, s *jobView) (cause string, better bool) {
 	lost, suspect := d.brokenNodes(j, s)
 	failed, secondary := firstFailures(j, s)
 	switch {
 	case len(lost) > 0:
-		return strings.Join(lost, "; ")
+		return strings.Join(lost, "; "), false
 	case failed != "":
-		return failed
+		return failed, false
 	case secondary != "" && len(suspect) > 0:
-		return strings.Join(suspect, "; ") + "; " + secondary
+		return strings.Join(suspect, "; ") + "; " + secondary, false
 	case secondary != "":
-		return secondary
+		return secondary, !d.over(s.failedAt, 0, causeGrace)
 	case s.facts.stopFailure != "":
-		return s.facts.stopFailure
+		return s.facts.stopFailure, false
 	}
-	return tooManyFailedCheckpoints(j)
+	return tooManyFailedCheckpoints(j), false
 }
 
 // brokenNodes says which nodes of the attempt are gone for it, and which may be about to.

@@ -234,6 +234,44 @@ func TestCauseIsNamedBeforeItsConsequences(t *testing.T) {
 	}
 }
 
+// A channel that broke is a consequence: the error of the subtask that broke it names the attempt's failure also when it
+// comes a moment later, and no longer than a moment is it waited for.
+func TestCauseThatComesBehindItsConsequenceIsNamed(t *testing.T) {
+	broke := checkpoint.Failure{Message: "channel broke", Secondary: true}
+	for name, tc := range map[string]struct {
+		then func(*world)
+		want string
+	}{
+		"a better cause": {func(w *world) {
+			w.advance(causeGrace - time.Millisecond)
+			w.fail(sub("count", 1), checkpoint.Failure{Message: "boom"})
+		}, "count[1] on node n2: boom"},
+		"another consequence": {func(w *world) {
+			w.advance(causeGrace / 2)
+			w.fail(sub("count", 1), broke)
+			w.run()
+			w.advance(causeGrace / 2)
+		}, "read[0] on node n1: channel broke"},
+		"a node that is suspect": {func(w *world) { w.leave("n2") }, "the session of node n2 (host-n2) broke; read[0] on node n1: channel broke"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := running(t, testConfig())
+			w.advance(time.Second)
+			w.run()
+			w.fail(sub("read", 0), broke)
+			w.run()
+			if j := w.job(); j.Status != fsm.JobRunning || len(w.commands) != 0 {
+				t.Fatalf("at once the job is %s: %s; proposed %v", j.Status, j.Failure, w.commands)
+			}
+			tc.then(w)
+			w.run()
+			if j := w.job(); j.Status != fsm.JobRestarting || j.Failure != tc.want {
+				t.Errorf("the job is %s: %s, want %s", j.Status, j.Failure, tc.want)
+			}
+		})
+	}
+}
+
 func TestCancelWaitsUntilAllHaveStopped(t *testing.T) {
 	w := running(t, testConfig())
 	w.step(fsm.CancelJob{Job: testJob, Term: w.term, At: w.at()})

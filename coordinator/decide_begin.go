@@ -20,8 +20,11 @@ func (d *decision) begin(j *fsm.Job, s *jobView, change changeState) {
 	if d.heldBack(j, s) || change == changeDue {
 		return
 	}
-	if problem := notReady(j, s); problem != "" {
+	if problem, starting := notReady(j, s); problem != "" {
 		for _, r := range s.queue.waiting {
+			if r.aligned && starting { // a change of parallelism waits until all run
+				continue
+			}
 			d.do(Refuse{Job: j.ID, Request: r.id, Reason: checkpoint.ReasonNotAllTasksRunning, Message: problem})
 		}
 		return
@@ -53,22 +56,25 @@ func (d *decision) allAlive(j *fsm.Job) bool {
 	return true
 }
 
-// notReady names a subtask that keeps checkpoints from beginning; it is empty when there is none (C1).
-func notReady(j *fsm.Job, s *jobView) string {
+// notReady names a subtask that keeps checkpoints from beginning; it is empty when there is none (C1). Starting says that
+// the attempt has only to get going.
+func notReady(j *fsm.Job, s *jobView) (problem string, starting bool) {
 	if !s.runsEverywhere() {
-		return firstSubtask(j, s, func(status checkpoint.SubtaskStatus) bool {
+		problem = firstSubtask(j, s, func(status checkpoint.SubtaskStatus) bool {
 			switch status {
 			case checkpoint.SubtaskRunning, checkpoint.SubtaskFinishing, checkpoint.SubtaskFinished:
 				return false
 			}
 			return true
 		})
+		return problem + ", and a checkpoint needs every subtask running; try again when it is",
+			s.count(checkpoint.SubtaskFailed, checkpoint.SubtaskCanceled) == 0
 	}
 	if !j.Config.AfterTasksFinish && s.count(checkpoint.SubtaskFinished) > 0 {
 		return firstSubtask(j, s, func(status checkpoint.SubtaskStatus) bool { return status == checkpoint.SubtaskFinished }) +
-			", and checkpointing.after_tasks_finish is false"
+			", and checkpointing.after_tasks_finish is false", false
 	}
-	return ""
+	return "", false
 }
 
 func firstSubtask(j *fsm.Job, s *jobView, which func(checkpoint.SubtaskStatus) bool) string {
@@ -90,9 +96,10 @@ func firstSubtask(j *fsm.Job, s *jobView, which func(checkpoint.SubtaskStatus) b
 // configuration allows, only a user's request goes on (T5).
 func (d *decision) nextRequest(j *fsm.Job, s *jobView, change changeState) (request, bool) {
 	mayTurn := change == changeReady && !savepointPending(j)
-	if !s.queue.empty() {
-		r := s.queue.waiting[0] // all are forced
-		return r, !r.aligned || mayTurn
+	for _, r := range s.queue.waiting { // all are forced
+		if !r.aligned || mayTurn { // one that has to wait holds nothing up behind it
+			return r, true
+		}
 	}
 	automatic := request{kind: checkpoint.KindCheckpoint, at: d.at}
 	switch {
@@ -100,7 +107,7 @@ func (d *decision) nextRequest(j *fsm.Job, s *jobView, change changeState) (requ
 		return request{}, false
 	case d.waitsForFinalCheckpoint(j, s):
 		return automatic, true
-	case mayTurn && s.rescale == nil && d.over(s.turnBegunAt, 0, turnRetry):
+	case mayTurn && s.rescale == nil && d.over(s.tries.begunAt, 0, s.tries.pause()):
 		automatic.aligned = true
 		return automatic, true
 	case d.periodicDue(j, s):

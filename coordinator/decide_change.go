@@ -16,12 +16,8 @@ import (
 // not ended before all that the next one needs is known to be there: slots, nodes whose build makes the new graph, and
 // state that fits it.
 
-const (
-	// turnRetry is the least time between two tries to take the checkpoint at which a job leaves a drained node.
-	turnRetry = 5 * time.Second
-	// turnLimit is how old that checkpoint may be: what has been processed since is processed again.
-	turnLimit = 5 * time.Second
-)
+// turnLimit is how old that checkpoint may be when a node is left: what has been processed since is processed again.
+const turnLimit = 5 * time.Second
 
 // changeState is how far a job has come with a change of its shape or its nodes.
 type changeState uint8

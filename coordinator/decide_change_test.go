@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"cairn/api"
 	"cairn/checkpoint"
 	"cairn/fsm"
 )
@@ -203,30 +204,32 @@ func TestRescalingThatCannotBe(t *testing.T) {
 		"the checkpoint expires": {func(w *world) {
 			w.run()
 			w.letPass(w.job().Config.Timeout + time.Second)
-		}, "failed: checkpoint_expired"},
+		}, "under backpressure that takes long"},
 		"state that cannot be redistributed": {func(w *world) {
 			w.run()
 			w.ackThat(1, func(s checkpoint.SubtaskID, state *checkpoint.SubtaskState) {
 				state.EndOfData = s == sub("count", 0)
 			})
 		}, "it cannot go on from checkpoint 1: "},
-		"a subtask is not running": {func(w *world) {
-			w.status(sub("write", 0), checkpoint.SubtaskInitializing)
+		"a subtask has ended": {func(w *world) {
+			w.status(sub("read", 0), checkpoint.SubtaskFinished)
 			w.run()
-		}, "not_all_required_tasks_running: write[0] on node n1 is INITIALIZING"},
+		}, "read[0] on node n1 is FINISHED, and checkpointing.after_tasks_finish is false (not_all_required_tasks_running)"},
 		"an attempt that fails": {func(w *world) {
 			w.run()
 			w.fail(sub("count", 1), checkpoint.Failure{Message: "boom"})
 			w.run()
-		}, "its parallelism was not changed: job job became RESTARTING: count[1] on node n2: boom"},
+		}, "the parallelism of job job was not changed: it became RESTARTING: count[1] on node n2: boom"},
 		"a job that is cancelled": {func(w *world) {
 			w.run()
 			w.step(fsm.CancelJob{Job: testJob, Term: w.term, At: w.at()})
 			w.run()
-		}, "job job became CANCELLING"},
+		}, "job job was not changed: it became CANCELLING"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := roomy(t, func(c *checkpoint.Config) { c.Timeout = 20 * time.Second })
+			w := roomy(t, func(c *checkpoint.Config) {
+				c.Timeout, c.AfterTasksFinish = 20*time.Second, name != "a subtask has ended"
+			})
 			request := w.rescale(5)
 			tc.do(w)
 			f, told := w.toldOf(request)
@@ -241,6 +244,78 @@ func TestRescalingThatCannotBe(t *testing.T) {
 				t.Error("something of the request is left")
 			}
 		})
+	}
+}
+
+// A request that comes while the subtasks of an attempt start waits until all run.
+func TestRescalingWaitsUntilAllRun(t *testing.T) {
+	w := roomy(t)
+	w.status(sub("write", 0), checkpoint.SubtaskInitializing)
+	savepoint, request := w.request(checkpoint.KindSavepoint, checkpoint.StopNone), w.rescale(5)
+	w.run()
+	w.wantPending()
+	fates := w.view.takeFates()
+	if len(fates) != 1 || fates[0].request != savepoint || fates[0].reason != checkpoint.ReasonNotAllTasksRunning {
+		t.Fatalf("told %v, want that the savepoint is refused", fates)
+	}
+	w.status(sub("write", 0), checkpoint.SubtaskRunning)
+	w.run()
+	w.wantPending(1)
+	w.ackState(1)
+	if f, told := w.toldOf(request); !told || f.checkpoint != 1 {
+		t.Errorf("told %t: %s", told, f)
+	}
+}
+
+// While a rescaling waits for a node to say what graph it makes, checkpoints go on: those of the interval, and a user's.
+func TestRescalingThatWaitsHoldsNothingUp(t *testing.T) {
+	w := roomy(t)
+	w.holdPlans = map[checkpoint.NodeID]bool{"n3": true}
+	request := w.rescale(5)
+	w.run()
+	w.wantPending()
+	w.tick()
+	w.wantPending(1)
+	if w.job().Pending[0].Aligned {
+		t.Fatal("the rescaling did not wait")
+	}
+	w.request(checkpoint.KindCheckpoint, checkpoint.StopNone)
+	w.run()
+	w.wantPending(1, 2)
+	w.wantNoFate(request)
+}
+
+// The pause between two tries to leave a drained node grows with each that fails, and what fails is said.
+func TestLeavingIsTriedAgainLaterAndLater(t *testing.T) {
+	w := roomy(t, func(c *checkpoint.Config) { c.TolerableFailures, c.Interval, c.Timeout = 100, 0, 2*time.Second })
+	w.step(fsm.DrainNode{Node: "n2", At: w.at()})
+	w.run()
+	pause := turnRetry / 2
+	for try := checkpoint.ID(1); try <= 9; try++ {
+		w.wantPending(try)
+		w.letPass(3 * time.Second)
+		w.wantPending()
+		pause = min(2*pause, turnRetryMost)
+		w.letPass(pause - 4*time.Second)
+		w.wantPending()
+		w.refresh()
+		r := reading{jobs: w.view.Jobs, drained: w.view.Drained, view: w.view, now: w.now}
+		n, err := r.node("n2")
+		want := fmt.Sprintf("job job has not left: checkpoint %d, which was taken for that, failed: checkpoint_expired: not acknowledged within 2s by", try)
+		if err != nil || len(n.Leaving) != 1 || !strings.HasPrefix(n.Leaving[0], want) || !strings.HasSuffix(n.Leaving[0], "; it is tried again in 1s") {
+			t.Fatalf("%q, %v", n.Leaving, err)
+		}
+		var status api.Status
+		fillStatus(&status, w.view, 2, w.now)
+		if !slices.ContainsFunc(status.Problems, func(p string) bool { return strings.HasPrefix(p, "node n2 is draining, but "+want) }) {
+			t.Errorf("problems: %q", status.Problems)
+		}
+		w.letPass(time.Second)
+	}
+	w.wantPending(10)
+	w.ackState(10)
+	if j := w.job(); j.Attempt != 2 || j.RestoredFrom != 10 {
+		t.Errorf("attempt %d from checkpoint %d", j.Attempt, j.RestoredFrom)
 	}
 }
 

@@ -49,19 +49,19 @@ func (v *View) settleRescale(j *fsm.Job, s *jobView) {
 		v.fates = append(v.fates, fate{request: r.request, checkpoint: latest.ID})
 	case j.Status != fsm.JobRunning || j.Attempt != r.attempt:
 		s.queue.remove(r.request)
-		v.refuse(r.request, 0, fmt.Sprintf("its parallelism was not changed: job %s became %s%s", j.Name, j.Status, failureOf(j)))
+		v.refuse(r.request, 0, fmt.Sprintf("the parallelism of job %s was not changed: it became %s%s", j.Name, j.Status, failureOf(j)))
 	case r.point == 0 || isPending(j, r.point) || latest != nil && latest.ID == r.point:
 	default:
-		v.refuse(r.request, 0, fmt.Sprintf("its parallelism was not changed: checkpoint %d, which was taken for that, failed%s; "+
-			"the job goes on as it was", r.point, outcomeText(j, r.point)))
+		v.refuse(r.request, 0, fmt.Sprintf("the parallelism of job %s was not changed: checkpoint %d, which was taken for that, failed%s; "+
+			"the job goes on as it was", j.Name, r.point, outcomeText(j, r.point)))
 	}
 }
 
-// outcomeText says how a checkpoint failed, in the form of a continuation.
+// outcomeText says how a checkpoint failed at which the attempt was to end, in the form of a continuation.
 func outcomeText(j *fsm.Job, id checkpoint.ID) string {
 	i := slices.IndexFunc(j.History, func(o fsm.Outcome) bool { return o.ID == id && o.Status == fsm.OutcomeFailed })
 	if i < 0 {
 		return ""
 	}
-	return ": " + failureText(j.History[i])
+	return ": " + turnFailure(j.History[i].Reason, j.History[i].Message)
 }

@@ -22,6 +22,7 @@ type jobView struct {
 	slots    map[checkpoint.NodeID]int   // that the attempt takes on each node
 	subtasks []subtaskView               // by ordinal
 	counts   [statuses]int               // subtasks by status
+	failedAt time.Time                   // when this leader heard of the first that failed; zero while none has
 	metrics  []metricsView               // by ordinal; nil until something is known
 	// heads are the ordinals that barriers start from; stale when a subtask has finished since.
 	heads      []int
@@ -44,10 +45,10 @@ type jobView struct {
 	restore              restoreView
 
 	rescale *rescaleView // what a user has asked for; nil for nothing
-	// turn is the last aligned checkpoint of the attempt that this leader has completed: at it the attempt may end.
-	// turnBegunAt is when it last began one.
-	turn        turnView
-	turnBegunAt time.Time
+	// turn is the last aligned checkpoint of the attempt that this leader has completed: at it the attempt may end. tries
+	// are those that it has begun.
+	turn  turnView
+	tries turnTries
 	// operators are those of the graph that the job was submitted with, once a node has said what its fingerprint is
 	// made of; nil before.
 	operators []checkpoint.OperatorText
@@ -85,7 +86,7 @@ func newJobView(j *fsm.Job) *jobView {
 // reset forgets what belongs to an attempt.
 func (s *jobView) reset() {
 	s.subtasks = make([]subtaskView, len(s.all))
-	s.metrics = nil
+	s.metrics, s.failedAt = nil, time.Time{}
 	s.counts = [statuses]int{0: len(s.all)}
 	s.pending = make(map[checkpoint.ID]*pendingView)
 	s.notices, s.final, s.newestFinal = nil, 0, 0
@@ -97,7 +98,7 @@ func (s *jobView) begin(j *fsm.Job) {
 	s.all = j.Topology.Subtasks()
 	s.reset()
 	s.attempt = j.Attempt
-	s.turn, s.turnBegunAt = turnView{}, time.Time{}
+	s.turn, s.tries = turnView{}, turnTries{}
 	s.begunAt, s.completedAt = time.Time{}, time.Time{}
 	s.ordinals, s.slots = nil, nil
 	if len(j.Assignment.NodeOf) == 0 {

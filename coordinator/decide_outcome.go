@@ -74,6 +74,9 @@ func (v *View) OnProposed(c fsm.Command, r fsm.Result, now time.Time) {
 		v.completed(c, r, now)
 	case fsm.AbortCheckpoint:
 		v.noteOutcome(c.Job, false, c.Checkpoint)
+		if s := v.jobs[c.Job]; s != nil {
+			s.tries.failed(c)
+		}
 	}
 	// What ends an attempt cancels its subtasks; they need no notice.
 }
@@ -90,7 +93,7 @@ func (v *View) begun(c fsm.BeginCheckpoint, id checkpoint.ID, now time.Time) {
 		p.begun = now
 	}
 	if c.Aligned {
-		s.turnBegunAt = now
+		s.tries.last, s.tries.begunAt = id, now
 	}
 	if s.allAtEnd() && (c.Kind == checkpoint.KindCheckpoint || c.Stop != checkpoint.StopNone) {
 		s.final = id

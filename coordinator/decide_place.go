@@ -13,44 +13,66 @@ import (
 type placing struct {
 	topology checkpoint.Topology
 	free     map[checkpoint.NodeID]int // slots of the nodes that may run tasks of the job
-	// former is where each slot was in the last attempt: empty for nowhere, or when its subtasks were others. It is nil
-	// when there was none.
+	// former is where each slot was in the last attempt: empty for nowhere, or when its subtasks were others, as they are
+	// at another parallelism. It is nil when there was none.
 	former []checkpoint.NodeID
-	// bytes returns, by slot, how many bytes of its state each node has. It is asked only when some slot cannot stay.
+	// bytes returns, by slot, how many bytes of its state each node has. It is asked only when some slot does not stay.
 	bytes func() []stateByNode
 }
 
 // stateByNode is how many bytes of something's state each node has.
 type stateByNode map[checkpoint.NodeID]int64
 
-// place returns the node of each slot. A slot stays on the node it was on; where it cannot, it goes where most of its
-// state is; without state that anybody has, to the node with the most free slots (ties: the smaller ID). There must be
-// enough slots.
+// place returns the node of each slot. There must be enough free ones.
+//
+// A slot that was somewhere stays there; where it cannot, it goes where most of its state is, and without state that
+// anybody has to the node with the most free slots. Slots that have been nowhere are spread evenly over the nodes
+// : a job that was small on one node is to grow onto the others.
 func place(p placing) []checkpoint.NodeID {
-	left := maps.Clone(p.free)
-	slots := make([]checkpoint.NodeID, p.topology.SlotsNeeded())
-	homeless := len(slots)
-	settle := func(slot int, id checkpoint.NodeID) {
-		if slots[slot] == "" && left[id] > 0 {
-			slots[slot] = id
-			left[id]--
-			homeless--
-		}
-	}
+	s := settling{left: maps.Clone(p.free), slots: make([]checkpoint.NodeID, p.topology.SlotsNeeded())}
+	s.homeless = len(s.slots)
 	for i, id := range p.former {
-		settle(i, id)
+		s.settle(i, id)
 	}
-	if homeless > 0 && p.bytes != nil {
-		for _, w := range wishes(slots, p.bytes()) {
-			settle(w.slot, w.node)
+	if s.homeless == 0 {
+		return s.slots
+	}
+	var wished []wish
+	if p.bytes != nil {
+		wished = wishes(s.slots, p.bytes())
+	}
+	s.returning(p.former, wished)
+	s.spread(wished)
+	return s.slots
+}
+
+// settling is a placement under way.
+type settling struct {
+	left     map[checkpoint.NodeID]int // free slots
+	slots    []checkpoint.NodeID       // the node of each slot, empty for none yet
+	homeless int                       // slots without a node
+}
+
+func (s *settling) settle(slot int, id checkpoint.NodeID) {
+	if s.slots[slot] == "" && s.left[id] > 0 {
+		s.slots[slot] = id
+		s.left[id]--
+		s.homeless--
+	}
+}
+
+// returning places the slots that were on a node on which they cannot stay.
+func (s *settling) returning(former []checkpoint.NodeID, wished []wish) {
+	for _, w := range wished {
+		if former != nil && former[w.slot] != "" {
+			s.settle(w.slot, w.node)
 		}
 	}
-	for i := range slots {
-		if slots[i] == "" {
-			settle(i, roomiest(left))
+	for i, id := range former {
+		if id != "" && s.slots[i] == "" {
+			s.settle(i, roomiest(s.left))
 		}
 	}
-	return slots
 }
 
 // wish is that a slot be on a node because of the bytes that are there.

@@ -75,6 +75,34 @@ func TestPlace(t *testing.T) {
 		"nobody there has the bytes": {
 			placing{topology: topologyOf(1), free: free{"n1": 1, "n2": 2}, bytes: held(stateByNode{"n9": 5})}, nodes{"n2"},
 		},
+		"one that grows is spread evenly, not onto its state": {
+			placing{
+				topology: topologyOf(4), free: free{"n1": 4, "n2": 4, "n3": 4}, former: nodes{"", "", "", ""},
+				bytes: held(stateByNode{"n1": 5}, stateByNode{"n1": 7}, stateByNode{"n1": 6}, stateByNode{"n1": 8}),
+			},
+			nodes{"n2", "n1", "n3", "n1"},
+		},
+		"one that grows leaves its state where the load allows": {
+			placing{
+				topology: topologyOf(3), free: free{"n1": 4, "n2": 4, "n3": 4}, former: nodes{"", "", ""},
+				bytes: held(stateByNode{"n3": 5}, stateByNode{"n1": 7}, stateByNode{"n1": 6, "n2": 1}),
+			},
+			nodes{"n3", "n1", "n2"},
+		},
+		"another group grows around slots that stay": {
+			placing{
+				topology: grouped(topologyOf(2, 4), "", "sink"), free: free{"n1": 4, "n2": 4}, former: nodes{"n1", "n1", "", "", "", ""},
+				bytes: held(nil, nil, stateByNode{"n1": 5}, nil, nil, nil),
+			},
+			nodes{"n1", "n1", "n1", "n2", "n2", "n2"},
+		},
+		"little room is filled up": {
+			placing{
+				topology: topologyOf(5), free: free{"n1": 1, "n2": 2, "n3": 5}, former: nodes{"", "", "", "", ""},
+				bytes: held(stateByNode{"n1": 5}, nil, nil, nil, nil),
+			},
+			nodes{"n3", "n3", "n3", "n2", "n3"},
+		},
 		"groups do not share slots": {
 			placing{topology: grouped(topologyOf(2, 1, 2), "", "sink", ""), free: free{"n1": 2, "n2": 1}}, nodes{"n1", "n1", "n2"},
 		},
@@ -93,7 +121,8 @@ func TestPlace(t *testing.T) {
 func held(bytes ...stateByNode) func() []stateByNode { return func() []stateByNode { return bytes } }
 
 // However nodes, job and state look: no node is given more than it has, the same question has the same answer, what can
-// stay stays, and no slot is placed where less of its state is while a node with more is left unused.
+// stay stays, no slot that was somewhere is placed where less of its state is while a node with more is left unused, and
+// those that were nowhere are spread evenly.
 func TestPlaceProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		free := drawFree(t)
@@ -135,6 +164,7 @@ func TestPlaceProperties(t *testing.T) {
 				t.Fatalf("slot %d does not stay on %s, where only %d of %d did: %v", i, id, stayed[id], free[id], slots)
 			}
 		}
+		evenlySpread(t, free, slots, former)
 		a := assignment(topology, slots, refsOf(free))
 		if got := slotsIn(topology, a); !slices.Equal(got, slots) {
 			t.Fatalf("assigned %v, placed %v", got, slots)
@@ -150,8 +180,26 @@ func TestPlaceProperties(t *testing.T) {
 // noneMissed makes sure that no slot that had to move would rather be on id, which has room.
 func noneMissed(t *rapid.T, id checkpoint.NodeID, slots, former []checkpoint.NodeID, bytes []stateByNode) {
 	for i, on := range slots {
-		if on != former[i] && bytes[i][id] > bytes[i][on] {
+		if former[i] != "" && on != former[i] && bytes[i][id] > bytes[i][on] {
 			t.Fatalf("slot %d is on %s with %d bytes, node %s has room and %d", i, on, bytes[i][on], id, bytes[i][id])
+		}
+	}
+}
+
+// evenlySpread makes sure that no node that was given a slot which had been nowhere has less left than another one had
+// when it could have had it.
+func evenlySpread(t *rapid.T, free map[checkpoint.NodeID]int, slots, former []checkpoint.NodeID) {
+	left := maps.Clone(free)
+	given := make(map[checkpoint.NodeID]bool)
+	for i, id := range slots {
+		left[id]--
+		given[id] = given[id] || former[i] == ""
+	}
+	for id := range given {
+		for other := range free {
+			if given[id] && left[other] > left[id]+1 {
+				t.Fatalf("%s has %d slots left and %s %d: %v", id, left[id], other, left[other], slots)
+			}
 		}
 	}
 }

@@ -103,12 +103,12 @@ type fate struct {
 	message    string
 }
 
-// String says why the request came to nothing. It starts with the reason's name.
+// String says why the request came to nothing. It ends with the reason's name.
 func (f fate) String() string {
 	if f.reason == 0 {
 		return f.message
 	}
-	return fmt.Sprintf("%s: %s", f.reason, f.message)
+	return fmt.Sprintf("%s (%s)", f.message, f.reason)
 }
 
 // OnRequest queues a user's request for a checkpoint of a running job and returns the name by which its fate is told.

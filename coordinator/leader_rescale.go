@@ -66,13 +66,13 @@ func (l *leader) rescale(ctx context.Context, j *fsm.Job, asked api.Parallelism,
 func (l *leader) rescaling(j *fsm.Job, asked api.Parallelism) (map[checkpoint.OperatorID]int, error) {
 	switch s := l.view.job(j); {
 	case j.Status != fsm.JobRunning:
-		return nil, api.Errorf(api.Conflict, "job %s is %s; the parallelism is changed of a RUNNING job", j.Name, j.Status)
+		return nil, api.Errorf(api.Conflict, "job %s is %s, and the parallelism is changed of a RUNNING job%s", j.Name, j.Status, whenRunning(j))
 	case s.facts.stopping:
 		return nil, api.Errorf(api.Conflict, "job %s is stopping with a savepoint", j.Name)
 	}
 	for _, r := range l.requests.rescales {
 		if r.job == j.ID {
-			return nil, api.Errorf(api.Conflict, "the parallelism of job %s is being changed already", j.Name)
+			return nil, api.Errorf(api.Conflict, "the parallelism of job %s is being changed already: wait until that is done", j.Name)
 		}
 	}
 	return parallelismFor(j, asked)

@@ -241,7 +241,7 @@ func TestC1_TriggerIsAnsweredWithTheReason(t *testing.T) {
 		defer stop()
 		l.inbox.post(func() { l.view.jobs[testJob].setStatus(0, checkpoint.SubtaskInitializing) })
 		r := <-asked(t.Context(), l, checkpoint.KindCheckpoint)
-		want := "not_all_required_tasks_running: read[0] on node n1 is INITIALIZING"
+		want := "read[0] on node n1 is INITIALIZING, and a checkpoint needs every subtask running; try again when it is (not_all_required_tasks_running)"
 		if api.CodeOf(r.err) != api.Conflict || r.err.Error() != want {
 			t.Fatalf("answer %v, want %s", r.err, want)
 		}
@@ -257,7 +257,7 @@ func TestT4_RejectedProposalIsAnswered(t *testing.T) {
 		o.log.mu.Unlock()
 		first := asked(t.Context(), l, checkpoint.KindCheckpoint)
 		second := asked(t.Context(), l, checkpoint.KindCheckpoint)
-		if r := <-first; api.CodeOf(r.err) != api.Conflict || !strings.HasPrefix(r.err.Error(), "trigger_checkpoint_failure: ") {
+		if r := <-first; api.CodeOf(r.err) != api.Conflict || !strings.HasSuffix(r.err.Error(), " (trigger_checkpoint_failure)") {
 			t.Fatalf("first: %+v", r)
 		}
 		if r := <-second; r.id != 1 || r.err != nil {

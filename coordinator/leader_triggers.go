@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"cairn/api"
@@ -28,8 +29,8 @@ type triggered struct {
 // cannot begin. The request is withdrawn when ctx is done before it has begun: nobody waits for it any more.
 func (l *leader) trigger(ctx context.Context, j *fsm.Job, kind checkpoint.Kind, stop checkpoint.Stop, reply chan triggered) {
 	if j.Status != fsm.JobRunning {
-		reply <- triggered{err: api.Errorf(api.Conflict, "%s: job %s is %s; a %s is taken of a RUNNING job",
-			checkpoint.ReasonNotAllTasksRunning, j.Name, j.Status, kind)}
+		reply <- triggered{err: api.Errorf(api.Conflict, "job %s is %s, and a %s is taken of a RUNNING job%s (%s)",
+			j.Name, j.Status, kind, whenRunning(j), checkpoint.ReasonNotAllTasksRunning)}
 		return
 	}
 	id := l.view.OnRequest(j, kind, stop, checkpoint.Timestamp(time.Now().UnixMilli()))
@@ -37,6 +38,14 @@ func (l *leader) trigger(ctx context.Context, j *fsm.Job, kind checkpoint.Kind, 
 		job: j.ID, reply: reply,
 		ignore: context.AfterFunc(ctx, func() { l.inbox.post(func() { l.withdraw(id) }) }),
 	}
+}
+
+// whenRunning says what to do about a job that does not run, in the form of a continuation; nothing when it never will.
+func whenRunning(j *fsm.Job) string {
+	if j.Status.Terminal() || j.Status == fsm.JobCancelling {
+		return ""
+	}
+	return fmt.Sprintf(`; try again when "coord job show %s" says that it is`, j.Name)
 }
 
 // withdraw gives up a request whose client has gone. A checkpoint that has begun for it goes on.

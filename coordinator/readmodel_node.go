@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"cairn/api"
 	"cairn/checkpoint"
@@ -109,5 +110,20 @@ func (r reading) leavingText(j *fsm.Job) string {
 			return fmt.Sprintf("job %s leaves with checkpoint %d, which is being taken", j.Name, p.ID)
 		}
 	}
+	if tries := r.view.job(j).tries; tries.failure != "" {
+		again := max(0, tries.pause()-r.now.Sub(tries.begunAt)).Round(time.Second)
+		return fmt.Sprintf("job %s has not left: %s; it is tried again in %s", j.Name, tries.failure, again)
+	}
 	return fmt.Sprintf("job %s leaves with its next checkpoint", j.Name)
+}
+
+// stuck says of each job that cannot leave a drained node why its checkpoint for that failed.
+func (r reading) stuck(id checkpoint.NodeID) []string {
+	var said []string
+	for _, j := range r.jobs {
+		if j.Status == fsm.JobRunning && r.view.job(j).tries.failure != "" && len(j.Assignment.Ordinals(id)) > 0 {
+			said = append(said, r.leavingText(j))
+		}
+	}
+	return said
 }

@@ -24,8 +24,15 @@ func fillStatus(status *api.Status, v *View, replicas int, now time.Time) {
 		if state == nodeAlive {
 			alive++
 		}
-		if _, drained := v.Drained[n.ref.ID]; !drained && (state == nodeLost || state == nodeSuspect) {
+		_, drained := v.Drained[n.ref.ID]
+		if !drained && (state == nodeLost || state == nodeSuspect) {
 			problem("node %s at %s is %s", n.ref.ID, n.ref.Address, state)
+		}
+		if !drained {
+			continue
+		}
+		for _, why := range r.stuck(n.ref.ID) {
+			problem("node %s is draining, but %s", n.ref.ID, why)
 		}
 	}
 	if alive > 0 && alive < replicas {
