@@ -37,7 +37,9 @@ type Leader struct {
 	sessions map[checkpoint.NodeID]*session
 	Status   map[checkpoint.SubtaskID]checkpoint.SubtaskReport
 	Acks     map[checkpoint.SubtaskID]checkpoint.SubtaskState // of the pending checkpoint
-	Failures []string                                         // of the current attempt
+	// Failures are those of the current attempt, what broke by itself before what followed from that.
+	Failures []string
+	causes   int // how many of Failures are no consequences
 }
 
 // Completed is the latest checkpoint that has completed.
@@ -115,7 +117,7 @@ func (l *Leader) Plan() {
 // Deploy starts the next attempt on all nodes that are alive, from the latest completed checkpoint.
 func (l *Leader) Deploy() {
 	l.Attempt++
-	l.Pending, l.Failures, l.Restored = 0, nil, l.Completed.ID
+	l.Pending, l.Failures, l.causes, l.Restored = 0, nil, 0, l.Completed.ID
 	l.Stop, l.Stopped = checkpoint.StopNone, false
 	clear(l.Status)
 	l.assignment = checkpoint.Assignment{}
@@ -218,11 +220,21 @@ func (l *Leader) statusChanged(m checkpoint.StatusChange) {
 	}
 	l.Status[m.Report.Subtask] = m.Report
 	if m.Report.Status == checkpoint.SubtaskFailed {
-		l.Failures = append(l.Failures, m.Report.Subtask.String()+": "+m.Report.Failure.Message)
+		l.failed(m.Report)
 	}
 	if m.Report.Status == checkpoint.SubtaskFinished && l.Pending != 0 {
 		l.Acks[m.Report.Subtask] = m.Report.Final
 	}
+}
+
+// failed notes a failure. That of a subtask whose channel broke may be reported before the one that broke it.
+func (l *Leader) failed(r checkpoint.SubtaskReport) {
+	at := len(l.Failures)
+	if !r.Failure.Secondary {
+		at = l.causes
+		l.causes++
+	}
+	l.Failures = slices.Insert(l.Failures, at, r.Subtask.String()+": "+r.Failure.Message)
 }
 
 // begin triggers a checkpoint, or the pending one again, when every subtask is ready for it.
