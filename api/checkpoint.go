@@ -21,12 +21,15 @@ type Checkpoint struct {
 	// FailureReason is Flink's name for it, in lower case; empty unless failed. FailureMessage says it in full.
 	FailureReason  string `json:"failure_reason"`
 	FailureMessage string `json:"failure_message"`
+	// Retained says that it is kept, and a job can be submitted from it; RestoredFrom that the current attempt started
+	// from it.
+	Retained     bool `json:"retained"`
+	RestoredFrom bool `json:"restored_from"`
 }
 
 // CheckpointDetail is everything about one checkpoint.
 type CheckpointDetail struct {
 	Checkpoint
-	Retained     bool                `json:"retained"`
 	Manifest     string              `json:"manifest"` // chunk ID; empty unless completed
 	ManifestSize int64               `json:"manifest_size"`
 	Tasks        []TaskCheckpoint    `json:"tasks"` // one per vertex, with its subtasks summed up

@@ -55,6 +55,8 @@ type Service interface {
 	// DisposeSavepoint gives up a savepoint; its state is deleted afterwards.
 	DisposeSavepoint(ctx context.Context, job string, id uint64) error
 
+	// ListPrograms lists the programs that the nodes which are alive were built with, by name.
+	ListPrograms(ctx context.Context) ([]Program, error)
 	// ListNodes lists the task nodes that are known, those that have been drained in any case.
 	ListNodes(ctx context.Context) ([]Node, error)
 	// DrainNode takes a node out of service: it is given no subtasks, and those that it has leave at a checkpoint of

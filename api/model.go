@@ -142,4 +142,23 @@ type Subtask struct {
 	ID     string `json:"id"` // vertex[index]
 	Node   string `json:"node"`
 	Status string `json:"status"`
+	// Failure says why a subtask failed that did. Secondary says that it failed because another one had: a channel between
+	// them broke. Only the leader knows, and it forgets them with the attempt.
+	Failure   string `json:"failure,omitempty"`
+	Secondary bool   `json:"secondary,omitempty"`
+}
+
+// Program is what the task nodes can run as a job.
+type Program struct {
+	Name   string  `json:"name"`
+	Doc    string  `json:"doc"` // one line; empty when the nodes do not say
+	Params []Param `json:"params"`
+	// Nodes are those that were built with it. The documentation is that of the first.
+	Nodes []string `json:"nodes"`
+}
+
+// Param is a parameter of a program.
+type Param struct {
+	Name string `json:"name"`
+	Doc  string `json:"doc"` // what it means, whether it is required, and its default
 }

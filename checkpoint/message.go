@@ -167,6 +167,21 @@ type Hello struct {
 	Slots    int
 	Programs []string // the registered jobs' names, sorted
 	Version  string   // of the build
+	// Docs say what the programs do, for people. A node of an older build sends none.
+	Docs []ProgramDoc
+}
+
+// ProgramDoc says what a program does that a node can run.
+type ProgramDoc struct {
+	Name   string
+	Doc    string // one line
+	Params []ParamDoc
+}
+
+// ParamDoc says what a parameter of a program means.
+type ParamDoc struct {
+	Name string
+	Doc  string // one line, which says whether it is required, or what the default is
 }
 
 // Heartbeat says that the node is alive when it has nothing else to say.

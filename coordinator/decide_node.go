@@ -14,6 +14,7 @@ type nodeView struct {
 	ref       checkpoint.NodeRef
 	slots     int
 	programs  []string
+	docs      []checkpoint.ProgramDoc
 	connected bool // a session is open
 	reported  bool // the session has answered Leading of this term
 	failed    bool // gossip says so, of this incarnation

@@ -108,7 +108,7 @@ func (l *leader) planner(program string) (checkpoint.NodeID, error) {
 		return "", api.Errorf(api.Unavailable, "no task node has joined; start one with: node agent --join GOSSIP_ADDRESS")
 	}
 	slices.Sort(known)
-	return "", api.Errorf(api.NotFound, "unknown job %q: the nodes know %s", program, strings.Join(slices.Compact(known), ", "))
+	return "", api.Errorf(api.NotFound, "no node has a program %q; they have %s", program, strings.Join(slices.Compact(known), ", "))
 }
 
 // dropPlans answers the submissions that a node was asked about whose session has ended.

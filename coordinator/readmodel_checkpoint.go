@@ -25,6 +25,11 @@ func (r reading) checkpoints(j *fsm.Job) ([]api.Checkpoint, error) {
 	for _, o := range j.History {
 		list = append(list, outcomeModel(o))
 	}
+	for i := range list {
+		c := &list[i]
+		c.Retained = completedAs(j, checkpoint.ID(c.ID)) != nil
+		c.RestoredFrom = c.ID == uint64(j.RestoredFrom) && c.Status == statusCompleted
+	}
 	slices.SortFunc(list, func(a, b api.Checkpoint) int { return cmp.Compare(b.ID, a.ID) })
 	return list, nil
 }
@@ -88,12 +93,8 @@ func (r reading) checkpointDetail(j *fsm.Job, id checkpoint.ID) (described, erro
 	d.topology = j.TopologyOf(checkpoint.Attempt(list[i].Attempt))
 	d.model = api.CheckpointDetail{Checkpoint: list[i], Tasks: []api.TaskCheckpoint{}, Subtasks: []api.SubtaskCheckpoint{}}
 	d.now = r.now.UnixMilli()
-	for _, kept := range [][]fsm.Completed{j.Completed, j.Savepoints} {
-		for _, c := range kept {
-			if c.ID == id {
-				d.model.Retained, d.model.Manifest, d.model.ManifestSize = true, c.Manifest.ID.String(), c.Manifest.Size
-			}
-		}
+	if c := completedAs(j, id); c != nil {
+		d.model.Manifest, d.model.ManifestSize = c.Manifest.ID.String(), c.Manifest.Size
 	}
 	if r.view != nil {
 		if detail, known := r.view.detailOf(j, id, r.now); known {

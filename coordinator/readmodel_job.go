@@ -153,9 +153,9 @@ func (r reading) jobDetail(j *fsm.Job) (api.JobDetail, error) {
 		return d, nil
 	}
 	for ordinal, subtask := range j.Topology.Subtasks() {
-		d.Subtasks = append(d.Subtasks, api.Subtask{
-			ID: subtask.String(), Node: string(j.Assignment.Node(ordinal).ID), Status: r.subtaskStatus(j, ordinal),
-		})
+		t := api.Subtask{ID: subtask.String(), Node: string(j.Assignment.Node(ordinal).ID), Status: r.subtaskStatus(j, ordinal)}
+		t.Failure, t.Secondary = r.subtaskFailure(j, ordinal)
+		d.Subtasks = append(d.Subtasks, t)
 	}
 	return d, nil
 }
@@ -174,6 +174,18 @@ func sharingGroup(v checkpoint.Vertex) string {
 		return group
 	}
 	return ""
+}
+
+// subtaskFailure says why a subtask of the current attempt failed, and whether because another one had.
+func (r reading) subtaskFailure(j *fsm.Job, ordinal int) (message string, secondary bool) {
+	if r.view == nil {
+		return "", false
+	}
+	t := &r.view.job(j).subtasks[ordinal]
+	if t.status != checkpoint.SubtaskFailed {
+		return "", false
+	}
+	return t.failure.Message, t.failure.Secondary
 }
 
 func (r reading) subtaskStatus(j *fsm.Job, ordinal int) string {

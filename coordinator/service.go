@@ -2,6 +2,8 @@ package coordinator
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"cairn/api"
@@ -127,7 +129,24 @@ func findJob(jobs []*fsm.Job, ref string) (*fsm.Job, error) {
 		}
 	}
 	if found == nil {
-		return nil, api.Errorf(api.NotFound, "no job is named %q", ref)
+		return nil, api.Errorf(api.NotFound, "no job is named %q%s", ref, jobNames(jobs))
 	}
 	return found, nil
+}
+
+// namedJobs bounds the names that an error lists.
+const namedJobs = 10
+
+// jobNames lists the names of jobs, the newest first, in the form of a continuation.
+func jobNames(jobs []*fsm.Job) string {
+	var names []string
+	for i := len(jobs) - 1; i >= 0 && len(names) < namedJobs; i-- {
+		if !slices.Contains(names, jobs[i].Name) {
+			names = append(names, jobs[i].Name)
+		}
+	}
+	if len(names) == 0 {
+		return ": none was submitted"
+	}
+	return "; there are " + strings.Join(names, ", ")
 }

@@ -9,6 +9,10 @@ import (
 	"cairn/fsm"
 )
 
+func (s service) ListPrograms(ctx context.Context) ([]api.Program, error) {
+	return read(ctx, s.c, reading.programs, func(ctx context.Context, r api.Service) ([]api.Program, error) { return r.ListPrograms(ctx) })
+}
+
 func (s service) ListNodes(ctx context.Context) ([]api.Node, error) {
 	return read(ctx, s.c, reading.nodes, func(ctx context.Context, r api.Service) ([]api.Node, error) { return r.ListNodes(ctx) })
 }

@@ -2,6 +2,7 @@ package dataflow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -114,7 +115,8 @@ func (c *chain) fail(err error) {
 // blame adds to an error which operator and subtask it comes from, and from which record.
 func (c *chain) blame(err error) error {
 	where := fmt.Sprintf("operator %s, subtask %s", c.ids[c.at], c.subtask) + c.nameUnderWay()
-	if p := c.sourcePosition(); p != "" {
+	var named PositionedError
+	if p := c.sourcePosition(); p != "" && !errors.As(err, &named) {
 		where += ", at " + p
 	}
 	return fmt.Errorf("%s: %w", where, err)

@@ -12,10 +12,15 @@ import (
 // every node and gives the same graph for the same parameters everywhere: it reads no clock, no environment
 // and no files.
 type Program struct {
-	Name  string
-	Doc   string // one line for listings
-	Build func(g *Graph, p *Params) error
+	Name string
+	Doc  string // one line for listings
+	// Params say what the parameters mean that Build asks for, in the order of a listing.
+	Params []Param
+	Build  func(g *Graph, p *Params) error
 }
+
+// Param says in one line what a parameter of a program means, whether it is required, and what its default is.
+type Param = checkpoint.ParamDoc
 
 // Registry holds the programs of one binary. It is filled before use and read-only afterwards.
 type Registry struct {
@@ -37,6 +42,16 @@ func NewRegistry(programs ...Program) *Registry {
 
 // Names returns the programs' names, sorted.
 func (r *Registry) Names() []string { return slices.Sorted(maps.Keys(r.programs)) }
+
+// Docs say what the programs do, sorted by name.
+func (r *Registry) Docs() []checkpoint.ProgramDoc {
+	docs := make([]checkpoint.ProgramDoc, 0, len(r.programs))
+	for _, name := range r.Names() {
+		p := r.programs[name]
+		docs = append(docs, checkpoint.ProgramDoc{Name: name, Doc: p.Doc, Params: p.Params})
+	}
+	return docs
+}
 
 // Lookup returns the program with the given name, or an error that lists the known ones.
 func (r *Registry) Lookup(name string) (Program, error) {

@@ -24,6 +24,14 @@ type UnionSource interface {
 	UnionSplits() bool
 }
 
+// PositionedError is an error of a source that names the place in its input. The source's Position, which is behind the
+// last record, is not added to it.
+type PositionedError interface {
+	error
+	// NamesPosition does nothing: it marks the type.
+	NamesPosition()
+}
+
 // SourceReader reads one subtask's share of a source. It is pulled: it never waits in Next, so that
 // checkpoints are taken between two calls. All calls come from one goroutine.
 type SourceReader[T any] interface {

@@ -15,9 +15,10 @@ import (
 )
 
 // Job makes a program for Main: a name to submit it by, a line that says what it does, and the function that
-// builds its graph from parameters. The function must build the same graph from the same parameters.
-func Job(name, doc string, build func(*dataflow.Graph, *dataflow.Params) error) dataflow.Program {
-	return dataflow.Program{Name: name, Doc: doc, Build: build}
+// builds its graph from parameters. The function must build the same graph from the same parameters. What the parameters
+// mean can be said for "coord program show".
+func Job(name, doc string, build func(*dataflow.Graph, *dataflow.Params) error, params ...dataflow.Param) dataflow.Program {
+	return dataflow.Program{Name: name, Doc: doc, Params: params, Build: build}
 }
 
 // Main runs a task node with the given programs: it reads the command line, serves until a signal, and exits

@@ -56,6 +56,14 @@ func (c *Client) RescaleJob(ctx context.Context, job string, to api.Parallelism)
 	return call(ctx, c, m, &pb.RescaleJobRequest{Job: job, To: parallelismToPB(to)}, rescaledFromPB)
 }
 
+// ListPrograms implements api.Service.
+func (c *Client) ListPrograms(ctx context.Context) ([]api.Program, error) {
+	m := method[*pb.ListProgramsRequest, *pb.ListProgramsResponse]{manner{name: "list programs"}, rpcs.ListPrograms}
+	return call(ctx, c, m, &pb.ListProgramsRequest{}, func(r *pb.ListProgramsResponse) []api.Program {
+		return list(r.GetPrograms(), programFromPB)
+	})
+}
+
 // ListNodes implements api.Service.
 func (c *Client) ListNodes(ctx context.Context) ([]api.Node, error) {
 	m := method[*pb.ListNodesRequest, *pb.ListNodesResponse]{manner{name: "list nodes"}, rpcs.ListNodes}

@@ -14,6 +14,7 @@ func checkpointToPB(c api.Checkpoint) *transportpb.CheckpointInfo {
 		ProcessedData: c.ProcessedData, PersistedData: c.PersistedData,
 		NumSubtasks: int64(c.NumSubtasks), NumAcknowledgedSubtasks: int64(c.NumAcknowledgedSubtasks),
 		FailureReason: c.FailureReason, FailureMessage: text(c.FailureMessage),
+		Retained: c.Retained, RestoredFrom: c.RestoredFrom,
 	}
 }
 
@@ -26,12 +27,13 @@ func checkpointFromPB(pb *transportpb.CheckpointInfo) api.Checkpoint {
 		ProcessedData: pb.GetProcessedData(), PersistedData: pb.GetPersistedData(),
 		NumSubtasks: int(pb.GetNumSubtasks()), NumAcknowledgedSubtasks: int(pb.GetNumAcknowledgedSubtasks()),
 		FailureReason: pb.GetFailureReason(), FailureMessage: pb.GetFailureMessage(),
+		Retained: pb.GetRetained(), RestoredFrom: pb.GetRestoredFrom(),
 	}
 }
 
 func checkpointDetailToPB(c api.CheckpointDetail) *transportpb.CheckpointDetail {
 	return &transportpb.CheckpointDetail{
-		Checkpoint: checkpointToPB(c.Checkpoint), Retained: c.Retained, Manifest: c.Manifest, ManifestSize: c.ManifestSize,
+		Checkpoint: checkpointToPB(c.Checkpoint), Manifest: c.Manifest, ManifestSize: c.ManifestSize,
 		Tasks: list(c.Tasks, taskToPB), Subtasks: list(c.Subtasks, subtaskCheckpointToPB),
 		Slowest: optionalToPB(c.Slowest, slowestToPB), DetailMissing: text(c.DetailMissing),
 	}
@@ -39,8 +41,8 @@ func checkpointDetailToPB(c api.CheckpointDetail) *transportpb.CheckpointDetail 
 
 func checkpointDetailFromPB(pb *transportpb.CheckpointDetail) api.CheckpointDetail {
 	return api.CheckpointDetail{
-		Checkpoint: checkpointFromPB(pb.GetCheckpoint()), Retained: pb.GetRetained(),
-		Manifest: pb.GetManifest(), ManifestSize: pb.GetManifestSize(),
+		Checkpoint: checkpointFromPB(pb.GetCheckpoint()),
+		Manifest:   pb.GetManifest(), ManifestSize: pb.GetManifestSize(),
 		Tasks: list(pb.GetTasks(), taskFromPB), Subtasks: list(pb.GetSubtasks(), subtaskCheckpointFromPB),
 		Slowest: optional(pb.GetSlowest(), slowestFromPB), DetailMissing: pb.GetDetailMissing(),
 	}

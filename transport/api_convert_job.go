@@ -81,7 +81,7 @@ func jobDetailToPB(j api.JobDetail) *transportpb.JobDetail {
 			}
 		}),
 		Subtasks: list(j.Subtasks, func(s api.Subtask) *transportpb.SubtaskInfo {
-			return &transportpb.SubtaskInfo{Id: s.ID, Node: s.Node, Status: s.Status}
+			return &transportpb.SubtaskInfo{Id: s.ID, Node: s.Node, Status: s.Status, Failure: text(s.Failure), Secondary: s.Secondary}
 		}),
 		Problems: list(j.Problems, text), Parallelism: countsToPB(j.Parallelism),
 	}
@@ -99,7 +99,7 @@ func jobDetailFromPB(pb *transportpb.JobDetail) api.JobDetail {
 			}
 		}),
 		Subtasks: list(pb.GetSubtasks(), func(s *transportpb.SubtaskInfo) api.Subtask {
-			return api.Subtask{ID: s.GetId(), Node: s.GetNode(), Status: s.GetStatus()}
+			return api.Subtask{ID: s.GetId(), Node: s.GetNode(), Status: s.GetStatus(), Failure: s.GetFailure(), Secondary: s.GetSecondary()}
 		}),
 		Problems: list(pb.GetProblems(), func(s string) string { return s }), Parallelism: countsFromPB(pb.GetParallelism()),
 	}

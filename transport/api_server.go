@@ -91,6 +91,13 @@ func (s *apiServer) RescaleJob(ctx context.Context, r *transportpb.RescaleJobReq
 	return respond(v, err, rescaledToPB)
 }
 
+func (s *apiServer) ListPrograms(ctx context.Context, _ *transportpb.ListProgramsRequest) (*transportpb.ListProgramsResponse, error) {
+	v, err := s.service.ListPrograms(ctx)
+	return respond(v, err, func(programs []api.Program) *transportpb.ListProgramsResponse {
+		return &transportpb.ListProgramsResponse{Programs: list(programs, programToPB)}
+	})
+}
+
 func (s *apiServer) ListNodes(ctx context.Context, _ *transportpb.ListNodesRequest) (*transportpb.ListNodesResponse, error) {
 	v, err := s.service.ListNodes(ctx)
 	return respond(v, err, func(nodes []api.Node) *transportpb.ListNodesResponse {

@@ -48,6 +48,9 @@ func (f *fakeService) JobMetrics(ctx context.Context, job, vertex string) (api.J
 func (f *fakeService) RescaleJob(ctx context.Context, job string, to api.Parallelism) (api.Rescaled, error) {
 	return answer[api.Rescaled](ctx, f, "RescaleJob", []any{job, to})
 }
+func (f *fakeService) ListPrograms(ctx context.Context) ([]api.Program, error) {
+	return answer[[]api.Program](ctx, f, "ListPrograms", nil)
+}
 func (f *fakeService) ListNodes(ctx context.Context) ([]api.Node, error) {
 	return answer[[]api.Node](ctx, f, "ListNodes", nil)
 }
@@ -138,6 +141,7 @@ var apiCalls = []struct {
 	{"RescaleJob", []any{"wc", ofBoth}, func(ctx context.Context, s api.Service) (any, error) {
 		return s.RescaleJob(ctx, "wc", ofBoth)
 	}, anyOf[api.Rescaled]},
+	{"ListPrograms", nil, func(ctx context.Context, s api.Service) (any, error) { return s.ListPrograms(ctx) }, anyOf[[]api.Program]},
 	{"ListNodes", nil, func(ctx context.Context, s api.Service) (any, error) { return s.ListNodes(ctx) }, anyOf[[]api.Node]},
 	{"DrainNode", "n1", func(ctx context.Context, s api.Service) (any, error) { return s.DrainNode(ctx, "n1") }, anyOf[api.Node]},
 	{"UndrainNode", "n1", func(ctx context.Context, s api.Service) (any, error) { return s.UndrainNode(ctx, "n1") }, anyOf[api.Node]},

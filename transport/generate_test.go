@@ -40,6 +40,14 @@ func drawAttempt(t *rapid.T) checkpoint.Attempt {
 }
 func drawID(t *rapid.T) checkpoint.ID { return rapid.Make[checkpoint.ID]().Draw(t, "checkpoint") }
 
+func drawProgramDoc(t *rapid.T) checkpoint.ProgramDoc {
+	return checkpoint.ProgramDoc{
+		Name: rapid.String().Draw(t, "name"), Doc: rapid.String().Draw(t, "doc"), Params: listOf(t, func(t *rapid.T) checkpoint.ParamDoc {
+			return checkpoint.ParamDoc{Name: rapid.String().Draw(t, "param"), Doc: rapid.String().Draw(t, "meaning")}
+		}),
+	}
+}
+
 func drawSubtask(t *rapid.T) checkpoint.SubtaskID {
 	return checkpoint.SubtaskID{
 		Vertex: rapid.Make[checkpoint.VertexID]().Draw(t, "vertex"),
@@ -203,6 +211,7 @@ func drawFromNode(t *rapid.T) checkpoint.FromNode {
 		return checkpoint.Hello{
 			Node: node, Slots: ranged(t, 0, math.MaxInt32), Version: rapid.String().Draw(t, "version"),
 			Programs: listOf(t, func(t *rapid.T) string { return rapid.String().Draw(t, "program") }),
+			Docs:     listOf(t, drawProgramDoc),
 		}
 	case 1:
 		return checkpoint.Heartbeat{}

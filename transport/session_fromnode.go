@@ -20,6 +20,7 @@ func fromNodeToPB(m checkpoint.FromNode) (*transportpb.FromNode, error) {
 	case checkpoint.Hello:
 		pb.Message = &transportpb.FromNode_Hello{Hello: &transportpb.Hello{
 			Node: nodeToPB(m.Node), Slots: int64(m.Slots), Programs: m.Programs, Version: m.Version,
+			Docs: each(m.Docs, programDocToPB),
 		}}
 	case checkpoint.Heartbeat:
 		pb.Message = &transportpb.FromNode_Heartbeat{Heartbeat: &transportpb.Heartbeat{}}
@@ -182,7 +183,20 @@ func (d *decoder) hello(pb *transportpb.Hello) checkpoint.Hello {
 		Slots:    d.int("slots", pb.GetSlots(), 0, maxSlots),
 		Programs: pb.GetPrograms(),
 		Version:  pb.GetVersion(),
+		Docs:     each(pb.GetDocs(), programDocFromPB),
 	}
+}
+
+func programDocToPB(p checkpoint.ProgramDoc) *transportpb.ProgramDoc {
+	return &transportpb.ProgramDoc{Name: p.Name, Doc: text(p.Doc), Params: each(p.Params, func(d checkpoint.ParamDoc) *transportpb.ParamDoc {
+		return &transportpb.ParamDoc{Name: d.Name, Doc: text(d.Doc)}
+	})}
+}
+
+func programDocFromPB(pb *transportpb.ProgramDoc) checkpoint.ProgramDoc {
+	return checkpoint.ProgramDoc{Name: pb.GetName(), Doc: pb.GetDoc(), Params: each(pb.GetParams(), func(d *transportpb.ParamDoc) checkpoint.ParamDoc {
+		return checkpoint.ParamDoc{Name: d.GetName(), Doc: d.GetDoc()}
+	})}
 }
 
 func (d *decoder) jobPlanned(pb *transportpb.JobPlanned) checkpoint.JobPlanned {

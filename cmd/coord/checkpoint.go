@@ -3,13 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"cairn/api"
 	"cairn/checkpoint"
-	"cairn/internal/cliargs"
 )
 
 // Values of api.Checkpoint.Status.
@@ -24,8 +23,10 @@ func checkpointCommand(con *console) *cli.Command {
 		Usage: "list, show, trigger and sum up the checkpoints of a job",
 		Subcommands: []*cli.Command{
 			{
-				Name:      "list",
-				Usage:     "list pending and recent checkpoints and savepoints, newest first",
+				Name:  "list",
+				Usage: "list pending and recent checkpoints and savepoints, newest first",
+				Description: "NOTES says which are retained, so that a job can be submitted from them, and which one the running\n" +
+					"attempt was restored from. SIZE is that of the state, NEW what was stored for it that was not there.",
 				ArgsUsage: "JOB",
 				Flags:     readFlags(defaultTimeout),
 				Action:    con.call(listCheckpoints),
@@ -63,28 +64,30 @@ func listCheckpoints(ctx context.Context, s session) error {
 	for _, c := range checkpoints {
 		rows = append(rows, []string{
 			fmt.Sprint(c.ID), c.Status, c.Kind, age(now, c.TriggerTimestamp), duration(c.EndToEndDurationMillis),
-			size(c.StateSize), size(c.CheckpointedSize), acknowledged(c), c.FailureMessage,
+			size(c.StateSize), size(c.CheckpointedSize), acknowledged(c), notes(c), c.FailureMessage,
 		})
 	}
 	columns := []column{
 		right("ID"), left("STATUS"), left("KIND"), left("TRIGGERED"), right("DURATION"), right("SIZE"), right("NEW"),
-		right("ACKED"), left("FAILURE"),
+		right("ACKED"), left("NOTES"), left("FAILURE"),
 	}
 	return writeTable(s.out, "No checkpoint was triggered.", columns, rows)
 }
 
-func acknowledged(c api.Checkpoint) string {
-	return fmt.Sprintf("%d/%d", c.NumAcknowledgedSubtasks, c.NumSubtasks)
+// notes say what has become of a checkpoint.
+func notes(c api.Checkpoint) string {
+	var notes []string
+	if c.Retained {
+		notes = append(notes, "retained")
+	}
+	if c.RestoredFrom {
+		notes = append(notes, "restored from")
+	}
+	return strings.Join(notes, ", ")
 }
 
-// checkpointID reads an argument.
-func (s session) checkpointID(position int) (uint64, error) {
-	arg := s.Args().Get(position)
-	id, err := strconv.ParseUint(arg, 10, 64)
-	if err != nil || id == 0 {
-		return 0, cliargs.Usagef(s.Context, "checkpoint ID %q: must be a positive whole number", arg)
-	}
-	return id, nil
+func acknowledged(c api.Checkpoint) string {
+	return fmt.Sprintf("%d/%d", c.NumAcknowledgedSubtasks, c.NumSubtasks)
 }
 
 func triggerCheckpoint(ctx context.Context, s session) error {
@@ -108,6 +111,6 @@ func triggerCheckpoint(ctx context.Context, s session) error {
 	case s.asJSON():
 		return nil
 	}
-	return s.printf("Checkpoint %d of job %s completed in %s: %s, %s subtasks.\n",
-		c.ID, job, duration(c.EndToEndDurationMillis), size(c.StateSize), acknowledged(c))
+	return s.printf("Checkpoint %d of job %s completed in %s: %s, %s.\n",
+		c.ID, job, duration(c.EndToEndDurationMillis), size(c.StateSize), count(c.NumSubtasks, "subtask"))
 }

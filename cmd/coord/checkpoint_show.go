@@ -20,19 +20,15 @@ func showCheckpointCommand(con *console) *cli.Command {
 		Usage: "show a checkpoint or savepoint, pending or ended, by vertex and by subtask",
 		Description: fmt.Sprintf("Names the subtask that held it up most, or still does, and in which phase. Of more than %d\n"+
 			"subtasks the slowest are shown.", shownSubtasks),
-		ArgsUsage: "JOB ID",
+		ArgsUsage: "JOB[/ID] [ID]",
 		Flags: readFlags(defaultTimeout,
 			&cli.BoolFlag{Name: "all", DisableDefaultText: true, Usage: "show every subtask"}),
-		Action: con.call(showCheckpoint),
+		Action: withNamed("checkpoint", con.inTime(showCheckpoint)),
 	}
 }
 
-func showCheckpoint(ctx context.Context, s session) error {
-	id, err := s.checkpointID(1)
-	if err != nil {
-		return err
-	}
-	detail, err := s.service.ShowCheckpoint(ctx, s.Args().First(), id)
+func showCheckpoint(ctx context.Context, s session, named namedCheckpoint) error {
+	detail, err := s.service.ShowCheckpoint(ctx, named.job, named.id)
 	if err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func TestAddressesToDial(t *testing.T) {
 
 func TestWrongCommandLinesReachNobody(t *testing.T) {
 	for args, want := range map[string]string{
-		"statuss":                             `unknown command "statuss" for "coord"; known: checkpoint, job, members, node, operator, savepoint, status, version; did you mean "status"?`,
+		"statuss":                             `unknown command "statuss" for "coord"; known: checkpoint, job, members, node, operator, program, savepoint, status, version; did you mean "status"?`,
 		"job foo":                             `unknown command "foo" for "coord job"; known: cancel, list, metrics, rescale, set, show, stop, submit`,
 		"checkpoint lst wc":                   `unknown command "lst" for "coord checkpoint"; known: list, show, stats, trigger; did you mean "list"?`,
 		"operator transfer":                   `unknown command "transfer" for "coord operator"; known: raft, snapshot`,
@@ -50,7 +50,8 @@ func TestWrongCommandLinesReachNobody(t *testing.T) {
 		"status now":                          `"coord status" takes no arguments, got "now"`,
 		"job show":                            `"coord job show" needs JOB, got 0 of 1 arguments`,
 		"job list wc":                         `"coord job list" takes no arguments, got "wc"`,
-		"checkpoint show wc":                  `"coord checkpoint show" needs JOB ID, got 1 of 2 arguments`,
+		"checkpoint show wc":                  `checkpoint "wc": want JOB/ID, for example wordcount/7; "coord checkpoint list" shows them`,
+		"checkpoint show":                     `"coord checkpoint show" needs JOB[/ID] [ID], got 0 of 1 arguments`,
 		"members --timeout 0s":                `--timeout 0s: must be positive`,
 		"members --timeout 5":                 `--timeout "5": want a duration, for example 500ms or 10s`,
 		"members --addr c1":                   `--addr "c1": must be host:port, for example 127.0.0.1:7480`,
@@ -73,7 +74,10 @@ func TestWrongCommandLinesReachNobody(t *testing.T) {
 		"job stop wc --dir testdata":                       `--dir testdata: it is not empty (it holds checkpoint_list.json): name a new or an empty directory`,
 		"savepoint create wc --dir main.go":                `--dir main.go: open main.go: not a directory`,
 		"savepoint list a b":                               `"coord savepoint list" takes only [JOB], got also "b"`,
-		"savepoint dispose wc":                             `"coord savepoint dispose" needs JOB ID, got 1 of 2 arguments`,
+		"savepoint dispose wc":                             `savepoint "wc": want JOB/ID, for example wordcount/7; "coord savepoint list" shows them`,
+		"savepoint dispose wc/x":                           `savepoint "wc/x": want JOB/ID with a positive whole number as ID, for example wc/7; "coord savepoint list" shows them`,
+		"savepoint dispose wc x":                           `savepoint ID "x": must be a positive whole number; "coord savepoint list" shows them`,
+		"job rescale wc --parallelism 2 --wait --no-wait":  `--wait and --no-wait: give one of them`,
 		"job rescale wc":                                   `--parallelism 0: give a positive NUMBER of subtasks`,
 		"job rescale wc --parallelism -1":                  `--parallelism -1: give a positive NUMBER of subtasks`,
 		"job submit p --parallelism 0":                     `--parallelism "0": want N or OPERATOR=N, with a positive whole number`,

@@ -13,7 +13,7 @@ const exampleManifest = "aa11bb22cc33dd44ee55ff6600778899aa11bb22cc33dd44ee55ff6
 func exampleDetail() api.CheckpointDetail {
 	triggered := ago(time.Second)
 	return api.CheckpointDetail{
-		Checkpoint: exampleCheckpoints()[1], Retained: true, Manifest: exampleManifest, ManifestSize: 2100,
+		Checkpoint: exampleCheckpoints()[1], Manifest: exampleManifest, ManifestSize: 2100,
 		Tasks: []api.TaskCheckpoint{
 			{
 				Vertex: "source", NumSubtasks: 2, NumAcknowledgedSubtasks: 2, LatestAckTimestamp: triggered + 34,

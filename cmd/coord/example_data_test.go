@@ -45,6 +45,7 @@ func exampleService() *fakeService {
 		},
 		rescaled:   api.Rescaled{Job: exampleRescaled(), Checkpoint: 42},
 		nodes:      exampleNodes(),
+		programs:   examplePrograms(),
 		snapshotOf: []byte("a snapshot"),
 		trigger:    func(context.Context) (api.Checkpoint, error) { return exampleCheckpoints()[1], nil },
 		peers:      exampleStatus().Voters,
@@ -114,6 +115,16 @@ func exampleNodes() []api.Node {
 	}
 }
 
+func examplePrograms() []api.Program {
+	return []api.Program{
+		{Name: "letters", Nodes: []string{"n2"}},
+		{
+			Name: "wordcount", Doc: "counts the words in the files of a directory", Nodes: []string{"n1", "n2"},
+			Params: []api.Param{{Name: "input", Doc: "the directory to be read; required"}, {Name: "rate", Doc: "lines per second; 0, the default, means no bound"}},
+		},
+	}
+}
+
 func exampleRescaled() api.JobDetail {
 	job := exampleJob()
 	job.State, job.Parallelism = "RESTARTING", map[string]int{"count": 5}
@@ -138,7 +149,7 @@ func exampleCheckpoints() []api.Checkpoint {
 		{
 			ID: 41, Status: "completed", Kind: "checkpoint", Attempt: 2, BeganTerm: 2, EndedTerm: 3, TriggerTimestamp: ago(time.Second),
 			EndToEndDurationMillis: 83, StateSize: 3 << 20, CheckpointedSize: 300 << 10, AlignmentMillis: 48, ProcessedData: 70 << 10,
-			NumSubtasks: 14, NumAcknowledgedSubtasks: 14,
+			NumSubtasks: 14, NumAcknowledgedSubtasks: 14, Retained: true, RestoredFrom: true,
 		},
 		{
 			ID: 40, Status: "failed", Kind: "checkpoint", Attempt: 1, BeganTerm: 2, EndedTerm: 2, TriggerTimestamp: ago(2 * time.Hour),
@@ -148,6 +159,7 @@ func exampleCheckpoints() []api.Checkpoint {
 		{
 			ID: 12, Status: "completed", Kind: "savepoint", Attempt: 1, BeganTerm: 1, EndedTerm: 1, TriggerTimestamp: ago(3 * time.Hour),
 			EndToEndDurationMillis: 120, StateSize: 2 << 20, CheckpointedSize: 2 << 20, NumSubtasks: 14, NumAcknowledgedSubtasks: 14,
+			Retained: true,
 		},
 	}
 }

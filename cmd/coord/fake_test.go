@@ -52,6 +52,7 @@ type fakeService struct {
 	target      *string // of the last TransferLeadership
 	rescaled    api.Rescaled
 	rescaledTo  []api.Parallelism
+	programs    []api.Program
 	nodes       []api.Node
 	listNodes   func(context.Context) ([]api.Node, error) // in place of nodes
 	undrained   []string
@@ -151,8 +152,28 @@ func (f *fakeService) JobMetrics(ctx context.Context, ref, vertex string) (api.J
 
 func (f *fakeService) RescaleJob(_ context.Context, ref string, to api.Parallelism) (api.Rescaled, error) {
 	f.rescaledTo = append(f.rescaledTo, to)
+	f.runs(f.rescaled.Job)
 	return f.rescaled, f.known(ref)
 }
+
+// runs lets a job run when it is asked for the second time: one of its subtasks is late.
+func (f *fakeService) runs(job api.JobDetail) {
+	if f.showJob != nil {
+		return
+	}
+	asked := 0
+	f.showJob = func(context.Context, string) (api.JobDetail, error) {
+		asked++
+		job.State, job.Reason, job.Attempt = "RUNNING", "", 3
+		job.Subtasks = []api.Subtask{{ID: "source[0]", Node: "n1", Status: "RUNNING"}, {ID: "count[0]", Node: "n2", Status: "INITIALIZING"}}
+		if asked > 1 {
+			job.Subtasks[1].Status = "RUNNING"
+		}
+		return job, nil
+	}
+}
+
+func (f *fakeService) ListPrograms(context.Context) ([]api.Program, error) { return f.programs, f.err }
 
 func (f *fakeService) ListNodes(ctx context.Context) ([]api.Node, error) {
 	f.stale = api.Stale(ctx)

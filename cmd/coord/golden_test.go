@@ -20,6 +20,9 @@ func TestOutput(t *testing.T) {
 		{"job_stop", "job stop wordcount --savepoint"},
 		{"job_stop_drain", "job stop wordcount --drain"},
 		{"job_rescale", "job rescale wordcount --operator count --parallelism 5"},
+		{"job_rescale_no_wait", "job rescale wordcount --operator count --parallelism 5 --no-wait"},
+		{"program_list", "program list"},
+		{"program_show", "program show wordcount"},
 		{"node_list", "node list"},
 		{"node_drain", "node drain n2 --no-wait"},
 		{"node_drain_done", "node drain n3"},
@@ -32,7 +35,9 @@ func TestOutput(t *testing.T) {
 		{"savepoint_create_dir", "savepoint create wordcount --dir testdata/none"},
 		{"savepoint_list", "savepoint list"},
 		{"savepoint_list", "savepoint list wordcount"},
+		{"checkpoint_show", "checkpoint show wordcount/41"},
 		{"savepoint_dispose", "savepoint dispose wordcount 43"},
+		{"savepoint_dispose", "savepoint dispose wordcount/43"},
 		{"raft_list_peers", "operator raft list-peers"},
 		{"raft_remove_peer", "operator raft remove-peer c4"},
 		{"raft_transfer_leadership", "operator raft transfer-leadership --to c2"},
@@ -71,7 +76,7 @@ func TestTablesFitTheTerminal(t *testing.T) {
 func TestOutputOfNothing(t *testing.T) {
 	empty := func() *bench {
 		b := newBench()
-		b.service.nodes, b.service.members, b.service.jobs, b.service.checkpoints, b.service.peers = nil, nil, nil, nil, nil
+		b.service.nodes, b.service.programs, b.service.members, b.service.jobs, b.service.checkpoints, b.service.peers = nil, nil, nil, nil, nil, nil
 		b.service.job = api.JobDetail{Job: b.service.job.Job}
 		b.service.metrics.Subtasks = nil
 		b.service.savepoints, b.service.checkpoint.Tasks, b.service.checkpoint.Subtasks = nil, nil, nil
@@ -83,6 +88,7 @@ func TestOutputOfNothing(t *testing.T) {
 		"checkpoint list wordcount": "No checkpoint was triggered.\n",
 		"savepoint list":            "There is no savepoint.\n",
 		"node list":                 "No node is known.\n",
+		"program list":              "No node is alive, so no program can be run.\n",
 		"operator raft list-peers":  "No coordinator votes yet.\n",
 	} {
 		if r := empty().run(t, strings.Fields(args)...); r.code != 0 || r.stdout != want {

@@ -3,15 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"cairn/api"
 	"cairn/fsm"
 )
-
-const waitInterval = 200 * time.Millisecond
 
 func cancelCommand(con *console) *cli.Command {
 	return &cli.Command{
@@ -64,31 +61,14 @@ func cancelJob(ctx context.Context, s session) error {
 	return nil
 }
 
-// waitForEnd returns the job as it is once it has ended. It asks by ID: the name may pass to another job. The
-// leader may change meanwhile, so it goes on while the cluster is unavailable.
+// waitForEnd returns the job as it is once it has ended.
 func waitForEnd(ctx context.Context, service api.Service, job api.Job) (api.Job, error) {
-	ticks := time.NewTicker(waitInterval)
-	defer ticks.Stop()
-	for job.EndedAt == 0 {
-		select {
-		case <-ctx.Done():
-			return job, api.Errorf(api.Unavailable, "job %s has not ended in time; it was %s when last seen", job.Name, job.State)
-		case <-ticks.C:
-		}
-		detail, err := askOnce(ctx, service, job.ID)
-		switch {
-		case err == nil:
-			job = detail.Job
-		case api.CodeOf(err) != api.Unavailable:
-			return job, fmt.Errorf("wait for the end of job %s: %w", job.Name, err)
-		}
+	detail, err := waitForJob(ctx, service, api.JobDetail{Job: job}, func(job api.JobDetail) bool { return job.EndedAt != 0 })
+	switch {
+	case err != nil && api.CodeOf(err) == api.Unavailable:
+		return detail.Job, api.Errorf(api.Unavailable, "job %s has not ended in time; it was %s when last seen", detail.Name, detail.State)
+	case err != nil:
+		return detail.Job, fmt.Errorf("wait for the end of job %s: %w", job.Name, err)
 	}
-	return job, nil
-}
-
-// askOnce bounds one question, so that a coordinator that hangs does not use up the time for all.
-func askOnce(ctx context.Context, service api.Service, id string) (api.JobDetail, error) {
-	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
-	defer cancel()
-	return service.ShowJob(ctx, id)
+	return detail.Job, nil
 }

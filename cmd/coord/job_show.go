@@ -157,7 +157,15 @@ func writeVertices(s session, vertices []api.Vertex) error {
 func writeSubtasks(s session, subtasks []api.Subtask) error {
 	var rows [][]string
 	for _, t := range subtasks {
-		rows = append(rows, []string{t.ID, t.Node, t.Status})
+		rows = append(rows, []string{t.ID, t.Node, t.Status, failureText(t)})
 	}
-	return writeTable(s.out, "No subtask is placed.", []column{left("SUBTASK"), left("NODE"), left("STATUS")}, rows)
+	return writeTable(s.out, "No subtask is placed.", []column{left("SUBTASK"), left("NODE"), left("STATUS"), left("FAILURE")}, rows)
+}
+
+// failureText tells the failure of a subtask from that of one that followed it.
+func failureText(t api.Subtask) string {
+	if t.Secondary {
+		return "follows from another one: " + firstLine(t.Failure)
+	}
+	return firstLine(t.Failure)
 }

@@ -27,6 +27,9 @@ configuration, dotted or nested. What the command line says goes before what the
      delay: 2s
      fixed_delay: {attempts: 3}
 
+It returns when the job is accepted; with --wait, when every subtask of it runs. "coord program list"
+says which programs there are, "coord program show" which parameters they have.
+
 An unknown key is refused. "coord job show" lists every key with its value.`
 
 func submitCommand(con *console) *cli.Command {
@@ -39,6 +42,7 @@ func submitCommand(con *console) *cli.Command {
 			Usage: "`NUMBER` of subtasks of every operator, or OPERATOR=NUMBER of one, instead of the program's; may be repeated",
 		},
 		&cli.GenericFlag{Name: "set", Value: pairs{}, Usage: "`KEY=VALUE` of the configuration; may be repeated"},
+		&cli.BoolFlag{Name: "wait", DisableDefaultText: true, Usage: "wait until every subtask runs"},
 	}, policyFlags(true)...)
 	return &cli.Command{
 		Name:        "submit",
@@ -56,7 +60,7 @@ func submitCommand(con *console) *cli.Command {
 				return err
 			}
 			return con.open(func(ctx context.Context, s session) error {
-				if from.directory != "" && !s.IsSet("timeout") {
+				if (from.directory != "" || s.Bool("wait")) && !s.IsSet("timeout") {
 					s.timeout = patientTimeout
 				}
 				return s.within(ctx, func(ctx context.Context) error { return submitJob(ctx, s, request, from) })
@@ -106,11 +110,25 @@ func submitJob(ctx context.Context, s session, request api.SubmitJobRequest, fro
 	if err != nil {
 		return err
 	}
+	if !s.asJSON() {
+		if err := s.printf("Submitted job %s with ID %s: %s.\n", oneLine(job.Name), job.ID, stateText(job)); err != nil {
+			return err
+		}
+	}
+	if s.Bool("wait") {
+		detail, err := s.waitUntilRunning(ctx, api.JobDetail{Job: job})
+		if err != nil {
+			return err
+		}
+		job = detail.Job
+		if !s.asJSON() {
+			if err := s.printf("%s\n", runningText(detail)); err != nil {
+				return err
+			}
+		}
+	}
 	if s.asJSON() {
 		return writeJSON(s.out, job)
-	}
-	if err := s.printf("Submitted job %s with ID %s: %s.\n", oneLine(job.Name), job.ID, stateText(job)); err != nil {
-		return err
 	}
 	return s.printf("Next: coord job show %s\n", job.ID)
 }

@@ -34,6 +34,7 @@ func clientCommands(con *console) []*cli.Command {
 	return []*cli.Command{
 		statusCommand(con),
 		membersCommand(con),
+		programCommand(con),
 		jobCommand(con),
 		checkpointCommand(con),
 		savepointCommand(con),

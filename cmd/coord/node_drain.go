@@ -10,7 +10,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"cairn/api"
-	"cairn/internal/cliargs"
 )
 
 const drainDescription = `The node is given no more subtasks, and those that it has move to other nodes: each job takes a
@@ -21,19 +20,16 @@ node undrain". Its copies of snapshots stay on it: when it is stopped, others ha
 It waits until no subtask is left on the node. With --no-wait it returns at once.`
 
 func drainCommand(con *console) *cli.Command {
-	flags := clientFlags(patientTimeout,
-		&cli.BoolFlag{Name: "wait", Value: true, DisableDefaultText: true, Usage: "wait until no subtask is left on the node; the default"},
-		&cli.BoolFlag{Name: "no-wait", DisableDefaultText: true, Usage: "return as soon as the cluster has taken the order"},
-	)
 	return &cli.Command{
 		Name:        "drain",
 		Usage:       "take a node out of service: its subtasks leave at a checkpoint",
 		Description: drainDescription,
 		ArgsUsage:   "ID",
-		Flags:       flags,
+		Flags: clientFlags(patientTimeout,
+			waitFlags("wait until no subtask is left on the node", "return as soon as the cluster has taken the order")...),
 		Action: func(c *cli.Context) error {
-			if c.IsSet("wait") && c.Bool("wait") && c.Bool("no-wait") {
-				return cliargs.Usagef(c, "--wait and --no-wait: give one of them")
+			if err := checkWait(c); err != nil {
+				return err
 			}
 			return con.call(drainNode)(c)
 		},
@@ -45,7 +41,7 @@ func drainNode(ctx context.Context, s session) error {
 	if err != nil {
 		return err
 	}
-	if s.Bool("wait") && !s.Bool("no-wait") {
+	if s.waits() {
 		if n, err = waitForDrained(ctx, s, n); err != nil {
 			return err
 		}

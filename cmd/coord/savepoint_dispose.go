@@ -15,11 +15,14 @@ func disposeCommand(con *console) *cli.Command {
 		Name:  "dispose",
 		Usage: "give up a savepoint; its state is deleted",
 		Description: "Asks for confirmation on a terminal, unless --yes is given. A savepoint that a job still needs\n" +
-			"is not given up. Copies in directories are not touched.",
-		ArgsUsage: "JOB ID",
+			"is not given up. Copies in directories are not touched. It is named JOB/ID, as \"coord savepoint list\"\n" +
+			"shows it, or JOB ID.",
+		ArgsUsage: "JOB[/ID] [ID]",
 		Flags: clientFlags(defaultTimeout,
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, DisableDefaultText: true, Usage: "do not ask"}),
-		Action: con.open(disposeSavepoint),
+		Action: withNamed("savepoint", func(named namedCheckpoint) cli.ActionFunc {
+			return con.open(func(ctx context.Context, s session) error { return disposeSavepoint(ctx, s, named) })
+		}),
 	}
 }
 
@@ -30,19 +33,15 @@ type disposed struct {
 	Disposed  bool   `json:"disposed"`
 }
 
-func disposeSavepoint(ctx context.Context, s session) error {
-	job := s.Args().First()
-	id, err := s.checkpointID(1)
-	if err != nil {
-		return err
-	}
+func disposeSavepoint(ctx context.Context, s session, named namedCheckpoint) error {
+	job, id := named.job, named.id
 	// A person may take longer than --timeout over the question: it does not count.
 	if s.interactive && !s.Bool("yes") {
 		if err := s.confirm(fmt.Sprintf("Delete savepoint %d of job %s and its state?", id, oneLine(job))); err != nil {
 			return err
 		}
 	}
-	err = s.within(ctx, func(ctx context.Context) error { return s.service.DisposeSavepoint(ctx, job, id) })
+	err := s.within(ctx, func(ctx context.Context) error { return s.service.DisposeSavepoint(ctx, job, id) })
 	if err != nil {
 		return err
 	}

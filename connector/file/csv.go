@@ -195,7 +195,7 @@ func (r *csvReader) failure(err error) error {
 	case errors.Is(err, errEndsEarly):
 		return endsEarly(r.name(), r.source.offset, r.split.size)
 	}
-	return fmt.Errorf("%s at offset %d: %w", r.name(), r.split.offset, err)
+	return failedAt(r.name(), r.split.offset, err)
 }
 
 // skip goes on behind a record that next could not read. The parser is behind the line with the fault already; where no

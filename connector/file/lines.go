@@ -68,7 +68,7 @@ func (r *lineReader) skip() error {
 		case errors.Is(err, io.EOF):
 			return r.checkEnd()
 		case !errors.Is(err, bufio.ErrBufferFull):
-			return fmt.Errorf("%s at offset %d: %w", r.name(), r.split.offset, err)
+			return failedAt(r.name(), r.split.offset, err)
 		}
 	}
 }
@@ -84,7 +84,7 @@ func (r *lineReader) next() ([]byte, error) {
 		line, err = r.nextLong(line)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%s at offset %d: %w", r.name(), r.split.offset, err)
+		return nil, failedAt(r.name(), r.split.offset, err)
 	}
 	if len(line) > r.maxLine {
 		return nil, r.tooLong()
@@ -127,7 +127,7 @@ func (r *lineReader) checkEnd() error {
 }
 
 func endsEarly(path string, offset, size int64) error {
-	return fmt.Errorf("%s ends at offset %d: it had %d bytes when the input was listed", path, offset, size)
+	return placedError{fmt.Errorf("%s ends at offset %d: it had %d bytes when the input was listed", path, offset, size)}
 }
 
 // name returns the path of the open file.

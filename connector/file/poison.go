@@ -37,5 +37,21 @@ func (e *poisonError) Error() string {
 
 func (e *poisonError) Unwrap() error { return e.cause }
 
+// NamesPosition marks the error: it says where the record is.
+func (e *poisonError) NamesPosition() {}
+
+// placedError is an error that names a file and an offset.
+type placedError struct{ error }
+
+func (e placedError) Unwrap() error { return e.error }
+
+// NamesPosition marks the error.
+func (e placedError) NamesPosition() {}
+
+// failedAt says where in a file reading failed.
+func failedAt(path string, offset int64, err error) error {
+	return placedError{fmt.Errorf("%s at offset %d: %w", path, offset, err)}
+}
+
 // fatal is the error of a source that does not skip. Another attempt would read the same bytes.
 func (e *poisonError) fatal() error { return dataflow.Permanent(e) }

@@ -129,7 +129,7 @@ func New(cfg Config) (*Executor, error) {
 // Hello introduces the node at the beginning of a session.
 func (e *Executor) Hello() checkpoint.Hello {
 	return checkpoint.Hello{
-		Node: e.cfg.Self, Slots: e.cfg.Slots, Programs: e.cfg.Registry.Names(), Version: e.cfg.Version,
+		Node: e.cfg.Self, Slots: e.cfg.Slots, Programs: e.cfg.Registry.Names(), Docs: e.cfg.Registry.Docs(), Version: e.cfg.Version,
 	}
 }
 

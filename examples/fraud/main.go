@@ -18,7 +18,12 @@ import (
 )
 
 func main() {
-	node.Main(node.Job("fraud", "finds small charges that a large one follows within a minute (input, output, disorder, rate)", build))
+	node.Main(node.Job("fraud", "finds small charges that a large one follows within a minute", build,
+		dataflow.Param{Name: "input", Doc: "directory of JSON lines; required"},
+		dataflow.Param{Name: "output", Doc: "directory that alerts are written to; required"},
+		dataflow.Param{Name: "disorder", Doc: "how late charges may be; 10s by default"},
+		dataflow.Param{Name: "rate", Doc: "charges per second; 0, the default, for as fast as it goes"},
+	))
 }
 
 // Charge is one use of a card.

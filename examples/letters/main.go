@@ -14,7 +14,13 @@ import (
 	"cairn/node"
 )
 
-func main() { node.Main(node.Job("letters", "counts the letters of text files", build)) }
+func main() {
+	node.Main(node.Job("letters", "counts the letters of text files", build,
+		dataflow.Param{Name: "input", Doc: "directory, or file, to be read; required"},
+		dataflow.Param{Name: "output", Doc: "directory that the totals are written to; required"},
+		dataflow.Param{Name: "suffix", Doc: "of the names of the files to be read; all files by default"},
+	))
+}
 
 // build makes the graph: lines are read, letters counted by key, and the totals written. It must make the same
 // graph from the same parameters on every node.

@@ -14,23 +14,24 @@ import (
 	"cairn/dataflow"
 )
 
-// Program returns the job "nexmark". Its parameters are
-//
-//	query        q0, q1, q2, q3, q4, q5, q7 or q8; required
-//	output       the directory that the lines are written to, or "blackhole"; required
-//	events       how many are generated; 1,000,000 by default
-//	rate         of the generation, in events per second; 0, the default, means no bound
-//	event_rate   events per second of event time; 10,000 by default
-//	disorder     the events of each group of so many are shuffled; 1, the default, for none
-//	seed         of the generator; 0 by default
-//	window       the length of windows; 10s by default
-//	slide        of the sliding windows of q5; 2s by default, or the window if that is shorter
-//	parallelism  of all but the output; 4 by default
-//	sinks        parallelism of the output; 1 by default
+// Program returns the job "nexmark".
 func Program() dataflow.Program {
 	return dataflow.Program{
-		Name:  "nexmark",
-		Doc:   "runs a query of the NEXMark benchmark (query, output, events, rate, event_rate, disorder, seed, window, slide, parallelism, sinks)",
+		Name: "nexmark",
+		Doc:  "runs a query of the NEXMark benchmark over generated events",
+		Params: []dataflow.Param{
+			{Name: "query", Doc: "q0, q1, q2, q3, q4, q5, q7 or q8; required"},
+			{Name: "output", Doc: "the directory that the lines are written to, or \"blackhole\"; required"},
+			{Name: "events", Doc: "how many are generated; 1,000,000 by default"},
+			{Name: "rate", Doc: "of the generation, in events per second; 0, the default, means no bound"},
+			{Name: "event_rate", Doc: "events per second of event time; 10,000 by default"},
+			{Name: "disorder", Doc: "the events of each group of so many are shuffled; 1, the default, for none"},
+			{Name: "seed", Doc: "of the generator; 0 by default"},
+			{Name: "window", Doc: "the length of windows; 10s by default"},
+			{Name: "slide", Doc: "of the sliding windows of q5; 2s by default, or the window if that is shorter"},
+			{Name: "parallelism", Doc: "of all but the output; 4 by default"},
+			{Name: "sinks", Doc: "parallelism of the output; 1 by default"},
+		},
 		Build: build,
 	}
 }

@@ -24,23 +24,23 @@ import (
 	"cairn/dataflow/codec"
 )
 
-// Program returns the job "sessionize". Its parameters are
-//
-//	input        the directory of JSON lines {"user": "u1", "at": 1767225600000, "page": "/"} to be read, in files whose
-//	             names are in the order of time; by default clicks are generated
-//	events       how many clicks are generated; 1,000,000 by default
-//	event_rate   generated clicks per second of event time; 100 by default
-//	rate         clicks per second, of the whole job; 0, the default, means no bound
-//	output       the directory that the sessions are written to; required
-//	late         the directory that late clicks are written to; required
-//	gap          between sessions; 30s by default
-//	disorder     how far clicks may lie behind others; 5s by default
-//	lateness     for how long a session that has been written may still grow; 0s by default
-//	parallelism  of reading and of the sessions; 4 by default
+// Program returns the job "sessionize".
 func Program() dataflow.Program {
 	return dataflow.Program{
-		Name:  "sessionize",
-		Doc:   "finds the sessions of users in clicks (input or events, event_rate; output, late, rate, gap, disorder, lateness, parallelism)",
+		Name: "sessionize",
+		Doc:  "finds the sessions of users in clicks, and puts late clicks aside",
+		Params: []dataflow.Param{
+			{Name: "input", Doc: "the directory of JSON lines {\"user\": \"u1\", \"at\": 1767225600000, \"page\": \"/\"} to be read, in files whose names are in the order of time; by default clicks are generated"},
+			{Name: "events", Doc: "how many clicks are generated; 1,000,000 by default"},
+			{Name: "event_rate", Doc: "generated clicks per second of event time; 100 by default"},
+			{Name: "rate", Doc: "clicks per second, of the whole job; 0, the default, means no bound"},
+			{Name: "output", Doc: "the directory that the sessions are written to; required"},
+			{Name: "late", Doc: "the directory that late clicks are written to; required"},
+			{Name: "gap", Doc: "between sessions; 30s by default"},
+			{Name: "disorder", Doc: "how far clicks may lie behind others; 5s by default"},
+			{Name: "lateness", Doc: "for how long a session that has been written may still grow; 0s by default"},
+			{Name: "parallelism", Doc: "of reading and of the sessions; 4 by default"},
+		},
 		Build: build,
 	}
 }

@@ -21,18 +21,19 @@ const (
 	defaultSinks       = 2
 )
 
-// Program returns the job "wordcount". Its parameters are
-//
-//	input        the directory, or the single file, to be read; required
-//	output       the directory that the counts are written to; required
-//	suffix       of the names of the files to be read, for example ".go"; all files by default
-//	rate         lines per second, of the whole job; 0, the default, means no bound
-//	parallelism  of reading, splitting and counting; 4 by default
-//	sinks        parallelism of writing; 2 by default
+// Program returns the job "wordcount".
 func Program() dataflow.Program {
 	return dataflow.Program{
-		Name:  "wordcount",
-		Doc:   "counts the words in the files of a directory (input, output, suffix, rate, parallelism, sinks)",
+		Name: "wordcount",
+		Doc:  "counts the words in the files of a directory",
+		Params: []dataflow.Param{
+			{Name: "input", Doc: "the directory, or the single file, to be read; required"},
+			{Name: "output", Doc: "the directory that the counts are written to; required"},
+			{Name: "suffix", Doc: "of the names of the files to be read, for example \".go\"; all files by default"},
+			{Name: "rate", Doc: "lines per second, of the whole job; 0, the default, means no bound"},
+			{Name: "parallelism", Doc: "of reading, splitting and counting; 4 by default"},
+			{Name: "sinks", Doc: "parallelism of writing; 2 by default"},
+		},
 		Build: build,
 	}
 }

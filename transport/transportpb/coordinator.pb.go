@@ -504,6 +504,206 @@ func (x *NodeInfo) GetLeaving() []string {
 	return nil
 }
 
+type ListProgramsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListProgramsRequest) Reset() {
+	*x = ListProgramsRequest{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListProgramsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListProgramsRequest) ProtoMessage() {}
+
+func (x *ListProgramsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListProgramsRequest.ProtoReflect.Descriptor instead.
+func (*ListProgramsRequest) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{6}
+}
+
+type ListProgramsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Programs      []*ProgramInfo         `protobuf:"bytes,1,rep,name=programs,proto3" json:"programs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListProgramsResponse) Reset() {
+	*x = ListProgramsResponse{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListProgramsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListProgramsResponse) ProtoMessage() {}
+
+func (x *ListProgramsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListProgramsResponse.ProtoReflect.Descriptor instead.
+func (*ListProgramsResponse) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListProgramsResponse) GetPrograms() []*ProgramInfo {
+	if x != nil {
+		return x.Programs
+	}
+	return nil
+}
+
+type ProgramInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Doc           string                 `protobuf:"bytes,2,opt,name=doc,proto3" json:"doc,omitempty"`
+	Params        []*ParamInfo           `protobuf:"bytes,3,rep,name=params,proto3" json:"params,omitempty"`
+	Nodes         []string               `protobuf:"bytes,4,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProgramInfo) Reset() {
+	*x = ProgramInfo{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProgramInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProgramInfo) ProtoMessage() {}
+
+func (x *ProgramInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProgramInfo.ProtoReflect.Descriptor instead.
+func (*ProgramInfo) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ProgramInfo) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ProgramInfo) GetDoc() string {
+	if x != nil {
+		return x.Doc
+	}
+	return ""
+}
+
+func (x *ProgramInfo) GetParams() []*ParamInfo {
+	if x != nil {
+		return x.Params
+	}
+	return nil
+}
+
+func (x *ProgramInfo) GetNodes() []string {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+type ParamInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Doc           string                 `protobuf:"bytes,2,opt,name=doc,proto3" json:"doc,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ParamInfo) Reset() {
+	*x = ParamInfo{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ParamInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ParamInfo) ProtoMessage() {}
+
+func (x *ParamInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ParamInfo.ProtoReflect.Descriptor instead.
+func (*ParamInfo) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ParamInfo) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ParamInfo) GetDoc() string {
+	if x != nil {
+		return x.Doc
+	}
+	return ""
+}
+
 type ListNodesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -512,7 +712,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[6]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -524,7 +724,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[6]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -537,7 +737,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{6}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{10}
 }
 
 type ListNodesResponse struct {
@@ -549,7 +749,7 @@ type ListNodesResponse struct {
 
 func (x *ListNodesResponse) Reset() {
 	*x = ListNodesResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[7]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -561,7 +761,7 @@ func (x *ListNodesResponse) String() string {
 func (*ListNodesResponse) ProtoMessage() {}
 
 func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[7]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -574,7 +774,7 @@ func (x *ListNodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesResponse.ProtoReflect.Descriptor instead.
 func (*ListNodesResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{7}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListNodesResponse) GetNodes() []*NodeInfo {
@@ -593,7 +793,7 @@ type NodeRequest struct {
 
 func (x *NodeRequest) Reset() {
 	*x = NodeRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[8]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -605,7 +805,7 @@ func (x *NodeRequest) String() string {
 func (*NodeRequest) ProtoMessage() {}
 
 func (x *NodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[8]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -618,7 +818,7 @@ func (x *NodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRequest.ProtoReflect.Descriptor instead.
 func (*NodeRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{8}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *NodeRequest) GetId() string {
@@ -638,7 +838,7 @@ type Parallelism struct {
 
 func (x *Parallelism) Reset() {
 	*x = Parallelism{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[9]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -650,7 +850,7 @@ func (x *Parallelism) String() string {
 func (*Parallelism) ProtoMessage() {}
 
 func (x *Parallelism) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[9]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -663,7 +863,7 @@ func (x *Parallelism) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Parallelism.ProtoReflect.Descriptor instead.
 func (*Parallelism) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{9}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Parallelism) GetAll() int64 {
@@ -690,7 +890,7 @@ type RescaleJobRequest struct {
 
 func (x *RescaleJobRequest) Reset() {
 	*x = RescaleJobRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[10]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -702,7 +902,7 @@ func (x *RescaleJobRequest) String() string {
 func (*RescaleJobRequest) ProtoMessage() {}
 
 func (x *RescaleJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[10]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -715,7 +915,7 @@ func (x *RescaleJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescaleJobRequest.ProtoReflect.Descriptor instead.
 func (*RescaleJobRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{10}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RescaleJobRequest) GetJob() string {
@@ -742,7 +942,7 @@ type RescaledInfo struct {
 
 func (x *RescaledInfo) Reset() {
 	*x = RescaledInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[11]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -754,7 +954,7 @@ func (x *RescaledInfo) String() string {
 func (*RescaledInfo) ProtoMessage() {}
 
 func (x *RescaledInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[11]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -767,7 +967,7 @@ func (x *RescaledInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescaledInfo.ProtoReflect.Descriptor instead.
 func (*RescaledInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{11}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RescaledInfo) GetJob() *JobDetail {
@@ -798,7 +998,7 @@ type JobSummary struct {
 
 func (x *JobSummary) Reset() {
 	*x = JobSummary{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[12]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -810,7 +1010,7 @@ func (x *JobSummary) String() string {
 func (*JobSummary) ProtoMessage() {}
 
 func (x *JobSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[12]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -823,7 +1023,7 @@ func (x *JobSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobSummary.ProtoReflect.Descriptor instead.
 func (*JobSummary) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{12}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *JobSummary) GetId() string {
@@ -882,7 +1082,7 @@ type JobCheckpoints struct {
 
 func (x *JobCheckpoints) Reset() {
 	*x = JobCheckpoints{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[13]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -894,7 +1094,7 @@ func (x *JobCheckpoints) String() string {
 func (*JobCheckpoints) ProtoMessage() {}
 
 func (x *JobCheckpoints) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[13]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -907,7 +1107,7 @@ func (x *JobCheckpoints) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobCheckpoints.ProtoReflect.Descriptor instead.
 func (*JobCheckpoints) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{13}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *JobCheckpoints) GetLastCompletedId() uint64 {
@@ -960,7 +1160,7 @@ type MembersRequest struct {
 
 func (x *MembersRequest) Reset() {
 	*x = MembersRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[14]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -972,7 +1172,7 @@ func (x *MembersRequest) String() string {
 func (*MembersRequest) ProtoMessage() {}
 
 func (x *MembersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[14]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -985,7 +1185,7 @@ func (x *MembersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MembersRequest.ProtoReflect.Descriptor instead.
 func (*MembersRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{14}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{18}
 }
 
 type MembersResponse struct {
@@ -997,7 +1197,7 @@ type MembersResponse struct {
 
 func (x *MembersResponse) Reset() {
 	*x = MembersResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[15]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1009,7 +1209,7 @@ func (x *MembersResponse) String() string {
 func (*MembersResponse) ProtoMessage() {}
 
 func (x *MembersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[15]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1022,7 +1222,7 @@ func (x *MembersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MembersResponse.ProtoReflect.Descriptor instead.
 func (*MembersResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{15}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *MembersResponse) GetMembers() []*MemberInfo {
@@ -1046,7 +1246,7 @@ type MemberInfo struct {
 
 func (x *MemberInfo) Reset() {
 	*x = MemberInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[16]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1058,7 +1258,7 @@ func (x *MemberInfo) String() string {
 func (*MemberInfo) ProtoMessage() {}
 
 func (x *MemberInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[16]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1071,7 +1271,7 @@ func (x *MemberInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberInfo.ProtoReflect.Descriptor instead.
 func (*MemberInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{16}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *MemberInfo) GetId() string {
@@ -1130,7 +1330,7 @@ type SubmitJobRequest struct {
 
 func (x *SubmitJobRequest) Reset() {
 	*x = SubmitJobRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[17]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1142,7 +1342,7 @@ func (x *SubmitJobRequest) String() string {
 func (*SubmitJobRequest) ProtoMessage() {}
 
 func (x *SubmitJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[17]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,7 +1355,7 @@ func (x *SubmitJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJobRequest.ProtoReflect.Descriptor instead.
 func (*SubmitJobRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{17}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SubmitJobRequest) GetProgram() string {
@@ -1215,7 +1415,7 @@ type Source struct {
 
 func (x *Source) Reset() {
 	*x = Source{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[18]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1227,7 +1427,7 @@ func (x *Source) String() string {
 func (*Source) ProtoMessage() {}
 
 func (x *Source) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[18]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1240,7 +1440,7 @@ func (x *Source) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Source.ProtoReflect.Descriptor instead.
 func (*Source) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{18}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Source) GetJob() string {
@@ -1301,7 +1501,7 @@ type JobRequest struct {
 
 func (x *JobRequest) Reset() {
 	*x = JobRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[19]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1313,7 +1513,7 @@ func (x *JobRequest) String() string {
 func (*JobRequest) ProtoMessage() {}
 
 func (x *JobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[19]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1326,7 +1526,7 @@ func (x *JobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobRequest.ProtoReflect.Descriptor instead.
 func (*JobRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{19}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *JobRequest) GetJob() string {
@@ -1346,7 +1546,7 @@ type SetJobRequest struct {
 
 func (x *SetJobRequest) Reset() {
 	*x = SetJobRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[20]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1358,7 +1558,7 @@ func (x *SetJobRequest) String() string {
 func (*SetJobRequest) ProtoMessage() {}
 
 func (x *SetJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[20]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1371,7 +1571,7 @@ func (x *SetJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetJobRequest.ProtoReflect.Descriptor instead.
 func (*SetJobRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{20}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SetJobRequest) GetJob() string {
@@ -1396,7 +1596,7 @@ type ListJobsRequest struct {
 
 func (x *ListJobsRequest) Reset() {
 	*x = ListJobsRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[21]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1408,7 +1608,7 @@ func (x *ListJobsRequest) String() string {
 func (*ListJobsRequest) ProtoMessage() {}
 
 func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[21]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1421,7 +1621,7 @@ func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsRequest.ProtoReflect.Descriptor instead.
 func (*ListJobsRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{21}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{25}
 }
 
 type ListJobsResponse struct {
@@ -1433,7 +1633,7 @@ type ListJobsResponse struct {
 
 func (x *ListJobsResponse) Reset() {
 	*x = ListJobsResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[22]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1445,7 +1645,7 @@ func (x *ListJobsResponse) String() string {
 func (*ListJobsResponse) ProtoMessage() {}
 
 func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[22]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1458,7 +1658,7 @@ func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsResponse.ProtoReflect.Descriptor instead.
 func (*ListJobsResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{22}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListJobsResponse) GetJobs() []*JobInfo {
@@ -1481,7 +1681,7 @@ type JobInfo struct {
 
 func (x *JobInfo) Reset() {
 	*x = JobInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[23]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1493,7 +1693,7 @@ func (x *JobInfo) String() string {
 func (*JobInfo) ProtoMessage() {}
 
 func (x *JobInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[23]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1506,7 +1706,7 @@ func (x *JobInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobInfo.ProtoReflect.Descriptor instead.
 func (*JobInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{23}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *JobInfo) GetSummary() *JobSummary {
@@ -1561,7 +1761,7 @@ type JobDetail struct {
 
 func (x *JobDetail) Reset() {
 	*x = JobDetail{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[24]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1573,7 +1773,7 @@ func (x *JobDetail) String() string {
 func (*JobDetail) ProtoMessage() {}
 
 func (x *JobDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[24]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1586,7 +1786,7 @@ func (x *JobDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobDetail.ProtoReflect.Descriptor instead.
 func (*JobDetail) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{24}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *JobDetail) GetJob() *JobInfo {
@@ -1666,7 +1866,7 @@ type VertexInfo struct {
 
 func (x *VertexInfo) Reset() {
 	*x = VertexInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[25]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1678,7 +1878,7 @@ func (x *VertexInfo) String() string {
 func (*VertexInfo) ProtoMessage() {}
 
 func (x *VertexInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[25]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1691,7 +1891,7 @@ func (x *VertexInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VertexInfo.ProtoReflect.Descriptor instead.
 func (*VertexInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{25}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *VertexInfo) GetId() string {
@@ -1741,13 +1941,15 @@ type SubtaskInfo struct {
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
 	Status        string                 `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`
+	Failure       string                 `protobuf:"bytes,90,opt,name=failure,proto3" json:"failure,omitempty"`
+	Secondary     bool                   `protobuf:"varint,91,opt,name=secondary,proto3" json:"secondary,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SubtaskInfo) Reset() {
 	*x = SubtaskInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[26]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1759,7 +1961,7 @@ func (x *SubtaskInfo) String() string {
 func (*SubtaskInfo) ProtoMessage() {}
 
 func (x *SubtaskInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[26]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1772,7 +1974,7 @@ func (x *SubtaskInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskInfo.ProtoReflect.Descriptor instead.
 func (*SubtaskInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{26}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SubtaskInfo) GetId() string {
@@ -1796,6 +1998,20 @@ func (x *SubtaskInfo) GetStatus() string {
 	return ""
 }
 
+func (x *SubtaskInfo) GetFailure() string {
+	if x != nil {
+		return x.Failure
+	}
+	return ""
+}
+
+func (x *SubtaskInfo) GetSecondary() bool {
+	if x != nil {
+		return x.Secondary
+	}
+	return false
+}
+
 type ListCheckpointsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Checkpoints   []*CheckpointInfo      `protobuf:"bytes,1,rep,name=checkpoints,proto3" json:"checkpoints,omitempty"`
@@ -1805,7 +2021,7 @@ type ListCheckpointsResponse struct {
 
 func (x *ListCheckpointsResponse) Reset() {
 	*x = ListCheckpointsResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[27]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1817,7 +2033,7 @@ func (x *ListCheckpointsResponse) String() string {
 func (*ListCheckpointsResponse) ProtoMessage() {}
 
 func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[27]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1830,7 +2046,7 @@ func (x *ListCheckpointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCheckpointsResponse.ProtoReflect.Descriptor instead.
 func (*ListCheckpointsResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{27}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListCheckpointsResponse) GetCheckpoints() []*CheckpointInfo {
@@ -1860,13 +2076,15 @@ type CheckpointInfo struct {
 	AlignmentMillis         int64                  `protobuf:"varint,16,opt,name=alignment_millis,json=alignmentMillis,proto3" json:"alignment_millis,omitempty"`
 	ProcessedData           int64                  `protobuf:"varint,17,opt,name=processed_data,json=processedData,proto3" json:"processed_data,omitempty"`
 	PersistedData           int64                  `protobuf:"varint,18,opt,name=persisted_data,json=persistedData,proto3" json:"persisted_data,omitempty"`
+	Retained                bool                   `protobuf:"varint,90,opt,name=retained,proto3" json:"retained,omitempty"`
+	RestoredFrom            bool                   `protobuf:"varint,91,opt,name=restored_from,json=restoredFrom,proto3" json:"restored_from,omitempty"`
 	unknownFields           protoimpl.UnknownFields
 	sizeCache               protoimpl.SizeCache
 }
 
 func (x *CheckpointInfo) Reset() {
 	*x = CheckpointInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[28]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1878,7 +2096,7 @@ func (x *CheckpointInfo) String() string {
 func (*CheckpointInfo) ProtoMessage() {}
 
 func (x *CheckpointInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[28]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1891,7 +2109,7 @@ func (x *CheckpointInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointInfo.ProtoReflect.Descriptor instead.
 func (*CheckpointInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{28}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CheckpointInfo) GetId() uint64 {
@@ -2020,6 +2238,20 @@ func (x *CheckpointInfo) GetPersistedData() int64 {
 	return 0
 }
 
+func (x *CheckpointInfo) GetRetained() bool {
+	if x != nil {
+		return x.Retained
+	}
+	return false
+}
+
+func (x *CheckpointInfo) GetRestoredFrom() bool {
+	if x != nil {
+		return x.RestoredFrom
+	}
+	return false
+}
+
 type ShowCheckpointRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -2030,7 +2262,7 @@ type ShowCheckpointRequest struct {
 
 func (x *ShowCheckpointRequest) Reset() {
 	*x = ShowCheckpointRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[29]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2042,7 +2274,7 @@ func (x *ShowCheckpointRequest) String() string {
 func (*ShowCheckpointRequest) ProtoMessage() {}
 
 func (x *ShowCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[29]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2055,7 +2287,7 @@ func (x *ShowCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShowCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*ShowCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{29}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ShowCheckpointRequest) GetJob() string {
@@ -2075,7 +2307,6 @@ func (x *ShowCheckpointRequest) GetId() uint64 {
 type CheckpointDetail struct {
 	state         protoimpl.MessageState   `protogen:"open.v1"`
 	Checkpoint    *CheckpointInfo          `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
-	Retained      bool                     `protobuf:"varint,2,opt,name=retained,proto3" json:"retained,omitempty"`
 	Manifest      string                   `protobuf:"bytes,3,opt,name=manifest,proto3" json:"manifest,omitempty"`
 	Subtasks      []*SubtaskCheckpointInfo `protobuf:"bytes,4,rep,name=subtasks,proto3" json:"subtasks,omitempty"`
 	ManifestSize  int64                    `protobuf:"varint,5,opt,name=manifest_size,json=manifestSize,proto3" json:"manifest_size,omitempty"`
@@ -2088,7 +2319,7 @@ type CheckpointDetail struct {
 
 func (x *CheckpointDetail) Reset() {
 	*x = CheckpointDetail{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[30]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2100,7 +2331,7 @@ func (x *CheckpointDetail) String() string {
 func (*CheckpointDetail) ProtoMessage() {}
 
 func (x *CheckpointDetail) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[30]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2113,7 +2344,7 @@ func (x *CheckpointDetail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointDetail.ProtoReflect.Descriptor instead.
 func (*CheckpointDetail) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{30}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CheckpointDetail) GetCheckpoint() *CheckpointInfo {
@@ -2121,13 +2352,6 @@ func (x *CheckpointDetail) GetCheckpoint() *CheckpointInfo {
 		return x.Checkpoint
 	}
 	return nil
-}
-
-func (x *CheckpointDetail) GetRetained() bool {
-	if x != nil {
-		return x.Retained
-	}
-	return false
 }
 
 func (x *CheckpointDetail) GetManifest() string {
@@ -2195,7 +2419,7 @@ type SubtaskCheckpointInfo struct {
 
 func (x *SubtaskCheckpointInfo) Reset() {
 	*x = SubtaskCheckpointInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[31]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2207,7 +2431,7 @@ func (x *SubtaskCheckpointInfo) String() string {
 func (*SubtaskCheckpointInfo) ProtoMessage() {}
 
 func (x *SubtaskCheckpointInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[31]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2220,7 +2444,7 @@ func (x *SubtaskCheckpointInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskCheckpointInfo.ProtoReflect.Descriptor instead.
 func (*SubtaskCheckpointInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{31}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SubtaskCheckpointInfo) GetId() string {
@@ -2345,7 +2569,7 @@ type TaskCheckpointInfo struct {
 
 func (x *TaskCheckpointInfo) Reset() {
 	*x = TaskCheckpointInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[32]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2357,7 +2581,7 @@ func (x *TaskCheckpointInfo) String() string {
 func (*TaskCheckpointInfo) ProtoMessage() {}
 
 func (x *TaskCheckpointInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[32]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2370,7 +2594,7 @@ func (x *TaskCheckpointInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCheckpointInfo.ProtoReflect.Descriptor instead.
 func (*TaskCheckpointInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{32}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *TaskCheckpointInfo) GetVertex() string {
@@ -2448,7 +2672,7 @@ type SlowestSubtask struct {
 
 func (x *SlowestSubtask) Reset() {
 	*x = SlowestSubtask{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[33]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2460,7 +2684,7 @@ func (x *SlowestSubtask) String() string {
 func (*SlowestSubtask) ProtoMessage() {}
 
 func (x *SlowestSubtask) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[33]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2473,7 +2697,7 @@ func (x *SlowestSubtask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SlowestSubtask.ProtoReflect.Descriptor instead.
 func (*SlowestSubtask) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{33}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *SlowestSubtask) GetId() string {
@@ -2515,7 +2739,7 @@ type CheckpointStatisticsResponse struct {
 
 func (x *CheckpointStatisticsResponse) Reset() {
 	*x = CheckpointStatisticsResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[34]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2527,7 +2751,7 @@ func (x *CheckpointStatisticsResponse) String() string {
 func (*CheckpointStatisticsResponse) ProtoMessage() {}
 
 func (x *CheckpointStatisticsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[34]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2540,7 +2764,7 @@ func (x *CheckpointStatisticsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointStatisticsResponse.ProtoReflect.Descriptor instead.
 func (*CheckpointStatisticsResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{34}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CheckpointStatisticsResponse) GetCounts() *CheckpointCounts {
@@ -2577,7 +2801,7 @@ type CheckpointCounts struct {
 
 func (x *CheckpointCounts) Reset() {
 	*x = CheckpointCounts{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[35]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2589,7 +2813,7 @@ func (x *CheckpointCounts) String() string {
 func (*CheckpointCounts) ProtoMessage() {}
 
 func (x *CheckpointCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[35]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2602,7 +2826,7 @@ func (x *CheckpointCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointCounts.ProtoReflect.Descriptor instead.
 func (*CheckpointCounts) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{35}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CheckpointCounts) GetRestored() uint64 {
@@ -2654,7 +2878,7 @@ type CheckpointSummary struct {
 
 func (x *CheckpointSummary) Reset() {
 	*x = CheckpointSummary{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[36]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2666,7 +2890,7 @@ func (x *CheckpointSummary) String() string {
 func (*CheckpointSummary) ProtoMessage() {}
 
 func (x *CheckpointSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[36]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2679,7 +2903,7 @@ func (x *CheckpointSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckpointSummary.ProtoReflect.Descriptor instead.
 func (*CheckpointSummary) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{36}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CheckpointSummary) GetEndToEndDuration() *Distribution {
@@ -2740,7 +2964,7 @@ type Distribution struct {
 
 func (x *Distribution) Reset() {
 	*x = Distribution{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[37]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2752,7 +2976,7 @@ func (x *Distribution) String() string {
 func (*Distribution) ProtoMessage() {}
 
 func (x *Distribution) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[37]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2765,7 +2989,7 @@ func (x *Distribution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Distribution.ProtoReflect.Descriptor instead.
 func (*Distribution) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{37}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Distribution) GetMin() int64 {
@@ -2836,7 +3060,7 @@ type LatestCheckpoints struct {
 
 func (x *LatestCheckpoints) Reset() {
 	*x = LatestCheckpoints{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[38]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2848,7 +3072,7 @@ func (x *LatestCheckpoints) String() string {
 func (*LatestCheckpoints) ProtoMessage() {}
 
 func (x *LatestCheckpoints) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[38]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2861,7 +3085,7 @@ func (x *LatestCheckpoints) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LatestCheckpoints.ProtoReflect.Descriptor instead.
 func (*LatestCheckpoints) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{38}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *LatestCheckpoints) GetCompleted() *CheckpointInfo {
@@ -2902,7 +3126,7 @@ type TriggerSavepointRequest struct {
 
 func (x *TriggerSavepointRequest) Reset() {
 	*x = TriggerSavepointRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[39]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2914,7 +3138,7 @@ func (x *TriggerSavepointRequest) String() string {
 func (*TriggerSavepointRequest) ProtoMessage() {}
 
 func (x *TriggerSavepointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[39]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2927,7 +3151,7 @@ func (x *TriggerSavepointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TriggerSavepointRequest.ProtoReflect.Descriptor instead.
 func (*TriggerSavepointRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{39}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *TriggerSavepointRequest) GetJob() string {
@@ -2963,7 +3187,7 @@ type SavepointInfo struct {
 
 func (x *SavepointInfo) Reset() {
 	*x = SavepointInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[40]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2975,7 +3199,7 @@ func (x *SavepointInfo) String() string {
 func (*SavepointInfo) ProtoMessage() {}
 
 func (x *SavepointInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[40]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2988,7 +3212,7 @@ func (x *SavepointInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SavepointInfo.ProtoReflect.Descriptor instead.
 func (*SavepointInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{40}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *SavepointInfo) GetJob() string {
@@ -3077,7 +3301,7 @@ type ListSavepointsResponse struct {
 
 func (x *ListSavepointsResponse) Reset() {
 	*x = ListSavepointsResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[41]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3089,7 +3313,7 @@ func (x *ListSavepointsResponse) String() string {
 func (*ListSavepointsResponse) ProtoMessage() {}
 
 func (x *ListSavepointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[41]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3102,7 +3326,7 @@ func (x *ListSavepointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSavepointsResponse.ProtoReflect.Descriptor instead.
 func (*ListSavepointsResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{41}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListSavepointsResponse) GetSavepoints() []*SavepointInfo {
@@ -3122,7 +3346,7 @@ type DisposeSavepointRequest struct {
 
 func (x *DisposeSavepointRequest) Reset() {
 	*x = DisposeSavepointRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[42]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3134,7 +3358,7 @@ func (x *DisposeSavepointRequest) String() string {
 func (*DisposeSavepointRequest) ProtoMessage() {}
 
 func (x *DisposeSavepointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[42]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3147,7 +3371,7 @@ func (x *DisposeSavepointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisposeSavepointRequest.ProtoReflect.Descriptor instead.
 func (*DisposeSavepointRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{42}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *DisposeSavepointRequest) GetJob() string {
@@ -3172,7 +3396,7 @@ type DisposeSavepointResponse struct {
 
 func (x *DisposeSavepointResponse) Reset() {
 	*x = DisposeSavepointResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[43]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3184,7 +3408,7 @@ func (x *DisposeSavepointResponse) String() string {
 func (*DisposeSavepointResponse) ProtoMessage() {}
 
 func (x *DisposeSavepointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[43]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3197,7 +3421,7 @@ func (x *DisposeSavepointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisposeSavepointResponse.ProtoReflect.Descriptor instead.
 func (*DisposeSavepointResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{43}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{47}
 }
 
 type RaftPeersRequest struct {
@@ -3208,7 +3432,7 @@ type RaftPeersRequest struct {
 
 func (x *RaftPeersRequest) Reset() {
 	*x = RaftPeersRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[44]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3220,7 +3444,7 @@ func (x *RaftPeersRequest) String() string {
 func (*RaftPeersRequest) ProtoMessage() {}
 
 func (x *RaftPeersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[44]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3233,7 +3457,7 @@ func (x *RaftPeersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftPeersRequest.ProtoReflect.Descriptor instead.
 func (*RaftPeersRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{44}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{48}
 }
 
 type RaftPeersResponse struct {
@@ -3245,7 +3469,7 @@ type RaftPeersResponse struct {
 
 func (x *RaftPeersResponse) Reset() {
 	*x = RaftPeersResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[45]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3257,7 +3481,7 @@ func (x *RaftPeersResponse) String() string {
 func (*RaftPeersResponse) ProtoMessage() {}
 
 func (x *RaftPeersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[45]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3270,7 +3494,7 @@ func (x *RaftPeersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftPeersResponse.ProtoReflect.Descriptor instead.
 func (*RaftPeersResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{45}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *RaftPeersResponse) GetVoters() []*VoterInfo {
@@ -3289,7 +3513,7 @@ type RemovePeerRequest struct {
 
 func (x *RemovePeerRequest) Reset() {
 	*x = RemovePeerRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[46]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3301,7 +3525,7 @@ func (x *RemovePeerRequest) String() string {
 func (*RemovePeerRequest) ProtoMessage() {}
 
 func (x *RemovePeerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[46]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3314,7 +3538,7 @@ func (x *RemovePeerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePeerRequest.ProtoReflect.Descriptor instead.
 func (*RemovePeerRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{46}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *RemovePeerRequest) GetId() string {
@@ -3332,7 +3556,7 @@ type RemovePeerResponse struct {
 
 func (x *RemovePeerResponse) Reset() {
 	*x = RemovePeerResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[47]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3344,7 +3568,7 @@ func (x *RemovePeerResponse) String() string {
 func (*RemovePeerResponse) ProtoMessage() {}
 
 func (x *RemovePeerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[47]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3357,7 +3581,7 @@ func (x *RemovePeerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePeerResponse.ProtoReflect.Descriptor instead.
 func (*RemovePeerResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{47}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{51}
 }
 
 type TransferLeadershipRequest struct {
@@ -3369,7 +3593,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[48]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3381,7 +3605,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[48]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3394,7 +3618,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{48}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *TransferLeadershipRequest) GetTarget() string {
@@ -3412,7 +3636,7 @@ type SaveSnapshotRequest struct {
 
 func (x *SaveSnapshotRequest) Reset() {
 	*x = SaveSnapshotRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[49]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3424,7 +3648,7 @@ func (x *SaveSnapshotRequest) String() string {
 func (*SaveSnapshotRequest) ProtoMessage() {}
 
 func (x *SaveSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[49]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3437,7 +3661,7 @@ func (x *SaveSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SaveSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{49}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{53}
 }
 
 // SnapshotPiece is a part of a snapshot, or, behind the last one that a coordinator sends, its description.
@@ -3451,7 +3675,7 @@ type SnapshotPiece struct {
 
 func (x *SnapshotPiece) Reset() {
 	*x = SnapshotPiece{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[50]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3463,7 +3687,7 @@ func (x *SnapshotPiece) String() string {
 func (*SnapshotPiece) ProtoMessage() {}
 
 func (x *SnapshotPiece) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[50]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3476,7 +3700,7 @@ func (x *SnapshotPiece) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotPiece.ProtoReflect.Descriptor instead.
 func (*SnapshotPiece) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{50}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *SnapshotPiece) GetInfo() *SnapshotInfo {
@@ -3509,7 +3733,7 @@ type SnapshotInfo struct {
 
 func (x *SnapshotInfo) Reset() {
 	*x = SnapshotInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[51]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3521,7 +3745,7 @@ func (x *SnapshotInfo) String() string {
 func (*SnapshotInfo) ProtoMessage() {}
 
 func (x *SnapshotInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[51]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3534,7 +3758,7 @@ func (x *SnapshotInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotInfo.ProtoReflect.Descriptor instead.
 func (*SnapshotInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{51}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *SnapshotInfo) GetVersion() int64 {
@@ -3603,7 +3827,7 @@ type JobMetricsRequest struct {
 
 func (x *JobMetricsRequest) Reset() {
 	*x = JobMetricsRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[52]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3615,7 +3839,7 @@ func (x *JobMetricsRequest) String() string {
 func (*JobMetricsRequest) ProtoMessage() {}
 
 func (x *JobMetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[52]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3628,7 +3852,7 @@ func (x *JobMetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobMetricsRequest.ProtoReflect.Descriptor instead.
 func (*JobMetricsRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{52}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *JobMetricsRequest) GetJob() string {
@@ -3657,7 +3881,7 @@ type JobMetricsResponse struct {
 
 func (x *JobMetricsResponse) Reset() {
 	*x = JobMetricsResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[53]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3669,7 +3893,7 @@ func (x *JobMetricsResponse) String() string {
 func (*JobMetricsResponse) ProtoMessage() {}
 
 func (x *JobMetricsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[53]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3682,7 +3906,7 @@ func (x *JobMetricsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobMetricsResponse.ProtoReflect.Descriptor instead.
 func (*JobMetricsResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{53}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *JobMetricsResponse) GetJob() string {
@@ -3729,7 +3953,7 @@ type SubtaskMetricsInfo struct {
 
 func (x *SubtaskMetricsInfo) Reset() {
 	*x = SubtaskMetricsInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[54]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3741,7 +3965,7 @@ func (x *SubtaskMetricsInfo) String() string {
 func (*SubtaskMetricsInfo) ProtoMessage() {}
 
 func (x *SubtaskMetricsInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[54]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3754,7 +3978,7 @@ func (x *SubtaskMetricsInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskMetricsInfo.ProtoReflect.Descriptor instead.
 func (*SubtaskMetricsInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{54}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *SubtaskMetricsInfo) GetId() string {
@@ -3826,7 +4050,7 @@ type TaskTotalsInfo struct {
 
 func (x *TaskTotalsInfo) Reset() {
 	*x = TaskTotalsInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[55]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3838,7 +4062,7 @@ func (x *TaskTotalsInfo) String() string {
 func (*TaskTotalsInfo) ProtoMessage() {}
 
 func (x *TaskTotalsInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[55]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3851,7 +4075,7 @@ func (x *TaskTotalsInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskTotalsInfo.ProtoReflect.Descriptor instead.
 func (*TaskTotalsInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{55}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *TaskTotalsInfo) GetRecordsIn() int64 {
@@ -3905,7 +4129,7 @@ type TaskLoadInfo struct {
 
 func (x *TaskLoadInfo) Reset() {
 	*x = TaskLoadInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[56]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3917,7 +4141,7 @@ func (x *TaskLoadInfo) String() string {
 func (*TaskLoadInfo) ProtoMessage() {}
 
 func (x *TaskLoadInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[56]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3930,7 +4154,7 @@ func (x *TaskLoadInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskLoadInfo.ProtoReflect.Descriptor instead.
 func (*TaskLoadInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{56}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *TaskLoadInfo) GetRecordsInPerSecond() float64 {
@@ -4001,7 +4225,7 @@ type LastCheckpointInfo struct {
 
 func (x *LastCheckpointInfo) Reset() {
 	*x = LastCheckpointInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[57]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4013,7 +4237,7 @@ func (x *LastCheckpointInfo) String() string {
 func (*LastCheckpointInfo) ProtoMessage() {}
 
 func (x *LastCheckpointInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[57]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4026,7 +4250,7 @@ func (x *LastCheckpointInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LastCheckpointInfo.ProtoReflect.Descriptor instead.
 func (*LastCheckpointInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{57}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *LastCheckpointInfo) GetId() uint64 {
@@ -4071,7 +4295,7 @@ type VertexMetricsInfo struct {
 
 func (x *VertexMetricsInfo) Reset() {
 	*x = VertexMetricsInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[58]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4083,7 +4307,7 @@ func (x *VertexMetricsInfo) String() string {
 func (*VertexMetricsInfo) ProtoMessage() {}
 
 func (x *VertexMetricsInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[58]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4096,7 +4320,7 @@ func (x *VertexMetricsInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VertexMetricsInfo.ProtoReflect.Descriptor instead.
 func (*VertexMetricsInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{58}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *VertexMetricsInfo) GetMeasured() int64 {
@@ -4188,7 +4412,18 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\adrained\x18  \x01(\bR\adrained\x12\x1d\n" +
 	"\n" +
 	"drained_at\x18! \x01(\x03R\tdrainedAt\x12\x18\n" +
-	"\aleaving\x18\" \x03(\tR\aleaving\"\x12\n" +
+	"\aleaving\x18\" \x03(\tR\aleaving\"\x15\n" +
+	"\x13ListProgramsRequest\"S\n" +
+	"\x14ListProgramsResponse\x12;\n" +
+	"\bprograms\x18\x01 \x03(\v2\x1f.cairn.transport.v1.ProgramInfoR\bprograms\"\x80\x01\n" +
+	"\vProgramInfo\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03doc\x18\x02 \x01(\tR\x03doc\x125\n" +
+	"\x06params\x18\x03 \x03(\v2\x1d.cairn.transport.v1.ParamInfoR\x06params\x12\x14\n" +
+	"\x05nodes\x18\x04 \x03(\tR\x05nodes\"1\n" +
+	"\tParamInfo\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03doc\x18\x02 \x01(\tR\x03doc\"\x12\n" +
 	"\x10ListNodesRequest\"G\n" +
 	"\x11ListNodesResponse\x122\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x1c.cairn.transport.v1.NodeInfoR\x05nodes\"\x1d\n" +
@@ -4302,13 +4537,15 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\vparallelism\x18\x03 \x01(\x03R\vparallelism\x12'\n" +
 	"\x0fmax_parallelism\x18\x04 \x01(\x03R\x0emaxParallelism\x12,\n" +
 	"\x12slot_sharing_group\x18( \x01(\tR\x10slotSharingGroup\x12?\n" +
-	"\ametrics\x182 \x01(\v2%.cairn.transport.v1.VertexMetricsInfoR\ametrics\"I\n" +
+	"\ametrics\x182 \x01(\v2%.cairn.transport.v1.VertexMetricsInfoR\ametrics\"\x81\x01\n" +
 	"\vSubtaskInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x16\n" +
-	"\x06status\x18\x03 \x01(\tR\x06status\"_\n" +
+	"\x06status\x18\x03 \x01(\tR\x06status\x12\x18\n" +
+	"\afailure\x18Z \x01(\tR\afailure\x12\x1c\n" +
+	"\tsecondary\x18[ \x01(\bR\tsecondary\"_\n" +
 	"\x17ListCheckpointsResponse\x12D\n" +
-	"\vcheckpoints\x18\x01 \x03(\v2\".cairn.transport.v1.CheckpointInfoR\vcheckpoints\"\x95\x05\n" +
+	"\vcheckpoints\x18\x01 \x03(\v2\".cairn.transport.v1.CheckpointInfoR\vcheckpoints\"\xd6\x05\n" +
 	"\x0eCheckpointInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x12\n" +
@@ -4331,21 +4568,22 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\x11checkpointed_size\x18\x0f \x01(\x03R\x10checkpointedSize\x12)\n" +
 	"\x10alignment_millis\x18\x10 \x01(\x03R\x0falignmentMillis\x12%\n" +
 	"\x0eprocessed_data\x18\x11 \x01(\x03R\rprocessedData\x12%\n" +
-	"\x0epersisted_data\x18\x12 \x01(\x03R\rpersistedData\"9\n" +
+	"\x0epersisted_data\x18\x12 \x01(\x03R\rpersistedData\x12\x1a\n" +
+	"\bretained\x18Z \x01(\bR\bretained\x12#\n" +
+	"\rrestored_from\x18[ \x01(\bR\frestoredFrom\"9\n" +
 	"\x15ShowCheckpointRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\x04R\x02id\"\x9d\x03\n" +
+	"\x02id\x18\x02 \x01(\x04R\x02id\"\x87\x03\n" +
 	"\x10CheckpointDetail\x12B\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\v2\".cairn.transport.v1.CheckpointInfoR\n" +
 	"checkpoint\x12\x1a\n" +
-	"\bretained\x18\x02 \x01(\bR\bretained\x12\x1a\n" +
 	"\bmanifest\x18\x03 \x01(\tR\bmanifest\x12E\n" +
 	"\bsubtasks\x18\x04 \x03(\v2).cairn.transport.v1.SubtaskCheckpointInfoR\bsubtasks\x12#\n" +
 	"\rmanifest_size\x18\x05 \x01(\x03R\fmanifestSize\x12<\n" +
 	"\x05tasks\x18\x06 \x03(\v2&.cairn.transport.v1.TaskCheckpointInfoR\x05tasks\x12<\n" +
 	"\aslowest\x18\a \x01(\v2\".cairn.transport.v1.SlowestSubtaskR\aslowest\x12%\n" +
-	"\x0edetail_missing\x18\b \x01(\tR\rdetailMissing\"\x92\x04\n" +
+	"\x0edetail_missing\x18\b \x01(\tR\rdetailMissingJ\x04\b\x02\x10\x03\"\x92\x04\n" +
 	"\x15SubtaskCheckpointInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\"\n" +
@@ -4514,7 +4752,7 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\vstate_bytes\x18\x06 \x01(\x03R\n" +
 	"stateBytesB\f\n" +
 	"\n" +
-	"_watermark2\xf3\x10\n" +
+	"_watermark2\xd6\x11\n" +
 	"\x12CoordinatorService\x12O\n" +
 	"\x06Status\x12!.cairn.transport.v1.StatusRequest\x1a\".cairn.transport.v1.StatusResponse\x12R\n" +
 	"\aMembers\x12\".cairn.transport.v1.MembersRequest\x1a#.cairn.transport.v1.MembersResponse\x12N\n" +
@@ -4533,7 +4771,8 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\x11TriggerCheckpoint\x12\x1e.cairn.transport.v1.JobRequest\x1a\".cairn.transport.v1.CheckpointInfo\x12b\n" +
 	"\x10TriggerSavepoint\x12+.cairn.transport.v1.TriggerSavepointRequest\x1a!.cairn.transport.v1.SavepointInfo\x12\\\n" +
 	"\x0eListSavepoints\x12\x1e.cairn.transport.v1.JobRequest\x1a*.cairn.transport.v1.ListSavepointsResponse\x12m\n" +
-	"\x10DisposeSavepoint\x12+.cairn.transport.v1.DisposeSavepointRequest\x1a,.cairn.transport.v1.DisposeSavepointResponse\x12X\n" +
+	"\x10DisposeSavepoint\x12+.cairn.transport.v1.DisposeSavepointRequest\x1a,.cairn.transport.v1.DisposeSavepointResponse\x12a\n" +
+	"\fListPrograms\x12'.cairn.transport.v1.ListProgramsRequest\x1a(.cairn.transport.v1.ListProgramsResponse\x12X\n" +
 	"\tListNodes\x12$.cairn.transport.v1.ListNodesRequest\x1a%.cairn.transport.v1.ListNodesResponse\x12J\n" +
 	"\tDrainNode\x12\x1f.cairn.transport.v1.NodeRequest\x1a\x1c.cairn.transport.v1.NodeInfo\x12L\n" +
 	"\vUndrainNode\x12\x1f.cairn.transport.v1.NodeRequest\x1a\x1c.cairn.transport.v1.NodeInfo\x12X\n" +
@@ -4556,7 +4795,7 @@ func file_transport_transportpb_coordinator_proto_rawDescGZIP() []byte {
 	return file_transport_transportpb_coordinator_proto_rawDescData
 }
 
-var file_transport_transportpb_coordinator_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
+var file_transport_transportpb_coordinator_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_transport_transportpb_coordinator_proto_goTypes = []any{
 	(*StatusRequest)(nil),                // 0: cairn.transport.v1.StatusRequest
 	(*StatusResponse)(nil),               // 1: cairn.transport.v1.StatusResponse
@@ -4564,173 +4803,181 @@ var file_transport_transportpb_coordinator_proto_goTypes = []any{
 	(*LeaderInfo)(nil),                   // 3: cairn.transport.v1.LeaderInfo
 	(*VoterInfo)(nil),                    // 4: cairn.transport.v1.VoterInfo
 	(*NodeInfo)(nil),                     // 5: cairn.transport.v1.NodeInfo
-	(*ListNodesRequest)(nil),             // 6: cairn.transport.v1.ListNodesRequest
-	(*ListNodesResponse)(nil),            // 7: cairn.transport.v1.ListNodesResponse
-	(*NodeRequest)(nil),                  // 8: cairn.transport.v1.NodeRequest
-	(*Parallelism)(nil),                  // 9: cairn.transport.v1.Parallelism
-	(*RescaleJobRequest)(nil),            // 10: cairn.transport.v1.RescaleJobRequest
-	(*RescaledInfo)(nil),                 // 11: cairn.transport.v1.RescaledInfo
-	(*JobSummary)(nil),                   // 12: cairn.transport.v1.JobSummary
-	(*JobCheckpoints)(nil),               // 13: cairn.transport.v1.JobCheckpoints
-	(*MembersRequest)(nil),               // 14: cairn.transport.v1.MembersRequest
-	(*MembersResponse)(nil),              // 15: cairn.transport.v1.MembersResponse
-	(*MemberInfo)(nil),                   // 16: cairn.transport.v1.MemberInfo
-	(*SubmitJobRequest)(nil),             // 17: cairn.transport.v1.SubmitJobRequest
-	(*Source)(nil),                       // 18: cairn.transport.v1.Source
-	(*JobRequest)(nil),                   // 19: cairn.transport.v1.JobRequest
-	(*SetJobRequest)(nil),                // 20: cairn.transport.v1.SetJobRequest
-	(*ListJobsRequest)(nil),              // 21: cairn.transport.v1.ListJobsRequest
-	(*ListJobsResponse)(nil),             // 22: cairn.transport.v1.ListJobsResponse
-	(*JobInfo)(nil),                      // 23: cairn.transport.v1.JobInfo
-	(*JobDetail)(nil),                    // 24: cairn.transport.v1.JobDetail
-	(*VertexInfo)(nil),                   // 25: cairn.transport.v1.VertexInfo
-	(*SubtaskInfo)(nil),                  // 26: cairn.transport.v1.SubtaskInfo
-	(*ListCheckpointsResponse)(nil),      // 27: cairn.transport.v1.ListCheckpointsResponse
-	(*CheckpointInfo)(nil),               // 28: cairn.transport.v1.CheckpointInfo
-	(*ShowCheckpointRequest)(nil),        // 29: cairn.transport.v1.ShowCheckpointRequest
-	(*CheckpointDetail)(nil),             // 30: cairn.transport.v1.CheckpointDetail
-	(*SubtaskCheckpointInfo)(nil),        // 31: cairn.transport.v1.SubtaskCheckpointInfo
-	(*TaskCheckpointInfo)(nil),           // 32: cairn.transport.v1.TaskCheckpointInfo
-	(*SlowestSubtask)(nil),               // 33: cairn.transport.v1.SlowestSubtask
-	(*CheckpointStatisticsResponse)(nil), // 34: cairn.transport.v1.CheckpointStatisticsResponse
-	(*CheckpointCounts)(nil),             // 35: cairn.transport.v1.CheckpointCounts
-	(*CheckpointSummary)(nil),            // 36: cairn.transport.v1.CheckpointSummary
-	(*Distribution)(nil),                 // 37: cairn.transport.v1.Distribution
-	(*LatestCheckpoints)(nil),            // 38: cairn.transport.v1.LatestCheckpoints
-	(*TriggerSavepointRequest)(nil),      // 39: cairn.transport.v1.TriggerSavepointRequest
-	(*SavepointInfo)(nil),                // 40: cairn.transport.v1.SavepointInfo
-	(*ListSavepointsResponse)(nil),       // 41: cairn.transport.v1.ListSavepointsResponse
-	(*DisposeSavepointRequest)(nil),      // 42: cairn.transport.v1.DisposeSavepointRequest
-	(*DisposeSavepointResponse)(nil),     // 43: cairn.transport.v1.DisposeSavepointResponse
-	(*RaftPeersRequest)(nil),             // 44: cairn.transport.v1.RaftPeersRequest
-	(*RaftPeersResponse)(nil),            // 45: cairn.transport.v1.RaftPeersResponse
-	(*RemovePeerRequest)(nil),            // 46: cairn.transport.v1.RemovePeerRequest
-	(*RemovePeerResponse)(nil),           // 47: cairn.transport.v1.RemovePeerResponse
-	(*TransferLeadershipRequest)(nil),    // 48: cairn.transport.v1.TransferLeadershipRequest
-	(*SaveSnapshotRequest)(nil),          // 49: cairn.transport.v1.SaveSnapshotRequest
-	(*SnapshotPiece)(nil),                // 50: cairn.transport.v1.SnapshotPiece
-	(*SnapshotInfo)(nil),                 // 51: cairn.transport.v1.SnapshotInfo
-	(*JobMetricsRequest)(nil),            // 52: cairn.transport.v1.JobMetricsRequest
-	(*JobMetricsResponse)(nil),           // 53: cairn.transport.v1.JobMetricsResponse
-	(*SubtaskMetricsInfo)(nil),           // 54: cairn.transport.v1.SubtaskMetricsInfo
-	(*TaskTotalsInfo)(nil),               // 55: cairn.transport.v1.TaskTotalsInfo
-	(*TaskLoadInfo)(nil),                 // 56: cairn.transport.v1.TaskLoadInfo
-	(*LastCheckpointInfo)(nil),           // 57: cairn.transport.v1.LastCheckpointInfo
-	(*VertexMetricsInfo)(nil),            // 58: cairn.transport.v1.VertexMetricsInfo
-	nil,                                  // 59: cairn.transport.v1.Parallelism.OperatorsEntry
-	nil,                                  // 60: cairn.transport.v1.SubmitJobRequest.ParamsEntry
-	nil,                                  // 61: cairn.transport.v1.SubmitJobRequest.ConfigEntry
-	nil,                                  // 62: cairn.transport.v1.SetJobRequest.ConfigEntry
-	nil,                                  // 63: cairn.transport.v1.JobDetail.ParamsEntry
-	nil,                                  // 64: cairn.transport.v1.JobDetail.ConfigEntry
-	nil,                                  // 65: cairn.transport.v1.JobDetail.ParallelismEntry
+	(*ListProgramsRequest)(nil),          // 6: cairn.transport.v1.ListProgramsRequest
+	(*ListProgramsResponse)(nil),         // 7: cairn.transport.v1.ListProgramsResponse
+	(*ProgramInfo)(nil),                  // 8: cairn.transport.v1.ProgramInfo
+	(*ParamInfo)(nil),                    // 9: cairn.transport.v1.ParamInfo
+	(*ListNodesRequest)(nil),             // 10: cairn.transport.v1.ListNodesRequest
+	(*ListNodesResponse)(nil),            // 11: cairn.transport.v1.ListNodesResponse
+	(*NodeRequest)(nil),                  // 12: cairn.transport.v1.NodeRequest
+	(*Parallelism)(nil),                  // 13: cairn.transport.v1.Parallelism
+	(*RescaleJobRequest)(nil),            // 14: cairn.transport.v1.RescaleJobRequest
+	(*RescaledInfo)(nil),                 // 15: cairn.transport.v1.RescaledInfo
+	(*JobSummary)(nil),                   // 16: cairn.transport.v1.JobSummary
+	(*JobCheckpoints)(nil),               // 17: cairn.transport.v1.JobCheckpoints
+	(*MembersRequest)(nil),               // 18: cairn.transport.v1.MembersRequest
+	(*MembersResponse)(nil),              // 19: cairn.transport.v1.MembersResponse
+	(*MemberInfo)(nil),                   // 20: cairn.transport.v1.MemberInfo
+	(*SubmitJobRequest)(nil),             // 21: cairn.transport.v1.SubmitJobRequest
+	(*Source)(nil),                       // 22: cairn.transport.v1.Source
+	(*JobRequest)(nil),                   // 23: cairn.transport.v1.JobRequest
+	(*SetJobRequest)(nil),                // 24: cairn.transport.v1.SetJobRequest
+	(*ListJobsRequest)(nil),              // 25: cairn.transport.v1.ListJobsRequest
+	(*ListJobsResponse)(nil),             // 26: cairn.transport.v1.ListJobsResponse
+	(*JobInfo)(nil),                      // 27: cairn.transport.v1.JobInfo
+	(*JobDetail)(nil),                    // 28: cairn.transport.v1.JobDetail
+	(*VertexInfo)(nil),                   // 29: cairn.transport.v1.VertexInfo
+	(*SubtaskInfo)(nil),                  // 30: cairn.transport.v1.SubtaskInfo
+	(*ListCheckpointsResponse)(nil),      // 31: cairn.transport.v1.ListCheckpointsResponse
+	(*CheckpointInfo)(nil),               // 32: cairn.transport.v1.CheckpointInfo
+	(*ShowCheckpointRequest)(nil),        // 33: cairn.transport.v1.ShowCheckpointRequest
+	(*CheckpointDetail)(nil),             // 34: cairn.transport.v1.CheckpointDetail
+	(*SubtaskCheckpointInfo)(nil),        // 35: cairn.transport.v1.SubtaskCheckpointInfo
+	(*TaskCheckpointInfo)(nil),           // 36: cairn.transport.v1.TaskCheckpointInfo
+	(*SlowestSubtask)(nil),               // 37: cairn.transport.v1.SlowestSubtask
+	(*CheckpointStatisticsResponse)(nil), // 38: cairn.transport.v1.CheckpointStatisticsResponse
+	(*CheckpointCounts)(nil),             // 39: cairn.transport.v1.CheckpointCounts
+	(*CheckpointSummary)(nil),            // 40: cairn.transport.v1.CheckpointSummary
+	(*Distribution)(nil),                 // 41: cairn.transport.v1.Distribution
+	(*LatestCheckpoints)(nil),            // 42: cairn.transport.v1.LatestCheckpoints
+	(*TriggerSavepointRequest)(nil),      // 43: cairn.transport.v1.TriggerSavepointRequest
+	(*SavepointInfo)(nil),                // 44: cairn.transport.v1.SavepointInfo
+	(*ListSavepointsResponse)(nil),       // 45: cairn.transport.v1.ListSavepointsResponse
+	(*DisposeSavepointRequest)(nil),      // 46: cairn.transport.v1.DisposeSavepointRequest
+	(*DisposeSavepointResponse)(nil),     // 47: cairn.transport.v1.DisposeSavepointResponse
+	(*RaftPeersRequest)(nil),             // 48: cairn.transport.v1.RaftPeersRequest
+	(*RaftPeersResponse)(nil),            // 49: cairn.transport.v1.RaftPeersResponse
+	(*RemovePeerRequest)(nil),            // 50: cairn.transport.v1.RemovePeerRequest
+	(*RemovePeerResponse)(nil),           // 51: cairn.transport.v1.RemovePeerResponse
+	(*TransferLeadershipRequest)(nil),    // 52: cairn.transport.v1.TransferLeadershipRequest
+	(*SaveSnapshotRequest)(nil),          // 53: cairn.transport.v1.SaveSnapshotRequest
+	(*SnapshotPiece)(nil),                // 54: cairn.transport.v1.SnapshotPiece
+	(*SnapshotInfo)(nil),                 // 55: cairn.transport.v1.SnapshotInfo
+	(*JobMetricsRequest)(nil),            // 56: cairn.transport.v1.JobMetricsRequest
+	(*JobMetricsResponse)(nil),           // 57: cairn.transport.v1.JobMetricsResponse
+	(*SubtaskMetricsInfo)(nil),           // 58: cairn.transport.v1.SubtaskMetricsInfo
+	(*TaskTotalsInfo)(nil),               // 59: cairn.transport.v1.TaskTotalsInfo
+	(*TaskLoadInfo)(nil),                 // 60: cairn.transport.v1.TaskLoadInfo
+	(*LastCheckpointInfo)(nil),           // 61: cairn.transport.v1.LastCheckpointInfo
+	(*VertexMetricsInfo)(nil),            // 62: cairn.transport.v1.VertexMetricsInfo
+	nil,                                  // 63: cairn.transport.v1.Parallelism.OperatorsEntry
+	nil,                                  // 64: cairn.transport.v1.SubmitJobRequest.ParamsEntry
+	nil,                                  // 65: cairn.transport.v1.SubmitJobRequest.ConfigEntry
+	nil,                                  // 66: cairn.transport.v1.SetJobRequest.ConfigEntry
+	nil,                                  // 67: cairn.transport.v1.JobDetail.ParamsEntry
+	nil,                                  // 68: cairn.transport.v1.JobDetail.ConfigEntry
+	nil,                                  // 69: cairn.transport.v1.JobDetail.ParallelismEntry
 }
 var file_transport_transportpb_coordinator_proto_depIdxs = []int32{
 	3,  // 0: cairn.transport.v1.StatusResponse.leader:type_name -> cairn.transport.v1.LeaderInfo
 	4,  // 1: cairn.transport.v1.StatusResponse.voters:type_name -> cairn.transport.v1.VoterInfo
 	5,  // 2: cairn.transport.v1.StatusResponse.nodes:type_name -> cairn.transport.v1.NodeInfo
-	12, // 3: cairn.transport.v1.StatusResponse.jobs:type_name -> cairn.transport.v1.JobSummary
+	16, // 3: cairn.transport.v1.StatusResponse.jobs:type_name -> cairn.transport.v1.JobSummary
 	2,  // 4: cairn.transport.v1.StatusResponse.replica:type_name -> cairn.transport.v1.ReplicaInfo
-	5,  // 5: cairn.transport.v1.ListNodesResponse.nodes:type_name -> cairn.transport.v1.NodeInfo
-	59, // 6: cairn.transport.v1.Parallelism.operators:type_name -> cairn.transport.v1.Parallelism.OperatorsEntry
-	9,  // 7: cairn.transport.v1.RescaleJobRequest.to:type_name -> cairn.transport.v1.Parallelism
-	24, // 8: cairn.transport.v1.RescaledInfo.job:type_name -> cairn.transport.v1.JobDetail
-	13, // 9: cairn.transport.v1.JobSummary.checkpoints:type_name -> cairn.transport.v1.JobCheckpoints
-	16, // 10: cairn.transport.v1.MembersResponse.members:type_name -> cairn.transport.v1.MemberInfo
-	60, // 11: cairn.transport.v1.SubmitJobRequest.params:type_name -> cairn.transport.v1.SubmitJobRequest.ParamsEntry
-	61, // 12: cairn.transport.v1.SubmitJobRequest.config:type_name -> cairn.transport.v1.SubmitJobRequest.ConfigEntry
-	18, // 13: cairn.transport.v1.SubmitJobRequest.source:type_name -> cairn.transport.v1.Source
-	9,  // 14: cairn.transport.v1.SubmitJobRequest.parallelism:type_name -> cairn.transport.v1.Parallelism
-	62, // 15: cairn.transport.v1.SetJobRequest.config:type_name -> cairn.transport.v1.SetJobRequest.ConfigEntry
-	23, // 16: cairn.transport.v1.ListJobsResponse.jobs:type_name -> cairn.transport.v1.JobInfo
-	12, // 17: cairn.transport.v1.JobInfo.summary:type_name -> cairn.transport.v1.JobSummary
-	23, // 18: cairn.transport.v1.JobDetail.job:type_name -> cairn.transport.v1.JobInfo
-	63, // 19: cairn.transport.v1.JobDetail.params:type_name -> cairn.transport.v1.JobDetail.ParamsEntry
-	64, // 20: cairn.transport.v1.JobDetail.config:type_name -> cairn.transport.v1.JobDetail.ConfigEntry
-	25, // 21: cairn.transport.v1.JobDetail.vertices:type_name -> cairn.transport.v1.VertexInfo
-	26, // 22: cairn.transport.v1.JobDetail.subtasks:type_name -> cairn.transport.v1.SubtaskInfo
-	18, // 23: cairn.transport.v1.JobDetail.source:type_name -> cairn.transport.v1.Source
-	65, // 24: cairn.transport.v1.JobDetail.parallelism:type_name -> cairn.transport.v1.JobDetail.ParallelismEntry
-	58, // 25: cairn.transport.v1.VertexInfo.metrics:type_name -> cairn.transport.v1.VertexMetricsInfo
-	28, // 26: cairn.transport.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.transport.v1.CheckpointInfo
-	28, // 27: cairn.transport.v1.CheckpointDetail.checkpoint:type_name -> cairn.transport.v1.CheckpointInfo
-	31, // 28: cairn.transport.v1.CheckpointDetail.subtasks:type_name -> cairn.transport.v1.SubtaskCheckpointInfo
-	32, // 29: cairn.transport.v1.CheckpointDetail.tasks:type_name -> cairn.transport.v1.TaskCheckpointInfo
-	33, // 30: cairn.transport.v1.CheckpointDetail.slowest:type_name -> cairn.transport.v1.SlowestSubtask
-	35, // 31: cairn.transport.v1.CheckpointStatisticsResponse.counts:type_name -> cairn.transport.v1.CheckpointCounts
-	36, // 32: cairn.transport.v1.CheckpointStatisticsResponse.summary:type_name -> cairn.transport.v1.CheckpointSummary
-	38, // 33: cairn.transport.v1.CheckpointStatisticsResponse.latest:type_name -> cairn.transport.v1.LatestCheckpoints
-	37, // 34: cairn.transport.v1.CheckpointSummary.end_to_end_duration:type_name -> cairn.transport.v1.Distribution
-	37, // 35: cairn.transport.v1.CheckpointSummary.state_size:type_name -> cairn.transport.v1.Distribution
-	37, // 36: cairn.transport.v1.CheckpointSummary.checkpointed_size:type_name -> cairn.transport.v1.Distribution
-	37, // 37: cairn.transport.v1.CheckpointSummary.alignment:type_name -> cairn.transport.v1.Distribution
-	37, // 38: cairn.transport.v1.CheckpointSummary.processed_data:type_name -> cairn.transport.v1.Distribution
-	37, // 39: cairn.transport.v1.CheckpointSummary.persisted_data:type_name -> cairn.transport.v1.Distribution
-	28, // 40: cairn.transport.v1.LatestCheckpoints.completed:type_name -> cairn.transport.v1.CheckpointInfo
-	28, // 41: cairn.transport.v1.LatestCheckpoints.savepoint:type_name -> cairn.transport.v1.CheckpointInfo
-	28, // 42: cairn.transport.v1.LatestCheckpoints.failed:type_name -> cairn.transport.v1.CheckpointInfo
-	40, // 43: cairn.transport.v1.ListSavepointsResponse.savepoints:type_name -> cairn.transport.v1.SavepointInfo
-	4,  // 44: cairn.transport.v1.RaftPeersResponse.voters:type_name -> cairn.transport.v1.VoterInfo
-	51, // 45: cairn.transport.v1.SnapshotPiece.info:type_name -> cairn.transport.v1.SnapshotInfo
-	54, // 46: cairn.transport.v1.JobMetricsResponse.subtasks:type_name -> cairn.transport.v1.SubtaskMetricsInfo
-	55, // 47: cairn.transport.v1.SubtaskMetricsInfo.totals:type_name -> cairn.transport.v1.TaskTotalsInfo
-	56, // 48: cairn.transport.v1.SubtaskMetricsInfo.load:type_name -> cairn.transport.v1.TaskLoadInfo
-	57, // 49: cairn.transport.v1.SubtaskMetricsInfo.last_checkpoint:type_name -> cairn.transport.v1.LastCheckpointInfo
-	55, // 50: cairn.transport.v1.VertexMetricsInfo.totals:type_name -> cairn.transport.v1.TaskTotalsInfo
-	56, // 51: cairn.transport.v1.VertexMetricsInfo.load:type_name -> cairn.transport.v1.TaskLoadInfo
-	0,  // 52: cairn.transport.v1.CoordinatorService.Status:input_type -> cairn.transport.v1.StatusRequest
-	14, // 53: cairn.transport.v1.CoordinatorService.Members:input_type -> cairn.transport.v1.MembersRequest
-	17, // 54: cairn.transport.v1.CoordinatorService.SubmitJob:input_type -> cairn.transport.v1.SubmitJobRequest
-	21, // 55: cairn.transport.v1.CoordinatorService.ListJobs:input_type -> cairn.transport.v1.ListJobsRequest
-	19, // 56: cairn.transport.v1.CoordinatorService.ShowJob:input_type -> cairn.transport.v1.JobRequest
-	20, // 57: cairn.transport.v1.CoordinatorService.SetJob:input_type -> cairn.transport.v1.SetJobRequest
-	10, // 58: cairn.transport.v1.CoordinatorService.RescaleJob:input_type -> cairn.transport.v1.RescaleJobRequest
-	19, // 59: cairn.transport.v1.CoordinatorService.CancelJob:input_type -> cairn.transport.v1.JobRequest
-	52, // 60: cairn.transport.v1.CoordinatorService.JobMetrics:input_type -> cairn.transport.v1.JobMetricsRequest
-	19, // 61: cairn.transport.v1.CoordinatorService.ListCheckpoints:input_type -> cairn.transport.v1.JobRequest
-	29, // 62: cairn.transport.v1.CoordinatorService.ShowCheckpoint:input_type -> cairn.transport.v1.ShowCheckpointRequest
-	19, // 63: cairn.transport.v1.CoordinatorService.CheckpointStatistics:input_type -> cairn.transport.v1.JobRequest
-	19, // 64: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:input_type -> cairn.transport.v1.JobRequest
-	39, // 65: cairn.transport.v1.CoordinatorService.TriggerSavepoint:input_type -> cairn.transport.v1.TriggerSavepointRequest
-	19, // 66: cairn.transport.v1.CoordinatorService.ListSavepoints:input_type -> cairn.transport.v1.JobRequest
-	42, // 67: cairn.transport.v1.CoordinatorService.DisposeSavepoint:input_type -> cairn.transport.v1.DisposeSavepointRequest
-	6,  // 68: cairn.transport.v1.CoordinatorService.ListNodes:input_type -> cairn.transport.v1.ListNodesRequest
-	8,  // 69: cairn.transport.v1.CoordinatorService.DrainNode:input_type -> cairn.transport.v1.NodeRequest
-	8,  // 70: cairn.transport.v1.CoordinatorService.UndrainNode:input_type -> cairn.transport.v1.NodeRequest
-	44, // 71: cairn.transport.v1.CoordinatorService.RaftPeers:input_type -> cairn.transport.v1.RaftPeersRequest
-	46, // 72: cairn.transport.v1.CoordinatorService.RemovePeer:input_type -> cairn.transport.v1.RemovePeerRequest
-	48, // 73: cairn.transport.v1.CoordinatorService.TransferLeadership:input_type -> cairn.transport.v1.TransferLeadershipRequest
-	49, // 74: cairn.transport.v1.CoordinatorService.SaveSnapshot:input_type -> cairn.transport.v1.SaveSnapshotRequest
-	50, // 75: cairn.transport.v1.CoordinatorService.RestoreSnapshot:input_type -> cairn.transport.v1.SnapshotPiece
-	1,  // 76: cairn.transport.v1.CoordinatorService.Status:output_type -> cairn.transport.v1.StatusResponse
-	15, // 77: cairn.transport.v1.CoordinatorService.Members:output_type -> cairn.transport.v1.MembersResponse
-	23, // 78: cairn.transport.v1.CoordinatorService.SubmitJob:output_type -> cairn.transport.v1.JobInfo
-	22, // 79: cairn.transport.v1.CoordinatorService.ListJobs:output_type -> cairn.transport.v1.ListJobsResponse
-	24, // 80: cairn.transport.v1.CoordinatorService.ShowJob:output_type -> cairn.transport.v1.JobDetail
-	24, // 81: cairn.transport.v1.CoordinatorService.SetJob:output_type -> cairn.transport.v1.JobDetail
-	11, // 82: cairn.transport.v1.CoordinatorService.RescaleJob:output_type -> cairn.transport.v1.RescaledInfo
-	23, // 83: cairn.transport.v1.CoordinatorService.CancelJob:output_type -> cairn.transport.v1.JobInfo
-	53, // 84: cairn.transport.v1.CoordinatorService.JobMetrics:output_type -> cairn.transport.v1.JobMetricsResponse
-	27, // 85: cairn.transport.v1.CoordinatorService.ListCheckpoints:output_type -> cairn.transport.v1.ListCheckpointsResponse
-	30, // 86: cairn.transport.v1.CoordinatorService.ShowCheckpoint:output_type -> cairn.transport.v1.CheckpointDetail
-	34, // 87: cairn.transport.v1.CoordinatorService.CheckpointStatistics:output_type -> cairn.transport.v1.CheckpointStatisticsResponse
-	28, // 88: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:output_type -> cairn.transport.v1.CheckpointInfo
-	40, // 89: cairn.transport.v1.CoordinatorService.TriggerSavepoint:output_type -> cairn.transport.v1.SavepointInfo
-	41, // 90: cairn.transport.v1.CoordinatorService.ListSavepoints:output_type -> cairn.transport.v1.ListSavepointsResponse
-	43, // 91: cairn.transport.v1.CoordinatorService.DisposeSavepoint:output_type -> cairn.transport.v1.DisposeSavepointResponse
-	7,  // 92: cairn.transport.v1.CoordinatorService.ListNodes:output_type -> cairn.transport.v1.ListNodesResponse
-	5,  // 93: cairn.transport.v1.CoordinatorService.DrainNode:output_type -> cairn.transport.v1.NodeInfo
-	5,  // 94: cairn.transport.v1.CoordinatorService.UndrainNode:output_type -> cairn.transport.v1.NodeInfo
-	45, // 95: cairn.transport.v1.CoordinatorService.RaftPeers:output_type -> cairn.transport.v1.RaftPeersResponse
-	47, // 96: cairn.transport.v1.CoordinatorService.RemovePeer:output_type -> cairn.transport.v1.RemovePeerResponse
-	3,  // 97: cairn.transport.v1.CoordinatorService.TransferLeadership:output_type -> cairn.transport.v1.LeaderInfo
-	50, // 98: cairn.transport.v1.CoordinatorService.SaveSnapshot:output_type -> cairn.transport.v1.SnapshotPiece
-	51, // 99: cairn.transport.v1.CoordinatorService.RestoreSnapshot:output_type -> cairn.transport.v1.SnapshotInfo
-	76, // [76:100] is the sub-list for method output_type
-	52, // [52:76] is the sub-list for method input_type
-	52, // [52:52] is the sub-list for extension type_name
-	52, // [52:52] is the sub-list for extension extendee
-	0,  // [0:52] is the sub-list for field type_name
+	8,  // 5: cairn.transport.v1.ListProgramsResponse.programs:type_name -> cairn.transport.v1.ProgramInfo
+	9,  // 6: cairn.transport.v1.ProgramInfo.params:type_name -> cairn.transport.v1.ParamInfo
+	5,  // 7: cairn.transport.v1.ListNodesResponse.nodes:type_name -> cairn.transport.v1.NodeInfo
+	63, // 8: cairn.transport.v1.Parallelism.operators:type_name -> cairn.transport.v1.Parallelism.OperatorsEntry
+	13, // 9: cairn.transport.v1.RescaleJobRequest.to:type_name -> cairn.transport.v1.Parallelism
+	28, // 10: cairn.transport.v1.RescaledInfo.job:type_name -> cairn.transport.v1.JobDetail
+	17, // 11: cairn.transport.v1.JobSummary.checkpoints:type_name -> cairn.transport.v1.JobCheckpoints
+	20, // 12: cairn.transport.v1.MembersResponse.members:type_name -> cairn.transport.v1.MemberInfo
+	64, // 13: cairn.transport.v1.SubmitJobRequest.params:type_name -> cairn.transport.v1.SubmitJobRequest.ParamsEntry
+	65, // 14: cairn.transport.v1.SubmitJobRequest.config:type_name -> cairn.transport.v1.SubmitJobRequest.ConfigEntry
+	22, // 15: cairn.transport.v1.SubmitJobRequest.source:type_name -> cairn.transport.v1.Source
+	13, // 16: cairn.transport.v1.SubmitJobRequest.parallelism:type_name -> cairn.transport.v1.Parallelism
+	66, // 17: cairn.transport.v1.SetJobRequest.config:type_name -> cairn.transport.v1.SetJobRequest.ConfigEntry
+	27, // 18: cairn.transport.v1.ListJobsResponse.jobs:type_name -> cairn.transport.v1.JobInfo
+	16, // 19: cairn.transport.v1.JobInfo.summary:type_name -> cairn.transport.v1.JobSummary
+	27, // 20: cairn.transport.v1.JobDetail.job:type_name -> cairn.transport.v1.JobInfo
+	67, // 21: cairn.transport.v1.JobDetail.params:type_name -> cairn.transport.v1.JobDetail.ParamsEntry
+	68, // 22: cairn.transport.v1.JobDetail.config:type_name -> cairn.transport.v1.JobDetail.ConfigEntry
+	29, // 23: cairn.transport.v1.JobDetail.vertices:type_name -> cairn.transport.v1.VertexInfo
+	30, // 24: cairn.transport.v1.JobDetail.subtasks:type_name -> cairn.transport.v1.SubtaskInfo
+	22, // 25: cairn.transport.v1.JobDetail.source:type_name -> cairn.transport.v1.Source
+	69, // 26: cairn.transport.v1.JobDetail.parallelism:type_name -> cairn.transport.v1.JobDetail.ParallelismEntry
+	62, // 27: cairn.transport.v1.VertexInfo.metrics:type_name -> cairn.transport.v1.VertexMetricsInfo
+	32, // 28: cairn.transport.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.transport.v1.CheckpointInfo
+	32, // 29: cairn.transport.v1.CheckpointDetail.checkpoint:type_name -> cairn.transport.v1.CheckpointInfo
+	35, // 30: cairn.transport.v1.CheckpointDetail.subtasks:type_name -> cairn.transport.v1.SubtaskCheckpointInfo
+	36, // 31: cairn.transport.v1.CheckpointDetail.tasks:type_name -> cairn.transport.v1.TaskCheckpointInfo
+	37, // 32: cairn.transport.v1.CheckpointDetail.slowest:type_name -> cairn.transport.v1.SlowestSubtask
+	39, // 33: cairn.transport.v1.CheckpointStatisticsResponse.counts:type_name -> cairn.transport.v1.CheckpointCounts
+	40, // 34: cairn.transport.v1.CheckpointStatisticsResponse.summary:type_name -> cairn.transport.v1.CheckpointSummary
+	42, // 35: cairn.transport.v1.CheckpointStatisticsResponse.latest:type_name -> cairn.transport.v1.LatestCheckpoints
+	41, // 36: cairn.transport.v1.CheckpointSummary.end_to_end_duration:type_name -> cairn.transport.v1.Distribution
+	41, // 37: cairn.transport.v1.CheckpointSummary.state_size:type_name -> cairn.transport.v1.Distribution
+	41, // 38: cairn.transport.v1.CheckpointSummary.checkpointed_size:type_name -> cairn.transport.v1.Distribution
+	41, // 39: cairn.transport.v1.CheckpointSummary.alignment:type_name -> cairn.transport.v1.Distribution
+	41, // 40: cairn.transport.v1.CheckpointSummary.processed_data:type_name -> cairn.transport.v1.Distribution
+	41, // 41: cairn.transport.v1.CheckpointSummary.persisted_data:type_name -> cairn.transport.v1.Distribution
+	32, // 42: cairn.transport.v1.LatestCheckpoints.completed:type_name -> cairn.transport.v1.CheckpointInfo
+	32, // 43: cairn.transport.v1.LatestCheckpoints.savepoint:type_name -> cairn.transport.v1.CheckpointInfo
+	32, // 44: cairn.transport.v1.LatestCheckpoints.failed:type_name -> cairn.transport.v1.CheckpointInfo
+	44, // 45: cairn.transport.v1.ListSavepointsResponse.savepoints:type_name -> cairn.transport.v1.SavepointInfo
+	4,  // 46: cairn.transport.v1.RaftPeersResponse.voters:type_name -> cairn.transport.v1.VoterInfo
+	55, // 47: cairn.transport.v1.SnapshotPiece.info:type_name -> cairn.transport.v1.SnapshotInfo
+	58, // 48: cairn.transport.v1.JobMetricsResponse.subtasks:type_name -> cairn.transport.v1.SubtaskMetricsInfo
+	59, // 49: cairn.transport.v1.SubtaskMetricsInfo.totals:type_name -> cairn.transport.v1.TaskTotalsInfo
+	60, // 50: cairn.transport.v1.SubtaskMetricsInfo.load:type_name -> cairn.transport.v1.TaskLoadInfo
+	61, // 51: cairn.transport.v1.SubtaskMetricsInfo.last_checkpoint:type_name -> cairn.transport.v1.LastCheckpointInfo
+	59, // 52: cairn.transport.v1.VertexMetricsInfo.totals:type_name -> cairn.transport.v1.TaskTotalsInfo
+	60, // 53: cairn.transport.v1.VertexMetricsInfo.load:type_name -> cairn.transport.v1.TaskLoadInfo
+	0,  // 54: cairn.transport.v1.CoordinatorService.Status:input_type -> cairn.transport.v1.StatusRequest
+	18, // 55: cairn.transport.v1.CoordinatorService.Members:input_type -> cairn.transport.v1.MembersRequest
+	21, // 56: cairn.transport.v1.CoordinatorService.SubmitJob:input_type -> cairn.transport.v1.SubmitJobRequest
+	25, // 57: cairn.transport.v1.CoordinatorService.ListJobs:input_type -> cairn.transport.v1.ListJobsRequest
+	23, // 58: cairn.transport.v1.CoordinatorService.ShowJob:input_type -> cairn.transport.v1.JobRequest
+	24, // 59: cairn.transport.v1.CoordinatorService.SetJob:input_type -> cairn.transport.v1.SetJobRequest
+	14, // 60: cairn.transport.v1.CoordinatorService.RescaleJob:input_type -> cairn.transport.v1.RescaleJobRequest
+	23, // 61: cairn.transport.v1.CoordinatorService.CancelJob:input_type -> cairn.transport.v1.JobRequest
+	56, // 62: cairn.transport.v1.CoordinatorService.JobMetrics:input_type -> cairn.transport.v1.JobMetricsRequest
+	23, // 63: cairn.transport.v1.CoordinatorService.ListCheckpoints:input_type -> cairn.transport.v1.JobRequest
+	33, // 64: cairn.transport.v1.CoordinatorService.ShowCheckpoint:input_type -> cairn.transport.v1.ShowCheckpointRequest
+	23, // 65: cairn.transport.v1.CoordinatorService.CheckpointStatistics:input_type -> cairn.transport.v1.JobRequest
+	23, // 66: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:input_type -> cairn.transport.v1.JobRequest
+	43, // 67: cairn.transport.v1.CoordinatorService.TriggerSavepoint:input_type -> cairn.transport.v1.TriggerSavepointRequest
+	23, // 68: cairn.transport.v1.CoordinatorService.ListSavepoints:input_type -> cairn.transport.v1.JobRequest
+	46, // 69: cairn.transport.v1.CoordinatorService.DisposeSavepoint:input_type -> cairn.transport.v1.DisposeSavepointRequest
+	6,  // 70: cairn.transport.v1.CoordinatorService.ListPrograms:input_type -> cairn.transport.v1.ListProgramsRequest
+	10, // 71: cairn.transport.v1.CoordinatorService.ListNodes:input_type -> cairn.transport.v1.ListNodesRequest
+	12, // 72: cairn.transport.v1.CoordinatorService.DrainNode:input_type -> cairn.transport.v1.NodeRequest
+	12, // 73: cairn.transport.v1.CoordinatorService.UndrainNode:input_type -> cairn.transport.v1.NodeRequest
+	48, // 74: cairn.transport.v1.CoordinatorService.RaftPeers:input_type -> cairn.transport.v1.RaftPeersRequest
+	50, // 75: cairn.transport.v1.CoordinatorService.RemovePeer:input_type -> cairn.transport.v1.RemovePeerRequest
+	52, // 76: cairn.transport.v1.CoordinatorService.TransferLeadership:input_type -> cairn.transport.v1.TransferLeadershipRequest
+	53, // 77: cairn.transport.v1.CoordinatorService.SaveSnapshot:input_type -> cairn.transport.v1.SaveSnapshotRequest
+	54, // 78: cairn.transport.v1.CoordinatorService.RestoreSnapshot:input_type -> cairn.transport.v1.SnapshotPiece
+	1,  // 79: cairn.transport.v1.CoordinatorService.Status:output_type -> cairn.transport.v1.StatusResponse
+	19, // 80: cairn.transport.v1.CoordinatorService.Members:output_type -> cairn.transport.v1.MembersResponse
+	27, // 81: cairn.transport.v1.CoordinatorService.SubmitJob:output_type -> cairn.transport.v1.JobInfo
+	26, // 82: cairn.transport.v1.CoordinatorService.ListJobs:output_type -> cairn.transport.v1.ListJobsResponse
+	28, // 83: cairn.transport.v1.CoordinatorService.ShowJob:output_type -> cairn.transport.v1.JobDetail
+	28, // 84: cairn.transport.v1.CoordinatorService.SetJob:output_type -> cairn.transport.v1.JobDetail
+	15, // 85: cairn.transport.v1.CoordinatorService.RescaleJob:output_type -> cairn.transport.v1.RescaledInfo
+	27, // 86: cairn.transport.v1.CoordinatorService.CancelJob:output_type -> cairn.transport.v1.JobInfo
+	57, // 87: cairn.transport.v1.CoordinatorService.JobMetrics:output_type -> cairn.transport.v1.JobMetricsResponse
+	31, // 88: cairn.transport.v1.CoordinatorService.ListCheckpoints:output_type -> cairn.transport.v1.ListCheckpointsResponse
+	34, // 89: cairn.transport.v1.CoordinatorService.ShowCheckpoint:output_type -> cairn.transport.v1.CheckpointDetail
+	38, // 90: cairn.transport.v1.CoordinatorService.CheckpointStatistics:output_type -> cairn.transport.v1.CheckpointStatisticsResponse
+	32, // 91: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:output_type -> cairn.transport.v1.CheckpointInfo
+	44, // 92: cairn.transport.v1.CoordinatorService.TriggerSavepoint:output_type -> cairn.transport.v1.SavepointInfo
+	45, // 93: cairn.transport.v1.CoordinatorService.ListSavepoints:output_type -> cairn.transport.v1.ListSavepointsResponse
+	47, // 94: cairn.transport.v1.CoordinatorService.DisposeSavepoint:output_type -> cairn.transport.v1.DisposeSavepointResponse
+	7,  // 95: cairn.transport.v1.CoordinatorService.ListPrograms:output_type -> cairn.transport.v1.ListProgramsResponse
+	11, // 96: cairn.transport.v1.CoordinatorService.ListNodes:output_type -> cairn.transport.v1.ListNodesResponse
+	5,  // 97: cairn.transport.v1.CoordinatorService.DrainNode:output_type -> cairn.transport.v1.NodeInfo
+	5,  // 98: cairn.transport.v1.CoordinatorService.UndrainNode:output_type -> cairn.transport.v1.NodeInfo
+	49, // 99: cairn.transport.v1.CoordinatorService.RaftPeers:output_type -> cairn.transport.v1.RaftPeersResponse
+	51, // 100: cairn.transport.v1.CoordinatorService.RemovePeer:output_type -> cairn.transport.v1.RemovePeerResponse
+	3,  // 101: cairn.transport.v1.CoordinatorService.TransferLeadership:output_type -> cairn.transport.v1.LeaderInfo
+	54, // 102: cairn.transport.v1.CoordinatorService.SaveSnapshot:output_type -> cairn.transport.v1.SnapshotPiece
+	55, // 103: cairn.transport.v1.CoordinatorService.RestoreSnapshot:output_type -> cairn.transport.v1.SnapshotInfo
+	79, // [79:104] is the sub-list for method output_type
+	54, // [54:79] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_transport_transportpb_coordinator_proto_init() }
@@ -4738,15 +4985,15 @@ func file_transport_transportpb_coordinator_proto_init() {
 	if File_transport_transportpb_coordinator_proto != nil {
 		return
 	}
-	file_transport_transportpb_coordinator_proto_msgTypes[54].OneofWrappers = []any{}
 	file_transport_transportpb_coordinator_proto_msgTypes[58].OneofWrappers = []any{}
+	file_transport_transportpb_coordinator_proto_msgTypes[62].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_transportpb_coordinator_proto_rawDesc), len(file_transport_transportpb_coordinator_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   66,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -38,6 +38,7 @@ const (
 	CoordinatorService_TriggerSavepoint_FullMethodName     = "/cairn.transport.v1.CoordinatorService/TriggerSavepoint"
 	CoordinatorService_ListSavepoints_FullMethodName       = "/cairn.transport.v1.CoordinatorService/ListSavepoints"
 	CoordinatorService_DisposeSavepoint_FullMethodName     = "/cairn.transport.v1.CoordinatorService/DisposeSavepoint"
+	CoordinatorService_ListPrograms_FullMethodName         = "/cairn.transport.v1.CoordinatorService/ListPrograms"
 	CoordinatorService_ListNodes_FullMethodName            = "/cairn.transport.v1.CoordinatorService/ListNodes"
 	CoordinatorService_DrainNode_FullMethodName            = "/cairn.transport.v1.CoordinatorService/DrainNode"
 	CoordinatorService_UndrainNode_FullMethodName          = "/cairn.transport.v1.CoordinatorService/UndrainNode"
@@ -68,6 +69,7 @@ type CoordinatorServiceClient interface {
 	TriggerSavepoint(ctx context.Context, in *TriggerSavepointRequest, opts ...grpc.CallOption) (*SavepointInfo, error)
 	ListSavepoints(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*ListSavepointsResponse, error)
 	DisposeSavepoint(ctx context.Context, in *DisposeSavepointRequest, opts ...grpc.CallOption) (*DisposeSavepointResponse, error)
+	ListPrograms(ctx context.Context, in *ListProgramsRequest, opts ...grpc.CallOption) (*ListProgramsResponse, error)
 	ListNodes(ctx context.Context, in *ListNodesRequest, opts ...grpc.CallOption) (*ListNodesResponse, error)
 	DrainNode(ctx context.Context, in *NodeRequest, opts ...grpc.CallOption) (*NodeInfo, error)
 	UndrainNode(ctx context.Context, in *NodeRequest, opts ...grpc.CallOption) (*NodeInfo, error)
@@ -247,6 +249,16 @@ func (c *coordinatorServiceClient) DisposeSavepoint(ctx context.Context, in *Dis
 	return out, nil
 }
 
+func (c *coordinatorServiceClient) ListPrograms(ctx context.Context, in *ListProgramsRequest, opts ...grpc.CallOption) (*ListProgramsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListProgramsResponse)
+	err := c.cc.Invoke(ctx, CoordinatorService_ListPrograms_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *coordinatorServiceClient) ListNodes(ctx context.Context, in *ListNodesRequest, opts ...grpc.CallOption) (*ListNodesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListNodesResponse)
@@ -359,6 +371,7 @@ type CoordinatorServiceServer interface {
 	TriggerSavepoint(context.Context, *TriggerSavepointRequest) (*SavepointInfo, error)
 	ListSavepoints(context.Context, *JobRequest) (*ListSavepointsResponse, error)
 	DisposeSavepoint(context.Context, *DisposeSavepointRequest) (*DisposeSavepointResponse, error)
+	ListPrograms(context.Context, *ListProgramsRequest) (*ListProgramsResponse, error)
 	ListNodes(context.Context, *ListNodesRequest) (*ListNodesResponse, error)
 	DrainNode(context.Context, *NodeRequest) (*NodeInfo, error)
 	UndrainNode(context.Context, *NodeRequest) (*NodeInfo, error)
@@ -425,6 +438,9 @@ func (UnimplementedCoordinatorServiceServer) ListSavepoints(context.Context, *Jo
 }
 func (UnimplementedCoordinatorServiceServer) DisposeSavepoint(context.Context, *DisposeSavepointRequest) (*DisposeSavepointResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DisposeSavepoint not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) ListPrograms(context.Context, *ListProgramsRequest) (*ListProgramsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPrograms not implemented")
 }
 func (UnimplementedCoordinatorServiceServer) ListNodes(context.Context, *ListNodesRequest) (*ListNodesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListNodes not implemented")
@@ -759,6 +775,24 @@ func _CoordinatorService_DisposeSavepoint_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CoordinatorService_ListPrograms_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListProgramsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).ListPrograms(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_ListPrograms_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).ListPrograms(ctx, req.(*ListProgramsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _CoordinatorService_ListNodes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListNodesRequest)
 	if err := dec(in); err != nil {
@@ -955,6 +989,10 @@ var CoordinatorService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DisposeSavepoint",
 			Handler:    _CoordinatorService_DisposeSavepoint_Handler,
+		},
+		{
+			MethodName: "ListPrograms",
+			Handler:    _CoordinatorService_ListPrograms_Handler,
 		},
 		{
 			MethodName: "ListNodes",

@@ -1600,6 +1600,7 @@ type Hello struct {
 	Slots         int64                  `protobuf:"varint,2,opt,name=slots,proto3" json:"slots,omitempty"`
 	Programs      []string               `protobuf:"bytes,3,rep,name=programs,proto3" json:"programs,omitempty"`
 	Version       string                 `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
+	Docs          []*ProgramDoc          `protobuf:"bytes,90,rep,name=docs,proto3" json:"docs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1662,6 +1663,125 @@ func (x *Hello) GetVersion() string {
 	return ""
 }
 
+func (x *Hello) GetDocs() []*ProgramDoc {
+	if x != nil {
+		return x.Docs
+	}
+	return nil
+}
+
+type ProgramDoc struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Doc           string                 `protobuf:"bytes,2,opt,name=doc,proto3" json:"doc,omitempty"`
+	Params        []*ParamDoc            `protobuf:"bytes,3,rep,name=params,proto3" json:"params,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProgramDoc) Reset() {
+	*x = ProgramDoc{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProgramDoc) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProgramDoc) ProtoMessage() {}
+
+func (x *ProgramDoc) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProgramDoc.ProtoReflect.Descriptor instead.
+func (*ProgramDoc) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ProgramDoc) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ProgramDoc) GetDoc() string {
+	if x != nil {
+		return x.Doc
+	}
+	return ""
+}
+
+func (x *ProgramDoc) GetParams() []*ParamDoc {
+	if x != nil {
+		return x.Params
+	}
+	return nil
+}
+
+type ParamDoc struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Doc           string                 `protobuf:"bytes,2,opt,name=doc,proto3" json:"doc,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ParamDoc) Reset() {
+	*x = ParamDoc{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ParamDoc) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ParamDoc) ProtoMessage() {}
+
+func (x *ParamDoc) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ParamDoc.ProtoReflect.Descriptor instead.
+func (*ParamDoc) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ParamDoc) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ParamDoc) GetDoc() string {
+	if x != nil {
+		return x.Doc
+	}
+	return ""
+}
+
 type Heartbeat struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1670,7 +1790,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[20]
+	mi := &file_transport_transportpb_session_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1682,7 +1802,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[20]
+	mi := &file_transport_transportpb_session_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1695,7 +1815,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{20}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{22}
 }
 
 type JobPlanned struct {
@@ -1711,7 +1831,7 @@ type JobPlanned struct {
 
 func (x *JobPlanned) Reset() {
 	*x = JobPlanned{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[21]
+	mi := &file_transport_transportpb_session_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1723,7 +1843,7 @@ func (x *JobPlanned) String() string {
 func (*JobPlanned) ProtoMessage() {}
 
 func (x *JobPlanned) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[21]
+	mi := &file_transport_transportpb_session_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1736,7 +1856,7 @@ func (x *JobPlanned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobPlanned.ProtoReflect.Descriptor instead.
 func (*JobPlanned) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{21}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *JobPlanned) GetRequest() uint64 {
@@ -1784,7 +1904,7 @@ type OperatorText struct {
 
 func (x *OperatorText) Reset() {
 	*x = OperatorText{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[22]
+	mi := &file_transport_transportpb_session_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1796,7 +1916,7 @@ func (x *OperatorText) String() string {
 func (*OperatorText) ProtoMessage() {}
 
 func (x *OperatorText) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[22]
+	mi := &file_transport_transportpb_session_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1809,7 +1929,7 @@ func (x *OperatorText) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperatorText.ProtoReflect.Descriptor instead.
 func (*OperatorText) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{22}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *OperatorText) GetOperator() string {
@@ -1836,7 +1956,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[23]
+	mi := &file_transport_transportpb_session_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1848,7 +1968,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[23]
+	mi := &file_transport_transportpb_session_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1861,7 +1981,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{23}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Report) GetTerm() uint64 {
@@ -1890,7 +2010,7 @@ type AttemptReport struct {
 
 func (x *AttemptReport) Reset() {
 	*x = AttemptReport{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[24]
+	mi := &file_transport_transportpb_session_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1902,7 +2022,7 @@ func (x *AttemptReport) String() string {
 func (*AttemptReport) ProtoMessage() {}
 
 func (x *AttemptReport) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[24]
+	mi := &file_transport_transportpb_session_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1915,7 +2035,7 @@ func (x *AttemptReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttemptReport.ProtoReflect.Descriptor instead.
 func (*AttemptReport) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{24}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *AttemptReport) GetJob() []byte {
@@ -1959,7 +2079,7 @@ type SubtaskReport struct {
 
 func (x *SubtaskReport) Reset() {
 	*x = SubtaskReport{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[25]
+	mi := &file_transport_transportpb_session_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1971,7 +2091,7 @@ func (x *SubtaskReport) String() string {
 func (*SubtaskReport) ProtoMessage() {}
 
 func (x *SubtaskReport) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[25]
+	mi := &file_transport_transportpb_session_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1984,7 +2104,7 @@ func (x *SubtaskReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskReport.ProtoReflect.Descriptor instead.
 func (*SubtaskReport) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{25}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SubtaskReport) GetSubtask() *Subtask {
@@ -2033,7 +2153,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[26]
+	mi := &file_transport_transportpb_session_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2045,7 +2165,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[26]
+	mi := &file_transport_transportpb_session_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2058,7 +2178,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{26}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Failure) GetMessage() string {
@@ -2093,7 +2213,7 @@ type StatusChange struct {
 
 func (x *StatusChange) Reset() {
 	*x = StatusChange{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[27]
+	mi := &file_transport_transportpb_session_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2105,7 +2225,7 @@ func (x *StatusChange) String() string {
 func (*StatusChange) ProtoMessage() {}
 
 func (x *StatusChange) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[27]
+	mi := &file_transport_transportpb_session_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2118,7 +2238,7 @@ func (x *StatusChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusChange.ProtoReflect.Descriptor instead.
 func (*StatusChange) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{27}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *StatusChange) GetJob() []byte {
@@ -2158,7 +2278,7 @@ type Metrics struct {
 
 func (x *Metrics) Reset() {
 	*x = Metrics{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[28]
+	mi := &file_transport_transportpb_session_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2170,7 +2290,7 @@ func (x *Metrics) String() string {
 func (*Metrics) ProtoMessage() {}
 
 func (x *Metrics) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[28]
+	mi := &file_transport_transportpb_session_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2183,7 +2303,7 @@ func (x *Metrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Metrics.ProtoReflect.Descriptor instead.
 func (*Metrics) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{28}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Metrics) GetStartDelayMillis() int64 {
@@ -2255,7 +2375,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[29]
+	mi := &file_transport_transportpb_session_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2267,7 +2387,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[29]
+	mi := &file_transport_transportpb_session_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2280,7 +2400,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{29}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Ack) GetJob() []byte {
@@ -2327,7 +2447,7 @@ type AckBatch struct {
 
 func (x *AckBatch) Reset() {
 	*x = AckBatch{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[30]
+	mi := &file_transport_transportpb_session_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2339,7 +2459,7 @@ func (x *AckBatch) String() string {
 func (*AckBatch) ProtoMessage() {}
 
 func (x *AckBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[30]
+	mi := &file_transport_transportpb_session_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2352,7 +2472,7 @@ func (x *AckBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckBatch.ProtoReflect.Descriptor instead.
 func (*AckBatch) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{30}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *AckBatch) GetAcks() []*Ack {
@@ -2377,7 +2497,7 @@ type Decline struct {
 
 func (x *Decline) Reset() {
 	*x = Decline{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[31]
+	mi := &file_transport_transportpb_session_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2389,7 +2509,7 @@ func (x *Decline) String() string {
 func (*Decline) ProtoMessage() {}
 
 func (x *Decline) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[31]
+	mi := &file_transport_transportpb_session_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2402,7 +2522,7 @@ func (x *Decline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decline.ProtoReflect.Descriptor instead.
 func (*Decline) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{31}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Decline) GetJob() []byte {
@@ -2466,7 +2586,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[32]
+	mi := &file_transport_transportpb_session_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2478,7 +2598,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[32]
+	mi := &file_transport_transportpb_session_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2491,7 +2611,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{32}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Progress) GetJob() []byte {
@@ -2533,7 +2653,7 @@ type SubtaskProgress struct {
 
 func (x *SubtaskProgress) Reset() {
 	*x = SubtaskProgress{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[33]
+	mi := &file_transport_transportpb_session_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2545,7 +2665,7 @@ func (x *SubtaskProgress) String() string {
 func (*SubtaskProgress) ProtoMessage() {}
 
 func (x *SubtaskProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[33]
+	mi := &file_transport_transportpb_session_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2558,7 +2678,7 @@ func (x *SubtaskProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskProgress.ProtoReflect.Descriptor instead.
 func (*SubtaskProgress) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{33}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SubtaskProgress) GetSubtask() *Subtask {
@@ -2591,7 +2711,7 @@ type ChunksMarked struct {
 
 func (x *ChunksMarked) Reset() {
 	*x = ChunksMarked{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[34]
+	mi := &file_transport_transportpb_session_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2603,7 +2723,7 @@ func (x *ChunksMarked) String() string {
 func (*ChunksMarked) ProtoMessage() {}
 
 func (x *ChunksMarked) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[34]
+	mi := &file_transport_transportpb_session_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2616,7 +2736,7 @@ func (x *ChunksMarked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChunksMarked.ProtoReflect.Descriptor instead.
 func (*ChunksMarked) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{34}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ChunksMarked) GetSweep() uint64 {
@@ -2638,7 +2758,7 @@ type ChunksDeleted struct {
 
 func (x *ChunksDeleted) Reset() {
 	*x = ChunksDeleted{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[35]
+	mi := &file_transport_transportpb_session_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2650,7 +2770,7 @@ func (x *ChunksDeleted) String() string {
 func (*ChunksDeleted) ProtoMessage() {}
 
 func (x *ChunksDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[35]
+	mi := &file_transport_transportpb_session_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2663,7 +2783,7 @@ func (x *ChunksDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChunksDeleted.ProtoReflect.Descriptor instead.
 func (*ChunksDeleted) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{35}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ChunksDeleted) GetSweep() uint64 {
@@ -2705,7 +2825,7 @@ type TaskMetrics struct {
 
 func (x *TaskMetrics) Reset() {
 	*x = TaskMetrics{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[36]
+	mi := &file_transport_transportpb_session_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2717,7 +2837,7 @@ func (x *TaskMetrics) String() string {
 func (*TaskMetrics) ProtoMessage() {}
 
 func (x *TaskMetrics) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[36]
+	mi := &file_transport_transportpb_session_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2730,7 +2850,7 @@ func (x *TaskMetrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskMetrics.ProtoReflect.Descriptor instead.
 func (*TaskMetrics) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{36}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *TaskMetrics) GetJob() []byte {
@@ -2774,7 +2894,7 @@ type SubtaskMetrics struct {
 
 func (x *SubtaskMetrics) Reset() {
 	*x = SubtaskMetrics{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[37]
+	mi := &file_transport_transportpb_session_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2786,7 +2906,7 @@ func (x *SubtaskMetrics) String() string {
 func (*SubtaskMetrics) ProtoMessage() {}
 
 func (x *SubtaskMetrics) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[37]
+	mi := &file_transport_transportpb_session_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2799,7 +2919,7 @@ func (x *SubtaskMetrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskMetrics.ProtoReflect.Descriptor instead.
 func (*SubtaskMetrics) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{37}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SubtaskMetrics) GetSubtask() *Subtask {
@@ -2903,7 +3023,7 @@ type TaskLoad struct {
 
 func (x *TaskLoad) Reset() {
 	*x = TaskLoad{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[38]
+	mi := &file_transport_transportpb_session_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2915,7 +3035,7 @@ func (x *TaskLoad) String() string {
 func (*TaskLoad) ProtoMessage() {}
 
 func (x *TaskLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[38]
+	mi := &file_transport_transportpb_session_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2928,7 +3048,7 @@ func (x *TaskLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskLoad.ProtoReflect.Descriptor instead.
 func (*TaskLoad) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{38}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *TaskLoad) GetRecordsIn() float64 {
@@ -3124,12 +3244,21 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\x0echunks_deleted\x18\n" +
 	" \x01(\v2!.cairn.transport.v1.ChunksDeletedH\x00R\rchunksDeleted\x12D\n" +
 	"\ftask_metrics\x182 \x01(\v2\x1f.cairn.transport.v1.TaskMetricsH\x00R\vtaskMetricsB\t\n" +
-	"\amessage\"\x84\x01\n" +
+	"\amessage\"\xb8\x01\n" +
 	"\x05Hello\x12/\n" +
 	"\x04node\x18\x01 \x01(\v2\x1b.cairn.transport.v1.NodeRefR\x04node\x12\x14\n" +
 	"\x05slots\x18\x02 \x01(\x03R\x05slots\x12\x1a\n" +
 	"\bprograms\x18\x03 \x03(\tR\bprograms\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\tR\aversion\"\v\n" +
+	"\aversion\x18\x04 \x01(\tR\aversion\x122\n" +
+	"\x04docs\x18Z \x03(\v2\x1e.cairn.transport.v1.ProgramDocR\x04docs\"h\n" +
+	"\n" +
+	"ProgramDoc\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03doc\x18\x02 \x01(\tR\x03doc\x124\n" +
+	"\x06params\x18\x03 \x03(\v2\x1c.cairn.transport.v1.ParamDocR\x06params\"0\n" +
+	"\bParamDoc\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03doc\x18\x02 \x01(\tR\x03doc\"\v\n" +
 	"\tHeartbeat\"\xd8\x01\n" +
 	"\n" +
 	"JobPlanned\x12\x18\n" +
@@ -3264,7 +3393,7 @@ func file_transport_transportpb_session_proto_rawDescGZIP() []byte {
 	return file_transport_transportpb_session_proto_rawDescData
 }
 
-var file_transport_transportpb_session_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_transport_transportpb_session_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_transport_transportpb_session_proto_goTypes = []any{
 	(*ToNode)(nil),                    // 0: cairn.transport.v1.ToNode
 	(*Leading)(nil),                   // 1: cairn.transport.v1.Leading
@@ -3286,30 +3415,32 @@ var file_transport_transportpb_session_proto_goTypes = []any{
 	(*Assignment)(nil),                // 17: cairn.transport.v1.Assignment
 	(*FromNode)(nil),                  // 18: cairn.transport.v1.FromNode
 	(*Hello)(nil),                     // 19: cairn.transport.v1.Hello
-	(*Heartbeat)(nil),                 // 20: cairn.transport.v1.Heartbeat
-	(*JobPlanned)(nil),                // 21: cairn.transport.v1.JobPlanned
-	(*OperatorText)(nil),              // 22: cairn.transport.v1.OperatorText
-	(*Report)(nil),                    // 23: cairn.transport.v1.Report
-	(*AttemptReport)(nil),             // 24: cairn.transport.v1.AttemptReport
-	(*SubtaskReport)(nil),             // 25: cairn.transport.v1.SubtaskReport
-	(*Failure)(nil),                   // 26: cairn.transport.v1.Failure
-	(*StatusChange)(nil),              // 27: cairn.transport.v1.StatusChange
-	(*Metrics)(nil),                   // 28: cairn.transport.v1.Metrics
-	(*Ack)(nil),                       // 29: cairn.transport.v1.Ack
-	(*AckBatch)(nil),                  // 30: cairn.transport.v1.AckBatch
-	(*Decline)(nil),                   // 31: cairn.transport.v1.Decline
-	(*Progress)(nil),                  // 32: cairn.transport.v1.Progress
-	(*SubtaskProgress)(nil),           // 33: cairn.transport.v1.SubtaskProgress
-	(*ChunksMarked)(nil),              // 34: cairn.transport.v1.ChunksMarked
-	(*ChunksDeleted)(nil),             // 35: cairn.transport.v1.ChunksDeleted
-	(*TaskMetrics)(nil),               // 36: cairn.transport.v1.TaskMetrics
-	(*SubtaskMetrics)(nil),            // 37: cairn.transport.v1.SubtaskMetrics
-	(*TaskLoad)(nil),                  // 38: cairn.transport.v1.TaskLoad
-	nil,                               // 39: cairn.transport.v1.PlanJob.ParamsEntry
-	nil,                               // 40: cairn.transport.v1.Overrides.ParallelismEntry
-	nil,                               // 41: cairn.transport.v1.Overrides.MaxParallelismEntry
-	nil,                               // 42: cairn.transport.v1.Deploy.ParamsEntry
-	(*checkpointpb.SubtaskState)(nil), // 43: cairn.checkpoint.v1.SubtaskState
+	(*ProgramDoc)(nil),                // 20: cairn.transport.v1.ProgramDoc
+	(*ParamDoc)(nil),                  // 21: cairn.transport.v1.ParamDoc
+	(*Heartbeat)(nil),                 // 22: cairn.transport.v1.Heartbeat
+	(*JobPlanned)(nil),                // 23: cairn.transport.v1.JobPlanned
+	(*OperatorText)(nil),              // 24: cairn.transport.v1.OperatorText
+	(*Report)(nil),                    // 25: cairn.transport.v1.Report
+	(*AttemptReport)(nil),             // 26: cairn.transport.v1.AttemptReport
+	(*SubtaskReport)(nil),             // 27: cairn.transport.v1.SubtaskReport
+	(*Failure)(nil),                   // 28: cairn.transport.v1.Failure
+	(*StatusChange)(nil),              // 29: cairn.transport.v1.StatusChange
+	(*Metrics)(nil),                   // 30: cairn.transport.v1.Metrics
+	(*Ack)(nil),                       // 31: cairn.transport.v1.Ack
+	(*AckBatch)(nil),                  // 32: cairn.transport.v1.AckBatch
+	(*Decline)(nil),                   // 33: cairn.transport.v1.Decline
+	(*Progress)(nil),                  // 34: cairn.transport.v1.Progress
+	(*SubtaskProgress)(nil),           // 35: cairn.transport.v1.SubtaskProgress
+	(*ChunksMarked)(nil),              // 36: cairn.transport.v1.ChunksMarked
+	(*ChunksDeleted)(nil),             // 37: cairn.transport.v1.ChunksDeleted
+	(*TaskMetrics)(nil),               // 38: cairn.transport.v1.TaskMetrics
+	(*SubtaskMetrics)(nil),            // 39: cairn.transport.v1.SubtaskMetrics
+	(*TaskLoad)(nil),                  // 40: cairn.transport.v1.TaskLoad
+	nil,                               // 41: cairn.transport.v1.PlanJob.ParamsEntry
+	nil,                               // 42: cairn.transport.v1.Overrides.ParallelismEntry
+	nil,                               // 43: cairn.transport.v1.Overrides.MaxParallelismEntry
+	nil,                               // 44: cairn.transport.v1.Deploy.ParamsEntry
+	(*checkpointpb.SubtaskState)(nil), // 45: cairn.checkpoint.v1.SubtaskState
 }
 var file_transport_transportpb_session_proto_depIdxs = []int32{
 	1,  // 0: cairn.transport.v1.ToNode.leading:type_name -> cairn.transport.v1.Leading
@@ -3321,14 +3452,14 @@ var file_transport_transportpb_session_proto_depIdxs = []int32{
 	8,  // 6: cairn.transport.v1.ToNode.notify_aborted:type_name -> cairn.transport.v1.NotifyAborted
 	9,  // 7: cairn.transport.v1.ToNode.mark_chunks:type_name -> cairn.transport.v1.MarkChunks
 	10, // 8: cairn.transport.v1.ToNode.delete_chunks:type_name -> cairn.transport.v1.DeleteChunks
-	39, // 9: cairn.transport.v1.PlanJob.params:type_name -> cairn.transport.v1.PlanJob.ParamsEntry
+	41, // 9: cairn.transport.v1.PlanJob.params:type_name -> cairn.transport.v1.PlanJob.ParamsEntry
 	3,  // 10: cairn.transport.v1.PlanJob.overrides:type_name -> cairn.transport.v1.Overrides
-	40, // 11: cairn.transport.v1.Overrides.parallelism:type_name -> cairn.transport.v1.Overrides.ParallelismEntry
-	41, // 12: cairn.transport.v1.Overrides.max_parallelism:type_name -> cairn.transport.v1.Overrides.MaxParallelismEntry
-	42, // 13: cairn.transport.v1.Deploy.params:type_name -> cairn.transport.v1.Deploy.ParamsEntry
+	42, // 11: cairn.transport.v1.Overrides.parallelism:type_name -> cairn.transport.v1.Overrides.ParallelismEntry
+	43, // 12: cairn.transport.v1.Overrides.max_parallelism:type_name -> cairn.transport.v1.Overrides.MaxParallelismEntry
+	44, // 13: cairn.transport.v1.Deploy.params:type_name -> cairn.transport.v1.Deploy.ParamsEntry
 	15, // 14: cairn.transport.v1.Deploy.topology:type_name -> cairn.transport.v1.Topology
 	17, // 15: cairn.transport.v1.Deploy.assignment:type_name -> cairn.transport.v1.Assignment
-	43, // 16: cairn.transport.v1.Deploy.states:type_name -> cairn.checkpoint.v1.SubtaskState
+	45, // 16: cairn.transport.v1.Deploy.states:type_name -> cairn.checkpoint.v1.SubtaskState
 	3,  // 17: cairn.transport.v1.Deploy.overrides:type_name -> cairn.transport.v1.Overrides
 	11, // 18: cairn.transport.v1.Trigger.barrier:type_name -> cairn.transport.v1.Barrier
 	12, // 19: cairn.transport.v1.Trigger.subtasks:type_name -> cairn.transport.v1.Subtask
@@ -3336,43 +3467,45 @@ var file_transport_transportpb_session_proto_depIdxs = []int32{
 	14, // 21: cairn.transport.v1.Topology.edges:type_name -> cairn.transport.v1.Edge
 	16, // 22: cairn.transport.v1.Assignment.nodes:type_name -> cairn.transport.v1.NodeRef
 	19, // 23: cairn.transport.v1.FromNode.hello:type_name -> cairn.transport.v1.Hello
-	20, // 24: cairn.transport.v1.FromNode.heartbeat:type_name -> cairn.transport.v1.Heartbeat
-	21, // 25: cairn.transport.v1.FromNode.job_planned:type_name -> cairn.transport.v1.JobPlanned
-	23, // 26: cairn.transport.v1.FromNode.report:type_name -> cairn.transport.v1.Report
-	27, // 27: cairn.transport.v1.FromNode.status_change:type_name -> cairn.transport.v1.StatusChange
-	30, // 28: cairn.transport.v1.FromNode.ack_batch:type_name -> cairn.transport.v1.AckBatch
-	31, // 29: cairn.transport.v1.FromNode.decline:type_name -> cairn.transport.v1.Decline
-	32, // 30: cairn.transport.v1.FromNode.progress:type_name -> cairn.transport.v1.Progress
-	34, // 31: cairn.transport.v1.FromNode.chunks_marked:type_name -> cairn.transport.v1.ChunksMarked
-	35, // 32: cairn.transport.v1.FromNode.chunks_deleted:type_name -> cairn.transport.v1.ChunksDeleted
-	36, // 33: cairn.transport.v1.FromNode.task_metrics:type_name -> cairn.transport.v1.TaskMetrics
+	22, // 24: cairn.transport.v1.FromNode.heartbeat:type_name -> cairn.transport.v1.Heartbeat
+	23, // 25: cairn.transport.v1.FromNode.job_planned:type_name -> cairn.transport.v1.JobPlanned
+	25, // 26: cairn.transport.v1.FromNode.report:type_name -> cairn.transport.v1.Report
+	29, // 27: cairn.transport.v1.FromNode.status_change:type_name -> cairn.transport.v1.StatusChange
+	32, // 28: cairn.transport.v1.FromNode.ack_batch:type_name -> cairn.transport.v1.AckBatch
+	33, // 29: cairn.transport.v1.FromNode.decline:type_name -> cairn.transport.v1.Decline
+	34, // 30: cairn.transport.v1.FromNode.progress:type_name -> cairn.transport.v1.Progress
+	36, // 31: cairn.transport.v1.FromNode.chunks_marked:type_name -> cairn.transport.v1.ChunksMarked
+	37, // 32: cairn.transport.v1.FromNode.chunks_deleted:type_name -> cairn.transport.v1.ChunksDeleted
+	38, // 33: cairn.transport.v1.FromNode.task_metrics:type_name -> cairn.transport.v1.TaskMetrics
 	16, // 34: cairn.transport.v1.Hello.node:type_name -> cairn.transport.v1.NodeRef
-	15, // 35: cairn.transport.v1.JobPlanned.topology:type_name -> cairn.transport.v1.Topology
-	22, // 36: cairn.transport.v1.JobPlanned.operators:type_name -> cairn.transport.v1.OperatorText
-	24, // 37: cairn.transport.v1.Report.attempts:type_name -> cairn.transport.v1.AttemptReport
-	25, // 38: cairn.transport.v1.AttemptReport.subtasks:type_name -> cairn.transport.v1.SubtaskReport
-	29, // 39: cairn.transport.v1.AttemptReport.acks:type_name -> cairn.transport.v1.Ack
-	12, // 40: cairn.transport.v1.SubtaskReport.subtask:type_name -> cairn.transport.v1.Subtask
-	26, // 41: cairn.transport.v1.SubtaskReport.failure:type_name -> cairn.transport.v1.Failure
-	43, // 42: cairn.transport.v1.SubtaskReport.final:type_name -> cairn.checkpoint.v1.SubtaskState
-	25, // 43: cairn.transport.v1.StatusChange.report:type_name -> cairn.transport.v1.SubtaskReport
-	43, // 44: cairn.transport.v1.Ack.state:type_name -> cairn.checkpoint.v1.SubtaskState
-	28, // 45: cairn.transport.v1.Ack.metrics:type_name -> cairn.transport.v1.Metrics
-	29, // 46: cairn.transport.v1.AckBatch.acks:type_name -> cairn.transport.v1.Ack
-	12, // 47: cairn.transport.v1.Decline.subtask:type_name -> cairn.transport.v1.Subtask
-	33, // 48: cairn.transport.v1.Progress.subtasks:type_name -> cairn.transport.v1.SubtaskProgress
-	12, // 49: cairn.transport.v1.SubtaskProgress.subtask:type_name -> cairn.transport.v1.Subtask
-	28, // 50: cairn.transport.v1.SubtaskProgress.metrics:type_name -> cairn.transport.v1.Metrics
-	37, // 51: cairn.transport.v1.TaskMetrics.subtasks:type_name -> cairn.transport.v1.SubtaskMetrics
-	12, // 52: cairn.transport.v1.SubtaskMetrics.subtask:type_name -> cairn.transport.v1.Subtask
-	38, // 53: cairn.transport.v1.SubtaskMetrics.load:type_name -> cairn.transport.v1.TaskLoad
-	18, // 54: cairn.transport.v1.SessionService.OpenSession:input_type -> cairn.transport.v1.FromNode
-	0,  // 55: cairn.transport.v1.SessionService.OpenSession:output_type -> cairn.transport.v1.ToNode
-	55, // [55:56] is the sub-list for method output_type
-	54, // [54:55] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	20, // 35: cairn.transport.v1.Hello.docs:type_name -> cairn.transport.v1.ProgramDoc
+	21, // 36: cairn.transport.v1.ProgramDoc.params:type_name -> cairn.transport.v1.ParamDoc
+	15, // 37: cairn.transport.v1.JobPlanned.topology:type_name -> cairn.transport.v1.Topology
+	24, // 38: cairn.transport.v1.JobPlanned.operators:type_name -> cairn.transport.v1.OperatorText
+	26, // 39: cairn.transport.v1.Report.attempts:type_name -> cairn.transport.v1.AttemptReport
+	27, // 40: cairn.transport.v1.AttemptReport.subtasks:type_name -> cairn.transport.v1.SubtaskReport
+	31, // 41: cairn.transport.v1.AttemptReport.acks:type_name -> cairn.transport.v1.Ack
+	12, // 42: cairn.transport.v1.SubtaskReport.subtask:type_name -> cairn.transport.v1.Subtask
+	28, // 43: cairn.transport.v1.SubtaskReport.failure:type_name -> cairn.transport.v1.Failure
+	45, // 44: cairn.transport.v1.SubtaskReport.final:type_name -> cairn.checkpoint.v1.SubtaskState
+	27, // 45: cairn.transport.v1.StatusChange.report:type_name -> cairn.transport.v1.SubtaskReport
+	45, // 46: cairn.transport.v1.Ack.state:type_name -> cairn.checkpoint.v1.SubtaskState
+	30, // 47: cairn.transport.v1.Ack.metrics:type_name -> cairn.transport.v1.Metrics
+	31, // 48: cairn.transport.v1.AckBatch.acks:type_name -> cairn.transport.v1.Ack
+	12, // 49: cairn.transport.v1.Decline.subtask:type_name -> cairn.transport.v1.Subtask
+	35, // 50: cairn.transport.v1.Progress.subtasks:type_name -> cairn.transport.v1.SubtaskProgress
+	12, // 51: cairn.transport.v1.SubtaskProgress.subtask:type_name -> cairn.transport.v1.Subtask
+	30, // 52: cairn.transport.v1.SubtaskProgress.metrics:type_name -> cairn.transport.v1.Metrics
+	39, // 53: cairn.transport.v1.TaskMetrics.subtasks:type_name -> cairn.transport.v1.SubtaskMetrics
+	12, // 54: cairn.transport.v1.SubtaskMetrics.subtask:type_name -> cairn.transport.v1.Subtask
+	40, // 55: cairn.transport.v1.SubtaskMetrics.load:type_name -> cairn.transport.v1.TaskLoad
+	18, // 56: cairn.transport.v1.SessionService.OpenSession:input_type -> cairn.transport.v1.FromNode
+	0,  // 57: cairn.transport.v1.SessionService.OpenSession:output_type -> cairn.transport.v1.ToNode
+	57, // [57:58] is the sub-list for method output_type
+	56, // [56:57] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_transport_transportpb_session_proto_init() }
@@ -3404,14 +3537,14 @@ func file_transport_transportpb_session_proto_init() {
 		(*FromNode_ChunksDeleted)(nil),
 		(*FromNode_TaskMetrics)(nil),
 	}
-	file_transport_transportpb_session_proto_msgTypes[37].OneofWrappers = []any{}
+	file_transport_transportpb_session_proto_msgTypes[39].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_transportpb_session_proto_rawDesc), len(file_transport_transportpb_session_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   43,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
