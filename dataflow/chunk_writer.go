@@ -53,7 +53,7 @@ func (w *chunkWriter) cut() error {
 	}
 	data := w.buf
 	w.buf = nil
-	return w.put(data)
+	return w.put(data, "")
 }
 
 // memory returns so many bytes, those of an earlier chunk if it had as many.
@@ -68,13 +68,17 @@ func (w *chunkWriter) memory(size int) []byte {
 	return make([]byte, size)
 }
 
-// put begins to store a chunk, which is the writer's from now on. It waits for an earlier one when there are too many.
-func (w *chunkWriter) put(data []byte) error {
+// put begins to store a chunk, whose memory is the writer's from now on. file is the path of a file that holds just that
+// until the writer has been waited for, empty for none. It waits for an earlier chunk when there are too many.
+func (w *chunkWriter) put(data []byte, file string) error {
 	for w.putting >= maxPuts {
 		w.collect()
 	}
 	if w.err != nil {
 		return w.err
+	}
+	if err := w.ctx.Err(); err != nil {
+		return err
 	}
 	if w.over == nil {
 		w.over = make(chan chunkPut, maxPuts)
@@ -83,10 +87,25 @@ func (w *chunkWriter) put(data []byte) error {
 	w.refs = append(w.refs, checkpoint.ChunkRef{})
 	w.putting++
 	go func() {
-		put.ref, put.err = w.store.Put(w.ctx, data)
+		put.ref, put.err = putChunk(w.ctx, w.store, data, file)
 		w.over <- put
 	}()
 	return nil
+}
+
+// putChunk lets the store take the file over, if there is one and the store can.
+func putChunk(ctx context.Context, store ChunkStore, data []byte, file string) (checkpoint.ChunkRef, error) {
+	if taker, is := store.(FileTaker); is && file != "" {
+		return taker.PutFile(ctx, file, data)
+	}
+	return store.Put(ctx, data)
+}
+
+// FileTaker is a ChunkStore that need not copy what lies in a file already.
+type FileTaker interface {
+	// PutFile is Put of data that is also the whole content of the file at path. Nobody writes to that file any more; its
+	// name is removed when PutFile has returned.
+	PutFile(ctx context.Context, path string, data []byte) (checkpoint.ChunkRef, error)
 }
 
 // collect waits for a chunk to be stored.

@@ -143,19 +143,23 @@ func (w *chunkWriter) writeSmallFile(path string, f rowstore.File) error {
 	return w.write(b)
 }
 
-// storeFile begins to store an immutable file in chunks of its own.
+// storeFile begins to store an immutable file in chunks of its own. The store may take over one that is a single chunk.
 func (w *chunkWriter) storeFile(path string, f rowstore.File) error {
 	in, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
+	whole := ""
+	if f.Size <= maxFileChunk {
+		whole = path
+	}
 	for left := f.Size; left > 0; {
 		b := w.memory(int(min(left, maxFileChunk)))
 		if _, err := io.ReadFull(in, b); err != nil {
 			return fmt.Errorf("file %s: %w", path, err)
 		}
-		if err := w.put(b); err != nil {
+		if err := w.put(b, whole); err != nil {
 			return err
 		}
 		left -= int64(len(b))

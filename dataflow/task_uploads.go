@@ -162,9 +162,18 @@ type meter struct {
 
 // Put implements ChunkStore.
 func (m *meter) Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, error) {
+	return m.put(ctx, data, "")
+}
+
+// PutFile implements FileTaker. What is taken over is stored, and counts like it.
+func (m *meter) PutFile(ctx context.Context, path string, data []byte) (checkpoint.ChunkRef, error) {
+	return m.put(ctx, data, path)
+}
+
+func (m *meter) put(ctx context.Context, data []byte, file string) (checkpoint.ChunkRef, error) {
 	m.begin()
 	defer m.enter()()
-	ref, err := m.ChunkStore.Put(ctx, data)
+	ref, err := putChunk(ctx, m.ChunkStore, data, file)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err != nil {

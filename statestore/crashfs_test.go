@@ -240,6 +240,26 @@ func (c *crashFS) Rename(from, to string) error {
 	})
 }
 
+func (c *crashFS) Link(from, to string) error {
+	return c.do("link", to, true, func() error {
+		n, err := c.lookupLocked(from)
+		if err != nil {
+			return err
+		}
+		return c.addLocked(to, n)
+	})
+}
+
+func (c *crashFS) Sync(path string) error {
+	return c.do("sync", path, true, func() error {
+		n, err := c.lookupLocked(path)
+		if err == nil {
+			n.synced = n.data
+		}
+		return err
+	})
+}
+
 func (c *crashFS) Remove(path string) error {
 	return c.do("remove", path, true, func() error {
 		if _, err := c.lookupLocked(path); err != nil {

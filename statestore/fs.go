@@ -24,6 +24,10 @@ type fileSystem interface {
 	ReadDir(path string) ([]dirEntry, error)
 	// Rename moves a file, replacing the target. It is durable after SyncDir of the target's directory.
 	Rename(from, to string) error
+	// Link gives a file another name, which must not exist yet. It is durable after SyncDir of the name's directory.
+	Link(from, to string) error
+	// Sync makes the content of a file durable that somebody else has written, and has closed.
+	Sync(path string) error
 	Remove(path string) error
 	// SyncDir makes the entries of a directory durable.
 	SyncDir(path string) error

@@ -37,6 +37,9 @@ type Local struct {
 	// synced[n] says that every entry of shard n is durable, but for those being written under their chunk
 	// lock. Only then does a file that is found there count as stored.
 	synced [numShards]atomic.Bool
+	// copies says that files are copied from now on, because one that was linked could not be synced. The kernel may
+	// report success the second time, and for any file of that disk.
+	copies atomic.Bool
 
 	mu struct {
 		sync.Mutex
@@ -49,6 +52,7 @@ type Local struct {
 
 var (
 	_ Store         = (*Local)(nil)
+	_ FilePutter    = (*Local)(nil)
 	_ Inventory     = (*Local)(nil)
 	_ trustingStore = (*Local)(nil)
 )

@@ -12,11 +12,20 @@ import (
 // Put implements Store. A copy that is there already is compared with data, so that the acknowledgement
 // holds for a copy that is known to be good, and one that has gone bad is replaced.
 func (l *Local) Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, error) {
-	ref, err := newRef(data)
+	return l.put(ctx, content{data: data})
+}
+
+// PutFile implements FilePutter. A file on another device, or on a file system without hard links, is copied.
+func (l *Local) PutFile(ctx context.Context, path string, data []byte) (checkpoint.ChunkRef, error) {
+	return l.put(ctx, content{data, path})
+}
+
+func (l *Local) put(ctx context.Context, c content) (checkpoint.ChunkRef, error) {
+	ref, err := newRef(c.data)
 	if err != nil {
 		return checkpoint.ChunkRef{}, err
 	}
-	if err := l.writeVerified(ctx, ref, data); err != nil {
+	if err := l.writeVerified(ctx, ref, c); err != nil {
 		return checkpoint.ChunkRef{}, err
 	}
 	return ref, nil
@@ -27,11 +36,11 @@ func (l *Local) Write(ctx context.Context, ref checkpoint.ChunkRef, data []byte)
 	if err := verify(ref, data); err != nil {
 		return err
 	}
-	return l.writeVerified(ctx, ref, data)
+	return l.writeVerified(ctx, ref, content{data: data})
 }
 
 // writeVerified implements trustingStore.
-func (l *Local) writeVerified(ctx context.Context, ref checkpoint.ChunkRef, data []byte) error {
+func (l *Local) writeVerified(ctx context.Context, ref checkpoint.ChunkRef, c content) error {
 	if err := l.begin(); err != nil {
 		return err
 	}
@@ -41,10 +50,13 @@ func (l *Local) writeVerified(ctx context.Context, ref checkpoint.ChunkRef, data
 	}
 	defer l.locks.unlock(ref.ID)
 	var err error
-	if l.holdsLocked(ref.ID, data) {
+	switch found := l.lookLocked(ref.ID, c.data); {
+	case found == good:
 		err = l.ensureSynced(ref.ID[0])
-	} else {
-		err = l.installLocked(ref.ID, data)
+	case found == absent && c.file != "" && l.linkLocked(ref, c.file):
+		err = l.syncShard(ref.ID[0])
+	default:
+		err = l.installLocked(ref.ID, c.data)
 	}
 	if err != nil {
 		return l.failed("write chunk "+ref.ID.String(), err)
@@ -52,19 +64,31 @@ func (l *Local) writeVerified(ctx context.Context, ref checkpoint.ChunkRef, data
 	return nil
 }
 
-// holdsLocked reports whether the chunk's file is there with the given content. One with other content goes
+// copyFound is what is found where a chunk is to be stored.
+type copyFound uint8
+
+const (
+	absent copyFound = iota
+	bad              // it has other content, or cannot be read
+	good
+)
+
+// lookLocked looks whether the chunk's file is there with the given content. One with other content goes
 // to quarantine. One that cannot be read stays where it is, to be replaced: it may only be out of reach for
 // the moment. The caller holds the chunk's lock.
-func (l *Local) holdsLocked(id checkpoint.ChunkID, data []byte) bool {
+func (l *Local) lookLocked(id checkpoint.ChunkID, data []byte) copyFound {
 	stored, err := l.fs.ReadFile(l.chunk(id), int64(len(data)))
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return absent
 	case errors.Is(err, errLonger), err == nil && !bytes.Equal(stored, data):
 		l.quarantineLocked(id)
-		return false
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return bad
+	case err != nil:
 		l.log.Warn("a stored chunk cannot be read and is written again", "chunk", id, "error", err)
+		return bad
 	}
-	return err == nil
+	return good
 }
 
 // installLocked writes the chunk's file: content first, then the name, each durable before the next step.

@@ -33,7 +33,7 @@ func (m *Memory) Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, err
 	if err != nil {
 		return checkpoint.ChunkRef{}, err
 	}
-	if err := m.writeVerified(ctx, ref, data); err != nil {
+	if err := m.writeVerified(ctx, ref, content{data: data}); err != nil {
 		return checkpoint.ChunkRef{}, err
 	}
 	return ref, nil
@@ -44,18 +44,18 @@ func (m *Memory) Write(ctx context.Context, ref checkpoint.ChunkRef, data []byte
 	if err := verify(ref, data); err != nil {
 		return err
 	}
-	return m.writeVerified(ctx, ref, data)
+	return m.writeVerified(ctx, ref, content{data: data})
 }
 
 // writeVerified implements trustingStore.
-func (m *Memory) writeVerified(ctx context.Context, ref checkpoint.ChunkRef, data []byte) error {
+func (m *Memory) writeVerified(ctx context.Context, ref checkpoint.ChunkRef, c content) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.chunks[ref.ID] == nil {
-		m.chunks[ref.ID] = append(make([]byte, 0, max(1, len(data))), data...) // not nil, however short
+		m.chunks[ref.ID] = append(make([]byte, 0, max(1, len(c.data))), c.data...) // not nil, however short
 	}
 	return nil
 }

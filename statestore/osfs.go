@@ -80,6 +80,16 @@ func (osFS) ReadDir(path string) ([]dirEntry, error) {
 
 func (osFS) Rename(from, to string) error { return os.Rename(from, to) }
 
+func (osFS) Link(from, to string) error { return os.Link(from, to) }
+
+func (osFS) Sync(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
 func (osFS) Remove(path string) error { return os.Remove(path) }
 
 func (osFS) SyncDir(path string) error {

@@ -16,7 +16,10 @@ type Replicated struct {
 	fan   *fanout
 }
 
-var _ Store = (*Replicated)(nil)
+var (
+	_ Store      = (*Replicated)(nil)
+	_ FilePutter = (*Replicated)(nil)
+)
 
 // NewReplicated returns a store over local, which belongs to the node self. The caller keeps local open for
 // as long as it uses the result, which needs no closing itself.
@@ -29,11 +32,20 @@ func NewReplicated(local Store, self checkpoint.NodeID, peers Peers, opts Option
 // are enough, and Options.OnPut is told. It fails when the node's own store does, or when ctx is done
 // before the copies are made.
 func (r *Replicated) Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, error) {
-	ref, err := newRef(data)
+	return r.put(ctx, content{data: data})
+}
+
+// PutFile implements FilePutter. The peers are sent the data.
+func (r *Replicated) PutFile(ctx context.Context, path string, data []byte) (checkpoint.ChunkRef, error) {
+	return r.put(ctx, content{data, path})
+}
+
+func (r *Replicated) put(ctx context.Context, c content) (checkpoint.ChunkRef, error) {
+	ref, err := newRef(c.data)
 	if err != nil {
 		return checkpoint.ChunkRef{}, err
 	}
-	if err := r.replicate(ctx, ref, data); err != nil {
+	if err := r.replicate(ctx, ref, c); err != nil {
 		return checkpoint.ChunkRef{}, err
 	}
 	return ref, nil
@@ -44,11 +56,11 @@ func (r *Replicated) Write(ctx context.Context, ref checkpoint.ChunkRef, data []
 	if err := verify(ref, data); err != nil {
 		return err
 	}
-	return r.replicate(ctx, ref, data)
+	return r.replicate(ctx, ref, content{data: data})
 }
 
-// replicate writes the local copy and the remote ones at the same time. data is known to match ref.
-func (r *Replicated) replicate(ctx context.Context, ref checkpoint.ChunkRef, data []byte) error {
+// replicate writes the local copy and the remote ones at the same time. The data is known to match ref.
+func (r *Replicated) replicate(ctx context.Context, ref checkpoint.ChunkRef, c content) error {
 	order := r.fan.candidates(ref.ID)
 	want := min(r.fan.opts.Replicas-1, len(order))
 	result := PutResult{Ref: ref, Replicas: r.fan.opts.Replicas, Nodes: []checkpoint.NodeID{r.fan.self}}
@@ -57,8 +69,8 @@ func (r *Replicated) replicate(ctx context.Context, ref checkpoint.ChunkRef, dat
 	defer cancel()
 	var remote sync.WaitGroup
 	var took []checkpoint.NodeID
-	remote.Go(func() { took, result.Failed = r.fan.put(remoteCtx, ref, data, order, want) })
-	err := writeVerified(ctx, r.local, ref, data)
+	remote.Go(func() { took, result.Failed = r.fan.put(remoteCtx, ref, c.data, order, want) })
+	err := writeVerified(ctx, r.local, ref, c)
 	if err != nil {
 		cancel() // without a local copy there is no ack, so the others are of no use
 	}
@@ -100,7 +112,7 @@ func (r *Replicated) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, 
 
 // heal writes a verified copy from a peer to the node's own store.
 func (r *Replicated) heal(ctx context.Context, ref checkpoint.ChunkRef, data []byte) {
-	if err := writeVerified(ctx, r.local, ref, data); err != nil {
+	if err := writeVerified(ctx, r.local, ref, content{data: data}); err != nil {
 		r.fan.opts.Logger.Warn("a chunk read from a peer could not be stored here", "chunk", ref.ID, "error", err)
 	}
 }

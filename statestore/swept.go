@@ -39,6 +39,7 @@ type Swept struct {
 
 var (
 	_ Store         = (*Swept)(nil)
+	_ FilePutter    = (*Swept)(nil)
 	_ trustingStore = (*Swept)(nil)
 )
 
@@ -103,7 +104,16 @@ func (s *Swept) Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, erro
 	if err != nil {
 		return checkpoint.ChunkRef{}, err
 	}
-	return ref, s.writeVerified(ctx, ref, data)
+	return ref, s.writeVerified(ctx, ref, content{data: data})
+}
+
+// PutFile implements FilePutter.
+func (s *Swept) PutFile(ctx context.Context, path string, data []byte) (checkpoint.ChunkRef, error) {
+	ref, err := newRef(data)
+	if err != nil {
+		return checkpoint.ChunkRef{}, err
+	}
+	return ref, s.writeVerified(ctx, ref, content{data, path})
 }
 
 // Write implements Store.
@@ -111,13 +121,13 @@ func (s *Swept) Write(ctx context.Context, ref checkpoint.ChunkRef, data []byte)
 	if err := verify(ref, data); err != nil {
 		return err
 	}
-	return s.writeVerified(ctx, ref, data)
+	return s.writeVerified(ctx, ref, content{data: data})
 }
 
 // writeVerified implements trustingStore.
-func (s *Swept) writeVerified(ctx context.Context, ref checkpoint.ChunkRef, data []byte) error {
+func (s *Swept) writeVerified(ctx context.Context, ref checkpoint.ChunkRef, c content) error {
 	s.note(ref.ID)
-	return s.own.writeVerified(ctx, ref, data)
+	return s.own.writeVerified(ctx, ref, c)
 }
 
 // Get implements Store.

@@ -39,8 +39,8 @@ type interleaved struct {
 	inDelete func() // before the second chunk is looked at
 }
 
-func (s *interleaved) writeVerified(ctx context.Context, ref checkpoint.ChunkRef, data []byte) error {
-	err := s.Memory.writeVerified(ctx, ref, data)
+func (s *interleaved) writeVerified(ctx context.Context, ref checkpoint.ChunkRef, c content) error {
+	err := s.Memory.writeVerified(ctx, ref, c)
 	s.inWrite()
 	return err
 }
