@@ -7,8 +7,8 @@ import (
 )
 
 // maxPuts is how many chunks of a handle are being stored at a time, while the next one is made: the disk, or a peer,
-// then need not wait for the serialization, nor that for them.
-const maxPuts = 2
+// then need not wait for the serialization, nor that for them, and what is synced at the same time costs the disk once.
+const maxPuts = 4
 
 // chunkWriter cuts a handle's content into chunks and stores them as they become full. It belongs to one goroutine, which
 // calls flush, or wait after an error, before it lets go of the writer.
@@ -53,7 +53,7 @@ func (w *chunkWriter) cut() error {
 	}
 	data := w.buf
 	w.buf = nil
-	return w.put(data, "")
+	return w.put(data)
 }
 
 // memory returns so many bytes, those of an earlier chunk if it had as many.
@@ -68,9 +68,14 @@ func (w *chunkWriter) memory(size int) []byte {
 	return make([]byte, size)
 }
 
-// put begins to store a chunk, whose memory is the writer's from now on. file is the path of a file that holds just that
-// until the writer has been waited for, empty for none. It waits for an earlier chunk when there are too many.
-func (w *chunkWriter) put(data []byte, file string) error {
+// put begins to store a chunk, whose memory is the writer's from now on.
+func (w *chunkWriter) put(data []byte) error {
+	return w.begin(data, func() (checkpoint.ChunkRef, error) { return w.store.Put(w.ctx, data) })
+}
+
+// begin begins to store a chunk, by a function that is called in another goroutine. data is its memory, nil for none. It
+// waits for an earlier chunk when there are too many.
+func (w *chunkWriter) begin(data []byte, store func() (checkpoint.ChunkRef, error)) error {
 	for w.putting >= maxPuts {
 		w.collect()
 	}
@@ -87,32 +92,27 @@ func (w *chunkWriter) put(data []byte, file string) error {
 	w.refs = append(w.refs, checkpoint.ChunkRef{})
 	w.putting++
 	go func() {
-		put.ref, put.err = putChunk(w.ctx, w.store, data, file)
+		put.ref, put.err = store()
 		w.over <- put
 	}()
 	return nil
 }
 
-// putChunk lets the store take the file over, if there is one and the store can.
-func putChunk(ctx context.Context, store ChunkStore, data []byte, file string) (checkpoint.ChunkRef, error) {
-	if taker, is := store.(FileTaker); is && file != "" {
-		return taker.PutFile(ctx, file, data)
-	}
-	return store.Put(ctx, data)
-}
-
 // FileTaker is a ChunkStore that need not copy what lies in a file already.
 type FileTaker interface {
-	// PutFile is Put of data that is also the whole content of the file at path. Nobody writes to that file any more; its
-	// name is removed when PutFile has returned.
-	PutFile(ctx context.Context, path string, data []byte) (checkpoint.ChunkRef, error)
+	// PutFile is Put of the whole content of the file at path. Nobody writes to that file any more; its name is removed
+	// when PutFile has returned.
+	PutFile(ctx context.Context, path string) (checkpoint.ChunkRef, error)
 }
 
 // collect waits for a chunk to be stored.
 func (w *chunkWriter) collect() {
 	put := <-w.over
 	w.putting--
-	w.refs[put.at], w.spare = put.ref, append(w.spare, put.data)
+	w.refs[put.at] = put.ref
+	if put.data != nil {
+		w.spare = append(w.spare, put.data)
+	}
 	if w.err == nil {
 		w.err = put.err
 	}

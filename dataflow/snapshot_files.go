@@ -143,23 +143,28 @@ func (w *chunkWriter) writeSmallFile(path string, f rowstore.File) error {
 	return w.write(b)
 }
 
-// storeFile begins to store an immutable file in chunks of its own. The store may take over one that is a single chunk.
+// storeFile begins to store an immutable file in chunks of its own. One that is a single chunk the store may take over.
 func (w *chunkWriter) storeFile(path string, f rowstore.File) error {
+	if taker, is := w.store.(FileTaker); is && f.Size <= maxFileChunk {
+		return w.begin(nil, func() (checkpoint.ChunkRef, error) {
+			ref, err := taker.PutFile(w.ctx, path)
+			if err == nil && ref.Size != f.Size {
+				err = fmt.Errorf("file %s has %d bytes, want %d", path, ref.Size, f.Size)
+			}
+			return ref, err
+		})
+	}
 	in, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	whole := ""
-	if f.Size <= maxFileChunk {
-		whole = path
-	}
 	for left := f.Size; left > 0; {
 		b := w.memory(int(min(left, maxFileChunk)))
 		if _, err := io.ReadFull(in, b); err != nil {
 			return fmt.Errorf("file %s: %w", path, err)
 		}
-		if err := w.put(b, whole); err != nil {
+		if err := w.put(b); err != nil {
 			return err
 		}
 		left -= int64(len(b))

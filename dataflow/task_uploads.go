@@ -56,7 +56,7 @@ func (u *uploads) run(ctx context.Context, s *snapshot) {
 	t, b := u.task, s.barrier
 	t.progress(b, checkpoint.PhaseAsync, s.metrics)
 	m := &meter{ChunkStore: t.deps.Store, clock: t.clock, first: func() { t.progress(b, checkpoint.PhaseUpload, s.metrics) }}
-	state, err := u.store(ctx, s, m)
+	state, err := u.store(ctx, s, m.asStore())
 	s.metrics.AsyncMillis = millisBetween(s.captured, t.clock())
 	s.metrics.UploadMillis = min(m.spent.Milliseconds(), s.metrics.AsyncMillis)
 	s.metrics.CheckpointedBytes = m.stored
@@ -162,18 +162,32 @@ type meter struct {
 
 // Put implements ChunkStore.
 func (m *meter) Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, error) {
-	return m.put(ctx, data, "")
+	return m.measure(func() (checkpoint.ChunkRef, error) { return m.ChunkStore.Put(ctx, data) })
 }
 
-// PutFile implements FileTaker. What is taken over is stored, and counts like it.
-func (m *meter) PutFile(ctx context.Context, path string, data []byte) (checkpoint.ChunkRef, error) {
-	return m.put(ctx, data, path)
+// fileMeter is the meter of a store that takes files over.
+type fileMeter struct {
+	*meter
+	files FileTaker
 }
 
-func (m *meter) put(ctx context.Context, data []byte, file string) (checkpoint.ChunkRef, error) {
+// PutFile implements FileTaker. What is taken over counts as stored.
+func (m fileMeter) PutFile(ctx context.Context, path string) (checkpoint.ChunkRef, error) {
+	return m.measure(func() (checkpoint.ChunkRef, error) { return m.files.PutFile(ctx, path) })
+}
+
+// asStore is the store that the upload sees.
+func (m *meter) asStore() ChunkStore {
+	if files, is := m.ChunkStore.(FileTaker); is {
+		return fileMeter{m, files}
+	}
+	return m
+}
+
+func (m *meter) measure(put func() (checkpoint.ChunkRef, error)) (checkpoint.ChunkRef, error) {
 	m.begin()
 	defer m.enter()()
-	ref, err := putChunk(ctx, m.ChunkStore, data, file)
+	ref, err := put()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err != nil {

@@ -12,20 +12,23 @@ import (
 // Put implements Store. A copy that is there already is compared with data, so that the acknowledgement
 // holds for a copy that is known to be good, and one that has gone bad is replaced.
 func (l *Local) Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, error) {
-	return l.put(ctx, content{data: data})
-}
-
-// PutFile implements FilePutter. A file on another device, or on a file system without hard links, is copied.
-func (l *Local) PutFile(ctx context.Context, path string, data []byte) (checkpoint.ChunkRef, error) {
-	return l.put(ctx, content{data, path})
-}
-
-func (l *Local) put(ctx context.Context, c content) (checkpoint.ChunkRef, error) {
-	ref, err := newRef(c.data)
+	ref, err := newRef(data)
 	if err != nil {
 		return checkpoint.ChunkRef{}, err
 	}
-	if err := l.writeVerified(ctx, ref, c); err != nil {
+	if err := l.writeVerified(ctx, ref, content{data: data}); err != nil {
+		return checkpoint.ChunkRef{}, err
+	}
+	return ref, nil
+}
+
+// PutFile implements FilePutter. A file on another device, or on a file system without hard links, is copied.
+func (l *Local) PutFile(ctx context.Context, path string) (checkpoint.ChunkRef, error) {
+	ref, err := newFileRef(path)
+	if err != nil {
+		return checkpoint.ChunkRef{}, l.failed("take over "+path, err)
+	}
+	if err := l.writeVerified(ctx, ref, content{file: path}); err != nil {
 		return checkpoint.ChunkRef{}, err
 	}
 	return ref, nil
@@ -49,19 +52,26 @@ func (l *Local) writeVerified(ctx context.Context, ref checkpoint.ChunkRef, c co
 		return err
 	}
 	defer l.locks.unlock(ref.ID)
-	var err error
-	switch found := l.lookLocked(ref.ID, c.data); {
-	case found == good:
-		err = l.ensureSynced(ref.ID[0])
-	case found == absent && c.file != "" && l.linkLocked(ref, c.file):
-		err = l.syncShard(ref.ID[0])
-	default:
-		err = l.installLocked(ref.ID, c.data)
-	}
-	if err != nil {
+	if err := l.storeLocked(ref, c); err != nil {
 		return l.failed("write chunk "+ref.ID.String(), err)
 	}
 	return nil
+}
+
+// storeLocked makes sure that the chunk's file is there, whole and durable. The caller holds the chunk's lock.
+func (l *Local) storeLocked(ref checkpoint.ChunkRef, c content) error {
+	found := l.lookLocked(ref, c.data)
+	if found == good {
+		return l.ensureSynced(ref.ID[0])
+	}
+	if c.file != "" && found == absent && l.linkLocked(ref, c.file) {
+		return l.syncShard(ref.ID[0])
+	}
+	data, err := c.load(l.fs, ref)
+	if err != nil {
+		return err
+	}
+	return l.installLocked(ref.ID, data)
 }
 
 // copyFound is what is found where a chunk is to be stored.
@@ -73,22 +83,30 @@ const (
 	good
 )
 
-// lookLocked looks whether the chunk's file is there with the given content. One with other content goes
-// to quarantine. One that cannot be read stays where it is, to be replaced: it may only be out of reach for
-// the moment. The caller holds the chunk's lock.
-func (l *Local) lookLocked(id checkpoint.ChunkID, data []byte) copyFound {
-	stored, err := l.fs.ReadFile(l.chunk(id), int64(len(data)))
+// lookLocked looks whether the chunk's file is there with the right content, which is data unless that is nil. One with
+// other content goes to quarantine. One that cannot be read stays where it is, to be replaced: it may only be out of
+// reach for the moment. The caller holds the chunk's lock.
+func (l *Local) lookLocked(ref checkpoint.ChunkRef, data []byte) copyFound {
+	stored, err := l.fs.ReadFile(l.chunk(ref.ID), ref.Size)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return absent
-	case errors.Is(err, errLonger), err == nil && !bytes.Equal(stored, data):
-		l.quarantineLocked(id)
+	case errors.Is(err, errLonger), err == nil && !holds(stored, ref, data):
+		l.quarantineLocked(ref.ID)
 		return bad
 	case err != nil:
-		l.log.Warn("a stored chunk cannot be read and is written again", "chunk", id, "error", err)
+		l.log.Warn("a stored chunk cannot be read and is written again", "chunk", ref.ID, "error", err)
 		return bad
 	}
 	return good
+}
+
+// holds reports whether stored is what ref names, which is data unless that is nil: comparing is cheaper than hashing.
+func holds(stored []byte, ref checkpoint.ChunkRef, data []byte) bool {
+	if data != nil {
+		return bytes.Equal(stored, data)
+	}
+	return verify(ref, stored) == nil
 }
 
 // installLocked writes the chunk's file: content first, then the name, each durable before the next step.

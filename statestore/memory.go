@@ -52,10 +52,14 @@ func (m *Memory) writeVerified(ctx context.Context, ref checkpoint.ChunkRef, c c
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	data, err := c.load(osFS{}, ref)
+	if err != nil {
+		return err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.chunks[ref.ID] == nil {
-		m.chunks[ref.ID] = append(make([]byte, 0, max(1, len(c.data))), c.data...) // not nil, however short
+		m.chunks[ref.ID] = append(make([]byte, 0, max(1, len(data))), data...) // not nil, however short
 	}
 	return nil
 }

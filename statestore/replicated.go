@@ -32,23 +32,20 @@ func NewReplicated(local Store, self checkpoint.NodeID, peers Peers, opts Option
 // are enough, and Options.OnPut is told. It fails when the node's own store does, or when ctx is done
 // before the copies are made.
 func (r *Replicated) Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, error) {
-	return r.put(ctx, content{data: data})
-}
-
-// PutFile implements FilePutter. The peers are sent the data.
-func (r *Replicated) PutFile(ctx context.Context, path string, data []byte) (checkpoint.ChunkRef, error) {
-	return r.put(ctx, content{data, path})
-}
-
-func (r *Replicated) put(ctx context.Context, c content) (checkpoint.ChunkRef, error) {
-	ref, err := newRef(c.data)
+	ref, err := newRef(data)
 	if err != nil {
 		return checkpoint.ChunkRef{}, err
 	}
-	if err := r.replicate(ctx, ref, c); err != nil {
+	return ref, r.replicate(ctx, ref, content{data: data})
+}
+
+// PutFile implements FilePutter. The file is read into memory only where there are peers to be sent it.
+func (r *Replicated) PutFile(ctx context.Context, path string) (checkpoint.ChunkRef, error) {
+	ref, err := newFileRef(path)
+	if err != nil {
 		return checkpoint.ChunkRef{}, err
 	}
-	return ref, nil
+	return ref, r.replicate(ctx, ref, content{file: path})
 }
 
 // Write implements Store. It replicates as Put does.
@@ -59,10 +56,16 @@ func (r *Replicated) Write(ctx context.Context, ref checkpoint.ChunkRef, data []
 	return r.replicate(ctx, ref, content{data: data})
 }
 
-// replicate writes the local copy and the remote ones at the same time. The data is known to match ref.
+// replicate writes the local copy and the remote ones at the same time. The content is known to match ref.
 func (r *Replicated) replicate(ctx context.Context, ref checkpoint.ChunkRef, c content) error {
 	order := r.fan.candidates(ref.ID)
 	want := min(r.fan.opts.Replicas-1, len(order))
+	if want > 0 {
+		var err error
+		if c.data, err = c.load(osFS{}, ref); err != nil {
+			return err
+		}
+	}
 	result := PutResult{Ref: ref, Replicas: r.fan.opts.Replicas, Nodes: []checkpoint.NodeID{r.fan.self}}
 
 	remoteCtx, cancel := context.WithCancel(ctx)

@@ -48,11 +48,11 @@ type Store interface {
 
 // FilePutter is a Store that need not copy what lies in a file already.
 type FilePutter interface {
-	// PutFile is Put of data that is also the whole content of the file at path, to which nobody writes any more. Where
-	// it can, the node's own copy becomes another name (a hard link) of that file, and either name may be removed
-	// without the other; otherwise data is copied. The file is not needed when PutFile has returned. Bytes that come
-	// to differ from data all the same are found by the check on read, like those of a copy that has gone bad.
-	PutFile(ctx context.Context, path string, data []byte) (checkpoint.ChunkRef, error)
+	// PutFile is Put of the whole content of the file at path, to which nobody writes any more. Where it can, the node's
+	// own copy becomes another name (a hard link) of that file, and either name may be removed without the other;
+	// otherwise the file is copied. The file's name is not needed when PutFile has returned. A file that changes all the
+	// same is found by the check on read, like a copy that has gone bad.
+	PutFile(ctx context.Context, path string) (checkpoint.ChunkRef, error)
 }
 
 // Inventory is the view of a store that owns its copies. Replicated has none on purpose: which copies a node
@@ -69,12 +69,6 @@ type Inventory interface {
 	Delete(ctx context.Context, ids []checkpoint.ChunkID, keep func(checkpoint.ChunkID) bool) (deleted, refused int, err error)
 }
 
-// content is what a chunk is to hold, and where it may lie already.
-type content struct {
-	data []byte
-	file string // the path of a file that holds data and nothing else, for good; empty for none
-}
-
 // trustingStore is a store that takes data whose hash the caller has just computed or verified, so that
 // replicating a chunk hashes it once and not once per layer.
 type trustingStore interface {
@@ -86,5 +80,9 @@ func writeVerified(ctx context.Context, s Store, ref checkpoint.ChunkRef, c cont
 	if t, ok := s.(trustingStore); ok {
 		return t.writeVerified(ctx, ref, c)
 	}
-	return s.Write(ctx, ref, c.data)
+	data, err := c.load(osFS{}, ref)
+	if err != nil {
+		return err
+	}
+	return s.Write(ctx, ref, data)
 }

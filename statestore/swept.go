@@ -108,12 +108,12 @@ func (s *Swept) Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, erro
 }
 
 // PutFile implements FilePutter.
-func (s *Swept) PutFile(ctx context.Context, path string, data []byte) (checkpoint.ChunkRef, error) {
-	ref, err := newRef(data)
+func (s *Swept) PutFile(ctx context.Context, path string) (checkpoint.ChunkRef, error) {
+	ref, err := newFileRef(path)
 	if err != nil {
 		return checkpoint.ChunkRef{}, err
 	}
-	return ref, s.writeVerified(ctx, ref, content{data, path})
+	return ref, s.writeVerified(ctx, ref, content{file: path})
 }
 
 // Write implements Store.

@@ -35,7 +35,8 @@ func measureBandwidthOf(ctx context.Context, b *bench, backend checkpoint.StateB
 		return err
 	}
 	defer func() { err = errors.Join(err, w.run.stop()) }()
-	if _, err := w.snapshot(ctx); err != nil { // the first one of pebble has everything to flush
+	w.written = w.job.rows
+	if _, err := w.snapshot(ctx); err != nil { // the first one finds nothing to write behind
 		return err
 	}
 	snapshots, files, err := alternate(ctx, choose(b, 5, 11), w.snapshot, w.file)
@@ -54,10 +55,18 @@ type writing struct {
 	run   *taskRun
 	plain string // path of the file
 	size  int64  // of a snapshot, in bytes
+	// written is how many rows have been written so far, the first ones included.
+	written int64
 }
 
-// snapshot takes a checkpoint for which nothing is in the store yet.
+// snapshot overwrites every row, so that no file of the state has been synced before, and takes a checkpoint for which
+// nothing is in the store yet. Only the checkpoint is measured.
 func (w *writing) snapshot(ctx context.Context) (mibPerSecond float64, err error) {
+	w.written += w.job.rows
+	w.job.feed.until(w.written)
+	if err := w.job.await(ctx, w.run, w.written); err != nil {
+		return 0, err
+	}
 	t, err := w.run.checkpoint(ctx, checkpoint.AlignmentAligned)
 	if err != nil {
 		return 0, err

@@ -1,0 +1,58 @@
+package statestore
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/zeebo/blake3"
+
+	"cairn/checkpoint"
+)
+
+// content is what a chunk is to hold: data, or what the file at a path holds, or both, which are the same then.
+type content struct {
+	data []byte
+	file string // empty for none
+}
+
+// load returns the bytes, which are those that ref names.
+func (c content) load(fsys fileSystem, ref checkpoint.ChunkRef) ([]byte, error) {
+	if c.file == "" || c.data != nil {
+		return c.data, nil
+	}
+	data, err := fsys.ReadFile(c.file, ref.Size)
+	if err != nil {
+		return nil, err
+	}
+	if err := verify(ref, data); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.file, err)
+	}
+	return data, nil
+}
+
+// newFileRef returns the reference of a file's content. It reads the file once, and keeps little of it in memory.
+func newFileRef(path string) (ref checkpoint.ChunkRef, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return checkpoint.ChunkRef{}, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	hash := blake3.New()
+	buf := make([]byte, 256<<10)
+	for {
+		n, err := f.Read(buf)
+		_, _ = hash.Write(buf[:n]) // never fails
+		if ref.Size += int64(n); ref.Size > MaxChunkSize {
+			return checkpoint.ChunkRef{}, fmt.Errorf("%s: %w: at most %d bytes are allowed", path, ErrTooLarge, MaxChunkSize)
+		}
+		if err == io.EOF {
+			hash.Sum(ref.ID[:0])
+			return ref, nil
+		}
+		if err != nil {
+			return checkpoint.ChunkRef{}, err
+		}
+	}
+}
