@@ -16,7 +16,7 @@ import (
 )
 
 // Run runs the suite. open returns a new, empty store for each test and closes it with the test's cleanup.
-// A store that is a statestore.Inventory is tested as one too.
+// A store that is a statestore.Inventory, or a statestore.FilePutter, is tested as one too.
 func Run(t *testing.T, open func(t *testing.T) statestore.Store) {
 	tests := []struct {
 		name string
@@ -39,6 +39,9 @@ func Run(t *testing.T, open func(t *testing.T) statestore.Store) {
 	}
 	if _, ok := open(t).(statestore.Inventory); ok {
 		runInventory(t, open)
+	}
+	if _, ok := open(t).(statestore.FilePutter); ok {
+		runFiles(t, open)
 	}
 }
 
