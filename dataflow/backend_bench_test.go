@@ -19,7 +19,7 @@ func benchHomes(b *testing.B, bench func(b *testing.B, home rowHome)) {
 			b.Fatal(err)
 		}
 		defer backend.Close()
-		bench(b, rowHome{backend, b.TempDir()})
+		bench(b, rowHome{backend: backend, dir: b.TempDir()})
 	})
 }
 

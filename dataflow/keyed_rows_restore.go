@@ -14,6 +14,8 @@ import (
 type rowHome struct {
 	backend rowstore.Backend
 	dir     string
+	node    checkpoint.NodeID
+	fail    func(error) // fails the task; called by any goroutine
 }
 
 // openRows opens the operator's store with what the snapshot has as files.
@@ -41,10 +43,16 @@ func (o *keyedOperator[K]) openRows(state *operatorState) (err error) {
 			o.stored.replace(x.fileChunks(h.handle.Chunks)) // the store goes on with these files
 		}
 	}
-	if o.keyed.rows, err = o.chain.home.backend.Open(dir, parts); err != nil {
+	if o.keyed.rows, err = o.chain.home.backend.Open(dir, parts, o.rowsFailed); err != nil {
 		return fmt.Errorf("opening the rows of keyed state: %w", err)
 	}
 	return os.RemoveAll(restore)
+}
+
+// rowsFailed fails the task because its store has become unusable.
+func (o *keyedOperator[K]) rowsFailed(cause error) {
+	c := o.chain
+	c.home.fail(fmt.Errorf("state of operator %s, subtask %s on node %s: %w", c.ids[o.at], c.subtask, c.home.node, cause))
 }
 
 // fetchRows downloads the files of a handle.

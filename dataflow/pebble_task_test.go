@@ -131,7 +131,7 @@ func incremental(t fatal, store *keepingStore, all int64, take func() checkpoint
 func TestPebbleIsIncremental(t *testing.T) {
 	backend, dir := newPebble(t), t.TempDir()
 	store := &keepingStore{memoryStore: newMemoryStore()}
-	o, counts := openCounts(t, rowHome{backend, dir}, store, checkpoint.SubtaskState{})
+	o, counts := openCounts(t, rowHome{backend: backend, dir: dir}, store, checkpoint.SubtaskState{})
 	const keys = 100_000
 	for i := range int64(keys) {
 		putCount(t, o, counts, fmt.Sprint("key with a name that takes some room ", i*7919%keys), i)
@@ -158,14 +158,14 @@ func TestPebbleIsIncremental(t *testing.T) {
 	closeOperator(t, o)
 
 	incremental(t, store, all, func() checkpoint.SubtaskState {
-		o, _ := openCounts(t, rowHome{backend, t.TempDir()}, store, latest)
+		o, _ := openCounts(t, rowHome{backend: backend, dir: t.TempDir()}, store, latest)
 		defer closeOperator(t, o)
 		latest = uploadSnapshot(t, captureOperator(t, o, barrier(4)), store, 0)
 		return latest
 	})
 
 	// What the store has swept is stored again.
-	o, _ = openCounts(t, rowHome{backend, t.TempDir()}, store, first)
+	o, _ = openCounts(t, rowHome{backend: backend, dir: t.TempDir()}, store, first)
 	clear(store.chunks)
 	store.reset()
 	state := uploadSnapshot(t, captureOperator(t, o, barrier(5)), store, 0)
@@ -173,7 +173,7 @@ func TestPebbleIsIncremental(t *testing.T) {
 	if store.kept != 0 || !store.has(state) {
 		t.Errorf("%d chunks kept that are not there", store.kept)
 	}
-	o, counts = openCounts(t, rowHome{backend, t.TempDir()}, store, state)
+	o, counts = openCounts(t, rowHome{backend: backend, dir: t.TempDir()}, store, state)
 	n := 0
 	for range counts.All() {
 		n++
@@ -188,7 +188,7 @@ func TestPebbleIsIncremental(t *testing.T) {
 // it is more than a write buffer.
 func TestPebbleCaptureIsIsolated(t *testing.T) {
 	backend, store := newPebble(t), newMemoryStore()
-	o, counts := openCounts(t, rowHome{backend, t.TempDir()}, store, checkpoint.SubtaskState{})
+	o, counts := openCounts(t, rowHome{backend: backend, dir: t.TempDir()}, store, checkpoint.SubtaskState{})
 	for round := range int64(8) {
 		const keys = 3000
 		for i := range int64(keys) {
@@ -199,7 +199,7 @@ func TestPebbleCaptureIsIsolated(t *testing.T) {
 			putCount(t, o, counts, fmt.Sprint("key ", i), -1-round)
 			putCount(t, o, counts, fmt.Sprint("later ", round, " ", i), 1)
 		}
-		restored, got := openCounts(t, rowHome{backend, t.TempDir()}, store, uploadSnapshot(t, s, store, 0))
+		restored, got := openCounts(t, rowHome{backend: backend, dir: t.TempDir()}, store, uploadSnapshot(t, s, store, 0))
 		for i := range int64(keys) {
 			if err := restored.keyed.setKey(fmt.Sprint("key ", i)); err != nil {
 				t.Fatal(err)

@@ -399,7 +399,7 @@ func TestExpiredStateIsLeftOut(t *testing.T) {
 // TestExpiredRowsGoOnDisk: rows that nobody looks at again are removed bit by bit, and no others.
 func TestExpiredRowsGoOnDisk(t *testing.T) {
 	m := newStateModel(time.UnixMilli(1_000_000))
-	s := openModelStates(t, rowHome{newPebble(t), t.TempDir()}, &m, newMemoryStore(), checkpoint.SubtaskState{})
+	s := openModelStates(t, rowHome{backend: newPebble(t), dir: t.TempDir()}, &m, newMemoryStore(), checkpoint.SubtaskState{})
 	defer s.close(t)
 	fill := func(round int) {
 		for i := range 1000 {

@@ -24,7 +24,8 @@ func (t *Task) rowHome() rowHome {
 	if t.spec.Backend != checkpoint.BackendPebble {
 		return rowHome{}
 	}
-	return rowHome{backend: t.deps.Rows, dir: t.spec.WorkDir}
+	node := t.spec.Assignment.Node(t.topology.Ordinal(t.spec.Subtask)).ID
+	return rowHome{backend: t.deps.Rows, dir: t.spec.WorkDir, node: node, fail: t.mailbox.fail}
 }
 
 // clearWorkDir removes what an attempt has on disk. What counts is in the checkpoints.

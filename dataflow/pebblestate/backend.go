@@ -12,6 +12,8 @@ package pebblestate
 import (
 	"fmt"
 	"log/slog"
+	"math"
+	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -38,10 +40,8 @@ const (
 	// mergeAt is twice the number of flushes that may lie upon each other before Pebble merges them into the larger files
 	// below (it doubles their number to compare it). Each checkpoint is a flush, and a merge makes new files of much of the
 	// state when the keys that have changed lie far apart: with Pebble's own 4, checkpoints of a large state store seven
-	// times what has changed, on average. Lookups pass over a flush that lacks the key by its filter. Writes wait at stopAt
-	// flushes, when merging does not keep up.
+	// times what has changed, on average. Lookups pass over a flush that lacks the key by its filter.
 	mergeAt = 16
-	stopAt  = 64
 )
 
 // Options are what may be chosen about a Backend.
@@ -49,6 +49,7 @@ type Options struct {
 	BlockCacheSize int64 // of all stores together; 0 means DefaultBlockCacheSize
 	MemTableSize   int   // of a store, at least 256 KiB; 0 means DefaultMemTableSize
 	Logger         *slog.Logger
+	FS             vfs.FS // nil means that of the operating system
 }
 
 // Backend opens stores that share a block cache.
@@ -56,7 +57,6 @@ type Backend struct {
 	opts  Options
 	cache *pebble.Cache
 	files *pebble.FileCache
-	fs    vfs.FS
 }
 
 var _ rowstore.Backend = (*Backend)(nil)
@@ -69,11 +69,14 @@ func New(opts Options) (*Backend, error) {
 	if opts.MemTableSize == 0 {
 		opts.MemTableSize = DefaultMemTableSize
 	}
+	if opts.FS == nil {
+		opts.FS = vfs.Default
+	}
 	if opts.BlockCacheSize < 0 || opts.MemTableSize < firstMemTableSize || opts.Logger == nil {
 		return nil, fmt.Errorf("pebblestate: block cache of %d bytes, write buffers of %d: must be at least 0 and %d, and Logger must be set",
 			opts.BlockCacheSize, opts.MemTableSize, firstMemTableSize)
 	}
-	return &Backend{opts: opts, cache: pebble.NewCache(opts.BlockCacheSize), files: pebble.NewFileCache(4, openFiles), fs: vfs.Default}, nil
+	return &Backend{opts: opts, cache: pebble.NewCache(opts.BlockCacheSize), files: pebble.NewFileCache(4, openFiles)}, nil
 }
 
 // Close releases the memory that the stores have shared.
@@ -82,12 +85,14 @@ func (b *Backend) Close() {
 	b.cache.Unref()
 }
 
-// options are those of one store.
-func (b *Backend) options() *pebble.Options {
+// options are those of the store in a directory. Pebble never makes a writer wait: nothing but its own success would end
+// that. The store does; see throttle.
+func (b *Backend) options(dir string, f *fault, progress func()) *pebble.Options {
 	o := &pebble.Options{
-		Cache: b.cache, FileCache: b.files, FS: lastingNothing{b.fs}, Logger: logger{b.opts.Logger},
-		DisableWAL: true, MemTableSize: uint64(b.opts.MemTableSize), MemTableStopWritesThreshold: 3,
-		L0CompactionThreshold: mergeAt, L0StopWritesThreshold: stopAt,
+		Cache: b.cache, FileCache: b.files, FS: &storeFS{FS: b.opts.FS, dir: filepath.Clean(dir), fault: f},
+		Logger: logger{b.opts.Logger, f}, EventListener: b.listener(f, progress),
+		DisableWAL: true, MemTableSize: uint64(b.opts.MemTableSize), MemTableStopWritesThreshold: math.MaxInt32,
+		L0CompactionThreshold: mergeAt, L0StopWritesThreshold: math.MaxInt32,
 		FormatMajorVersion: format, MaxManifestFileSize: maxManifestSize,
 	}
 	for i := range o.Levels {
@@ -97,8 +102,25 @@ func (b *Backend) options() *pebble.Options {
 	return o
 }
 
+// listener notes what Pebble fails to do in the background, and tells when it has done something. Its functions are called
+// with Pebble's locks held.
+func (b *Backend) listener(f *fault, progress func()) *pebble.EventListener {
+	return &pebble.EventListener{
+		BackgroundError: func(err error) { _ = f.note(err) },
+		DataCorruption:  func(info pebble.DataCorruptionInfo) { _ = f.note(fmt.Errorf("%s: %w", info.Path, info.Details)) },
+		FlushEnd:        func(pebble.FlushInfo) { progress() },
+		CompactionEnd:   func(pebble.CompactionInfo) { progress() },
+		LowDiskSpace: func(info pebble.LowDiskSpaceInfo) {
+			b.opts.Logger.Warn("the disk under keyed state is filling up", "free_bytes", info.AvailBytes, "bytes", info.TotalBytes)
+		},
+	}
+}
+
 // logger passes on what Pebble says: what it does at debug level, what goes wrong as an error.
-type logger struct{ log *slog.Logger }
+type logger struct {
+	log   *slog.Logger
+	fault *fault
+}
 
 func (l logger) Infof(format string, args ...any) {
 	l.log.Debug("pebble", "text", fmt.Sprintf(format, args...))
@@ -108,7 +130,10 @@ func (l logger) Errorf(format string, args ...any) {
 	l.log.Error("pebble", "text", fmt.Sprintf(format, args...))
 }
 
-// Fatalf must not return: the store cannot go on.
+// Fatalf is called where Pebble sees no way on, often in goroutines of its own, in which a panic would end the process.
+// It returns: the store is not used any more.
 func (l logger) Fatalf(format string, args ...any) {
-	panic("pebble: " + fmt.Sprintf(format, args...))
+	err := fmt.Errorf("pebble: "+format, args...)
+	l.log.Error("pebble", "text", err)
+	_ = l.fault.note(err)
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"cairn/dataflow/rowstore"
 )
 
@@ -30,11 +32,13 @@ const overhead = 256
 const largeMargin = 4 << 10
 
 // measure looks how large the write buffers have become, if it can be told: when there is but one. The next ones are no
-// smaller.
-func (s *store) measure() {
-	if m := s.db.Metrics().MemTable; m.Count == 1 {
-		s.buffer = int(m.Size)
+// smaller. It returns what Pebble has measured.
+func (s *store) measure() *pebble.Metrics {
+	m := s.db.Metrics()
+	if m.MemTable.Count == 1 {
+		s.buffer = int(m.MemTable.Size)
 	}
+	return m
 }
 
 // windowRoom is how much may be written while a window is open, given the size of a write buffer. A single entry of about
@@ -42,14 +46,17 @@ func (s *store) measure() {
 func windowRoom(size int) int { return size/2 - largeMargin }
 
 // reserve waits, if it has to, until the store may be written to.
-func (s *store) reserve(row, value []byte) {
-	if s.window == nil {
-		return
+func (s *store) reserve(row, value []byte) error {
+	if err := s.fault.err(); err != nil {
+		return err
 	}
-	s.room -= len(row) + len(value) + overhead
-	if s.room < 0 {
-		s.await()
+	size := len(row) + len(value) + overhead
+	if s.window != nil {
+		if s.room -= size; s.room < 0 {
+			s.await()
+		}
 	}
+	return s.pace(size)
 }
 
 // await waits for the window to close.
@@ -64,21 +71,36 @@ func (s *store) await() {
 func (s *store) Capture() (rowstore.Capture, error) {
 	s.await() // the buffer of an earlier capture must not be flushed before its links are there
 	s.measure()
+	if err := s.fault.err(); err != nil {
+		return nil, err
+	}
 	flushed, err := s.db.AsyncFlush()
 	if err != nil {
-		return nil, fmt.Errorf("flushing rows: %w", err)
+		return nil, fmt.Errorf("flushing rows: %w", s.fault.or(err))
 	}
 	s.number++
 	w := &window{closed: make(chan struct{}), dir: fmt.Sprintf("%s-capture-%d", s.dir, s.number)}
 	s.window, s.room = w, windowRoom(s.buffer)
 	go func() { // Close of the store and of the capture wait for it
 		defer close(w.closed)
-		<-flushed
-		if err := s.db.Checkpoint(w.dir); err != nil {
-			w.err = fmt.Errorf("linking the files of rows: %w", err)
-		}
+		w.err = s.link(flushed, w.dir)
 	}()
 	return &capture{w}, nil
+}
+
+// link makes the links when what was written before the capture has been flushed. That there is no fault behind it says
+// that all that they lead to was written before one.
+func (s *store) link(flushed <-chan struct{}, dir string) (err error) {
+	defer s.fault.recover(&err)
+	select {
+	case <-flushed:
+	case <-s.fault.broken:
+		return s.fault.err()
+	}
+	if err := s.db.Checkpoint(dir); err != nil {
+		return fmt.Errorf("linking the files of rows: %w", s.fault.or(err))
+	}
+	return s.fault.err()
 }
 
 // capture is a capture under way.

@@ -38,13 +38,12 @@ func openStore(t *testing.T, fs vfs.FS, parts ...rowstore.Part) *store {
 
 func openStoreWith(t *testing.T, fs vfs.FS, memTableSize int, parts ...rowstore.Part) *store {
 	t.Helper()
-	b, err := New(Options{BlockCacheSize: 1 << 20, MemTableSize: memTableSize, Logger: slog.New(slog.DiscardHandler)})
+	b, err := New(Options{BlockCacheSize: 1 << 20, MemTableSize: memTableSize, Logger: slog.New(slog.DiscardHandler), FS: fs})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
-	b.fs = fs
-	s, err := b.Open(t.TempDir(), parts)
+	s, err := b.Open(t.TempDir(), parts, func(err error) { t.Errorf("the store has failed: %v", err) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,8 @@ import (
 // Open implements rowstore.Backend. The largest part becomes the store: the rows that are not wanted are excised, by
 // span, whatever their number. The rows of the other parts, whose spans are others, are copied into tables as they are
 // and put beside them.
-func (b *Backend) Open(dir string, parts []rowstore.Part) (_ rowstore.Store, err error) {
+func (b *Backend) Open(dir string, parts []rowstore.Part, fail func(error)) (opened rowstore.Store, err error) {
+	s := newStore(dir, b.opts.MemTableSize, fail)
 	largest := -1
 	for i, p := range parts {
 		if largest < 0 || p.Size() > parts[largest].Size() {
@@ -30,17 +31,17 @@ func (b *Backend) Open(dir string, parts []rowstore.Part) (_ rowstore.Store, err
 			return nil, err
 		}
 	}
-	db, err := pebble.Open(dir, b.options())
-	if err != nil {
-		return nil, err
+	o := b.options(dir, s.fault, s.made)
+	if s.db, err = pebble.Open(dir, o); err != nil {
+		return nil, s.fault.or(err)
 	}
 	defer func() {
-		if err != nil {
-			err = errors.Join(err, db.Close())
+		if err = s.fault.or(err); err != nil {
+			opened, err = nil, errors.Join(err, s.Close())
 		}
 	}()
 	if largest >= 0 {
-		if err := keepSpan(db, parts[largest]); err != nil {
+		if err := keepSpan(s.db, parts[largest]); err != nil {
 			return nil, fmt.Errorf("part %d of %d: %w", largest+1, len(parts), err)
 		}
 	}
@@ -48,11 +49,11 @@ func (b *Backend) Open(dir string, parts []rowstore.Part) (_ rowstore.Store, err
 		if i == largest {
 			continue
 		}
-		if err := b.copySpan(db, p); err != nil {
+		if err := copySpan(s.db, o, p); err != nil {
 			return nil, fmt.Errorf("part %d of %d: %w", i+1, len(parts), err)
 		}
 	}
-	return &store{db: db, dir: dir, buffer: firstMemTableSize}, nil
+	return s, nil
 }
 
 // moveFiles makes the files of a part those of a store to be opened.
@@ -83,10 +84,10 @@ func keepSpan(db *pebble.DB, p rowstore.Part) error {
 }
 
 // copySpan copies the rows to be restored into tables, which db takes over as they are.
-func (b *Backend) copySpan(db *pebble.DB, p rowstore.Part) (err error) {
-	o := b.options()
-	o.ReadOnly = true
-	from, err := pebble.Open(p.Dir, o)
+func copySpan(db *pebble.DB, options *pebble.Options, p rowstore.Part) (err error) {
+	reading := options.Clone()
+	reading.ReadOnly = true
+	from, err := pebble.Open(p.Dir, reading)
 	if err != nil {
 		return err
 	}
@@ -95,7 +96,7 @@ func (b *Backend) copySpan(db *pebble.DB, p rowstore.Part) (err error) {
 	if err != nil {
 		return err
 	}
-	tables := &tableWriter{options: b.options(), dir: p.Dir}
+	tables := &tableWriter{options: options.Clone(), dir: p.Dir}
 	tables.options.EnsureDefaults()
 	for err == nil && rows.Next() {
 		err = tables.add(rows.Row(), rows.Value())

@@ -7,8 +7,10 @@ import "context"
 // Backend opens stores. Its methods are safe for concurrent use.
 type Backend interface {
 	// Open returns a store in a directory that is there and empty, with the rows of the given parts. It may take over
-	// the parts' files; their directories lie in the same file system.
-	Open(dir string, parts []Part) (Store, error)
+	// the parts' files; their directories lie in the same file system. fail is called when the store has become unusable
+	// by itself, its disk being full for example: once at most, by any goroutine, with what has happened. It returns at
+	// once and does not call the store. From then on everything that the store is asked for fails with the same cause.
+	Open(dir string, parts []Part, fail func(cause error)) (Store, error)
 }
 
 // Part is the files of a capture, and what is to be restored from them.
@@ -43,7 +45,7 @@ type Store interface {
 	Snapshot() (Snapshot, error)
 	// Capture begins to make files of the rows as they are now. It is the short synchronous part.
 	Capture() (Capture, error)
-	// Close ends the store. All that it has returned has been closed before.
+	// Close ends the store, also one that has failed. All that it has returned has been closed before.
 	Close() error
 }
 
