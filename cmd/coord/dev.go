@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,7 +37,7 @@ func devCommand() *cli.Command {
 			&cli.IntFlag{Name: "coordinators", Usage: "how many", Value: 3},
 			&cli.IntFlag{Name: "nodes", Usage: "how many", Value: 3},
 			&cli.IntFlag{Name: "slots", Usage: "of each node", Value: 4},
-			&cli.StringFlag{Name: "bind", Usage: "`HOST:PORT` of the first coordinator; the others take free ports", Value: "127.0.0.1:7480"},
+			&cli.StringFlag{Name: "bind", Usage: "`HOST:PORT` of the first coordinator, whose gossip takes the next port; all others take free ones", Value: "127.0.0.1:7480"},
 			&cli.StringFlag{Name: "data-dir", Usage: "`DIR` for all data; a temporary one, removed at the end, if not set"},
 			&cli.StringFlag{Name: "job", Usage: "`PROGRAM` to submit: one of " + strings.Join(dataflow.NewRegistry(jobs.Programs()...).Names(), ", ")},
 			&cli.GenericFlag{Name: "param", Usage: "parameter of the job, `KEY=VALUE`; may be repeated", Value: pairs{}},
@@ -128,14 +130,15 @@ func (d *devCluster) open() error {
 	log := d.log
 	coordinators := d.context.Int("coordinators")
 	for i := range coordinators {
-		bind, join := "127.0.0.1:0", []string{d.seed}
+		bind, gossip, join := "127.0.0.1:0", "127.0.0.1:0", []string{d.seed}
 		if i == 0 {
 			bind, join = d.context.String("bind"), nil
+			gossip = nextPort(bind)
 		}
 		id := fmt.Sprintf("c%d", i+1)
 		a, err := newAgent(agentConfig{
 			EndpointConfig: daemon.EndpointConfig{
-				ID: checkpoint.NodeID(id), Role: membership.RoleCoordinator, Bind: bind, GossipBind: "127.0.0.1:0", Join: join,
+				ID: checkpoint.NodeID(id), Role: membership.RoleCoordinator, Bind: bind, GossipBind: gossip, Join: join,
 				BootstrapExpect: coordinators, Logger: log,
 			},
 			DataDir: filepath.Join(d.dir, id), Replicas: 2, Raft: coordinator.DefaultRaftTiming(),
@@ -165,6 +168,16 @@ func (d *devCluster) open() error {
 	return nil
 }
 
+// nextPort returns the address with the port behind the given one, or any when that is any. What is no address stays as it
+// is: whoever binds it complains.
+func nextPort(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if n, bad := strconv.Atoi(port); err == nil && bad == nil && n > 0 {
+		return net.JoinHostPort(host, strconv.Itoa(n+1))
+	}
+	return address
+}
+
 // use waits for the cluster, runs the job if there is one, and returns when there is nothing left to do.
 func (d *devCluster) use(ctx context.Context, request *api.SubmitJobRequest) error {
 	client := transport.NewClient(d.addrs, transport.ClientOptions{})
@@ -175,6 +188,7 @@ func (d *devCluster) use(ctx context.Context, request *api.SubmitJobRequest) err
 	}
 	fmt.Fprintf(d.out, "Up: coordinators %d, nodes %d; %s leads in term %d\n", len(d.addrs), len(status.Nodes), status.Leader.ID, status.Leader.Term)
 	fmt.Fprintf(d.out, "In another terminal: coord status --addr %s\n", strings.Join(d.addrs, ","))
+	fmt.Fprintf(d.out, "Nodes of your own join it with --join %s\n", d.seed)
 	if request == nil {
 		fmt.Fprintln(d.out, "Ctrl-C stops it.")
 		return d.untilStopped(ctx)

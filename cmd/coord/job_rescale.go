@@ -29,7 +29,7 @@ func rescaleCommand(con *console) *cli.Command {
 		Description: rescaleDescription,
 		ArgsUsage:   "JOB",
 		Flags: clientFlags(patientTimeout, append([]cli.Flag{
-			&cli.IntFlag{Name: "parallelism", DefaultText: "required", Usage: "`NUMBER` of subtasks"},
+			&cli.IntFlag{Name: "parallelism", DefaultText: "none, it must be given", Usage: "`NUMBER` of subtasks"},
 			&cli.StringSliceFlag{Name: "operator", Usage: "`ID` of an operator; may be repeated (default: all operators)"},
 		}, waitFlags("wait until every subtask runs in the new shape", "return as soon as the job goes on in the new shape")...)...),
 		Action: func(c *cli.Context) error {

@@ -24,13 +24,14 @@ import (
 	"cairn/dataflow/codec"
 )
 
-// Program returns the job "sessionize".
+// Program returns the job "sessionize". Clicks are read as lines {"user": "u1", "at": 1767225600000, "page": "/"}, at in
+// milliseconds since the Unix epoch.
 func Program() dataflow.Program {
 	return dataflow.Program{
 		Name: "sessionize",
 		Doc:  "finds the sessions of users in clicks, and puts late clicks aside",
 		Params: []dataflow.Param{
-			{Name: "input", Doc: "the directory of JSON lines {\"user\": \"u1\", \"at\": 1767225600000, \"page\": \"/\"} to be read, in files whose names are in the order of time; by default clicks are generated"},
+			{Name: "input", Doc: "the directory of JSON lines to be read, in files named in the order of time; by default clicks are generated"},
 			{Name: "events", Doc: "how many clicks are generated; 1,000,000 by default"},
 			{Name: "event_rate", Doc: "generated clicks per second of event time; 100 by default"},
 			{Name: "rate", Doc: "clicks per second, of the whole job; 0, the default, means no bound"},
