@@ -1,15 +1,21 @@
 package dataflow
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"cairn/checkpoint"
 	"cairn/dataflow/codec"
+	"cairn/dataflow/exchange"
 )
 
-// swallow is a channel to nowhere.
+// swallow is a channel to nowhere. It is a Connector, too.
 type swallow struct{ frames int }
+
+func (s *swallow) Connect(context.Context, checkpoint.NodeRef, exchange.ChannelID, func()) (exchange.FrameWriter, error) {
+	return s, nil
+}
 
 func (s *swallow) TryWrite([]byte) (bool, error) { s.frames++; return true, nil }
 func (s *swallow) Force([]byte) error            { s.frames++; return nil }
@@ -34,8 +40,10 @@ func chainOf(t testing.TB, build func(Stream[int64])) (*runner, func(int64)) {
 	r := newRunner(t.Context(), task)
 	r.buildChain()
 	for _, o := range r.outputs {
-		for _, c := range o.channels {
-			c.writer, c.frame = &swallow{}, resetRecords(nil, frameRecords)
+		for _, c := range o.Channels {
+			if err := o.Connect(t.Context(), &swallow{}, c); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	return r, r.operators[0].(*sourceOperator[int64]).emit
@@ -118,11 +126,11 @@ func TestNoAllocationPerRecord(t *testing.T) {
 }
 
 func int64Frame(n int) []byte {
-	frame := resetRecords(nil, frameRecords)
+	frame := exchange.ResetRecords(nil, exchange.FrameRecords)
 	for i := range n {
 		frame = codec.Int64.Append(frame, int64(i))
 	}
-	sealRecords(frame, n)
+	exchange.SealRecords(frame, n)
 	return frame
 }
 

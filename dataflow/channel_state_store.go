@@ -9,31 +9,32 @@ import (
 	"slices"
 
 	"cairn/checkpoint"
+	"cairn/dataflow/exchange"
 )
 
-// store stores the frames in flight as they come, until all have, and returns a handle for each edge that has any.
-func (s *channelState) store(ctx context.Context, store ChunkStore) ([]checkpoint.Handle, error) {
-	defer s.giveUp()
-	writers := make(map[edgeEnd]*inFlightWriter)
+// storeInFlight stores the frames in flight as they come, until all have, and returns a handle for each edge that has any.
+func storeInFlight(ctx context.Context, store ChunkStore, s *exchange.ChannelState, t checkpoint.Topology) ([]checkpoint.Handle, error) {
+	defer s.GiveUp()
+	writers := make(map[exchange.EdgeEnd]*inFlightWriter)
 	defer func() {
 		for _, w := range writers {
 			_ = w.wait() // after an error; otherwise they have been flushed
 		}
 	}()
 	for {
-		frames, err := s.take(ctx)
+		frames, err := s.Take(ctx)
 		if err != nil {
 			return nil, err
 		}
 		if len(frames) == 0 {
-			return s.finish(writers)
+			return inFlightHandles(writers, t)
 		}
 		for _, f := range frames {
-			if writers[f.end] == nil {
-				writers[f.end] = &inFlightWriter{chunkWriter: chunkWriter{ctx: ctx, store: store}}
+			if writers[f.End] == nil {
+				writers[f.End] = &inFlightWriter{chunkWriter: chunkWriter{ctx: ctx, store: store}}
 			}
-			err = errors.Join(err, writers[f.end].add(f.peer, f.frame.data))
-			f.frame.release()
+			err = errors.Join(err, writers[f.End].add(f.Peer, f.Frame.Bytes()))
+			f.Frame.Release()
 		}
 		if err != nil {
 			return nil, fmt.Errorf("storing the records in flight: %w", err)
@@ -59,15 +60,15 @@ func (w *inFlightWriter) add(peer int, frame []byte) error {
 	return errors.Join(w.write(w.head), w.write(frame))
 }
 
-// finish stores what is left and returns the handles.
-func (s *channelState) finish(writers map[edgeEnd]*inFlightWriter) ([]checkpoint.Handle, error) {
+// inFlightHandles stores what is left and returns the handles.
+func inFlightHandles(writers map[exchange.EdgeEnd]*inFlightWriter, t checkpoint.Topology) ([]checkpoint.Handle, error) {
 	var handles []checkpoint.Handle
 	for _, end := range slices.SortedFunc(maps.Keys(writers), compareEnds) {
 		w := writers[end]
 		if err := w.flush(); err != nil {
 			return nil, fmt.Errorf("storing the records in flight: %w", err)
 		}
-		own, channel := s.topology.ChannelEnd(end.edge, end.output)
+		own, channel := t.ChannelEnd(end.Edge, end.Output)
 		handles = append(handles, checkpoint.Handle{
 			Operator: checkpoint.OperatorID(own), Kind: checkpoint.ChannelState, Channel: channel, Entries: w.frames, Chunks: w.refs,
 		})
@@ -75,14 +76,14 @@ func (s *channelState) finish(writers map[edgeEnd]*inFlightWriter) ([]checkpoint
 	return handles, nil
 }
 
-func compareEnds(a, b edgeEnd) int {
-	if a.output != b.output {
-		if b.output {
+func compareEnds(a, b exchange.EdgeEnd) int {
+	if a.Output != b.Output {
+		if b.Output {
 			return -1
 		}
 		return 1
 	}
-	return a.edge - b.edge
+	return a.Edge - b.Edge
 }
 
 // withoutInFlight leaves the records in flight out of the state that stands in for a finished task in later checkpoints:
@@ -92,11 +93,11 @@ func withoutInFlight(handles []checkpoint.Handle) []checkpoint.Handle {
 }
 
 // restoredFrames are the frames in flight of one end of an edge, by the index of the subtask at the other.
-type restoredFrames map[int][]*buffer
+type restoredFrames map[int][]*exchange.Buffer
 
 // restoreInFlight reads what was in flight at a task: its inputs and outputs by edge.
-func restoreInFlight(ctx context.Context, store ChunkStore, spec TaskSpec, t checkpoint.Topology) (map[edgeEnd]restoredFrames, error) {
-	all := make(map[edgeEnd]restoredFrames)
+func restoreInFlight(ctx context.Context, store ChunkStore, spec TaskSpec, t checkpoint.Topology) (map[exchange.EdgeEnd]restoredFrames, error) {
+	all := make(map[exchange.EdgeEnd]restoredFrames)
 	for _, h := range spec.State.Handles {
 		if h.Kind != checkpoint.ChannelState {
 			continue
@@ -108,7 +109,7 @@ func restoreInFlight(ctx context.Context, store ChunkStore, spec TaskSpec, t che
 		}
 		r, err := newStateReader(&chunkReader{ctx: ctx, store: store, refs: h.Chunks}, h.Size(), channelMagic, channelFormatVersion)
 		if err == nil {
-			all[edgeEnd{h.Channel.Output, edge}], err = r.inFlight(h.Entries)
+			all[exchange.EdgeEnd{Output: h.Channel.Output, Edge: edge}], err = r.inFlight(h.Entries)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("checkpoint %d, records in flight of %s: %w", spec.Restore, h.Channel, err)
@@ -129,10 +130,10 @@ func (r *stateReader) inFlight(count int) (restoredFrames, error) {
 		if err != nil {
 			return nil, err
 		}
-		if peer >= checkpoint.MaxMaxParallelism || !inFlight(frame) {
+		if peer >= checkpoint.MaxMaxParallelism || !exchange.InFlight(frame) {
 			return nil, fmt.Errorf("%w: %d bytes, to or from subtask %d, are no frame in flight", errState, len(frame), peer)
 		}
-		frames[int(peer)] = append(frames[int(peer)], copyFrame(frame))
+		frames[int(peer)] = append(frames[int(peer)], exchange.CopyFrame(frame))
 	}
 	if !r.atEnd() {
 		return nil, fmt.Errorf("%w: bytes behind %d frames", errState, count)

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"cairn/checkpoint"
+	"cairn/dataflow/exchange"
 )
 
 // Permanent marks an error after which another attempt of the job would fail the same way, a missing input
@@ -12,29 +13,19 @@ func Permanent(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &markedError{err: err, permanent: true}
+	return &permanentError{err}
 }
-
-// secondary marks an error that follows from another one, which is likely to be known soon: a channel to a
-// peer broke.
-func secondary(err error) error { return &markedError{err: err, secondary: true} }
 
 // FailureOf returns how a task's error is reported.
 func FailureOf(err error) checkpoint.Failure {
 	f := checkpoint.Failure{Message: err.Error()}
-	var marked *markedError
-	for cause := err; errors.As(cause, &marked); cause = marked.err {
-		f.Permanent = f.Permanent || marked.permanent
-		f.Secondary = f.Secondary || marked.secondary
-	}
+	var permanent *permanentError
+	var channel *exchange.ChannelError
+	f.Permanent, f.Secondary = errors.As(err, &permanent), errors.As(err, &channel)
 	return f
 }
 
-type markedError struct {
-	err       error
-	permanent bool
-	secondary bool
-}
+type permanentError struct{ err error }
 
-func (e *markedError) Error() string { return e.err.Error() }
-func (e *markedError) Unwrap() error { return e.err }
+func (e *permanentError) Error() string { return e.err.Error() }
+func (e *permanentError) Unwrap() error { return e.err }

@@ -13,6 +13,7 @@ import (
 	"github.com/zeebo/blake3"
 
 	"cairn/checkpoint"
+	"cairn/dataflow/exchange"
 )
 
 // memoryStore keeps chunks in memory. hold, delay and fail let a test stand in the way of Put.
@@ -292,7 +293,7 @@ func startAttempt(t *testing.T, g *Graph, number checkpoint.Attempt, store Chunk
 
 // narrow makes queues so short that they fill up with a few records.
 func narrow(t *Task) {
-	t.gate.flow = flow{window: Credit{Frames: 4, Bytes: 64}, batch: 24, soft: 24, overdraft: 1 << 10}
+	t.gate.Flow = exchange.Flow{Window: exchange.Credit{Frames: 4, Bytes: 64}, Batch: 24, Soft: 24, Overdraft: 1 << 10}
 }
 
 // startAttemptWith runs every subtask of the graph by the specification, which lacks what differs between them. The tasks
@@ -333,11 +334,11 @@ func (a *attempt) deps(store ChunkStore) TaskDeps {
 	}
 }
 
-// Connect implements Connector within the process.
-func (a *attempt) Connect(ctx context.Context, _ checkpoint.NodeRef, id ChannelID, ready func()) (FrameWriter, error) {
+// Connect implements exchange.Connector within the process.
+func (a *attempt) Connect(ctx context.Context, _ checkpoint.NodeRef, id exchange.ChannelID, ready func()) (exchange.FrameWriter, error) {
 	for s, task := range a.tasks {
 		if s.Index == id.To && slices.ContainsFunc(task.vertex.inputs, func(e *edge) bool { return e.index == id.Edge }) {
-			return task.Accept(ctx, id, func(Credit) { ready() })
+			return task.Accept(ctx, id, func(exchange.Credit) { ready() })
 		}
 	}
 	return nil, fmt.Errorf("no task for channel %s", id)
@@ -362,6 +363,13 @@ func oneNode(g *Graph) checkpoint.Assignment {
 func savepoint(id checkpoint.ID, stop checkpoint.Stop) checkpoint.Barrier {
 	b := barrier(id)
 	b.Kind, b.Stop = checkpoint.KindSavepoint, stop
+	return b
+}
+
+// barrierOf is the barrier of a checkpoint with the given alignment.
+func barrierOf(id checkpoint.ID, alignment checkpoint.Alignment) checkpoint.Barrier {
+	b := barrier(id)
+	b.Alignment = alignment
 	return b
 }
 

@@ -187,8 +187,8 @@ func (l *leader) send(deliver func()) {
 
 func (l *leader) predecessorsFinished(task *Task) bool {
 	for _, ref := range task.inputs {
-		from := l.graph.Topology().Edges[ref.edge].From
-		s := checkpoint.SubtaskID{Vertex: l.graph.Topology().Vertices[from].ID, Index: ref.from}
+		from := l.graph.Topology().Edges[ref.Edge].From
+		s := checkpoint.SubtaskID{Vertex: l.graph.Topology().Vertices[from].ID, Index: ref.From}
 		if _, finished := l.final[s]; !finished {
 			return false
 		}

@@ -23,7 +23,10 @@ func TestBatchBehindAQueueIsSent(t *testing.T) {
 		r.ctx, end = context.WithTimeout(t.Context(), time.Minute)
 		defer end()
 		s := &stubChannel{}
-		r.outputs[0].channels[0].writer = s
+		o := r.outputs[0]
+		if err := o.Connect(t.Context(), s, o.Channels[0]); err != nil {
+			t.Fatal(err)
+		}
 		step := func() {
 			t.Helper()
 			if err := r.wait(nil, time.Time{}); err != nil {
@@ -36,7 +39,7 @@ func TestBatchBehindAQueueIsSent(t *testing.T) {
 			step()
 		}
 		s.credit = 10
-		signal(r.backlog.room)
+		s.ready()
 		for len(s.frames) < 2 {
 			step()
 		}

@@ -11,6 +11,7 @@ import (
 
 	"cairn/checkpoint"
 	"cairn/dataflow/aligner"
+	"cairn/dataflow/exchange"
 )
 
 // flushInterval is how long a record may wait in a batch that is not full.
@@ -27,7 +28,7 @@ type runner struct {
 	source    puller        // nil when the task has inputs
 	readers   []frameReader // by edge position, nil where the edge is not an input
 	outputs   []*output
-	backlog   *backlog // of the outputs
+	backlog   *exchange.Backlog // of the outputs
 
 	aligner  *aligner.Aligner
 	begun    map[checkpoint.ID]beginning // of pending checkpoints
@@ -64,7 +65,7 @@ func newRunner(ctx context.Context, t *Task) *runner {
 		inputs:  make([]inputEnd, len(t.inputs)),
 		readers: make([]frameReader, len(t.topology.Edges)),
 		flush:   time.NewTimer(flushInterval), overtaking: time.NewTimer(flushInterval),
-		backlog: newBacklog(t.gate.flow, t.clock, &t.stats),
+		backlog: exchange.NewBacklog(t.gate.Flow, outputObserver{t}),
 	}
 	r.flush.Stop()
 	r.ticker = time.NewTimer(t.spec.Graph.watermarkInterval)
@@ -99,10 +100,10 @@ func (r *runner) run() (final checkpoint.SubtaskState, err error) {
 	} else {
 		r.leaveUnpublished()
 	}
-	if err := r.broadcast([]byte{frameEndOfPartition}); err != nil {
+	if err := r.broadcast([]byte{exchange.FrameEndOfPartition}); err != nil {
 		return checkpoint.SubtaskState{}, err
 	}
-	return final, r.backlog.sendAll(r.ctx) // nothing may follow: mail is not read any more
+	return final, r.backlog.SendAll(r.ctx) // nothing may follow: mail is not read any more
 }
 
 func (r *runner) recoverPanic(err *error) {
@@ -162,8 +163,8 @@ func (r *runner) connect() error {
 	group, ctx := errgroup.WithContext(r.ctx)
 	group.SetLimit(64)
 	for _, o := range r.outputs {
-		for _, c := range o.channels {
-			group.Go(func() error { return o.connect(ctx, r.task.deps.Connector, c) })
+		for _, c := range o.Channels {
+			group.Go(func() error { return o.Connect(ctx, r.task.deps.Connector, c) })
 		}
 	}
 	return group.Wait()
@@ -220,7 +221,8 @@ func (r *runner) outlets(o *node, taking func(*link) any) outlets {
 func (r *runner) newOutput(l *link, at int) any {
 	t, to := r.task, l.to
 	o := &output{
-		chain: r.chain, backlog: r.backlog, groups: to.maxParallelism, at: at, timed: l.from.timed, watermark: MinEventTime,
+		Output: exchange.Output{Backlog: r.backlog, Timed: l.from.timed},
+		chain:  r.chain, groups: to.maxParallelism, at: at, watermark: MinEventTime,
 	}
 	vertex := t.topology.Vertices[to.vertex].ID
 	for index := range to.parallelism {
@@ -229,12 +231,12 @@ func (r *runner) newOutput(l *link, at int) any {
 		}
 		peer := checkpoint.SubtaskID{Vertex: vertex, Index: index}
 		ref := t.spec.Assignment.Node(t.topology.Ordinal(peer))
-		o.channels = append(o.channels, &outputChannel{
-			id: ChannelID{
+		o.Channels = append(o.Channels, &exchange.OutputChannel{
+			ID: exchange.ChannelID{
 				Job: t.spec.Job, Attempt: t.spec.Attempt, Edge: l.edge, From: t.spec.Subtask.Index, To: index,
 			},
-			node: ref,
-			name: fmt.Sprintf("channel %s -> %s to node %s", t.spec.Subtask, peer, ref.ID),
+			Node: ref,
+			Name: fmt.Sprintf("channel %s -> %s to node %s", t.spec.Subtask, peer, ref.ID),
 		})
 	}
 	r.outputs = append(r.outputs, o)
@@ -252,7 +254,7 @@ func (r *runner) close() error {
 		errs = append(errs, r.closeOperator(o))
 	}
 	for _, o := range r.outputs {
-		errs = append(errs, o.close())
+		errs = append(errs, o.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -268,7 +270,7 @@ func (r *runner) closeOperator(o operator) (err error) {
 // broadcast sends an event down every output channel.
 func (r *runner) broadcast(frame []byte) error {
 	for _, o := range r.outputs {
-		if err := o.broadcast(frame); err != nil {
+		if err := o.Broadcast(frame); err != nil {
 			return err
 		}
 	}

@@ -9,16 +9,17 @@ import (
 
 	"cairn/checkpoint"
 	"cairn/dataflow/aligner"
+	"cairn/dataflow/exchange"
 )
 
 // readArrivals handles what has arrived that does not wait for its turn.
 func (r *runner) readArrivals() error {
-	for _, a := range r.task.gate.takeArrivals() {
+	for _, a := range r.task.gate.TakeArrivals() {
 		var effects []aligner.Effect
-		if a.cancel != 0 {
-			effects = r.aligner.OnCancel(a.cancel)
+		if a.Cancel != 0 {
+			effects = r.aligner.OnCancel(a.Cancel)
 		} else {
-			effects = r.aligner.OnArrival(a.channel, a.barrier, r.task.clock())
+			effects = r.aligner.OnArrival(a.Channel, a.Barrier, r.task.clock())
 		}
 		if err := r.apply(effects, true); err != nil {
 			return err
@@ -34,7 +35,7 @@ func (r *runner) overtake() error {
 	if err := r.apply(r.aligner.OnTimeout(now), true); err != nil {
 		return err
 	}
-	if err := r.backlog.onTimeout(now); err != nil {
+	if err := r.backlog.OnTimeout(now); err != nil {
 		return err
 	}
 	r.armOvertaking()
@@ -44,7 +45,7 @@ func (r *runner) overtake() error {
 // armOvertaking sets the timer for the next barrier that is to overtake.
 func (r *runner) armOvertaking() {
 	at, set := r.aligner.Deadline()
-	if out, queued := r.backlog.deadline(); queued && (!set || out.Before(at)) {
+	if out, queued := r.backlog.Deadline(); queued && (!set || out.Before(at)) {
 		at, set = out, true
 	}
 	if set {
@@ -74,9 +75,9 @@ func (r *runner) applyOne(e aligner.Effect, forward bool) error {
 	case aligner.EffectBegin:
 		return r.begin(e.Barrier)
 	case aligner.EffectBlock:
-		r.task.gate.block(e.Channels)
+		r.task.gate.Block(e.Channels)
 	case aligner.EffectUnblock:
-		r.task.gate.unblock(e.Channels)
+		r.task.gate.Unblock(e.Channels)
 	case aligner.EffectSnapshot:
 		return r.snapshot(e.Barrier, e.Channels)
 	case aligner.EffectAbort:
@@ -144,12 +145,11 @@ func (r *runner) snapshot(b checkpoint.Barrier, inputs []int) error {
 		r.suspended = b.ID
 	}
 	if aligner.MayOvertake(b) {
-		s.channels = newChannelState(r.task)
+		s.channels, s.topology = exchange.NewChannelState(r.task.inputs), r.task.topology
 		if r.ended {
 			inputs = nil // nothing but events can come
 		}
-		s.channels.open(len(inputs))
-		r.task.gate.record(b.ID, inputs, s.channels)
+		r.task.gate.Record(b.ID, inputs, s.channels)
 	}
 	if err := r.sendBarrier(b, s.channels); err != nil {
 		return err
@@ -158,10 +158,10 @@ func (r *runner) snapshot(b checkpoint.Barrier, inputs []int) error {
 	return nil
 }
 
-func (r *runner) sendBarrier(b checkpoint.Barrier, state *channelState) error {
+func (r *runner) sendBarrier(b checkpoint.Barrier, state *exchange.ChannelState) error {
 	now := r.task.clock()
 	for _, o := range r.outputs {
-		if err := o.barrier(b, now, state); err != nil {
+		if err := o.Barrier(b, now, state); err != nil {
 			return err
 		}
 	}
@@ -172,7 +172,7 @@ func (r *runner) sendBarrier(b checkpoint.Barrier, state *channelState) error {
 // cancel tells everybody downstream that a checkpoint was given up.
 func (r *runner) cancel(id checkpoint.ID) error {
 	for _, o := range r.outputs {
-		if err := o.cancel(id); err != nil {
+		if err := o.Cancel(id); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"cairn/checkpoint"
+	"cairn/dataflow/exchange"
 )
 
 // done reports whether the task has nothing left to do: the checkpoint that it ends with has completed, or it is at
@@ -50,7 +51,7 @@ func (r *runner) endOfData(channel int) error {
 func (r *runner) endOfPartition(channel int) error {
 	if r.inputs[channel] == inputOpen {
 		return fmt.Errorf("%s: %w: its partition ends before its data",
-			r.task.channelName(r.task.inputs[channel]), errFrame)
+			r.task.channelName(r.task.inputs[channel]), exchange.ErrFrame)
 	}
 	r.inputs[channel] = inputClosed
 	return r.apply(r.aligner.OnEndOfPartition(channel), true)
@@ -81,7 +82,7 @@ func (r *runner) endOfInput() error {
 func (r *runner) announceEnd() error {
 	r.ended = true
 	r.task.stats.watermark.Store(int64(MaxEventTime))
-	if err := r.broadcast([]byte{frameEndOfData}); err != nil {
+	if err := r.broadcast([]byte{exchange.FrameEndOfData}); err != nil {
 		return err
 	}
 	r.task.report(checkpoint.SubtaskReport{Status: checkpoint.SubtaskFinishing})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"cairn/checkpoint"
+	"cairn/dataflow/exchange"
 )
 
 // turn does one step of the task's work: its mail, then a batch of records. It waits when there is neither.
@@ -12,16 +13,16 @@ func (r *runner) turn() error {
 	if err := r.ctx.Err(); err != nil {
 		return err
 	}
-	if r.backlog.full > 0 {
+	if r.backlog.Full() {
 		return r.waitForRoom()
 	}
 	select {
 	case <-r.task.mailbox.ready:
 		return r.readMail()
-	case <-r.task.gate.urgent:
+	case <-r.task.gate.Urgent():
 		return r.readArrivals()
-	case <-r.backlog.room:
-		return r.backlog.drain()
+	case <-r.backlog.Room():
+		return r.backlog.Drain()
 	case <-r.flush.C:
 		return r.flushOutputs()
 	case <-r.ticker.C:
@@ -100,37 +101,37 @@ func (r *runner) pull() error {
 
 // receive takes a frame from the input channels.
 func (r *runner) receive() error {
-	channel, frame, err := r.task.gate.take()
+	channel, frame, err := r.task.gate.Take()
 	switch {
 	case err != nil:
 		return err
 	case frame == nil:
-		return r.wait(r.task.gate.ready, time.Time{})
+		return r.wait(r.task.gate.Ready(), time.Time{})
 	}
-	err = r.handle(channel, frame.data)
-	r.task.stats.bytesIn.Add(int64(len(frame.data)))
-	frame.release()
+	err = r.handle(channel, frame.Bytes())
+	r.task.stats.bytesIn.Add(int64(len(frame.Bytes())))
+	frame.Release()
 	r.armFlush()
 	return err
 }
 
 func (r *runner) handle(channel int, frame []byte) error {
 	if r.inputs[channel] == inputClosed {
-		return fmt.Errorf("%s: %w: it follows the end of the partition", r.task.channelName(r.task.inputs[channel]), errFrame)
+		return fmt.Errorf("%s: %w: it follows the end of the partition", r.task.channelName(r.task.inputs[channel]), exchange.ErrFrame)
 	}
-	if holdsRecords(frame) {
+	if exchange.HoldsRecords(frame) {
 		return r.records(channel, frame)
 	}
-	e, err := decodeEvent(frame)
+	e, err := exchange.DecodeEvent(frame)
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.task.channelName(r.task.inputs[channel]), err)
 	}
-	switch e.kind {
-	case frameBarrier:
-		return r.apply(r.aligner.OnBarrier(channel, e.barrier), true)
-	case frameWatermark, frameIdle:
+	switch e.Kind {
+	case exchange.FrameBarrier:
+		return r.apply(r.aligner.OnBarrier(channel, e.Barrier), true)
+	case exchange.FrameWatermark, exchange.FrameIdle:
 		return r.onTime(channel, e)
-	case frameEndOfData:
+	case exchange.FrameEndOfData:
 		return r.endOfData(channel)
 	default:
 		return r.endOfPartition(channel)
@@ -146,7 +147,7 @@ func (r *runner) records(channel int, frame []byte) error {
 	r.chain.enter(0)
 	r.chain.under.channel = channel
 	r.received += int64(len(frame))
-	count, err := r.readers[r.task.inputs[channel].edge](frame)
+	count, err := r.readers[r.task.inputs[channel].Edge](frame)
 	r.task.stats.recordsIn.Add(int64(count))
 	r.countOutput()
 	switch {
@@ -181,10 +182,10 @@ func (r *runner) wait(wake <-chan struct{}, until time.Time) error {
 		next = r.ctx.Err
 	case <-r.task.mailbox.ready:
 		next = r.readMail
-	case <-r.task.gate.urgent:
+	case <-r.task.gate.Urgent():
 		next = r.readArrivals
-	case <-r.backlog.room:
-		next = r.backlog.drain
+	case <-r.backlog.Room():
+		next = r.backlog.Drain
 	case <-r.flush.C:
 		next = r.flushOutputs
 	case <-r.ticker.C:
@@ -207,7 +208,7 @@ func (r *runner) armFlush() {
 		return
 	}
 	for _, o := range r.outputs {
-		if o.unsent {
+		if o.Unsent() {
 			r.flushing = true
 			r.flush.Reset(flushInterval)
 			return
@@ -218,7 +219,7 @@ func (r *runner) armFlush() {
 func (r *runner) flushOutputs() error {
 	r.flushing = false
 	for _, o := range r.outputs {
-		if err := o.flush(); err != nil {
+		if err := o.Flush(); err != nil {
 			return err
 		}
 	}
@@ -231,8 +232,8 @@ func (r *runner) flushOutputs() error {
 func (r *runner) countOutput() {
 	var records, bytes int64
 	for _, o := range r.outputs {
-		records += o.records
-		bytes += o.bytes
+		r, b := o.Sent()
+		records, bytes = records+r, bytes+b
 	}
 	r.task.stats.recordsOut.Store(records)
 	r.task.stats.bytesOut.Store(bytes)

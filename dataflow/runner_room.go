@@ -1,6 +1,10 @@
 package dataflow
 
-import "fmt"
+import (
+	"fmt"
+
+	"cairn/dataflow/exchange"
+)
 
 // waitForRoom is where a task stands still under back pressure: it takes no input until its receivers have taken what is
 // queued for them. Mail and barriers reach it all the same.
@@ -10,11 +14,11 @@ func (r *runner) waitForRoom() error {
 	select {
 	case <-r.ctx.Done():
 		next = r.ctx.Err
-	case <-r.backlog.room:
-		next = r.backlog.drain
+	case <-r.backlog.Room():
+		next = r.backlog.Drain
 	case <-r.task.mailbox.ready:
 		next = r.readMail
-	case <-r.task.gate.urgent:
+	case <-r.task.gate.Urgent():
 		next = r.readArrivals
 	case <-r.flush.C:
 		next = r.flushOutputs
@@ -33,24 +37,22 @@ func (r *runner) restoreInFlight() error {
 		return err
 	}
 	for channel, ref := range r.task.inputs {
-		end := edgeEnd{edge: ref.edge}
-		r.task.gate.restore(channel, all[end][ref.from])
-		delete(all[end], ref.from)
+		end := exchange.EdgeEnd{Edge: ref.Edge}
+		r.task.gate.Restore(channel, all[end][ref.From])
+		delete(all[end], ref.From)
 	}
 	for _, o := range r.outputs {
-		for _, c := range o.channels {
-			end := edgeEnd{output: true, edge: c.id.Edge}
-			for _, f := range all[end][c.id.To] {
-				r.backlog.push(c, queuedOutput{buffer: f})
-			}
-			delete(all[end], c.id.To)
+		for _, c := range o.Channels {
+			end := exchange.EdgeEnd{Output: true, Edge: c.ID.Edge}
+			r.backlog.Restore(c, all[end][c.ID.To])
+			delete(all[end], c.ID.To)
 		}
 	}
 	for end, left := range all {
 		if len(left) > 0 {
 			return Permanent(fmt.Errorf("checkpoint %d has records in flight of %d channels of edge %d that subtask %s does not have",
-				r.task.spec.Restore, len(left), end.edge, r.task.spec.Subtask))
+				r.task.spec.Restore, len(left), end.Edge, r.task.spec.Subtask))
 		}
 	}
-	return r.backlog.drain()
+	return r.backlog.Drain()
 }

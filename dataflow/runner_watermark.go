@@ -2,6 +2,8 @@ package dataflow
 
 import (
 	"time"
+
+	"cairn/dataflow/exchange"
 )
 
 // watermarkGenerator is an operator that says itself how far event time has come, instead of its input.
@@ -75,18 +77,18 @@ func (r *runner) tellTime(at int, w EventTime) error {
 // sendTime sends what is new about event time down the timed outputs, behind the records emitted so far.
 func (r *runner) sendTime() error {
 	for _, o := range r.outputs {
-		if !o.timed {
+		if !o.Timed {
 			continue
 		}
 		if w := r.flow.passed[o.at]; w > o.watermark {
 			o.watermark, o.idle = w, false
-			if err := o.broadcast(appendWatermark(nil, w)); err != nil {
+			if err := o.Broadcast(exchange.AppendWatermark(nil, int64(w))); err != nil {
 				return err
 			}
 		}
 		if idle := r.flow.idle[o.at]; idle != o.idle {
 			o.idle = idle
-			if err := o.broadcast(appendIdle(nil, idle)); err != nil {
+			if err := o.Broadcast(exchange.AppendIdle(nil, idle)); err != nil {
 				return err
 			}
 		}
@@ -102,14 +104,14 @@ func (r *runner) tickTime() error {
 }
 
 // onTime takes in what a channel says about event time.
-func (r *runner) onTime(channel int, e event) error {
+func (r *runner) onTime(channel int, e exchange.Event) error {
 	if r.ended {
 		return nil
 	}
-	if e.kind == frameIdle {
-		r.flow.inputs.onIdle(channel, e.idle)
+	if e.Kind == exchange.FrameIdle {
+		r.flow.inputs.onIdle(channel, e.Idle)
 	} else {
-		r.flow.inputs.onWatermark(channel, e.watermark)
+		r.flow.inputs.onWatermark(channel, EventTime(e.Watermark))
 	}
 	return r.advanceTime()
 }

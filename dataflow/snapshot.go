@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cairn/checkpoint"
+	"cairn/dataflow/exchange"
 )
 
 // snapshot is one subtask's part in a checkpoint: captured at once by the task's goroutine, then serialized
@@ -22,7 +23,8 @@ type snapshot struct {
 	metrics   checkpoint.Metrics
 	captured  time.Time // when the synchronous part was over
 	parts     []part
-	channels  *channelState // records in flight; nil when the barrier can not overtake any
+	channels  *exchange.ChannelState // records in flight; nil when the barrier can not overtake any
+	topology  checkpoint.Topology    // of the job, when there are channels
 }
 
 // ends reports whether the task ends when the snapshot's checkpoint has completed. A savepoint that the job goes on
@@ -101,7 +103,7 @@ func (s *snapshot) upload(ctx context.Context, store ChunkStore, subtask checkpo
 	var inFlight []checkpoint.Handle
 	if s.channels != nil {
 		group.Go(func() (err error) {
-			inFlight, err = s.channels.store(ctx, store)
+			inFlight, err = storeInFlight(ctx, store, s.channels, s.topology)
 			return err
 		})
 	}
@@ -145,7 +147,7 @@ func (p part) upload(ctx context.Context, store ChunkStore) ([]checkpoint.ChunkR
 // release lets the task's goroutine write freely again. What has been uploaded is not affected.
 func (s *snapshot) release() {
 	if s.channels != nil {
-		s.channels.giveUp()
+		s.channels.GiveUp()
 	}
 	for _, p := range s.parts {
 		p.release()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cairn/checkpoint"
+	"cairn/dataflow/exchange"
 )
 
 // Task runs one subtask of one attempt. Create it with NewTask, then call Run once. Before Run it accepts
@@ -17,19 +18,13 @@ type Task struct {
 	deps     TaskDeps
 	vertex   *vertex
 	topology checkpoint.Topology
-	inputs   []inputRef
-	gate     *gate
+	inputs   []exchange.Input
+	gate     *exchange.Gate
 	mailbox  *mailbox
 	uploads  *uploads
 	started  atomic.Bool
 	finished atomic.Bool
 	stats    taskStats
-}
-
-// inputRef is one input channel: its position in Task.inputs is its number in gate and aligner.
-type inputRef struct {
-	edge int
-	from int // index of the sending subtask
 }
 
 // NewTask returns a task that does nothing until Run. An error means that the specification and the graph do
@@ -60,22 +55,22 @@ func NewTask(spec TaskSpec, deps TaskDeps) (*Task, error) {
 	}
 	t.deps.Logger = deps.Logger.With("job", spec.Job, "attempt", spec.Attempt, "task", spec.Subtask)
 	t.inputs = inputsOf(v.inputs, spec.Subtask.Index)
-	t.gate = newGate(len(t.inputs))
+	t.gate = exchange.NewGate(len(t.inputs))
 	t.uploads = newUploads(t)
 	t.stats.watermark.Store(int64(MinEventTime))
 	return t, nil
 }
 
 // inputsOf lists the channels that lead to a subtask, edge after edge.
-func inputsOf(edges []*edge, index int) []inputRef {
-	var refs []inputRef
+func inputsOf(edges []*edge, index int) []exchange.Input {
+	var refs []exchange.Input
 	for _, e := range edges {
 		if e.link.partitioning == checkpoint.Forward {
-			refs = append(refs, inputRef{edge: e.index, from: index})
+			refs = append(refs, exchange.Input{Edge: e.index, From: index})
 			continue
 		}
 		for from := range e.link.from.parallelism {
-			refs = append(refs, inputRef{edge: e.index, from: from})
+			refs = append(refs, exchange.Input{Edge: e.index, From: from})
 		}
 	}
 	return refs
@@ -84,29 +79,26 @@ func inputsOf(edges []*edge, index int) []inputRef {
 // Accept connects an input channel and returns where the sender's frames are to be written, in order, by one
 // goroutine. grant is called with the credit that the sender has at first, before Accept returns, and whenever the task
 // gives more, from its goroutine; it returns at once. A frame for which there is no credit is not taken. Closing the
-// writer before the end of the partition has been written breaks the channel, and the task with it; the writer is a
-// FailingWriter, so that the cause can be told. Writes to a task that has failed or was cancelled return an error; what
+// writer before the end of the partition has been written breaks the channel, and the task with it; the writer is an
+// exchange.FailingWriter, so that the cause can be told. Writes to a task that has failed or was cancelled return an error; what
 // is written to one that has finished is dropped, as it needs nothing more.
-func (t *Task) Accept(_ context.Context, id ChannelID, grant func(Credit)) (FrameWriter, error) {
+func (t *Task) Accept(_ context.Context, id exchange.ChannelID, grant func(exchange.Credit)) (exchange.FrameWriter, error) {
 	if id.Job != t.spec.Job || id.Attempt != t.spec.Attempt || id.To != t.spec.Subtask.Index {
 		return nil, fmt.Errorf("channel %s does not lead to subtask %s of attempt %d of job %s",
 			id, t.spec.Subtask, t.spec.Attempt, t.spec.Job)
 	}
 	for channel, ref := range t.inputs {
-		if ref.edge != id.Edge || ref.from != id.From {
+		if ref.Edge != id.Edge || ref.From != id.From {
 			continue
 		}
-		if err := t.gate.accept(channel, grant); err != nil {
-			return nil, fmt.Errorf("%s: %w", t.channelName(ref), err)
-		}
-		return &receiver{gate: t.gate, channel: channel, name: t.channelName(ref)}, nil
+		return t.gate.Accept(channel, t.channelName(ref), grant)
 	}
 	return nil, fmt.Errorf("channel %s: subtask %s has no such input", id, t.spec.Subtask)
 }
 
 // channelName names an input channel in errors.
-func (t *Task) channelName(ref inputRef) string {
-	from := checkpoint.SubtaskID{Vertex: t.topology.Vertices[t.topology.Edges[ref.edge].From].ID, Index: ref.from}
+func (t *Task) channelName(ref exchange.Input) string {
+	from := checkpoint.SubtaskID{Vertex: t.topology.Vertices[t.topology.Edges[ref.Edge].From].ID, Index: ref.From}
 	node := t.spec.Assignment.Node(t.topology.Ordinal(from))
 	return fmt.Sprintf("channel %s -> %s from node %s", from, t.spec.Subtask, node.ID)
 }
@@ -165,9 +157,9 @@ func (t *Task) Run(ctx context.Context) error {
 func (t *Task) end(r *runner, err error) []checkpoint.Barrier {
 	unread := t.mailbox.close()
 	if err == nil {
-		t.gate.end(nil)
+		t.gate.End(nil)
 	} else {
-		t.gate.end(errTaskEnded)
+		t.gate.End(exchange.ErrTaskEnded)
 	}
 	t.uploads.end(err == nil)
 	if unread.completed != 0 {

@@ -93,3 +93,11 @@ func (m *mailbox) close() mail {
 	m.mu.mail = mail{}
 	return taken
 }
+
+// signal makes a channel of capacity 1 ready, if it is not.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -10,13 +10,14 @@ import (
 
 	"cairn/checkpoint"
 	"cairn/dataflow/codec"
+	"cairn/dataflow/exchange"
 )
 
 // joiner is a task with two input channels, whose frames the test writes itself.
 type joiner struct {
 	*attempt
 	task     *Task
-	channels [2]FrameWriter
+	channels [2]exchange.FrameWriter
 }
 
 // startJoiner runs the sink of a job with two sources.
@@ -38,7 +39,7 @@ func startJoiner(t *testing.T, out Sink[int64], store ChunkStore) *joiner {
 		t.Fatal(err)
 	}
 	for from := range j.channels {
-		if j.channels[from], err = j.task.Accept(t.Context(), ChannelID{Job: spec.Job, Attempt: 1, From: from}, noGrant); err != nil {
+		if j.channels[from], err = j.task.Accept(t.Context(), exchange.ChannelID{Job: spec.Job, Attempt: 1, From: from}, noGrant); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -56,11 +57,11 @@ func (j *joiner) write(t *testing.T, channel int, frame []byte) {
 
 // records is a frame of n numbers.
 func records(n int) []byte {
-	frame := resetRecords(nil, frameRecords)
+	frame := exchange.ResetRecords(nil, exchange.FrameRecords)
 	for v := range int64(n) {
 		frame = codec.Int64.Append(frame, v)
 	}
-	sealRecords(frame, n)
+	exchange.SealRecords(frame, n)
 	return frame
 }
 
@@ -75,12 +76,12 @@ func TestMetrics(t *testing.T) {
 		b := barrier(1)
 		j.write(t, 0, records(5))
 		time.Sleep(100 * time.Millisecond)
-		j.write(t, 0, appendBarrier(nil, b))
+		j.write(t, 0, exchange.AppendBarrier(nil, b))
 		j.write(t, 0, records(50)) // behind the barrier: it waits
 		time.Sleep(150 * time.Millisecond)
 		j.write(t, 1, records(20))
 		time.Sleep(50 * time.Millisecond)
-		j.write(t, 1, appendBarrier(nil, b))
+		j.write(t, 1, exchange.AppendBarrier(nil, b))
 		ack := await(t, j.attempt, func(checkpoint.Ack) bool { return true })
 		want := checkpoint.Metrics{
 			StartDelayMillis: 100, AlignmentMillis: 200, SyncMillis: 30, AsyncMillis: 40, UploadMillis: 40,
@@ -123,13 +124,13 @@ func TestB2_NewerBarrierDuringTheAlignmentDeclines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := startJoiner(t, newLedger[int64](), newMemoryStore())
 		defer j.stop()
-		j.write(t, 0, appendBarrier(nil, savepoint(1, checkpoint.StopNone)))
-		j.write(t, 1, appendBarrier(nil, barrier(2)))
+		j.write(t, 0, exchange.AppendBarrier(nil, savepoint(1, checkpoint.StopNone)))
+		j.write(t, 1, exchange.AppendBarrier(nil, barrier(2)))
 		d := await(t, j.attempt, func(checkpoint.Decline) bool { return true })
 		if d.Checkpoint != 1 || d.Reason != checkpoint.ReasonDeclinedSubsumed || d.Phase != checkpoint.PhaseAlignment {
 			t.Errorf("declined with %+v", d)
 		}
-		j.write(t, 0, appendBarrier(nil, barrier(2)))
+		j.write(t, 0, exchange.AppendBarrier(nil, barrier(2)))
 		if ack := await(t, j.attempt, func(checkpoint.Ack) bool { return true }); ack.Checkpoint != 2 {
 			t.Errorf("acknowledged %+v", ack)
 		}

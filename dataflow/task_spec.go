@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cairn/checkpoint"
+	"cairn/dataflow/exchange"
 	"cairn/dataflow/rowstore"
 )
 
@@ -33,7 +34,7 @@ type TaskSpec struct {
 type TaskDeps struct {
 	Store     ChunkStore
 	Rows      rowstore.Backend // of jobs that keep their state on disk; nil where there is none
-	Connector Connector
+	Connector exchange.Connector
 	Logger    *slog.Logger
 	Clock     func() time.Time // nil means time.Now
 	OnStatus  func(checkpoint.SubtaskReport)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cairn/checkpoint"
+	"cairn/dataflow/exchange"
 )
 
 // Stats are what a task has measured of itself so far. Totals are updated once per batch.
@@ -43,6 +44,15 @@ type taskStats struct {
 	}
 }
 
+// outputObserver measures how a task's outputs fare.
+type outputObserver struct{ task *Task }
+
+var _ exchange.Observer = outputObserver{}
+
+func (o outputObserver) OnQueued(bytes int) { o.task.stats.outputBytes.Store(int64(bytes)) }
+func (o outputObserver) OnStop()            { o.task.stats.waits.begin(waitRoom, o.task.clock()) }
+func (o outputObserver) OnResume()          { o.task.stats.waits.end(o.task.clock()) }
+
 // acknowledged notes what the task has stored for a checkpoint. Uploads may overtake each other: the newest counts.
 func (s *taskStats) acknowledged(ack checkpoint.Ack) {
 	s.acked.Lock()
@@ -57,7 +67,7 @@ func (t *Task) Stats() Stats {
 	s := &t.stats
 	stats := Stats{
 		RecordsIn: s.recordsIn.Load(), RecordsOut: s.recordsOut.Load(), BytesIn: s.bytesIn.Load(), BytesOut: s.bytesOut.Load(),
-		Watermark: EventTime(s.watermark.Load()), LateRecords: s.lateRecords.Load(), InFlightBytes: t.gate.queuedBytes() + s.outputBytes.Load(),
+		Watermark: EventTime(s.watermark.Load()), LateRecords: s.lateRecords.Load(), InFlightBytes: t.gate.QueuedBytes() + s.outputBytes.Load(),
 	}
 	stats.Idle, stats.Backpressured = s.waits.totals(t.clock())
 	s.acked.Lock()

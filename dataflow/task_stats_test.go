@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cairn/checkpoint"
+	"cairn/dataflow/exchange"
 )
 
 // What a task shows of its last checkpoint is what it has acknowledged.
@@ -19,13 +20,13 @@ func TestStatsOfTheLastCheckpoint(t *testing.T) {
 		b := barrier(1)
 		j.write(t, 0, records(5))
 		time.Sleep(100 * time.Millisecond)
-		j.write(t, 0, appendBarrier(nil, b))
+		j.write(t, 0, exchange.AppendBarrier(nil, b))
 		j.write(t, 0, records(50)) // behind the barrier: it waits
 		if s := j.task.Stats(); s.InFlightBytes != int64(len(records(50))) {
 			t.Errorf("%d bytes are in flight, want a batch of %d", s.InFlightBytes, len(records(50)))
 		}
 		time.Sleep(200 * time.Millisecond)
-		j.write(t, 1, appendBarrier(nil, b))
+		j.write(t, 1, exchange.AppendBarrier(nil, b))
 		ack := await(t, j.attempt, func(checkpoint.Ack) bool { return true })
 		s := j.task.Stats()
 		if s.Checkpoint != 1 || s.StateBytes != ack.State.Size() || s.StateBytes == 0 || s.AlignmentMillis != 200 || s.StartDelayMillis != 100 {

@@ -11,6 +11,7 @@ import (
 
 	"cairn/checkpoint"
 	"cairn/dataflow/codec"
+	"cairn/dataflow/exchange"
 )
 
 // gatedSource emits what a test sends it, and ends when the channel is closed.
@@ -187,7 +188,7 @@ func TestRestoreRefusesStateItCannotPlace(t *testing.T) {
 	}
 }
 
-func noGrant(Credit) {}
+func noGrant(exchange.Credit) {}
 
 func TestBrokenChannelIsSecondary(t *testing.T) {
 	g := passingJob(t, newGatedSource(), identity, newLedger[int64]())
@@ -197,7 +198,7 @@ func TestBrokenChannelIsSecondary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := ChannelID{Job: spec.Job, Attempt: 1}
+	id := exchange.ChannelID{Job: spec.Job, Attempt: 1}
 	w, err := task.Accept(t.Context(), id, noGrant)
 	if err != nil {
 		t.Fatal(err)
@@ -205,10 +206,10 @@ func TestBrokenChannelIsSecondary(t *testing.T) {
 	if _, err := task.Accept(t.Context(), id, noGrant); err == nil {
 		t.Error("the channel was accepted twice")
 	}
-	if _, err := task.Accept(t.Context(), ChannelID{Job: spec.Job, Attempt: 2}, noGrant); err == nil {
+	if _, err := task.Accept(t.Context(), exchange.ChannelID{Job: spec.Job, Attempt: 2}, noGrant); err == nil {
 		t.Error("a channel of another attempt was accepted")
 	}
-	w.(FailingWriter).Fail(errors.New("connection reset"))
+	w.(exchange.FailingWriter).Fail(errors.New("connection reset"))
 	if err := task.Run(t.Context()); err == nil {
 		t.Error("the task ran on")
 	}
@@ -217,7 +218,7 @@ func TestBrokenChannelIsSecondary(t *testing.T) {
 		t.Errorf("%+v", r.Failure)
 	}
 	wantMessage(t, r.Failure.Message, "channel read[0] -> write[0] from node n1 broke: connection reset")
-	if _, err := w.TryWrite([]byte{frameEndOfData}); !errors.Is(err, errTaskEnded) {
+	if _, err := w.TryWrite([]byte{exchange.FrameEndOfData}); !errors.Is(err, exchange.ErrTaskEnded) {
 		t.Errorf("a write to a failed task: %v", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"cairn/checkpoint"
 	"cairn/dataflow/codec"
+	"cairn/dataflow/exchange"
 )
 
 // deliberate is a sink that takes a minute for each record.
@@ -51,7 +52,7 @@ func TestUnalignedCompletesUnderBackPressure(t *testing.T) {
 					t.Fatal(err)
 				}
 				spec := TaskSpec{Attempt: 1, Mode: checkpoint.ExactlyOnce, AfterTasksFinish: true}
-				a := startAttemptWith(t, g, newMemoryStore(), spec, nil, narrow, func(t *Task) { t.gate.flow.batch = 8 })
+				a := startAttemptWith(t, g, newMemoryStore(), spec, nil, narrow, func(t *Task) { t.gate.Flow.Batch = 8 })
 				time.Sleep(time.Second)
 				synctest.Wait() // the queues are full
 				b := barrierOf(1, test.alignment)
@@ -80,7 +81,7 @@ func TestUnalignedCompletesUnderBackPressure(t *testing.T) {
 // TestRecordingOfAChannelEnds: the snapshot is taken with the first barrier; what the other channel delivers belongs to it
 // until that channel's barrier comes, or something in its place.
 func TestRecordingOfAChannelEnds(t *testing.T) {
-	one, two := appendBarrier(nil, barrierOf(1, checkpoint.AlignmentUnaligned)), appendBarrier(nil, barrierOf(2, checkpoint.AlignmentUnaligned))
+	one, two := exchange.AppendBarrier(nil, barrierOf(1, checkpoint.AlignmentUnaligned)), exchange.AppendBarrier(nil, barrierOf(2, checkpoint.AlignmentUnaligned))
 	overtaken := int64(2 * len(records(3)))
 	for name, test := range map[string]struct {
 		end     func(*testing.T, *joiner)
@@ -90,13 +91,13 @@ func TestRecordingOfAChannelEnds(t *testing.T) {
 	}{
 		"its barrier": {func(t *testing.T, j *joiner) { j.write(t, 1, one) }, 1, 0, overtaken},
 		"the end": {func(t *testing.T, j *joiner) {
-			j.write(t, 1, []byte{frameEndOfData})
-			j.write(t, 1, []byte{frameEndOfPartition})
+			j.write(t, 1, []byte{exchange.FrameEndOfData})
+			j.write(t, 1, []byte{exchange.FrameEndOfPartition})
 		}, 1, 0, overtaken},
 		"a newer barrier":      {func(t *testing.T, j *joiner) { j.write(t, 1, two); j.write(t, 0, two) }, 2, checkpoint.ReasonDeclinedSubsumed, 0},
-		"a cancellation":       {func(t *testing.T, j *joiner) { j.write(t, 1, appendCancel(nil, 1)) }, 0, 0, 0},
+		"a cancellation":       {func(t *testing.T, j *joiner) { j.write(t, 1, exchange.AppendCancel(nil, 1)) }, 0, 0, 0},
 		"the coordinator":      {func(_ *testing.T, j *joiner) { j.task.NotifyAborted(1); synctest.Wait() }, 0, 0, 0},
-		"an older one's abort": {func(t *testing.T, j *joiner) { j.write(t, 1, appendCancel(nil, 9)); j.write(t, 1, one) }, 1, 0, overtaken},
+		"an older one's abort": {func(t *testing.T, j *joiner) { j.write(t, 1, exchange.AppendCancel(nil, 9)); j.write(t, 1, one) }, 1, 0, overtaken},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -164,10 +165,10 @@ func TestMemoryIsBoundedUnderABlockedSink(t *testing.T) {
 				<-out.entered
 				time.Sleep(10 * time.Minute) // of input
 				synctest.Wait()
-				f := defaultFlow()
-				most := f.window.Bytes + 4*f.batch // one is being processed, one is under way, one queued, one over
+				f := exchange.DefaultFlow()
+				most := f.Window.Bytes + 4*f.Batch // one is being processed, one is under way, one queued, one over
 				if times > 1 {
-					most += f.overdraft
+					most += f.Overdraft
 				}
 				if n := int(emitted.Load()); n > most { // a small number takes one byte
 					t.Errorf("%d records were emitted, the queues hold %d", n, most)
@@ -181,21 +182,58 @@ func TestMemoryIsBoundedUnderABlockedSink(t *testing.T) {
 	}
 }
 
+// queuedOutput is an output to the given subtasks, none of which takes anything but what is urgent.
+func queuedOutput(t *testing.T, to ...int) *exchange.Output {
+	t.Helper()
+	o := &exchange.Output{Backlog: exchange.NewBacklog(exchange.DefaultFlow(), outputObserver{&Task{}})}
+	for _, index := range to {
+		c := &exchange.OutputChannel{ID: exchange.ChannelID{Edge: 0, To: index}}
+		o.Channels = append(o.Channels, c)
+		if err := o.Connect(t.Context(), &stubChannel{}, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return o
+}
+
+// send sends a batch of n numbers.
+func send(t *testing.T, o *exchange.Output, c *exchange.OutputChannel, n int) {
+	t.Helper()
+	for v := range int64(n) {
+		o.Added(c, codec.Int64.Append(c.Batch(), v))
+	}
+	if err := o.SendFull(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestInFlightRoundTrip stores frames in flight while they come, and reads them back.
 func TestInFlightRoundTrip(t *testing.T) {
 	g := passingJob(t, newGatedSource(), identity, newLedger[int64]())
 	store := newMemoryStore()
-	s := &channelState{topology: g.Topology(), inputs: []inputRef{{edge: 0, from: 300}}, wake: make(chan struct{}, 1)}
-	s.open(1)
+	s := exchange.NewChannelState([]exchange.Input{{Edge: 0, From: 300}})
+	o := queuedOutput(t, 7, 8)
+	for n := range 5 {
+		send(t, o, o.Channels[n%2], n+1)
+	}
+	b := barrierOf(1, checkpoint.AlignmentUnaligned)
+	if err := o.Barrier(b, time.Now(), s); err != nil {
+		t.Fatal(err)
+	}
+	gate := exchange.NewGate(1)
+	in, err := gate.Accept(0, "the input", func(exchange.Credit) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate.Record(b.ID, []int{0}, s)
 	go func() {
 		for n := range 5 {
-			s.addInput(0, copyFrame(records(n)))
-			s.addOutput(ChannelID{Edge: 0, To: 7 + n%2}, copyFrame(records(n)))
+			_, _ = in.TryWrite(records(n)) // what is missing is found in the end
 		}
-		s.addInput(0, copyFrame(appendWatermark(nil, 17)))
-		s.close()
+		_, _ = in.TryWrite(exchange.AppendWatermark(nil, 17))
+		_, _ = in.TryWrite(exchange.AppendBarrier(nil, b))
 	}()
-	handles, err := s.store(t.Context(), store)
+	handles, err := storeInFlight(t.Context(), store, s, g.Topology())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,38 +250,26 @@ func TestInFlightRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, peer := range []int{7, 8, 300} {
-			for _, f := range all[edgeEnd{output: at == readTask, edge: 0}][peer] {
-				got = append(got, f.data)
+			for _, f := range all[exchange.EdgeEnd{Output: at == readTask, Edge: 0}][peer] {
+				got = append(got, f.Bytes())
 			}
 		}
 	}
 	want := [][]byte{
-		records(0), records(2), records(4), records(1), records(3), // sent
-		records(0), records(1), records(2), records(3), records(4), appendWatermark(nil, 17), // received
+		records(1), records(3), records(5), records(2), records(4), // sent
+		records(0), records(1), records(2), records(3), records(4), exchange.AppendWatermark(nil, 17), // received
 	}
 	if !slices.EqualFunc(got, want, slices.Equal) {
 		t.Errorf("restored %v\nwant     %v", got, want)
 	}
 }
 
-func TestTooMuchInFlightIsGivenUp(t *testing.T) {
-	s := &channelState{inputs: []inputRef{{}}, wake: make(chan struct{}, 1)}
-	s.open(1)
-	frame := copyFrame(make([]byte, 1<<20))
-	for range maxInFlight>>20 + 1 {
-		s.addInput(0, frame)
-	}
-	if _, err := s.take(t.Context()); err != errInFlight {
-		t.Errorf("got %v", err)
-	}
-	s.giveUp()
-	if n := frame.users.Load(); n != 1 {
-		t.Errorf("the frame has %d users left, want its queue", n)
-	}
+func TestNothingInFlight(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := newChannelState(&Task{}).store(ctx, newMemoryStore()); err != nil {
-		t.Errorf("nothing was in flight: %v", err)
+	handles, err := storeInFlight(ctx, newMemoryStore(), exchange.NewChannelState(nil), checkpoint.Topology{})
+	if err != nil || len(handles) != 0 {
+		t.Errorf("%v, %v", handles, err)
 	}
 }
 
@@ -262,8 +288,8 @@ func FuzzInFlightReader(f *testing.F) {
 		}
 		for _, list := range frames {
 			for _, frame := range list {
-				if !inFlight(frame.data) {
-					t.Errorf("restored %v", frame.data)
+				if !exchange.InFlight(frame.Bytes()) {
+					t.Errorf("restored %v", frame.Bytes())
 				}
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cairn/checkpoint"
+	"cairn/dataflow/exchange"
 )
 
 // uploads runs the asynchronous parts of a task's snapshots, each in a goroutine of its own: a slow one does
@@ -61,7 +62,7 @@ func (u *uploads) run(ctx context.Context, s *snapshot) {
 	s.metrics.UploadMillis = min(m.spent.Milliseconds(), s.metrics.AsyncMillis)
 	s.metrics.CheckpointedBytes = m.stored
 	if s.channels != nil {
-		s.metrics.PersistedBytes = s.channels.size()
+		s.metrics.PersistedBytes = s.channels.Size()
 	}
 	if !u.finished(ctx, s, state, err) {
 		return // nobody waits for it any more
@@ -78,9 +79,9 @@ func (u *uploads) run(ctx context.Context, s *snapshot) {
 // giveUp says that the task's part of the checkpoint can not be stored. A cancellation is no news to the coordinator.
 func (u *uploads) giveUp(b checkpoint.Barrier, err error, phase checkpoint.Phase) {
 	switch {
-	case errors.Is(err, errOvertaken):
+	case errors.Is(err, exchange.ErrOvertaken):
 		u.task.decline(b, checkpoint.ReasonDeclinedSubsumed, checkpoint.PhaseAlignment, err.Error())
-	case !errors.Is(err, errCancelled):
+	case !errors.Is(err, exchange.ErrCancelled):
 		u.task.decline(b, checkpoint.ReasonAsyncException, phase, err.Error())
 	}
 	u.task.mailbox.abort(b.ID) // it cannot complete: a task at its end need not wait for the leader to say so

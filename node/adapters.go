@@ -7,7 +7,7 @@ import (
 	"log/slog"
 
 	"cairn/checkpoint"
-	"cairn/dataflow"
+	"cairn/dataflow/exchange"
 	"cairn/dataflow/executor"
 	"cairn/statestore"
 	"cairn/transport"
@@ -17,7 +17,7 @@ import (
 // words, and translates the errors that the other side has to recognise.
 
 // Connector is the way of a node's tasks to those on other nodes.
-func Connector(d *transport.Dialer) dataflow.Connector { return dialer{d} }
+func Connector(d *transport.Dialer) exchange.Connector { return dialer{d} }
 
 // PeerServices is what a node answers its peers: channels to its tasks, and the chunks of its own store.
 func PeerServices(e *executor.Executor, own *statestore.Swept, log *slog.Logger) transport.ServerOptions {
@@ -27,9 +27,9 @@ func PeerServices(e *executor.Executor, own *statestore.Swept, log *slog.Logger)
 // dialer opens channels to tasks on other nodes.
 type dialer struct{ *transport.Dialer }
 
-var _ dataflow.Connector = dialer{}
+var _ exchange.Connector = dialer{}
 
-func (d dialer) Connect(ctx context.Context, to checkpoint.NodeRef, id dataflow.ChannelID, ready func()) (dataflow.FrameWriter, error) {
+func (d dialer) Connect(ctx context.Context, to checkpoint.NodeRef, id exchange.ChannelID, ready func()) (exchange.FrameWriter, error) {
 	w, err := d.OpenChannel(ctx, to.Address, transport.ChannelID(id), ready)
 	switch {
 	case errors.Is(err, transport.ErrUnknownAttempt):
@@ -48,7 +48,7 @@ type channels struct{ executor *executor.Executor }
 var _ transport.ChannelHandler = channels{}
 
 func (c channels) AcceptChannel(ctx context.Context, id transport.ChannelID, grant func(transport.Credit)) (transport.FrameSink, error) {
-	w, err := c.executor.AcceptChannel(ctx, dataflow.ChannelID(id), func(more dataflow.Credit) { grant(transport.Credit(more)) })
+	w, err := c.executor.AcceptChannel(ctx, exchange.ChannelID(id), func(more exchange.Credit) { grant(transport.Credit(more)) })
 	switch {
 	case errors.Is(err, executor.ErrUnknownAttempt):
 		return nil, fmt.Errorf("%w: %w", transport.ErrUnknownAttempt, err)
@@ -61,13 +61,13 @@ func (c channels) AcceptChannel(ctx context.Context, id transport.ChannelID, gra
 }
 
 // frameSink is the receiving end of a channel.
-type frameSink struct{ dataflow.FrameWriter }
+type frameSink struct{ exchange.FrameWriter }
 
 // Write takes a frame for which the sender has credit, or which needs none.
 func (s frameSink) Write(frame []byte) error { return s.Force(frame) }
 
 func (s frameSink) Fail(cause error) {
-	if w, ok := s.FrameWriter.(dataflow.FailingWriter); ok {
+	if w, ok := s.FrameWriter.(exchange.FailingWriter); ok {
 		w.Fail(cause)
 		return
 	}

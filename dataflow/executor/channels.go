@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"cairn/checkpoint"
-	"cairn/dataflow"
+	"cairn/dataflow/exchange"
 )
 
 var (
@@ -28,7 +28,7 @@ const (
 // AcceptChannel finds the task at the receiving end of a channel that another task opens, here or on
 // another node, and returns where to write the channel's frames; grant is told how many may be written (Task.Accept).
 // It returns ErrUnknownAttempt or ErrStaleAttempt, wrapped, for attempts other than the one that runs here.
-func (e *Executor) AcceptChannel(ctx context.Context, id dataflow.ChannelID, grant func(dataflow.Credit)) (dataflow.FrameWriter, error) {
+func (e *Executor) AcceptChannel(ctx context.Context, id exchange.ChannelID, grant func(exchange.Credit)) (exchange.FrameWriter, error) {
 	t, err := e.receiverOf(id)
 	if err != nil {
 		return nil, fmt.Errorf("channel %s: node %s: %w", id, e.cfg.Self.ID, err)
@@ -36,7 +36,7 @@ func (e *Executor) AcceptChannel(ctx context.Context, id dataflow.ChannelID, gra
 	return t.Accept(ctx, id, grant)
 }
 
-func (e *Executor) receiverOf(id dataflow.ChannelID) (task, error) {
+func (e *Executor) receiverOf(id exchange.ChannelID) (task, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	j := e.mu.jobs[id.Job]
@@ -63,11 +63,11 @@ func (e *Executor) receiverOf(id dataflow.ChannelID) (task, error) {
 // connector connects a task's outputs: to tasks of this process directly, to others through the dialer.
 type connector struct{ e *Executor }
 
-var _ dataflow.Connector = connector{}
+var _ exchange.Connector = connector{}
 
 // Connect opens a channel. Nodes are told of an attempt one after the other, so one that does not know it
 // yet is asked again until it does, for a bounded time.
-func (c connector) Connect(ctx context.Context, to checkpoint.NodeRef, id dataflow.ChannelID, ready func()) (dataflow.FrameWriter, error) {
+func (c connector) Connect(ctx context.Context, to checkpoint.NodeRef, id exchange.ChannelID, ready func()) (exchange.FrameWriter, error) {
 	bound := time.NewTimer(connectBound)
 	defer bound.Stop()
 	for wait := firstRetryWait; ; wait = min(2*wait, maxRetryWait) {
@@ -88,7 +88,7 @@ func (c connector) Connect(ctx context.Context, to checkpoint.NodeRef, id datafl
 	}
 }
 
-func (c connector) connectOnce(ctx context.Context, to checkpoint.NodeRef, id dataflow.ChannelID, ready func()) (dataflow.FrameWriter, error) {
+func (c connector) connectOnce(ctx context.Context, to checkpoint.NodeRef, id exchange.ChannelID, ready func()) (exchange.FrameWriter, error) {
 	self := c.e.cfg.Self
 	switch {
 	case to.ID != self.ID:
@@ -96,5 +96,5 @@ func (c connector) connectOnce(ctx context.Context, to checkpoint.NodeRef, id da
 	case to.Incarnation != self.Incarnation:
 		return nil, fmt.Errorf("channel %s: node %s has restarted: %w", id, to.ID, ErrStaleAttempt)
 	}
-	return c.e.AcceptChannel(ctx, id, func(dataflow.Credit) { ready() }) // the receiver keeps the count itself
+	return c.e.AcceptChannel(ctx, id, func(exchange.Credit) { ready() }) // the receiver keeps the count itself
 }

@@ -10,14 +10,14 @@ import (
 	"time"
 
 	"cairn/checkpoint"
-	"cairn/dataflow"
+	"cairn/dataflow/exchange"
 )
 
-func channel(attempt checkpoint.Attempt, to int) dataflow.ChannelID {
-	return dataflow.ChannelID{Job: job1, Attempt: attempt, Edge: 0, From: 1, To: to}
+func channel(attempt checkpoint.Attempt, to int) exchange.ChannelID {
+	return exchange.ChannelID{Job: job1, Attempt: attempt, Edge: 0, From: 1, To: to}
 }
 
-func noGrant(dataflow.Credit) {}
+func noGrant(exchange.Credit) {}
 
 // I6: the zombie of an older attempt is told so; a peer that is ahead is asked to wait.
 func TestAcceptChannel(t *testing.T) {
@@ -64,7 +64,7 @@ func TestAcceptChannelFindsTheTask(t *testing.T) {
 		}
 		wrongEdge := channel(1, 0)
 		wrongEdge.Edge = 1
-		for _, id := range []dataflow.ChannelID{channel(1, 1), channel(1, -1), wrongEdge} {
+		for _, id := range []exchange.ChannelID{channel(1, 1), channel(1, -1), wrongEdge} {
 			if _, err := c.AcceptChannel(t.Context(), id, noGrant); err == nil || errors.Is(err, ErrUnknownAttempt) || errors.Is(err, ErrStaleAttempt) {
 				t.Errorf("channel %+v: %v", id, err)
 			}

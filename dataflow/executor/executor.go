@@ -10,6 +10,7 @@ import (
 
 	"cairn/checkpoint"
 	"cairn/dataflow"
+	"cairn/dataflow/exchange"
 	"cairn/dataflow/rowstore"
 )
 
@@ -26,7 +27,7 @@ type Config struct {
 	Sweeper  ChunkSweeper // of the node's own part of Store
 	// Dialer connects to tasks on other nodes. Tasks on this node are connected without it. It returns an
 	// error that is ErrUnknownAttempt when the other side has not been told of the attempt yet.
-	Dialer dataflow.Connector
+	Dialer exchange.Connector
 	// OrphanTimeout is how long tasks go on with no leader to report to; 0 means DefaultOrphanTimeout.
 	OrphanTimeout time.Duration
 	// CancellationTimeout is how long a cancelled task may take to return before Fatal is called; 0 means for ever.

@@ -18,6 +18,7 @@ import (
 
 	"cairn/checkpoint"
 	"cairn/dataflow"
+	"cairn/dataflow/exchange"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -272,7 +273,7 @@ func (f *fakeTask) ackFor(id checkpoint.ID) checkpoint.Ack {
 	}
 }
 
-func (f *fakeTask) Accept(context.Context, dataflow.ChannelID, func(dataflow.Credit)) (dataflow.FrameWriter, error) {
+func (f *fakeTask) Accept(context.Context, exchange.ChannelID, func(exchange.Credit)) (exchange.FrameWriter, error) {
 	return fakeWriter{f}, nil
 }
 
@@ -360,10 +361,10 @@ type fakePeer struct {
 	mu      sync.Mutex
 	refuse  []error // answers to the next connections, before they succeed
 	asked   int
-	writers []dataflow.ChannelID
+	writers []exchange.ChannelID
 }
 
-func (p *fakePeer) Connect(_ context.Context, _ checkpoint.NodeRef, id dataflow.ChannelID, _ func()) (dataflow.FrameWriter, error) {
+func (p *fakePeer) Connect(_ context.Context, _ checkpoint.NodeRef, id exchange.ChannelID, _ func()) (exchange.FrameWriter, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked++

@@ -5,6 +5,7 @@ import (
 
 	"cairn/checkpoint"
 	"cairn/dataflow"
+	"cairn/dataflow/exchange"
 )
 
 // task is what the executor needs of a dataflow.Task. Its methods may be called from any goroutine; all
@@ -16,7 +17,7 @@ type task interface {
 	NotifyComplete(checkpoint.ID)
 	NotifyAborted(checkpoint.ID)
 	Stats() dataflow.Stats
-	Accept(ctx context.Context, id dataflow.ChannelID, grant func(dataflow.Credit)) (dataflow.FrameWriter, error)
+	Accept(ctx context.Context, id exchange.ChannelID, grant func(exchange.Credit)) (exchange.FrameWriter, error)
 }
 
 // taskFactory makes tasks. Tests put tasks of their own in the place of real ones.

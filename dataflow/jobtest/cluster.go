@@ -11,6 +11,7 @@ import (
 
 	"cairn/checkpoint"
 	"cairn/dataflow"
+	"cairn/dataflow/exchange"
 	"cairn/dataflow/executor"
 )
 
@@ -100,12 +101,12 @@ func (c *Cluster) alive() map[checkpoint.NodeID]*node {
 }
 
 // Connect is the way from one node to another.
-func (c *Cluster) Connect(ctx context.Context, to checkpoint.NodeRef, id dataflow.ChannelID, ready func()) (dataflow.FrameWriter, error) {
+func (c *Cluster) Connect(ctx context.Context, to checkpoint.NodeRef, id exchange.ChannelID, ready func()) (exchange.FrameWriter, error) {
 	n := c.alive()[to.ID]
 	if n == nil {
 		return nil, fmt.Errorf("node %s is down", to.ID)
 	}
-	return n.AcceptChannel(ctx, id, func(dataflow.Credit) { ready() })
+	return n.AcceptChannel(ctx, id, func(exchange.Credit) { ready() })
 }
 
 // noSweeps stands in for what no leader here asks for.

@@ -37,7 +37,8 @@ var mayImport = map[string][]string{
 // mayImportAlone lists, for folders that stand for themselves, all packages of ours that their files may import: what the
 // layers of a package are. The rule of the top-level package holds besides.
 var mayImportAlone = map[string][]string{
-	"dataflow/aligner": {"checkpoint"},
+	"dataflow/aligner":  {"checkpoint"},
+	"dataflow/exchange": {"checkpoint", "dataflow/aligner"},
 }
 
 // pureFiles are patterns of files that decide and compute only: time comes in as an argument, effects go

@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"cairn/checkpoint"
-	"cairn/dataflow"
+	"cairn/dataflow/exchange"
 )
 
 // linkRoom is how many frames a link carries at a time, besides what the receiver has granted. It is small, so that
@@ -19,16 +19,16 @@ const linkRoom = 2
 // way, in order, until the receiver has them.
 type link struct {
 	network  *network
-	id       dataflow.ChannelID
+	id       exchange.ChannelID
 	from, to checkpoint.NodeID
-	sink     dataflow.FrameWriter // of the receiving task
+	sink     exchange.FrameWriter // of the receiving task
 	ready    func()               // of the sending one
 	wake     chan struct{}        // capacity 1, never closed: there is something to carry, or the end
 	gone     context.CancelFunc   // ends what the network holds up
 
 	mu struct {
 		sync.Mutex
-		credit  dataflow.Credit
+		credit  exchange.Credit
 		refused bool // a frame, since ready was called last
 		queue   [][]byte
 		closed  bool  // by the sender
@@ -36,7 +36,7 @@ type link struct {
 	}
 }
 
-var _ dataflow.FrameWriter = (*link)(nil)
+var _ exchange.FrameWriter = (*link)(nil)
 
 // dialer opens channels from one node to others.
 type dialer struct {
@@ -44,10 +44,10 @@ type dialer struct {
 	from checkpoint.NodeID
 }
 
-var _ dataflow.Connector = dialer{}
+var _ exchange.Connector = dialer{}
 
 // Connect opens a link.
-func (d dialer) Connect(ctx context.Context, to checkpoint.NodeRef, id dataflow.ChannelID, ready func()) (dataflow.FrameWriter, error) {
+func (d dialer) Connect(ctx context.Context, to checkpoint.NodeRef, id exchange.ChannelID, ready func()) (exchange.FrameWriter, error) {
 	if err := d.c.network.carry(ctx, d.from, to.ID); err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (d dialer) Connect(ctx context.Context, to checkpoint.NodeRef, id dataflow.
 }
 
 // grant takes in what the receiving task grants. That is not held up by cuts: what is sent because of it is.
-func (l *link) grant(more dataflow.Credit) {
+func (l *link) grant(more exchange.Credit) {
 	l.mu.Lock()
 	l.mu.credit = l.mu.credit.Add(more)
 	l.mu.Unlock()
@@ -94,7 +94,7 @@ func (l *link) tellReady() {
 
 func (l *link) roomLocked() bool { return l.mu.credit.Some() && len(l.mu.queue) < linkRoom }
 
-// TryWrite implements dataflow.FrameWriter.
+// TryWrite implements exchange.FrameWriter.
 func (l *link) TryWrite(frame []byte) (sent bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -110,7 +110,7 @@ func (l *link) TryWrite(frame []byte) (sent bool, err error) {
 	return true, nil
 }
 
-// Force implements dataflow.FrameWriter.
+// Force implements exchange.FrameWriter.
 func (l *link) Force(frame []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -156,7 +156,7 @@ func (l *link) fail(cause error) {
 	l.gone()
 	l.signal()
 	l.ready()
-	l.sink.(dataflow.FailingWriter).Fail(cause)
+	l.sink.(exchange.FailingWriter).Fail(cause)
 }
 
 // run carries frames until the link has been closed or is broken.

@@ -11,6 +11,7 @@ import (
 
 	"cairn/checkpoint"
 	"cairn/dataflow"
+	"cairn/dataflow/exchange"
 	"cairn/dataflow/pebblestate"
 )
 
@@ -101,10 +102,10 @@ func (t *taskRun) deps(o taskOptions) dataflow.TaskDeps {
 	}
 }
 
-// Connect implements dataflow.Connector.
-func (t *taskRun) Connect(ctx context.Context, _ checkpoint.NodeRef, id dataflow.ChannelID, ready func()) (dataflow.FrameWriter, error) {
+// Connect implements exchange.Connector.
+func (t *taskRun) Connect(ctx context.Context, _ checkpoint.NodeRef, id exchange.ChannelID, ready func()) (exchange.FrameWriter, error) {
 	to := checkpoint.SubtaskID{Vertex: t.topology.Vertices[t.topology.Edges[id.Edge].To].ID, Index: id.To}
-	return t.tasks[to].Accept(ctx, id, func(dataflow.Credit) { ready() })
+	return t.tasks[to].Accept(ctx, id, func(exchange.Credit) { ready() })
 }
 
 func (t *taskRun) stop() error {

@@ -1,4 +1,4 @@
-package dataflow
+package exchange
 
 import (
 	"slices"
@@ -6,9 +6,10 @@ import (
 	"cairn/checkpoint"
 )
 
-// record adds everything in flight to the snapshot of a checkpoint: what lies in the queues of the channels before its
+// Record adds everything in flight to the snapshot of a checkpoint: what lies in the queues of the channels before its
 // barrier, and what arrives from now on until the barrier does. The task has just captured its state.
-func (g *gate) record(id checkpoint.ID, channels []int, into *channelState) {
+func (g *Gate) Record(id checkpoint.ID, channels []int, into *ChannelState) {
+	into.open(len(channels))
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, channel := range channels {
@@ -25,7 +26,7 @@ func (g *gate) record(id checkpoint.ID, channels []int, into *channelState) {
 type recording struct {
 	id      checkpoint.ID
 	channel int
-	into    *channelState
+	into    *ChannelState
 }
 
 // recordFrame adds a frame to the recordings of its channel and returns those that go on.
@@ -33,13 +34,13 @@ func recordFrame(all []recording, f queuedFrame) []recording {
 	return slices.DeleteFunc(all, func(r recording) bool {
 		switch {
 		case f.barrier != nil && f.barrier.ID > r.id:
-			r.into.fail(errOvertaken)
+			r.into.fail(ErrOvertaken)
 			return true
 		case f.barrier != nil && f.barrier.ID == r.id, f.last:
 			r.into.close()
 			return true
-		case inFlight(f.data):
-			r.into.addInput(r.channel, f.buffer)
+		case InFlight(f.data):
+			r.into.addInput(r.channel, f.Buffer)
 		}
 		return false
 	})
@@ -49,7 +50,7 @@ func recordFrame(all []recording, f queuedFrame) []recording {
 func (c *inputChannel) recordCancel(id checkpoint.ID) {
 	c.recordings = slices.DeleteFunc(c.recordings, func(r recording) bool {
 		if r.id == id {
-			r.into.fail(errCancelled)
+			r.into.fail(ErrCancelled)
 		}
 		return r.id == id
 	})

@@ -1,4 +1,4 @@
-package dataflow
+package exchange
 
 import (
 	"errors"
@@ -8,16 +8,17 @@ import (
 	"cairn/checkpoint"
 )
 
-// errTaskEnded is what writers to a task get that has failed or was cancelled.
-var errTaskEnded = errors.New("the receiving task has ended")
+// ErrTaskEnded is what writers to a task get that has failed or was cancelled.
+var ErrTaskEnded = errors.New("the receiving task has ended")
 
 // errCredit says that a frame came for which there was no room: the sender does not keep to its credit.
 var errCredit = errors.New("the sender has no credit for the frame")
 
-// gate is where frames of all input channels arrive. Each channel has a queue of its own, so that one which
+// Gate is where frames of all input channels arrive. Each channel has a queue of its own, so that one which
 // is blocked or full does not stall another. The task's goroutine takes, one goroutine per channel puts.
-type gate struct {
-	flow flow // not changed once a channel has been accepted
+type Gate struct {
+	// Flow bounds the channels. It is not changed once one has been accepted.
+	Flow Flow
 	// ready has capacity 1 and is never closed: there may be a frame to take, or an error.
 	ready chan struct{}
 	// urgent has capacity 1 and is never closed: there may be arrivals to take, which go before all frames.
@@ -29,7 +30,7 @@ type gate struct {
 		// turns lists the channels that have frames and are not blocked, each once, in the order in which
 		// they are served.
 		turns    fifo[int]
-		arrivals []arrival
+		arrivals []Arrival
 		broken   error // the first channel that broke
 		ended    bool  // the task takes no more
 		final    error // when ended: what writers get; nil when the task has finished and frames are dropped
@@ -52,22 +53,29 @@ type inputChannel struct {
 
 // queuedFrame is a frame that waits for its turn.
 type queuedFrame struct {
-	*buffer
+	*Buffer
 	free      bool                // it has cost no credit
 	barrier   *checkpoint.Barrier // when it is one
 	announced bool                // the task has heard of the barrier
 	last      bool                // it ends the partition
 }
 
-func newGate(channels int) *gate {
-	g := &gate{flow: defaultFlow(), ready: make(chan struct{}, 1), urgent: make(chan struct{}, 1)}
+// NewGate returns the gate of a task with so many input channels, none of which is connected yet.
+func NewGate(channels int) *Gate {
+	g := &Gate{Flow: DefaultFlow(), ready: make(chan struct{}, 1), urgent: make(chan struct{}, 1)}
 	g.mu.channels = make([]inputChannel, channels)
 	return g
 }
 
-// take returns the next frame of a channel that is not blocked, in turn, or none when there is none or something
-// has arrived that goes first. The caller releases the frame.
-func (g *gate) take() (channel int, frame *buffer, err error) {
+// Ready is signalled when there may be a frame to take, or an error.
+func (g *Gate) Ready() <-chan struct{} { return g.ready }
+
+// Urgent is signalled when there may be arrivals to take.
+func (g *Gate) Urgent() <-chan struct{} { return g.urgent }
+
+// Take returns the next frame of a channel that is not blocked, in turn, or none when there is none or something
+// has arrived that goes first. The caller releases the frame. An error means that a channel broke.
+func (g *Gate) Take() (channel int, frame *Buffer, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.mu.broken != nil {
@@ -89,9 +97,9 @@ func (g *gate) take() (channel int, frame *buffer, err error) {
 			g.announceLocked(channel)
 		}
 		if !f.free {
-			c.repay(len(f.data), g.flow.grantAt())
+			c.repay(len(f.data), g.Flow.grantAt())
 		}
-		return channel, f.buffer, nil
+		return channel, f.Buffer, nil
 	}
 	return 0, nil, nil
 }
@@ -109,8 +117,8 @@ func (c *inputChannel) repay(size int, at Credit) {
 	c.owed = Credit{}
 }
 
-// queuedBytes returns the size of all frames that wait to be taken.
-func (g *gate) queuedBytes() (bytes int64) {
+// QueuedBytes returns the size of all frames that wait to be taken. It may be called from any goroutine.
+func (g *Gate) QueuedBytes() (bytes int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for i := range g.mu.channels {
@@ -122,8 +130,8 @@ func (g *gate) queuedBytes() (bytes int64) {
 	return bytes
 }
 
-// block keeps a channel's frames in its queue.
-func (g *gate) block(channels []int) {
+// Block keeps the frames of the channels in their queues.
+func (g *Gate) Block(channels []int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, i := range channels {
@@ -131,8 +139,8 @@ func (g *gate) block(channels []int) {
 	}
 }
 
-// unblock lets the channels be taken from again.
-func (g *gate) unblock(channels []int) {
+// Unblock lets the channels be taken from again.
+func (g *Gate) Unblock(channels []int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, i := range channels {
@@ -142,7 +150,7 @@ func (g *gate) unblock(channels []int) {
 }
 
 // enqueueLocked gives a channel a turn if it has something to take.
-func (g *gate) enqueueLocked(channel int) {
+func (g *Gate) enqueueLocked(channel int) {
 	c := &g.mu.channels[channel]
 	if c.queued || c.blocked || c.queue.len() == 0 {
 		return
@@ -152,20 +160,20 @@ func (g *gate) enqueueLocked(channel int) {
 	signal(g.ready)
 }
 
-// end makes writers stop: with an error, or, when the task has finished and needs nothing more, in the belief
-// that what they write arrives.
-func (g *gate) end(final error) {
+// End makes writers stop: with an error, or, when the task has finished and needs nothing more, in the belief
+// that what they write arrives. What is queued is dropped.
+func (g *Gate) End(final error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.mu.ended, g.mu.final = true, final
 	for i := range g.mu.channels {
 		c := &g.mu.channels[i]
 		for c.queue.len() > 0 {
-			c.queue.pop().release()
+			c.queue.pop().Release()
 		}
 		c.recordings = nil
 		if c.grant != nil {
-			c.grant(g.flow.window) // whoever waits for room looks again
+			c.grant(g.Flow.Window) // whoever waits for room looks again
 		}
 	}
 	g.mu.turns = fifo[int]{}
@@ -173,7 +181,7 @@ func (g *gate) end(final error) {
 }
 
 // fail tells the task that a channel broke. After the end of the channel it means nothing.
-func (g *gate) fail(channel int, err error) {
+func (g *Gate) fail(channel int, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.mu.channels[channel].complete && !g.mu.ended && g.mu.broken == nil {
@@ -183,61 +191,61 @@ func (g *gate) fail(channel int, err error) {
 }
 
 // accept marks a channel as connected and grants its sender the window. Each is connected once.
-func (g *gate) accept(channel int, grant func(Credit)) error {
+func (g *Gate) accept(channel int, grant func(Credit)) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c := &g.mu.channels[channel]
 	switch {
 	case g.mu.ended:
-		return errTaskEnded
+		return ErrTaskEnded
 	case c.accepted:
 		return errors.New("the channel is connected already")
 	}
-	c.accepted, c.grant, c.credit = true, grant, g.flow.window
-	grant(g.flow.window)
+	c.accepted, c.grant, c.credit = true, grant, g.Flow.Window
+	grant(g.Flow.Window)
 	return nil
 }
 
-// restore puts frames that a snapshot has found in flight before everything that the channel delivers. They are not
+// Restore puts frames that a snapshot has found in flight before everything that the channel delivers. They are not
 // the sender's, and cost it nothing.
-func (g *gate) restore(channel int, frames []*buffer) {
+func (g *Gate) Restore(channel int, frames []*Buffer) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c := &g.mu.channels[channel]
 	for i, f := range frames {
-		c.queue.insert(i, queuedFrame{buffer: f, free: true})
+		c.queue.insert(i, queuedFrame{Buffer: f, free: true})
 	}
 	g.enqueueLocked(channel)
 }
 
 // tryPut queues a copy of the frame if there is room, or if it needs none.
-func (g *gate) tryPut(channel int, frame []byte) (sent bool, err error) {
+func (g *Gate) tryPut(channel int, frame []byte) (sent bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c := &g.mu.channels[channel]
 	h := headOf(frame)
 	switch {
 	case g.mu.ended && g.mu.final == nil && !h.urgent:
-		c.repay(len(frame), g.flow.grantAt())
+		c.repay(len(frame), g.Flow.grantAt())
 		return true, nil
 	case g.mu.ended:
 		return true, g.mu.final
 	case c.complete:
-		return true, fmt.Errorf("%w: it follows the end of the partition", errFrame)
+		return true, fmt.Errorf("%w: it follows the end of the partition", ErrFrame)
 	case !h.urgent && !c.credit.Some():
 		return false, nil
 	case h.cancel != 0:
 		c.recordCancel(h.cancel)
-		g.arriveLocked(arrival{channel: channel, cancel: h.cancel})
+		g.arriveLocked(Arrival{Channel: channel, Cancel: h.cancel})
 		return true, nil
 	case !h.urgent:
 		c.credit = c.credit.Spend(len(frame))
 	}
-	g.putLocked(channel, queuedFrame{buffer: copyFrame(frame), free: h.urgent, barrier: h.barrier, last: h.last})
+	g.putLocked(channel, queuedFrame{Buffer: CopyFrame(frame), free: h.urgent, barrier: h.barrier, last: h.last})
 	return true, nil
 }
 
-func (g *gate) putLocked(channel int, f queuedFrame) {
+func (g *Gate) putLocked(channel int, f queuedFrame) {
 	c := &g.mu.channels[channel]
 	c.complete = f.last
 	if len(c.recordings) > 0 {

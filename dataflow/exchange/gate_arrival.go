@@ -1,19 +1,19 @@
-package dataflow
+package exchange
 
 import (
 	"cairn/checkpoint"
 	"cairn/dataflow/aligner"
 )
 
-// arrival is what a task hears of at once, whatever is queued before it.
-type arrival struct {
-	channel int
-	barrier checkpoint.Barrier // that may overtake; it also keeps its place in the queue
-	cancel  checkpoint.ID      // a cancellation, when not 0
+// Arrival is what a task hears of at once, whatever is queued before it.
+type Arrival struct {
+	Channel int
+	Barrier checkpoint.Barrier // that may overtake; it also keeps its place in the queue
+	Cancel  checkpoint.ID      // a cancellation, when not 0
 }
 
-// takeArrivals returns what the task has to hear of before it takes another frame.
-func (g *gate) takeArrivals() []arrival {
+// TakeArrivals returns what the task has to hear of before it takes another frame.
+func (g *Gate) TakeArrivals() []Arrival {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	arrivals := g.mu.arrivals
@@ -23,7 +23,7 @@ func (g *gate) takeArrivals() []arrival {
 
 // announceLocked tells the task of the channel's first barrier, if that may overtake what is queued before it. The
 // ones behind have to wait until the first has been taken: barriers do not overtake each other.
-func (g *gate) announceLocked(channel int) {
+func (g *Gate) announceLocked(channel int) {
 	q := &g.mu.channels[channel].queue
 	for i := range q.len() {
 		f := q.at(i)
@@ -32,13 +32,13 @@ func (g *gate) announceLocked(channel int) {
 		}
 		if aligner.MayOvertake(*f.barrier) && !f.announced {
 			f.announced = true
-			g.arriveLocked(arrival{channel: channel, barrier: *f.barrier})
+			g.arriveLocked(Arrival{Channel: channel, Barrier: *f.barrier})
 		}
 		return
 	}
 }
 
-func (g *gate) arriveLocked(a arrival) {
+func (g *Gate) arriveLocked(a Arrival) {
 	g.mu.arrivals = append(g.mu.arrivals, a)
 	signal(g.urgent)
 }

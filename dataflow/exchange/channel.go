@@ -1,4 +1,4 @@
-package dataflow
+package exchange
 
 import (
 	"context"
@@ -34,7 +34,7 @@ type FrameWriter interface {
 	Close() error
 }
 
-// FailingWriter is a FrameWriter that can be told why a channel broke. The ones that Task.Accept returns
+// FailingWriter is a FrameWriter that can be told why a channel broke. The ones that lead to a Gate
 // implement it: a transport that knows the cause calls Fail in place of Close.
 type FailingWriter interface {
 	FrameWriter
@@ -48,11 +48,9 @@ type Connector interface {
 	Connect(ctx context.Context, to checkpoint.NodeRef, id ChannelID, ready func()) (FrameWriter, error)
 }
 
-// ChunkStore keeps the bytes of snapshots. Its methods are safe for concurrent use.
-type ChunkStore interface {
-	// Put returns when the chunk is durable on as many replicas as the store's policy says. It does not keep
-	// data.
-	Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, error)
-	// Get returns a chunk whose content has been verified. The caller does not change it.
-	Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error)
-}
+// ChannelError says that a channel broke or could not be opened. It follows from what has happened to the node or the task
+// at its other end, which is likely to be known soon: a failure of its own right goes before it.
+type ChannelError struct{ err error }
+
+func (e *ChannelError) Error() string { return e.err.Error() }
+func (e *ChannelError) Unwrap() error { return e.err }

@@ -1,4 +1,4 @@
-package dataflow
+package exchange
 
 // Credit is room in the queue of a receiver: so many more frames, with so many bytes in all. The last frame may have
 // more bytes than are left.
@@ -16,23 +16,24 @@ func (c Credit) Spend(size int) Credit { return Credit{c.Frames - 1, c.Bytes - s
 // Some reports whether a frame may be sent.
 func (c Credit) Some() bool { return c.Frames > 0 && c.Bytes > 0 }
 
-// flow bounds what is under way between tasks. Tests shrink it.
-type flow struct {
-	// window is what an input channel holds, and so what its sender may have sent and the task has not taken.
-	window Credit
-	// batch is the size in bytes that makes a batch full.
-	batch int
-	// soft is how many bytes may wait in an output channel's queue before the task takes no more input.
-	soft int
-	// overdraft is how many bytes may wait in all output channels of a task before it stops amid a record. What a
+// Flow bounds what is under way between tasks. Tests shrink it.
+type Flow struct {
+	// Window is what an input channel holds, and so what its sender may have sent and the task has not taken.
+	Window Credit
+	// Batch is the size in bytes that makes a batch full.
+	Batch int
+	// Soft is how many bytes may wait in an output channel's queue before the task takes no more input.
+	Soft int
+	// Overdraft is how many bytes may wait in all output channels of a task before it stops amid a record. What a
 	// record makes the operators emit in between takes no room downstream into account.
-	overdraft int
+	Overdraft int
 }
 
-func defaultFlow() flow {
-	return flow{window: Credit{Frames: 128, Bytes: 256 << 10}, batch: batchSize, soft: batchSize, overdraft: 4 << 20}
+// DefaultFlow returns the bounds that tasks run with.
+func DefaultFlow() Flow {
+	return Flow{Window: Credit{Frames: 128, Bytes: 256 << 10}, Batch: batchSize, Soft: batchSize, Overdraft: 4 << 20}
 }
 
 // grantAt is how much of the window a task takes before it grants it to the sender again, in one step. As it is less
 // than the whole, a sender that has none left always has more coming.
-func (f flow) grantAt() Credit { return Credit{max(1, f.window.Frames/4), max(1, f.window.Bytes/4)} }
+func (f Flow) grantAt() Credit { return Credit{max(1, f.Window.Frames/4), max(1, f.Window.Bytes/4)} }

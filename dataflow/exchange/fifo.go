@@ -1,4 +1,4 @@
-package dataflow
+package exchange
 
 // fifo is a queue in one piece of memory, which it keeps: pushing and popping allocates nothing once it has grown.
 // Positions count from the front.

@@ -1,4 +1,4 @@
-package dataflow
+package exchange
 
 import (
 	"sync"
@@ -12,45 +12,48 @@ const (
 )
 
 var (
-	smallBuffers = sync.Pool{New: func() any { return &buffer{data: make([]byte, 0, smallBuffer)} }}
-	batchBuffers = sync.Pool{New: func() any { return &buffer{data: make([]byte, 0, batchBuffer)} }}
+	smallBuffers = sync.Pool{New: func() any { return &Buffer{data: make([]byte, 0, smallBuffer)} }}
+	batchBuffers = sync.Pool{New: func() any { return &Buffer{data: make([]byte, 0, batchBuffer)} }}
 )
 
-// buffer is a frame that waits in a queue, in memory that comes from a pool and goes back when nobody needs it any
+// Buffer is a frame that waits in a queue, in memory that comes from a pool and goes back when nobody needs it any
 // more: the queue that the frame waits in, and each snapshot that it became a part of. Its bytes are not changed
 // meanwhile.
-type buffer struct {
+type Buffer struct {
 	data  []byte
 	users atomic.Int32
 }
 
-// copyFrame returns a buffer with the bytes of a frame, for one user.
-func copyFrame(frame []byte) *buffer {
+// CopyFrame returns a buffer with the bytes of a frame, for one user.
+func CopyFrame(frame []byte) *Buffer {
 	b := takeBuffer(len(frame))
 	b.data = append(b.data, frame...)
 	return b
 }
 
 // takeBuffer returns an empty buffer for about size bytes, for one user.
-func takeBuffer(size int) *buffer {
+func takeBuffer(size int) *Buffer {
 	pool := &batchBuffers
 	if size <= smallBuffer {
 		pool = &smallBuffers
 	}
-	b := pool.Get().(*buffer)
+	b := pool.Get().(*Buffer)
 	b.data = b.data[:0]
 	b.users.Store(1)
 	return b
 }
 
 // share adds a user.
-func (b *buffer) share() *buffer {
+func (b *Buffer) share() *Buffer {
 	b.users.Add(1)
 	return b
 }
 
-// release takes a user away. The last one gives the memory back.
-func (b *buffer) release() {
+// Bytes returns the frame. It is not to be changed, nor kept behind Release.
+func (b *Buffer) Bytes() []byte { return b.data }
+
+// Release takes a user away. The last one gives the memory back.
+func (b *Buffer) Release() {
 	if b.users.Add(-1) > 0 {
 		return
 	}

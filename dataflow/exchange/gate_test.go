@@ -1,4 +1,4 @@
-package dataflow
+package exchange
 
 import (
 	"errors"
@@ -10,10 +10,10 @@ import (
 
 // acceptedGate is a gate whose channels are connected and hold so many frames each. granted counts what their senders
 // were granted.
-func acceptedGate(t *testing.T, channels, frames int) (g *gate, granted []Credit) {
+func acceptedGate(t *testing.T, channels, frames int) (g *Gate, granted []Credit) {
 	t.Helper()
-	g = newGate(channels)
-	g.flow.window.Frames = frames
+	g = NewGate(channels)
+	g.Flow.Window.Frames = frames
 	granted = make([]Credit, channels)
 	for i := range channels {
 		if err := g.accept(i, func(c Credit) { granted[i] = granted[i].Add(c) }); err != nil {
@@ -23,7 +23,7 @@ func acceptedGate(t *testing.T, channels, frames int) (g *gate, granted []Credit
 	return g, granted
 }
 
-func deliver(t *testing.T, g *gate, channel int, frame ...byte) {
+func deliver(t *testing.T, g *Gate, channel int, frame ...byte) {
 	t.Helper()
 	if sent, err := g.tryPut(channel, frame); !sent || err != nil {
 		t.Fatalf("put %q: %t, %v", frame, sent, err)
@@ -31,16 +31,16 @@ func deliver(t *testing.T, g *gate, channel int, frame ...byte) {
 }
 
 // takeByte returns the channel and first byte of the next frame, or -1 when there is none.
-func takeByte(t *testing.T, g *gate) (channel int, b byte) {
+func takeByte(t *testing.T, g *Gate) (channel int, b byte) {
 	t.Helper()
-	channel, frame, err := g.take()
+	channel, frame, err := g.Take()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if frame == nil {
 		return -1, 0
 	}
-	defer frame.release()
+	defer frame.Release()
 	return channel, frame.data[0]
 }
 
@@ -70,7 +70,7 @@ func TestGateServesChannelsInTurn(t *testing.T) {
 func TestGateBlockedChannelStallsNoOther(t *testing.T) {
 	const frames = 8
 	g, granted := acceptedGate(t, 2, frames)
-	g.block([]int{0})
+	g.Block([]int{0})
 	for i := range frames {
 		deliver(t, g, 0, 'A'+byte(i))
 	}
@@ -89,7 +89,7 @@ func TestGateBlockedChannelStallsNoOther(t *testing.T) {
 	if granted[0].Frames != frames {
 		t.Errorf("the blocked channel granted %d frames", granted[0].Frames)
 	}
-	g.unblock([]int{0})
+	g.Unblock([]int{0})
 	for i := range byte(frames) {
 		if channel, b := takeByte(t, g); channel != 0 || b != 'A'+i {
 			t.Fatalf("took %d of channel %d, want %d of channel 0", b, channel, i)
@@ -102,13 +102,13 @@ func TestGateBlockedChannelStallsNoOther(t *testing.T) {
 // more than the task has taken.
 func TestGateGrantsWhatItTakes(t *testing.T) {
 	for _, window := range []Credit{{1, 1 << 20}, {2, 1 << 20}, {7, 1 << 20}, {1000, 10}, {1000, 1}} {
-		g := newGate(1)
-		g.flow.window = window
+		g := NewGate(1)
+		g.Flow.Window = window
 		var granted Credit
 		if err := g.accept(0, func(c Credit) { granted = granted.Add(c) }); err != nil {
 			t.Fatal(err)
 		}
-		frame := []byte{frameRecords, 1, 2, 3}
+		frame := []byte{FrameRecords, 1, 2, 3}
 		var sent, taken Credit
 		for range 100 {
 			for granted.Frames > sent.Frames && granted.Bytes > sent.Bytes {
@@ -133,13 +133,13 @@ func TestGateGrantsWhatItTakes(t *testing.T) {
 }
 
 func TestGateEnds(t *testing.T) {
-	for name, final := range map[string]error{"failed": errTaskEnded, "finished": nil} {
+	for name, final := range map[string]error{"failed": ErrTaskEnded, "finished": nil} {
 		t.Run(name, func(t *testing.T) {
 			g, granted := acceptedGate(t, 1, 2)
 			deliver(t, g, 0, 1)
 			deliver(t, g, 0, 1)
 			before := granted[0]
-			g.end(final)
+			g.End(final)
 			if granted[0] == before {
 				t.Error("the sender, who waits for credit, is not told")
 			}
@@ -158,20 +158,20 @@ func TestGateEnds(t *testing.T) {
 func TestGateClosedChannel(t *testing.T) {
 	g, _ := acceptedGate(t, 2, 8)
 	complete := &receiver{gate: g, channel: 0, name: "channel 0"}
-	if _, err := complete.TryWrite([]byte{frameEndOfPartition}); err != nil {
+	if _, err := complete.TryWrite([]byte{FrameEndOfPartition}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := complete.TryWrite([]byte{frameEndOfData}); !errors.Is(err, errFrame) {
+	if _, err := complete.TryWrite([]byte{FrameEndOfData}); !errors.Is(err, ErrFrame) {
 		t.Errorf("a frame behind the end of the partition: %v", err)
 	}
 	_ = complete.Close()
-	if channel, b := takeByte(t, g); channel != 0 || b != frameEndOfPartition {
+	if channel, b := takeByte(t, g); channel != 0 || b != FrameEndOfPartition {
 		t.Errorf("took %d of channel %d", b, channel)
 	}
-	cause := errors.New("connection reset")
+	cause, channel := errors.New("connection reset"), new(ChannelError)
 	(&receiver{gate: g, channel: 1, name: "channel 1"}).Fail(cause)
-	_, _, err := g.take()
-	if !errors.Is(err, cause) || !FailureOf(err).Secondary {
+	_, _, err := g.Take()
+	if !errors.Is(err, cause) || !errors.As(err, &channel) {
 		t.Errorf("a channel that breaks: %v", err)
 	}
 }
@@ -183,38 +183,45 @@ func barrierOf(id checkpoint.ID, alignment checkpoint.Alignment) checkpoint.Barr
 	return b
 }
 
+func barrier(id checkpoint.ID) checkpoint.Barrier {
+	return checkpoint.Barrier{
+		ID: id, Timestamp: checkpoint.Timestamp(someTime.UnixMilli()),
+		Kind: checkpoint.KindCheckpoint, Mode: checkpoint.ExactlyOnce, Alignment: checkpoint.AlignmentAligned,
+	}
+}
+
 // TestGateAnnouncesBarriers: what may overtake is heard of at once, but never before another barrier of its channel.
 func TestGateAnnouncesBarriers(t *testing.T) {
 	g, _ := acceptedGate(t, 1, 2)
-	deliver(t, g, 0, frameRecords)
-	deliver(t, g, 0, appendBarrier(nil, barrier(1))...)
-	unaligned := appendBarrier(nil, barrierOf(2, checkpoint.AlignmentUnaligned))
+	deliver(t, g, 0, FrameRecords)
+	deliver(t, g, 0, AppendBarrier(nil, barrier(1))...)
+	unaligned := AppendBarrier(nil, barrierOf(2, checkpoint.AlignmentUnaligned))
 	deliver(t, g, 0, unaligned...) // needs no credit
-	if a := g.takeArrivals(); len(a) != 0 {
+	if a := g.TakeArrivals(); len(a) != 0 {
 		t.Fatalf("%v has overtaken another barrier", a)
 	}
-	if _, b := takeByte(t, g); b != frameRecords {
+	if _, b := takeByte(t, g); b != FrameRecords {
 		t.Fatalf("took %d", b)
 	}
-	if _, b := takeByte(t, g); b != frameBarrier {
+	if _, b := takeByte(t, g); b != FrameBarrier {
 		t.Fatalf("took %d", b)
 	}
 	if channel, _ := takeByte(t, g); channel >= 0 {
 		t.Fatal("a frame is taken before the arrivals")
 	}
-	if a := g.takeArrivals(); len(a) != 1 || a[0].barrier.ID != 2 {
+	if a := g.TakeArrivals(); len(a) != 1 || a[0].Barrier.ID != 2 {
 		t.Fatalf("arrived: %v", a)
 	}
-	deliver(t, g, 0, frameRecords)
-	deliver(t, g, 0, appendCancel(nil, 2)...) // needs no credit, and takes no place in the queue
-	if a := g.takeArrivals(); len(a) != 1 || a[0].cancel != 2 {
+	deliver(t, g, 0, FrameRecords)
+	deliver(t, g, 0, AppendCancel(nil, 2)...) // needs no credit, and takes no place in the queue
+	if a := g.TakeArrivals(); len(a) != 1 || a[0].Cancel != 2 {
 		t.Fatalf("arrived: %v", a)
 	}
 	var rest []byte
 	for channel, b := takeByte(t, g); channel >= 0; channel, b = takeByte(t, g) {
 		rest = append(rest, b)
 	}
-	if !slices.Equal(rest, []byte{frameBarrier, frameRecords}) {
+	if !slices.Equal(rest, []byte{FrameBarrier, FrameRecords}) {
 		t.Errorf("left in the queue: %v", rest)
 	}
 }

@@ -1,10 +1,9 @@
-package dataflow
+package exchange
 
 import (
 	"context"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"cairn/checkpoint"
@@ -44,59 +43,78 @@ func (s *stubChannel) Close() error { return nil }
 func (s *stubChannel) kinds(t *testing.T) (kinds []int) {
 	t.Helper()
 	for _, f := range s.frames {
-		if holdsRecords(f) {
+		if HoldsRecords(f) {
 			kinds = append(kinds, int(f[0]))
 			continue
 		}
-		e, err := decodeEvent(f)
+		e, err := DecodeEvent(f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		kinds = append(kinds, int(e.kind)+10*int(e.barrier.ID+e.cancel))
+		kinds = append(kinds, int(e.Kind)+10*int(e.Barrier.ID+e.Cancel))
 	}
 	return kinds
 }
 
+// unobserved is an Observer that nobody reads.
+type unobserved struct{}
+
+func (unobserved) OnQueued(int) {}
+func (unobserved) OnStop()      {}
+func (unobserved) OnResume()    {}
+
+// records is a batch of n records of a byte each.
+func records(n int) []byte {
+	frame := ResetRecords(nil, FrameRecords)
+	for v := range n {
+		frame = append(frame, byte(v))
+	}
+	SealRecords(frame, n)
+	return frame
+}
+
 // stubOutput is an output with one channel that has no credit.
-func stubOutput(t *testing.T) (*output, *stubChannel) {
+func stubOutput(t *testing.T) (*Output, *stubChannel) {
 	t.Helper()
 	s := &stubChannel{}
-	b := newBacklog(defaultFlow(), time.Now, new(taskStats))
-	o := &output{chain: &chain{ctx: t.Context()}, backlog: b, channels: []*outputChannel{{writer: s, name: "the channel"}}}
-	o.begin(o.channels[0])
+	b := NewBacklog(DefaultFlow(), unobserved{})
+	o := &Output{Backlog: b, Channels: []*OutputChannel{{Name: "the channel"}}}
+	if err := o.Connect(t.Context(), s, o.Channels[0]); err != nil {
+		t.Fatal(err)
+	}
 	return o, s
 }
 
 // emit adds a batch of records to an output.
-func emit(t *testing.T, o *output, n int) {
+func emit(t *testing.T, o *Output, n int) {
 	t.Helper()
-	c := o.channels[0]
+	c := o.Channels[0]
 	c.frame, c.count = append(c.frame[:0], records(n)...), n
 	if err := o.send(c); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func sendBarrier(t *testing.T, o *output, id checkpoint.ID, alignment checkpoint.Alignment) *channelState {
+func sendBarrier(t *testing.T, o *Output, id checkpoint.ID, alignment checkpoint.Alignment) *ChannelState {
 	t.Helper()
-	s := &channelState{wake: make(chan struct{}, 1)}
+	s := NewChannelState(nil)
 	b := barrierOf(id, alignment)
 	b.Timestamp, b.AlignmentTimeout = checkpoint.Timestamp(someTime.UnixMilli()), time.Second
-	if err := o.barrier(b, someTime, s); err != nil {
+	if err := o.Barrier(b, someTime, s); err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
 // wantInFlight checks which batches, by their numbers of records, a snapshot has of an output, and whether it is complete.
-func wantInFlight(t *testing.T, what string, s *channelState, complete bool, batches ...int) {
+func wantInFlight(t *testing.T, what string, s *ChannelState, complete bool, batches ...int) {
 	t.Helper()
 	frames, done, err := s.poll()
 	if err != nil || done != complete || len(frames) != len(batches) {
 		t.Fatalf("%s: %d batches are in flight, complete %t, %v; want %d, %t", what, len(frames), done, err, len(batches), complete)
 	}
 	for i, n := range batches {
-		if !slices.Equal(frames[i].frame.data, records(n)) {
+		if !slices.Equal(frames[i].Frame.data, records(n)) {
 			t.Errorf("%s: batch %d is not the one of %d records", what, i, n)
 		}
 	}
@@ -114,11 +132,11 @@ func TestBarrierOvertakesTheOutputQueue(t *testing.T) {
 		t.Errorf("sent %v", got)
 	}
 	s.credit = 10
-	if err := o.backlog.drain(); err != nil {
+	if err := o.Backlog.Drain(); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.kinds(t); !slices.Equal(got, []int{72, 1, 1, 1}) || o.backlog.bytes != 0 || o.backlog.full != 0 {
-		t.Errorf("sent %v, %d bytes left in %d full channels", got, o.backlog.bytes, o.backlog.full)
+	if got := s.kinds(t); !slices.Equal(got, []int{72, 1, 1, 1}) || o.Backlog.bytes != 0 || o.Backlog.full != 0 {
+		t.Errorf("sent %v, %d bytes left in %d full channels", got, o.Backlog.bytes, o.Backlog.full)
 	}
 }
 
@@ -131,7 +149,7 @@ func TestBarriersDoNotOvertakeEachOther(t *testing.T) {
 	emit(t, o, 2)
 	wantInFlight(t, "behind an aligned one", sendBarrier(t, o, 8, checkpoint.AlignmentUnaligned), true, 2)
 	s.credit = 10
-	if err := o.backlog.drain(); err != nil {
+	if err := o.Backlog.Drain(); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.kinds(t); !slices.Equal(got, []int{1, 72, 82, 1}) {
@@ -148,30 +166,30 @@ func TestB7_BarrierOvertakesTheOutputQueueAfterItsTimeout(t *testing.T) {
 	late := sendBarrier(t, o, 8, checkpoint.AlignmentAdaptive)
 	wantInFlight(t, "queued", sent, false)
 	s.credit = 2
-	if err := o.backlog.drain(); err != nil {
+	if err := o.Backlog.Drain(); err != nil {
 		t.Fatal(err)
 	}
 	wantInFlight(t, "sent in its turn", sent, true)
-	due, set := o.backlog.deadline()
+	due, set := o.Backlog.Deadline()
 	if want := someTime.Add(time.Second); !set || !due.Equal(want) {
 		t.Fatalf("it overtakes at %s (%t), want %s", due, set, want)
 	}
-	if err := o.backlog.onTimeout(due.Add(-1)); err != nil {
+	if err := o.Backlog.OnTimeout(due.Add(-1)); err != nil {
 		t.Fatal(err)
 	}
 	wantInFlight(t, "before its time", late, false)
-	if err := o.backlog.onTimeout(due); err != nil {
+	if err := o.Backlog.OnTimeout(due); err != nil {
 		t.Fatal(err)
 	}
 	wantInFlight(t, "after its time", late, true, 2)
 	if got := s.kinds(t); !slices.Equal(got, []int{1, 72, 82}) {
 		t.Errorf("sent %v", got)
 	}
-	last, err := decodeEvent(s.frames[2])
-	if err != nil || last.barrier.Alignment != checkpoint.AlignmentUnaligned {
-		t.Errorf("the barrier that overtakes is %s, %v", last.barrier.Alignment, err)
+	last, err := DecodeEvent(s.frames[2])
+	if err != nil || last.Barrier.Alignment != checkpoint.AlignmentUnaligned {
+		t.Errorf("the barrier that overtakes is %s, %v", last.Barrier.Alignment, err)
 	}
-	if _, set := o.backlog.deadline(); set {
+	if _, set := o.Backlog.Deadline(); set {
 		t.Error("the timeout of a barrier that has gone out is still awaited")
 	}
 }
@@ -180,59 +198,14 @@ func TestCancellationTakesTheBarrierBack(t *testing.T) {
 	o, s := stubOutput(t)
 	emit(t, o, 1)
 	sendBarrier(t, o, 7, checkpoint.AlignmentAligned)
-	if err := o.cancel(7); err != nil {
+	if err := o.Cancel(7); err != nil {
 		t.Fatal(err)
 	}
 	s.credit = 10
-	if err := o.backlog.drain(); err != nil {
+	if err := o.Backlog.Drain(); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.kinds(t); !slices.Equal(got, []int{73, 1}) {
 		t.Errorf("sent %v", got)
 	}
-}
-
-// TestFinishedTaskOwesWhatItsBarrierHasOvertaken: a checkpoint that ends the task completes while a newer one is being
-// stored. The final state has no records in flight, so the task must answer the newer one before it finishes.
-func TestFinishedTaskOwesWhatItsBarrierHasOvertaken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := passingJob(t, numbers{n: 5, splits: 1, batch: 10}, identity, newLedger[int64]())
-		store, channel := newMemoryStore(), &stubChannel{}
-		a := &attempt{events: make(chan any, 100)}
-		deps := a.deps(store)
-		deps.Connector = channel
-		task, err := NewTask(TaskSpec{
-			Job: checkpoint.JobID{1}, Attempt: 1, Subtask: readTask, Graph: g, Assignment: oneNode(g),
-			Mode: checkpoint.ExactlyOnce, AfterTasksFinish: true,
-		}, deps)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a.done.Go(func() { _ = task.Run(t.Context()) })
-		awaitStatus(t, a, readTask, checkpoint.SubtaskFinishing)
-		task.Trigger(barrierOf(1, checkpoint.AlignmentUnaligned))
-		if ack := await(t, a, func(checkpoint.Ack) bool { return true }); ack.Metrics.PersistedBytes == 0 {
-			t.Fatal("nothing was in flight")
-		}
-		hold := make(chan struct{})
-		store.setHold(hold)
-		task.Trigger(barrierOf(2, checkpoint.AlignmentUnaligned))
-		synctest.Wait()
-		task.NotifyComplete(1)
-		synctest.Wait()
-		channel.credit = 100
-		channel.ready()
-		synctest.Wait()
-		close(hold)
-		a.done.Wait()
-		if ack := await(t, a, func(checkpoint.Ack) bool { return true }); ack.Checkpoint != 2 || ack.Metrics.PersistedBytes == 0 {
-			t.Errorf("acknowledged %+v", ack)
-		}
-		report := awaitStatus(t, a, readTask, checkpoint.SubtaskFinished)
-		if len(report.Final.Handles) == 0 || slices.ContainsFunc(report.Final.Handles, func(h checkpoint.Handle) bool {
-			return h.Kind == checkpoint.ChannelState
-		}) {
-			t.Errorf("the final state is %v", report.Final.Handles)
-		}
-	})
 }

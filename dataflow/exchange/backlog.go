@@ -1,4 +1,4 @@
-package dataflow
+package exchange
 
 import (
 	"context"
@@ -16,7 +16,7 @@ type outputQueue struct {
 
 // queuedOutput is a frame that waits for credit.
 type queuedOutput struct {
-	*buffer
+	*Buffer
 	urgent  bool           // it needs none, only its turn
 	barrier *queuedBarrier // when it is one
 }
@@ -25,7 +25,7 @@ type queuedOutput struct {
 type queuedBarrier struct {
 	checkpoint.Barrier
 	deadline time.Time     // when it begins to overtake; zero for never
-	state    *channelState // to be closed when the barrier has gone out; nil when nobody waits for that
+	state    *ChannelState // to be closed when the barrier has gone out; nil when nobody waits for that
 }
 
 // left says that the barrier has gone out, or will not.
@@ -39,7 +39,7 @@ func (b *queuedBarrier) left() {
 func (q *outputQueue) release() {
 	for q.len() > 0 {
 		f := q.pop()
-		f.release()
+		f.Release()
 	}
 	q.bytes = 0
 }
@@ -52,23 +52,46 @@ func (q *outputQueue) behindBarriers(n int) int {
 	return n
 }
 
-// backlog is what all outputs of a task hold back until their receivers have room. It belongs to the task's goroutine.
-type backlog struct {
-	flow     flow
-	clock    func() time.Time
+// Backlog is what all outputs of a task hold back until their receivers have room. It belongs to the task's goroutine.
+type Backlog struct {
+	flow     Flow
 	room     chan struct{}    // capacity 1, never closed: a receiver may have room again, or its channel broke
-	channels []*outputChannel // those with a queue
+	channels []*OutputChannel // those with a queue
 	bytes    int              // in all queues
-	full     int              // channels over flow.soft
-	stats    *taskStats       // of the task
+	full     int              // channels over flow.Soft
+	observer Observer
 }
 
-func newBacklog(f flow, clock func() time.Time, stats *taskStats) *backlog {
-	return &backlog{flow: f, clock: clock, stats: stats, room: make(chan struct{}, 1)}
+// Observer hears what the outputs of a task hold back. The task's goroutine calls it.
+type Observer interface {
+	// OnQueued: so many bytes wait to be sent.
+	OnQueued(bytes int)
+	// OnStop: the task stands still amid a record, or at its end, for want of room.
+	OnStop()
+	// OnResume: it goes on.
+	OnResume()
+}
+
+// NewBacklog returns the backlog of a task that has sent nothing yet.
+func NewBacklog(f Flow, observer Observer) *Backlog {
+	return &Backlog{flow: f, observer: observer, room: make(chan struct{}, 1)}
+}
+
+// Room is signalled when Drain may find room, or that a channel broke.
+func (b *Backlog) Room() <-chan struct{} { return b.room }
+
+// Full reports whether so much waits in some channel that the task is to take no more input.
+func (b *Backlog) Full() bool { return b.full > 0 }
+
+// Restore queues frames that a snapshot has found in flight, before everything that the task emits. Drain sends them.
+func (b *Backlog) Restore(c *OutputChannel, frames []*Buffer) {
+	for _, f := range frames {
+		b.push(c, queuedOutput{Buffer: f})
+	}
 }
 
 // trySend sends a frame if nothing waits before it and there is credit.
-func (b *backlog) trySend(c *outputChannel, frame []byte) (sent bool, err error) {
+func (b *Backlog) trySend(c *OutputChannel, frame []byte) (sent bool, err error) {
 	if c.queue.len() > 0 {
 		return false, nil
 	}
@@ -76,15 +99,15 @@ func (b *backlog) trySend(c *outputChannel, frame []byte) (sent bool, err error)
 	return sent, c.broken(err)
 }
 
-func (c *outputChannel) broken(err error) error {
+func (c *OutputChannel) broken(err error) error {
 	if err == nil {
 		return nil
 	}
-	return secondary(fmt.Errorf("%s broke: %w", c.name, err))
+	return &ChannelError{fmt.Errorf("%s broke: %w", c.Name, err)}
 }
 
 // push queues a frame at the end.
-func (b *backlog) push(c *outputChannel, f queuedOutput) {
+func (b *Backlog) push(c *OutputChannel, f queuedOutput) {
 	if c.queue.len() == 0 {
 		b.channels = append(b.channels, c)
 	}
@@ -93,12 +116,12 @@ func (b *backlog) push(c *outputChannel, f queuedOutput) {
 }
 
 // count accounts for a change of a queue's size.
-func (b *backlog) count(c *outputChannel, bytes int) {
-	before := c.queue.bytes >= b.flow.soft
+func (b *Backlog) count(c *OutputChannel, bytes int) {
+	before := c.queue.bytes >= b.flow.Soft
 	c.queue.bytes += bytes
 	b.bytes += bytes
-	b.stats.outputBytes.Store(int64(b.bytes))
-	switch after := c.queue.bytes >= b.flow.soft; {
+	b.observer.OnQueued(b.bytes)
+	switch after := c.queue.bytes >= b.flow.Soft; {
 	case after && !before:
 		b.full++
 	case before && !after:
@@ -106,8 +129,8 @@ func (b *backlog) count(c *outputChannel, bytes int) {
 	}
 }
 
-// drain sends what there is credit for.
-func (b *backlog) drain() error {
+// Drain sends what there is credit for.
+func (b *Backlog) Drain() error {
 	kept := b.channels[:0]
 	var broken error
 	for _, c := range b.channels {
@@ -123,7 +146,7 @@ func (b *backlog) drain() error {
 	return broken
 }
 
-func (b *backlog) drainChannel(c *outputChannel) error {
+func (b *Backlog) drainChannel(c *OutputChannel) error {
 	for c.queue.len() > 0 {
 		f := c.queue.at(0)
 		sent, err := true, error(nil)
@@ -141,16 +164,16 @@ func (b *backlog) drainChannel(c *outputChannel) error {
 }
 
 // drop takes out a frame that has been sent or is not to be.
-func (b *backlog) drop(c *outputChannel, at int) {
+func (b *Backlog) drop(c *OutputChannel, at int) {
 	f := c.queue.remove(at)
 	b.count(c, -len(f.data))
 	f.barrier.left()
-	f.release()
+	f.Release()
 }
 
 // settleOverdraft waits while more is queued than a task may emit without looking at its input.
-func (b *backlog) settleOverdraft(ctx context.Context) error {
-	for b.bytes >= b.flow.overdraft {
+func (b *Backlog) settleOverdraft(ctx context.Context) error {
+	for b.bytes >= b.flow.Overdraft {
 		if err := b.wait(ctx); err != nil {
 			return err
 		}
@@ -158,8 +181,8 @@ func (b *backlog) settleOverdraft(ctx context.Context) error {
 	return nil
 }
 
-// sendAll returns when nothing is queued any more.
-func (b *backlog) sendAll(ctx context.Context) error {
+// SendAll returns when nothing is queued any more.
+func (b *Backlog) SendAll(ctx context.Context) error {
 	for len(b.channels) > 0 {
 		if err := b.wait(ctx); err != nil {
 			return err
@@ -169,13 +192,13 @@ func (b *backlog) sendAll(ctx context.Context) error {
 }
 
 // wait waits for room and uses it. The task sees to nothing else meanwhile.
-func (b *backlog) wait(ctx context.Context) error {
-	b.stats.waits.begin(waitRoom, b.clock())
+func (b *Backlog) wait(ctx context.Context) error {
+	b.observer.OnStop()
 	select {
 	case <-b.room:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	b.stats.waits.end(b.clock())
-	return b.drain()
+	b.observer.OnResume()
+	return b.Drain()
 }
