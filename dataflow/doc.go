@@ -1,5 +1,7 @@
 // Package dataflow is the job-graph API and the task runtime of Cairn.
 //
+// # Writing a job
+//
 // A job is a graph of operators over typed streams, built by a registered Program:
 //
 //	func build(g *dataflow.Graph, p *dataflow.Params) error {
@@ -32,9 +34,29 @@
 // A job ends with its input, or with a savepoint. Sinks publish what a completed checkpoint covers and nothing else:
 // where checkpoints after the end of the input are switched off, what they took since the last one is not published.
 //
+// # Threads
+//
 // A Graph is built by one goroutine and read-only afterwards. A Task belongs to the goroutine that calls Run;
 // user code of a subtask (sources, functions, processors, sinks) runs on it and needs no locks. Functions
 // given to Map, Filter, FlatMap and KeyBy are shared by all subtasks of a process and must be safe for
 // concurrent use, and so must codecs. Trigger, NotifyComplete, NotifyAborted, Accept and Stats may be called
 // from any goroutine. A panic in user code fails its task and nothing else.
+//
+// # Where things live
+//
+// Who writes a job needs this package, codec, and a connector. Task, TaskSpec, TaskDeps, Stats and ChunkStore are for who
+// runs one. The packages below this one, in the order in which a record and then a checkpoint meet them:
+//
+//   - codec: values as bytes.
+//   - exchange: batches of records and barriers between subtasks, on one node or two; credit, and what waits for it.
+//   - aligner: which barrier blocks, overtakes, or takes the snapshot. Pure.
+//   - rowstore, pebblestate: keyed state on disk, as an interface and by Pebble.
+//   - executor: a node's share of all jobs: which tasks it runs, and what it tells the coordinator.
+//   - jobtest: a job in its test, in virtual time.
+//
+// In this folder files are named by subject first: graph and stream (what a program builds), source, process, window, join,
+// sink and side output (operators of the API, with their implementation), state, timer, event and watermark (what
+// processors use), keyed (tables behind keyed state), operator and chain (operators at work), port (records into and out of
+// an exchange), runner (a task's goroutine, one file for each of its concerns), task (what others see and tell of it),
+// snapshot (how state is stored and read back).
 package dataflow
