@@ -140,6 +140,44 @@ func TestPoisonRecordOfASourceIsNamed(t *testing.T) {
 	}
 }
 
+// An error of a source that says itself which record it is about does not get the place of another one besides.
+func TestPoisonRecordThatNamesItsPlaceIsNamedOnce(t *testing.T) {
+	for err, want := range map[error]string{
+		placedPoison{errPoison}:            "operator read, subtask read[0]: /in/f:8: cannot be processed",
+		Permanent(placedPoison{errPoison}): "operator read, subtask read[0]: /in/f:8: cannot be processed",
+		errPoison:                          "operator read, subtask read[0], at line 7: cannot be processed",
+	} {
+		g := NewGraph()
+		To(From(g, "read", brokenSource{err}, nil), "write", pickySink{})
+		if err := g.Seal(); err != nil {
+			t.Fatal(err)
+		}
+		if got := failureOf(t, g, newMemoryStore(), 0, nil).Failure.Message; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
+// placedPoison is an error of a source that names a place.
+type placedPoison struct{ error }
+
+func (e placedPoison) Error() string { return "/in/f:8: " + e.error.Error() }
+func (placedPoison) NamesPosition()  {}
+
+// brokenSource fails at its first record.
+type brokenSource struct{ err error }
+
+func (s brokenSource) Open(SourceContext) (SourceReader[string], error) {
+	return brokenReader{wordReader{}, s.err}, nil
+}
+
+type brokenReader struct {
+	wordReader
+	err error
+}
+
+func (r brokenReader) Next(func(string)) (ReadStatus, error) { return End(), r.err }
+
 // What comes behind a batch is not blamed on its last record.
 func TestFailedCaptureNamesNoRecord(t *testing.T) {
 	source := newGatedSource()

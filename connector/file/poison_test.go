@@ -2,6 +2,7 @@ package file
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -50,6 +51,9 @@ func TestPoison(t *testing.T) {
 			dir := t.TempDir()
 			writeFiles(t, dir, map[string]string{"f": test.content})
 			got, err := drainSource(t, test.source(filepath.Join(dir, "f")))
+			if !errors.As(err, new(dataflow.PositionedError)) {
+				t.Errorf("%v: where it happened will be said twice", err)
+			}
 			if err == nil || !strings.Contains(err.Error(), test.err) || !dataflow.FailureOf(err).Permanent || !slices.Equal(got, test.want[:test.before]) {
 				t.Errorf("read %q, %v; want %q, then %s", got, err, test.want[:test.before], test.err)
 			}
