@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"cairn/api"
 	"cairn/checkpoint"
@@ -110,19 +109,28 @@ func (r reading) leavingText(j *fsm.Job) string {
 			return fmt.Sprintf("job %s leaves with checkpoint %d, which is being taken", j.Name, p.ID)
 		}
 	}
-	if tries := r.view.job(j).tries; tries.failure != "" {
-		again := max(0, tries.pause()-r.now.Sub(tries.begunAt)).Round(time.Second)
-		return fmt.Sprintf("job %s has not left: %s; it is tried again in %s", j.Name, tries.failure, again)
+	if failed := r.notLeft(j); failed != "" {
+		return failed
 	}
 	return fmt.Sprintf("job %s leaves with its next checkpoint", j.Name)
+}
+
+// notLeft says why the last checkpoint failed with which a job was to leave, until one completes. It has no countdown in it:
+// whoever watches would take each second for news.
+func (r reading) notLeft(j *fsm.Job) string {
+	tries := &r.view.job(j).tries
+	if tries.failure == "" {
+		return ""
+	}
+	return fmt.Sprintf("job %s has not left: %s; the next try comes %s after that one began", j.Name, tries.failure, tries.pause())
 }
 
 // stuck says of each job that cannot leave a drained node why its checkpoint for that failed.
 func (r reading) stuck(id checkpoint.NodeID) []string {
 	var said []string
 	for _, j := range r.jobs {
-		if j.Status == fsm.JobRunning && r.view.job(j).tries.failure != "" && len(j.Assignment.Ordinals(id)) > 0 {
-			said = append(said, r.leavingText(j))
+		if failed := r.notLeft(j); failed != "" && j.Status == fsm.JobRunning && len(j.Assignment.Ordinals(id)) > 0 {
+			said = append(said, failed)
 		}
 	}
 	return said
