@@ -63,6 +63,8 @@ type rowFormat interface {
 	// split returns the sizes of the row's name and of its value, at the beginning of src, and how many bytes stand
 	// between the two.
 	split(src []byte) (name, between, value int, err error)
+	// trim appends what of a row's value has not expired by now. some says that the row is to stay.
+	trim(dst, value []byte, now int64) (extended []byte, some bool, err error)
 	// join appends a row in the canonical format, without what has expired by now; nothing, if that is all.
 	join(dst, name, value []byte, now int64) (extended []byte, some bool, err error)
 }
@@ -101,7 +103,7 @@ func (t *rowTable[K]) get(row []byte) ([]byte, bool) {
 func (t *rowTable[K]) put(row, value []byte) {
 	t.value = value[:0]
 	t.state.note(t.name, t.state.rows.Put(row, value))
-	t.wrote()
+	t.wrote(len(row) + len(value))
 }
 
 func (t *rowTable[K]) delete(row []byte) { t.state.note(t.name, t.state.rows.Delete(row)) }

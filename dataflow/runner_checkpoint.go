@@ -24,6 +24,11 @@ func (r *runner) readArrivals() error {
 		if err := r.apply(effects, true); err != nil {
 			return err
 		}
+		if a.Cancel != 0 {
+			// The snapshot may have been taken just now, for a barrier that came along with the cancellation: its upload
+			// would wait for what has arrived already.
+			r.task.NotifyAborted(a.Cancel)
+		}
 	}
 	return nil
 }

@@ -67,8 +67,9 @@ func (t rowLists[K, V]) all() iter.Seq[V] {
 
 func (t rowLists[K, V]) add(v V) {
 	t.value = t.elements.Append(t.value[:0], v)
-	t.state.note(t.name, t.state.rows.Append(t.current(), t.value))
-	t.wrote()
+	row := t.current()
+	t.state.note(t.name, t.state.rows.Append(row, t.value))
+	t.wrote(len(row) + len(t.value))
 }
 
 func (t rowLists[K, V]) put(list []V) {
@@ -181,13 +182,21 @@ func (f *valueFormat[K, V]) split(src []byte) (name, between, value int, err err
 	return name, 0, value, err
 }
 
-func (f *valueFormat[K, V]) join(dst, name, value []byte, now int64) ([]byte, bool, error) {
+func (f *valueFormat[K, V]) trim(dst, value []byte, now int64) ([]byte, bool, error) {
 	if f.live != nil {
 		if v, _, err := f.values.Decode(value); err != nil || !f.live(v, now) {
 			return dst, false, err
 		}
 	}
-	return append(append(dst, name...), value...), true, nil
+	return append(dst, value...), true, nil
+}
+
+func (f *valueFormat[K, V]) join(dst, name, value []byte, now int64) ([]byte, bool, error) {
+	joined, some, err := f.trim(append(dst, name...), value, now)
+	if !some {
+		return dst, false, err
+	}
+	return joined, true, nil
 }
 
 func (f *listFormat[K, V]) split(src []byte) (name, between, value int, err error) {
@@ -201,24 +210,31 @@ func (f *listFormat[K, V]) split(src []byte) (name, between, value int, err erro
 	return name, n, int(size), nil
 }
 
-func (f *listFormat[K, V]) join(dst, name, value []byte, now int64) ([]byte, bool, error) {
-	if f.live != nil {
-		list, err := decodeAll(f.elements, value)
+func (f *listFormat[K, V]) trim(dst, value []byte, now int64) ([]byte, bool, error) {
+	if f.live == nil {
+		return append(dst, value...), len(value) > 0, nil
+	}
+	some := false
+	for len(value) > 0 {
+		v, n, err := f.elements.Decode(value)
 		if err != nil {
 			return dst, false, err
 		}
-		value = nil
-		for _, v := range list {
-			if f.live(v, now) {
-				value = f.elements.Append(value, v)
-			}
+		if f.live(v, now) {
+			dst, some = append(dst, value[:n]...), true
 		}
+		value = value[n:]
 	}
-	if len(value) == 0 {
-		return dst, false, nil
+	return dst, some, nil
+}
+
+func (f *listFormat[K, V]) join(dst, name, value []byte, now int64) ([]byte, bool, error) {
+	live, some, err := f.trim(nil, value, now)
+	if !some {
+		return dst, false, err
 	}
-	dst = binary.AppendUvarint(append(dst, name...), uint64(len(value)))
-	return append(dst, value...), true, nil
+	dst = binary.AppendUvarint(append(dst, name...), uint64(len(live)))
+	return append(dst, live...), true, nil
 }
 
 func (f *mapFormat[K, MK, MV]) split(src []byte) (name, between, value int, err error) {
@@ -234,13 +250,21 @@ func (f *mapFormat[K, MK, MV]) split(src []byte) (name, between, value int, err 
 	return name, 0, value, err
 }
 
-func (f *mapFormat[K, MK, MV]) join(dst, name, value []byte, now int64) ([]byte, bool, error) {
+func (f *mapFormat[K, MK, MV]) trim(dst, value []byte, now int64) ([]byte, bool, error) {
 	if f.live != nil {
 		if v, _, err := f.values.Decode(value); err != nil || !f.live(v, now) {
 			return dst, false, err
 		}
 	}
-	return append(append(dst, name...), value...), true, nil
+	return append(dst, value...), true, nil
+}
+
+func (f *mapFormat[K, MK, MV]) join(dst, name, value []byte, now int64) ([]byte, bool, error) {
+	joined, some, err := f.trim(append(dst, name...), value, now)
+	if !some {
+		return dst, false, err
+	}
+	return joined, true, nil
 }
 
 func (f *timerFormat[K]) split(src []byte) (name, between, value int, err error) {
@@ -249,6 +273,10 @@ func (f *timerFormat[K]) split(src []byte) (name, between, value int, err error)
 	}
 	n, err := sizeOf(codec.Int64, src[name:])
 	return name + n, 0, 0, err
+}
+
+func (f *timerFormat[K]) trim(dst, value []byte, _ int64) ([]byte, bool, error) {
+	return append(dst, value...), true, nil
 }
 
 func (f *timerFormat[K]) join(dst, name, _ []byte, _ int64) ([]byte, bool, error) {

@@ -140,6 +140,33 @@ func TestRecordingOfAChannelEnds(t *testing.T) {
 	}
 }
 
+// TestCancellationAlongWithTheBarrier: a barrier that overtakes and the cancellation on the other channel wait for the task
+// together. The snapshot is taken for the first, and its upload ends with the second: it does not go on recording.
+func TestCancellationAlongWithTheBarrier(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemoryStore()
+		j := startJoiner(t, deliberate{newLedger[int64]()}, store)
+		defer j.stop()
+		j.write(t, 0, records(1)) // the task is busy for a minute
+		j.write(t, 0, exchange.AppendBarrier(nil, barrierOf(1, checkpoint.AlignmentUnaligned)))
+		j.write(t, 1, exchange.AppendCancel(nil, 1))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		j.task.uploads.mu.Lock()
+		active := len(j.task.uploads.mu.active)
+		j.task.uploads.mu.Unlock()
+		if active != 0 {
+			t.Errorf("%d uploads go on behind the cancellation", active)
+		}
+		for len(j.events) > 0 {
+			switch e := (<-j.events).(type) {
+			case checkpoint.Ack, checkpoint.Decline:
+				t.Errorf("upstream has given the checkpoint up, and told so; this task tells %+v", e)
+			}
+		}
+	})
+}
+
 // TestMemoryIsBoundedUnderABlockedSink: whatever a record makes the operators emit, no more of it waits than the queues
 // hold.
 func TestMemoryIsBoundedUnderABlockedSink(t *testing.T) {

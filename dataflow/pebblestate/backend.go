@@ -93,7 +93,7 @@ func (b *Backend) options(dir string, f *fault, progress func()) *pebble.Options
 		Logger: logger{b.opts.Logger, f}, EventListener: b.listener(f, progress),
 		DisableWAL: true, MemTableSize: uint64(b.opts.MemTableSize), MemTableStopWritesThreshold: math.MaxInt32,
 		L0CompactionThreshold: mergeAt, L0StopWritesThreshold: math.MaxInt32,
-		FormatMajorVersion: format, MaxManifestFileSize: maxManifestSize,
+		FormatMajorVersion: format, Merger: appending, MaxManifestFileSize: maxManifestSize,
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // most keys that are looked up may be new

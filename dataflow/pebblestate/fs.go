@@ -81,6 +81,11 @@ func (fs *storeFS) OpenDir(path string) (vfs.File, error) {
 	return &storeFile{File: f, fs: fs, role: fs.role(path)}, nil
 }
 
+// Rename may be of a file that only Pebble believes in.
+func (fs *storeFS) Rename(from, to string) error {
+	return fs.judge(fs.role(to), fs.FS.Rename(from, to))
+}
+
 // refuse fails what is done to tables once there is a fault.
 func (fs *storeFS) refuse(r role) error {
 	err := fs.fault.err()

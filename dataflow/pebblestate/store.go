@@ -57,7 +57,7 @@ func (s *store) Put(row, value []byte) error {
 	return s.db.Set(row, value, pebble.NoSync)
 }
 
-// Append implements rowstore.Store. Pebble's default merge operator puts values behind each other.
+// Append implements rowstore.Store.
 func (s *store) Append(row, value []byte) error {
 	if err := s.reserve(row, value); err != nil {
 		return err
