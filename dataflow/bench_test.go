@@ -112,7 +112,7 @@ func TestNoAllocationPerRecord(t *testing.T) {
 	for name, f := range map[string]func(){
 		"non-keyed":   func() { v++; addNonKeyed(v) },
 		"chain":       func() { v++; push(v) },
-		"frame":       func() { _, _ = read(frame) },
+		"frame":       func() { _, _, _ = read(frame) },
 		"keyed state": func() { v++; add(v%1000, v) },
 		"windows":     func() { v++; addToWindow(v%1000, v) },
 	} {
@@ -136,11 +136,11 @@ func int64Frame(n int) []byte {
 
 func BenchmarkFrameDecode(b *testing.B) {
 	frame := int64Frame(8000)
-	read := frameReaderOf(codec.Int64)(&chain{}, func(int64) {})
+	read := frameReaderOf(codec.Int64)(&chain{now: time.Now}, func(int64) {})
 	b.SetBytes(int64(len(frame)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := read(frame); err != nil {
+		if _, _, err := read(frame); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -86,6 +86,7 @@ type chain struct {
 	currentKey  func() string
 	channelName func(channel int) string // names an input channel
 	under       underWay
+	stint       stint
 	// at is the position of the operator whose code runs, for errors and panics.
 	at int
 	// timestamp is the event time of the record, or of the timer, that is under way.

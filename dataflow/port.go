@@ -30,8 +30,9 @@ type port struct {
 	reader func(c *chain, in any) frameReader
 }
 
-// frameReader passes on the records of a frame.
-type frameReader func(frame []byte) (count int, err error)
+// frameReader passes on the records of a frame: all, or so many as a stint allows. Then it returns the rest as a frame of
+// its own, for the caller to release.
+type frameReader func(frame []byte) (count int, rest *exchange.Buffer, err error)
 
 // emitterOf makes the emitter of a link from the codec of its records.
 type emitterOf[T any] func(records codec.Codec[T]) func(*output) any
@@ -99,10 +100,10 @@ func add[T any](o *output, c *exchange.OutputChannel, records codec.Codec[T], v 
 func frameReaderOf[T any](records codec.Codec[T]) func(*chain, any) frameReader {
 	return func(c *chain, boxed any) frameReader {
 		in := boxed.(func(T))
-		return func(frame []byte) (int, error) {
+		return func(frame []byte) (int, *exchange.Buffer, error) {
 			rest, count, err := exchange.OpenRecords(frame)
 			if err != nil {
-				return 0, err
+				return 0, nil, err
 			}
 			c.under.frame, c.under.count = frame, count
 			timed, stamp := frame[0] == exchange.FrameTimedRecords, EventTime(0)
@@ -112,7 +113,7 @@ func frameReaderOf[T any](records codec.Codec[T]) func(*chain, any) frameReader 
 				if timed {
 					delta, n := binary.Varint(rest)
 					if n <= 0 {
-						return i, fmt.Errorf("%w: its event time", exchange.ErrFrame)
+						return i, nil, fmt.Errorf("%w: its event time", exchange.ErrFrame)
 					}
 					stamp += EventTime(delta)
 					c.timestamp, rest = stamp, rest[n:]
@@ -120,20 +121,24 @@ func frameReaderOf[T any](records codec.Codec[T]) func(*chain, any) frameReader 
 				}
 				v, n, err := records.Decode(rest)
 				if err != nil {
-					return i, fmt.Errorf("%w: %w", exchange.ErrFrame, err)
+					return i, nil, fmt.Errorf("%w: %w", exchange.ErrFrame, err)
 				}
 				rest = rest[n:]
 				c.under.to = len(frame) - len(rest)
 				in(v)
 				if c.err != nil {
-					return i, c.err
+					return i, nil, c.err
+				}
+				if done := i + 1; done < count && looksAtClock(done) && c.stintOver(done) {
+					c.under = underWay{}
+					return done, exchange.RestOfRecords(frame[0], rest, count-done, int64(stamp)), nil
 				}
 			}
 			c.under = underWay{}
 			if len(rest) != 0 {
-				return count, fmt.Errorf("%w: %d bytes behind %d records", exchange.ErrFrame, len(rest), count)
+				return count, nil, fmt.Errorf("%w: %d bytes behind %d records", exchange.ErrFrame, len(rest), count)
 			}
-			return count, nil
+			return count, nil, nil
 		}
 	}
 }

@@ -108,20 +108,30 @@ func (r *runner) receive() error {
 	case frame == nil:
 		return r.wait(r.task.gate.Ready(), time.Time{})
 	}
-	err = r.handle(channel, frame.Bytes())
-	r.task.stats.bytesIn.Add(int64(len(frame.Bytes())))
+	size := int64(len(frame.Bytes()))
+	rest, err := r.handle(channel, frame.Bytes())
+	if rest != nil {
+		size -= int64(len(rest.Bytes()))
+		r.task.gate.PutBack(channel, rest)
+	}
+	r.task.stats.bytesIn.Add(size)
 	frame.Release()
 	r.armFlush()
 	return err
 }
 
-func (r *runner) handle(channel int, frame []byte) error {
+// handle returns what is left of a frame, which has to wait while the task does other things.
+func (r *runner) handle(channel int, frame []byte) (rest *exchange.Buffer, err error) {
 	if r.inputs[channel] == inputClosed {
-		return fmt.Errorf("%s: %w: it follows the end of the partition", r.task.channelName(r.task.inputs[channel]), exchange.ErrFrame)
+		return nil, fmt.Errorf("%s: %w: it follows the end of the partition", r.task.channelName(r.task.inputs[channel]), exchange.ErrFrame)
 	}
 	if exchange.HoldsRecords(frame) {
 		return r.records(channel, frame)
 	}
+	return nil, r.event(channel, frame)
+}
+
+func (r *runner) event(channel int, frame []byte) error {
 	e, err := exchange.DecodeEvent(frame)
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.task.channelName(r.task.inputs[channel]), err)
@@ -138,27 +148,30 @@ func (r *runner) handle(channel int, frame []byte) error {
 	}
 }
 
-func (r *runner) records(channel int, frame []byte) error {
+func (r *runner) records(channel int, frame []byte) (rest *exchange.Buffer, err error) {
 	if r.ended {
 		// Restored from a snapshot that was taken after the end: these have been processed before. That
 		// happens when the checkpoint was at-least-once.
-		return nil
+		return nil, nil
 	}
 	r.chain.enter(0)
 	r.chain.under.channel = channel
 	r.received += int64(len(frame))
-	count, err := r.readers[r.task.inputs[channel].Edge](frame)
+	count, rest, err := r.readers[r.task.inputs[channel].Edge](frame)
+	if rest != nil {
+		r.received -= int64(len(rest.Bytes()))
+	}
 	r.task.stats.recordsIn.Add(int64(count))
 	r.countOutput()
 	switch {
 	case r.chain.err != nil:
-		return r.chain.err
+		return nil, r.chain.err
 	case err != nil && r.chain.under.frame != nil:
-		return r.chain.blame(err)
+		return nil, r.chain.blame(err)
 	case err != nil:
-		return fmt.Errorf("%s: %w", r.task.channelName(r.task.inputs[channel]), err)
+		return nil, fmt.Errorf("%s: %w", r.task.channelName(r.task.inputs[channel]), err)
 	}
-	return nil
+	return rest, nil
 }
 
 // wait returns when there is mail, a batch to send, something to receive from wake, a timer is due, or the time has

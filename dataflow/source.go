@@ -35,7 +35,8 @@ type PositionedError interface {
 // SourceReader reads one subtask's share of a source. It is pulled: it never waits in Next, so that
 // checkpoints are taken between two calls. All calls come from one goroutine.
 type SourceReader[T any] interface {
-	// Next emits some records (none is allowed, a few hundred are plenty) and says when to be called again.
+	// Next emits some records (none is allowed, a few hundred are plenty; see SourceContext.Enough) and says when to be
+	// called again.
 	// A record may use memory that the reader uses again for the next one only if the stream's type says so.
 	Next(emit func(T)) (ReadStatus, error)
 	// Snapshot returns the entries of list state from which reading goes on behind the last emitted record:
@@ -57,7 +58,14 @@ type SourceContext struct {
 	Restored bool
 	Entries  [][]byte
 	Logger   *slog.Logger
+
+	enough func() bool // nil outside of a task
 }
+
+// Enough is asked in Next behind each record that was emitted. It reports whether Next has gone on for so long, as
+// operators in the same task may be slow, that it should return Ready. A source that does not ask holds up checkpoints, and
+// its task's cancellation, until it has emitted what it wanted to.
+func (c SourceContext) Enough() bool { return c.enough != nil && c.enough() }
 
 // ReadStatus says when a source's Next is to be called again.
 type ReadStatus struct {

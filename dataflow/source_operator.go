@@ -47,6 +47,7 @@ func (o *sourceOperator[T]) open(start start) error {
 	c := o.chain
 	reader, err := o.source.Open(SourceContext{
 		Subtask: c.subtask, Parallelism: c.parallelism, Restored: restored, Entries: entries, Logger: c.logger(o.at),
+		enough: c.sourceStintOver,
 	})
 	if err != nil {
 		return err
@@ -58,7 +59,10 @@ func (o *sourceOperator[T]) open(start start) error {
 	return nil
 }
 
-func (o *sourceOperator[T]) next() (ReadStatus, error) { return o.reader.Next(o.emit) }
+func (o *sourceOperator[T]) next() (ReadStatus, error) {
+	o.chain.stint.done = 0
+	return o.reader.Next(o.emit)
+}
 
 func (o *sourceOperator[T]) emitted() int64 { return o.count }
 

@@ -37,6 +37,7 @@ type reader[T any] struct {
 	files   fileQueue
 	pacer   pace.Pacer
 	log     *slog.Logger
+	enough  func() bool   // the runtime's: Next is to return
 	skipped *atomic.Int64 // nil when records are not skipped
 	reading bool          // a split is open
 }
@@ -47,7 +48,8 @@ func (r *reader[T]) Next(emit func(T)) (dataflow.ReadStatus, error) {
 	if allowed == 0 {
 		return dataflow.IdleUntil(due), nil
 	}
-	for n := 0; n < allowed; {
+	n := 0
+	for n < allowed {
 		if !r.reading {
 			opened, err := r.openNext()
 			if err != nil {
@@ -68,11 +70,14 @@ func (r *reader[T]) Next(emit func(T)) (dataflow.ReadStatus, error) {
 		n++
 		if err == nil {
 			emit(record)
+			if r.enough() {
+				break
+			}
 		} else if err := r.skip(err); err != nil {
 			return dataflow.ReadStatus{}, err
 		}
 	}
-	r.pacer.Spent(allowed)
+	r.pacer.Spent(n)
 	return dataflow.Ready(), nil
 }
 

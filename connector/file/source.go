@@ -137,7 +137,7 @@ func (s *Source[T]) Open(ctx dataflow.SourceContext) (dataflow.SourceReader[T], 
 		return nil, permanentIfMissing(fmt.Errorf("input %s: %w", s.input, err))
 	}
 	r := &reader[T]{
-		records: s.newRecords(root), files: files, log: ctx.Logger,
+		records: s.newRecords(root), files: files, log: ctx.Logger, enough: ctx.Enough,
 		pacer: pace.New(s.options.perSecond / float64(ctx.Parallelism)),
 	}
 	if s.options.skipPoison {

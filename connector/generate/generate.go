@@ -50,7 +50,9 @@ func (s *Source[T]) Open(ctx dataflow.SourceContext) (dataflow.SourceReader[T], 
 	if err != nil {
 		return nil, dataflow.Permanent(fmt.Errorf("restored state: %w", err))
 	}
-	return &reader[T]{source: s, lanes: newRing(lanes, of), last: -1, pacer: pace.New(s.perSecond * float64(len(lanes)) / float64(of))}, nil
+	return &reader[T]{
+		source: s, lanes: newRing(lanes, of), last: -1, pacer: pace.New(s.perSecond * float64(len(lanes)) / float64(of)), enough: ctx.Enough,
+	}, nil
 }
 
 func (s *Source[T]) lanes(ctx dataflow.SourceContext) (lanes []int64, of int64, err error) {
@@ -73,19 +75,21 @@ type reader[T any] struct {
 	lanes  *ring
 	pacer  pace.Pacer
 	last   int64 // the index that was made last, -1 for none
+	enough func() bool
 }
 
 // Next emits up to a few hundred records.
 func (r *reader[T]) Next(emit func(T)) (dataflow.ReadStatus, error) {
 	allowed, due := r.pacer.Allow(time.Now(), recordsPerCall)
-	for range allowed {
-		if r.lanes.len() == 0 {
-			break
-		}
+	emitted := 0
+	for emitted < allowed && r.lanes.len() > 0 {
 		r.last = r.lanes.take(r.source.count)
 		emit(r.source.record(r.last))
+		if emitted++; r.enough() {
+			break
+		}
 	}
-	r.pacer.Spent(allowed)
+	r.pacer.Spent(emitted)
 	switch {
 	case r.lanes.len() == 0:
 		return dataflow.End(), nil

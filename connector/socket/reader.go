@@ -26,6 +26,7 @@ const (
 type reader struct {
 	source *Source
 	log    *slog.Logger
+	enough func() bool   // the runtime's: Next is to return
 	lines  chan string   // capacity queuedLines; closed by receive
 	ready  chan struct{} // capacity 1; there is a line, or lines is closed
 	cancel context.CancelFunc
@@ -54,6 +55,9 @@ func (r *reader) Next(emit func(string)) (dataflow.ReadStatus, error) {
 			}
 			r.count++
 			emit(line)
+			if r.enough() {
+				return dataflow.Ready(), nil
+			}
 		default:
 			return dataflow.IdleOn(r.ready), nil
 		}

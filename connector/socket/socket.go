@@ -70,7 +70,7 @@ func (s *Source) Open(ctx dataflow.SourceContext) (dataflow.SourceReader[string]
 	if ctx.Restored {
 		ctx.Logger.Warn("a socket cannot be read again: what it gave after the checkpoint is lost", "address", s.address)
 	}
-	r := &reader{source: s, log: ctx.Logger, lines: make(chan string, queuedLines), ready: make(chan struct{}, 1)}
+	r := &reader{source: s, log: ctx.Logger, enough: ctx.Enough, lines: make(chan string, queuedLines), ready: make(chan struct{}, 1)}
 	r.start()
 	return r, nil
 }

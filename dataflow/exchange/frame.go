@@ -105,6 +105,20 @@ func OpenRecords(frame []byte) (records []byte, count int, err error) {
 	return frame[recordsHeader:], int(n), nil
 }
 
+// RestOfRecords returns a frame with the records of a batch of the given kind that are left when the others have been
+// processed. stamp is the event time of the last of those, 0 where there are none.
+func RestOfRecords(kind byte, records []byte, left int, stamp int64) *Buffer {
+	b := takeBuffer(recordsHeader + binary.MaxVarintLen64 + len(records))
+	b.data = ResetRecords(b.data, kind)
+	if delta, n := binary.Varint(records); kind == FrameTimedRecords && n > 0 {
+		// Within a batch the first event time stands for itself.
+		b.data, records = binary.AppendVarint(b.data, stamp+delta), records[n:]
+	}
+	b.data = append(b.data, records...)
+	SealRecords(b.data, left)
+	return b
+}
+
 // AppendBarrier appends the frame of a barrier to dst, as the other Append functions do theirs.
 func AppendBarrier(dst []byte, b checkpoint.Barrier) []byte {
 	dst = binary.AppendUvarint(append(dst, FrameBarrier), uint64(b.ID))

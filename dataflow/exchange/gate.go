@@ -218,6 +218,19 @@ func (g *Gate) Restore(channel int, frames []*Buffer) {
 	g.enqueueLocked(channel)
 }
 
+// PutBack makes what is left of the frame that was taken last the first one of its channel again. Snapshots that take in
+// what the channel delivers have taken in the whole frame already.
+func (g *Gate) PutBack(channel int, rest *Buffer) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.mu.ended {
+		rest.Release()
+		return
+	}
+	g.mu.channels[channel].queue.insert(0, queuedFrame{Buffer: rest, free: true})
+	g.enqueueLocked(channel)
+}
+
 // tryPut queues a copy of the frame if there is room, or if it needs none.
 func (g *Gate) tryPut(channel int, frame []byte) (sent bool, err error) {
 	g.mu.Lock()
