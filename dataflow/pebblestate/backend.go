@@ -3,8 +3,10 @@
 //
 // Nothing in a store outlives its attempt, so there is no write-ahead log and nothing waits for the disk but captures:
 // what counts is in the checkpoints. Memory is bounded whatever the size of the state: one block cache for all stores of
-// a Backend (BlockCacheSize), and per store two write buffers (MemTableSize), of which a third is there while one is
-// being flushed.
+// a Backend (BlockCacheSize), and per store three write buffers (MemTableSize), and one more during a capture.
+//
+// A disk that is full or fails makes the store unusable, never the process: whoever opened it is told, and all that it is
+// asked for returns what has happened. It can still be closed.
 //
 // A Backend is safe for concurrent use; a store is for one goroutine, as rowstore.Store says.
 package pebblestate
