@@ -14,7 +14,8 @@ import (
 // Step does with it.
 //
 // Version 2 added sources, savepoints that are kept, sizes, details, and the whole of the configuration. Version 3 added
-// changes of parallelism, nodes that are drained, slot sharing groups and fingerprints.
+// changes of parallelism, nodes that are drained, slot sharing groups, fingerprints, and subtasks that go on when others
+// are restarted.
 const commandVersion = 3
 
 // EncodeCommand returns the persisted form of c, to be proposed to Raft. Equal commands give equal bytes; failure texts
@@ -179,7 +180,7 @@ func (d *decoding) submitJob(pb *fsmpb.SubmitJob) SubmitJob {
 func startAttemptToPB(c StartAttempt) *fsmpb.StartAttempt {
 	return &fsmpb.StartAttempt{
 		Job: c.Job[:], Attempt: uint32(c.Attempt), Assignment: assignmentToPB(c.Assignment),
-		RestoreFrom: uint64(c.RestoreFrom), At: int64(c.At),
+		RestoreFrom: uint64(c.RestoreFrom), At: int64(c.At), Kept: each(c.Kept, func(ordinal int) int64 { return int64(ordinal) }),
 	}
 }
 
@@ -187,13 +188,14 @@ func (d *decoding) startAttempt(pb *fsmpb.StartAttempt) StartAttempt {
 	return StartAttempt{
 		Job: d.job(pb.GetJob()), Attempt: checkpoint.Attempt(pb.GetAttempt()), Assignment: d.assignment(pb.GetAssignment()),
 		RestoreFrom: checkpoint.ID(pb.GetRestoreFrom()), At: checkpoint.Timestamp(pb.GetAt()),
+		Kept: each(pb.GetKept(), func(ordinal int64) int { return int(ordinal) }),
 	}
 }
 
 func failAttemptToPB(c FailAttempt) *fsmpb.FailAttempt {
 	return &fsmpb.FailAttempt{
 		Job: c.Job[:], Attempt: uint32(c.Attempt), Cause: []byte(clip(c.Cause)), Restart: restartToPB(c.Restart),
-		Term: uint64(c.Term), At: int64(c.At),
+		Term: uint64(c.Term), At: int64(c.At), Global: c.Global,
 	}
 }
 
@@ -201,6 +203,7 @@ func (d *decoding) failAttempt(pb *fsmpb.FailAttempt) FailAttempt {
 	return FailAttempt{
 		Job: d.job(pb.GetJob()), Attempt: checkpoint.Attempt(pb.GetAttempt()), Cause: string(pb.GetCause()),
 		Restart: d.restart(pb.GetRestart()), Term: checkpoint.Term(pb.GetTerm()), At: checkpoint.Timestamp(pb.GetAt()),
+		Global: pb.GetGlobal(),
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // A snapshot starts with four bytes of magic and two of version (big-endian), so that a foreign or newer
 // file is refused with a clear error instead of being half understood. Version 2 added sources, savepoints, summaries,
 // sizes, details, and the whole of the configuration; version 3 shapes that change, drained nodes, slot sharing
-// groups and fingerprints.
+// groups, fingerprints, and subtasks that have been running for several attempts.
 const (
 	snapshotMagic   = "CRNF"
 	snapshotVersion = 3
@@ -86,6 +86,7 @@ func jobToPB(j *Job) *fsmpb.Job {
 		Fingerprint: []byte(j.Fingerprint),
 		Parallelism: parallelismToPB(j.Parallelism), Interrupted: []byte(j.Interrupted), Next: shapeToPB(j.Next),
 		Former: each(j.Former, formerToPB),
+		Since:  each(j.Since, func(a checkpoint.Attempt) uint32 { return uint32(a) }), Global: j.Global,
 	}
 }
 
@@ -112,6 +113,7 @@ func (d *decoding) jobState(pb *fsmpb.Job) *Job {
 		LastSuccess: checkpoint.ID(pb.GetLastSuccess()), Summary: d.summary(pb.GetSummary()), Leapt: pb.GetLeapt(),
 		Parallelism: d.parallelism(pb.GetParallelism()), Interrupted: string(pb.GetInterrupted()), Next: d.shape(pb.GetNext()),
 		Former: each(pb.GetFormer(), d.former),
+		Since:  each(pb.GetSince(), func(a uint32) checkpoint.Attempt { return checkpoint.Attempt(a) }), Global: pb.GetGlobal(),
 	}
 	if d.version < 2 {
 		j.LastSuccess = j.deriveLastSuccess()

@@ -43,8 +43,8 @@ func sampleCommands() []Command {
 			Source: Source{Job: jobID(7), Checkpoint: 16, Kind: checkpoint.KindSavepoint, Manifest: manifest(16), Claim: true, AllowNonRestoredState: true},
 		},
 		ConfigureJob{Job: job, Config: config, At: 1_700_000_000_008},
-		StartAttempt{Job: job, Attempt: 4, Assignment: assignment(), RestoreFrom: 17, At: 1_700_000_000_001},
-		FailAttempt{Job: job, Attempt: 4, Cause: "node n2 was lost", Restart: restart, Term: 9, At: 1_700_000_000_002},
+		StartAttempt{Job: job, Attempt: 4, Assignment: assignment(), Kept: []int{0, 2}, RestoreFrom: 17, At: 1_700_000_000_001},
+		FailAttempt{Job: job, Attempt: 4, Cause: "node n2 was lost", Global: true, Restart: restart, Term: 9, At: 1_700_000_000_002},
 		CancelJob{Job: job, Term: 9, At: 1_700_000_000_003},
 		EndJob{Job: job, Status: JobFailed, Failure: "no such path", Term: 9, At: 1_700_000_000_004},
 		BeginCheckpoint{
@@ -122,6 +122,12 @@ func sampleState(t testing.TB) *State {
 	g := s.submit(11)
 	g.Topology.Vertices[1].SharingGroup, g.Fingerprint = "heavy", "1-0123"
 	s.must(g)
+	s.runningLanes(12)
+	s.must(s.fail(12, "node n2 was lost"))
+	s.must(s.startLanes(12, 0, 2))
+	h := s.fail(12, "of all")
+	h.Global = true
+	s.must(h)
 	return s.state
 }
 

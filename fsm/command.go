@@ -40,10 +40,15 @@ type ConfigureJob struct {
 // StartAttempt assigns the next attempt of a job that is created or restarting. Attempt must be the
 // current one plus 1 (ErrStaleAttempt otherwise). RestoreFrom must be in the completed log, the job's Source while
 // that log is empty, one of its savepoints that it was to end with, or 0 (ErrUnknownCheckpoint otherwise).
+//
+// Kept are the ordinals of the subtasks that go on as they are, ascending: they are not restored, and not deployed
+// again. They must be whole pipelined regions of an attempt that has failed, not as a whole (Job.Global) and not for
+// another shape or other nodes, and each stays where it is: the same node in the same incarnation (ErrInvalid otherwise).
 type StartAttempt struct {
 	Job         checkpoint.JobID
 	Attempt     checkpoint.Attempt
 	Assignment  checkpoint.Assignment
+	Kept        []int
 	RestoreFrom checkpoint.ID
 	At          checkpoint.Timestamp
 }
@@ -51,10 +56,14 @@ type StartAttempt struct {
 // FailAttempt ends the running attempt: pending checkpoints are aborted with ReasonTaskFailure, the job
 // becomes restarting. Attempt must be the current one and the job running. Consecutive failures that had
 // exceeded Config.TolerableFailures are counted anew from here.
+//
+// Global says that the failure is not one of some subtasks, so that no other goes on. It is so, too, when too many
+// checkpoints have failed, and when the attempt was to end with a savepoint: tasks may have stopped for it already.
 type FailAttempt struct {
 	Job     checkpoint.JobID
 	Attempt checkpoint.Attempt
 	Cause   string
+	Global  bool
 	Restart Restart // the restart strategy's state after this failure
 	Term    checkpoint.Term
 	At      checkpoint.Timestamp

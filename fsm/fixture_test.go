@@ -194,6 +194,31 @@ func topology() checkpoint.Topology {
 	}
 }
 
+// lanes is topology with subtasks that are connected one by one: read[i] and count[i] are a pipelined region.
+func lanes(parallelism int) checkpoint.Topology {
+	t := scaled(parallelism)
+	t.Vertices[0].Parallelism, t.Edges[0].Partitioning = parallelism, checkpoint.Forward
+	return t
+}
+
+// runningLanes submits job n with two regions, read[0], count[0] and read[1], count[1], and starts its first attempt:
+// region 0 is on node n1, region 1 on n2.
+func (s *script) runningLanes(n byte, change ...func(*checkpoint.Config)) {
+	s.t.Helper()
+	c := s.submit(n, change...)
+	c.Topology = lanes(2)
+	s.must(c)
+	s.must(s.startLanes(n))
+}
+
+// startLanes starts the next attempt of a job of two regions, in which the given subtasks go on.
+func (s *script) startLanes(n byte, kept ...int) StartAttempt {
+	latest, _ := s.job(n).LatestCompleted()
+	return StartAttempt{
+		Job: jobID(n), Attempt: s.job(n).Attempt + 1, Assignment: assignmentOf(4), Kept: kept, RestoreFrom: latest.ID, At: s.at,
+	}
+}
+
 // scaled is topology with another parallelism of count.
 func scaled(parallelism int) checkpoint.Topology {
 	t := topology()

@@ -37,7 +37,7 @@ func commandOf(t *rapid.T, s *State, at checkpoint.Timestamp) Command {
 		c.RetainOnCancel = rapid.Bool().Draw(t, "retain on cancel")
 		c.TolerableFailures = rapid.IntRange(0, 2).Draw(t, "tolerate")
 		return SubmitJob{
-			Job: id, Name: rapid.SampledFrom([]string{"a", "b", "c", "d", ""}).Draw(t, "name"), Program: "p", Topology: topology(), Config: c, At: at,
+			Job: id, Name: rapid.SampledFrom([]string{"a", "b", "c", "d", ""}).Draw(t, "name"), Program: "p", Topology: graphOf(n), Config: c, At: at,
 			Source: sourceOf(t, s),
 			Params: rapid.MapOfN(rapid.String(), rapid.String(), 0, 5).Draw(t, "params"),
 		}
@@ -47,13 +47,17 @@ func commandOf(t *rapid.T, s *State, at checkpoint.Timestamp) Command {
 			from = rapid.SampledFrom(known).Draw(t, "from")
 		}
 		assigned := assignment()
-		if j.Next != nil || len(j.Former) > 0 {
-			assigned = assignmentOf(j.NextShape().Topology.NumSubtasks())
+		if subtasks := j.NextShape().Topology.NumSubtasks(); subtasks != len(assigned.NodeOf) {
+			assigned = assignmentOf(subtasks)
 		}
-		return StartAttempt{Job: id, Attempt: attempt + 1, Assignment: assigned, RestoreFrom: from, At: at}
+		if rapid.IntRange(0, 3).Draw(t, "other process") == 0 {
+			assigned.Nodes = slices.Clone(assigned.Nodes)
+			assigned.Nodes[0].Incarnation++
+		}
+		return StartAttempt{Job: id, Attempt: attempt + 1, Assignment: assigned, Kept: keptOf(t, j), RestoreFrom: from, At: at}
 	case "fail":
 		restart := Restart{Count: j.Restart.Count + 1, SinceReset: 1, Failures: append(slices.Clone(j.Restart.Failures), at)}
-		return FailAttempt{Job: id, Attempt: attempt, Cause: "lost", Restart: restart, Term: term, At: at}
+		return FailAttempt{Job: id, Attempt: attempt, Cause: "lost", Global: rapid.IntRange(0, 7).Draw(t, "global") == 0, Restart: restart, Term: term, At: at}
 	case "cancel":
 		return CancelJob{Job: id, Term: term, At: at}
 	case "end":
@@ -108,6 +112,28 @@ func commandOf(t *rapid.T, s *State, at checkpoint.Timestamp) Command {
 	return FinishDiscards{Job: id, Checkpoints: append(discardIDs(j), one, 1)}
 }
 
+// graphOf is topology, one pipelined region, for most jobs, and one of two regions for job 4.
+func graphOf(n byte) checkpoint.Topology {
+	if n == 4 {
+		return lanes(2)
+	}
+	return topology()
+}
+
+// keptOf draws subtasks that are to go on: nearly always whole regions, where there is more than one.
+func keptOf(t *rapid.T, j *Job) []int {
+	var kept []int
+	regions := j.Topology.Regions()
+	which := rapid.SliceOfN(rapid.Bool(), len(regions)+1, len(regions)+1).Draw(t, "kept")
+	whole := rapid.IntRange(0, 7).Draw(t, "whole regions") > 0
+	for ordinal, region := range regions {
+		if whole && len(regions) > 3 && which[region] || !whole && which[ordinal] {
+			kept = append(kept, ordinal)
+		}
+	}
+	return kept
+}
+
 // sourceOf draws nothing, an imported savepoint, or a checkpoint or savepoint of a job that is known.
 func sourceOf(t *rapid.T, s *State) Source {
 	jobs := s.SortedJobs()
@@ -143,6 +169,48 @@ type ledger struct {
 	// checkpoints are those that began and are no savepoints.
 	checkpoints map[checkpointName]bool
 	needs       map[checkpoint.JobID]checkpoint.ChunkID // sources that nobody claimed, of jobs that have nothing else
+	executions  map[checkpoint.JobID][]execution        // by ordinal
+}
+
+// execution is a subtask from its deployment to its end.
+type execution struct {
+	attempt checkpoint.Attempt
+	node    checkpoint.NodeRef
+}
+
+// started notes which executions an accepted attempt has, and fails the test when one goes on that may not, or where it
+// is not.
+func (l *ledger) started(t *rapid.T, c StartAttempt, before, after *Job) {
+	regions := before.Topology.Regions()
+	goesOn := make(map[int]bool)
+	for _, ordinal := range c.Kept {
+		goesOn[ordinal] = true
+	}
+	executions := make([]execution, len(c.Assignment.NodeOf))
+	for ordinal := range executions {
+		executions[ordinal] = execution{c.Attempt, c.Assignment.Node(ordinal)}
+		if !goesOn[ordinal] {
+			continue
+		}
+		executions[ordinal] = l.executions[c.Job][ordinal]
+		if executions[ordinal].node != c.Assignment.Node(ordinal) {
+			t.Fatalf("%+v: subtask %d goes on, and is moved from %+v", c, ordinal, executions[ordinal])
+		}
+		for other, region := range regions {
+			if region == regions[ordinal] && !goesOn[other] {
+				t.Fatalf("%+v: subtask %d goes on without %d, with which it exchanges records", c, ordinal, other)
+			}
+		}
+	}
+	if len(goesOn) > 0 && (before.Global || before.Interrupted != "" || before.Status != JobRestarting) {
+		t.Fatalf("%+v: subtasks of job %+v go on", c, before)
+	}
+	for ordinal, x := range executions {
+		if got := after.DeployedIn(ordinal); got != x.attempt {
+			t.Fatalf("%+v: subtask %d was deployed in attempt %d, not %d", c, ordinal, x.attempt, got)
+		}
+	}
+	l.executions[c.Job] = executions
 }
 
 func newLedger() *ledger {
@@ -150,6 +218,7 @@ func newLedger() *ledger {
 		first: make(map[checkpoint.JobID]checkpoint.ID), last: make(map[checkpoint.JobID]checkpoint.ID),
 		outcomes:    make(map[checkpoint.JobID]map[checkpoint.ID]string),
 		checkpoints: make(map[checkpointName]bool), needs: make(map[checkpoint.JobID]checkpoint.ChunkID),
+		executions: make(map[checkpoint.JobID][]execution),
 	}
 }
 
@@ -305,7 +374,7 @@ func TestRandomLogs(t *testing.T) {
 			if rapid.IntRange(0, 15).Draw(rt, "snapshot") == 0 {
 				detoured = restored(t, encoded(t, detoured))
 			}
-			before, start := encoded(t, detoured), straight.Clone()
+			before, then := encoded(t, detoured), straight.Clone()
 			result, err := straight.Step(index, c)
 			other, otherErr := detoured.Step(index, recode(t, c))
 			if (err == nil) != (otherErr == nil) || result.Checkpoint != other.Checkpoint {
@@ -313,6 +382,9 @@ func TestRandomLogs(t *testing.T) {
 			}
 			if err == nil {
 				books.record(rt, c, result)
+				if start, is := c.(StartAttempt); is {
+					books.started(rt, start, then.Jobs[start.Job], straight.Jobs[start.Job])
+				}
 			} else if unchanged := detoured.Clone(); !sameButIndex(t, unchanged, before) {
 				rt.Fatalf("%T was rejected (%v) and changed the state", c, err)
 			}
@@ -320,7 +392,7 @@ func TestRandomLogs(t *testing.T) {
 				rt.Fatalf("after %+v: %v", c, broken)
 			}
 			books.agrees(rt, straight)
-			books.keeps(rt, c, start, straight)
+			books.keeps(rt, c, then, straight)
 			for _, j := range straight.SortedJobs() {
 				if len(held) == 0 || held[len(held)-1].job != j {
 					held = append(held, holding{job: j, then: jobBytes(t, j)})

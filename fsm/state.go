@@ -90,6 +90,13 @@ type Job struct {
 	Attempt          checkpoint.Attempt // the current or, while restarting, the last attempt; 0 before the first
 	Assignment       checkpoint.Assignment
 	AttemptStartedAt checkpoint.Timestamp
+	// Since holds, by ordinal, the attempt that each subtask's present execution was deployed in: what belongs to other
+	// pipelined regions than those that failed goes on from attempt to attempt. It is the same for all of a region; nil
+	// when everything was deployed in Attempt. Use DeployedIn to read it.
+	Since []checkpoint.Attempt
+	// Global says that the job as a whole has failed, so that no subtask goes on into the next attempt; only while the
+	// job is restarting.
+	Global bool
 	// Source is what the job was submitted to start from; its Manifest is zero for a fresh start.
 	Source Source
 	// RestoredFrom is the checkpoint that the current attempt started from, 0 for none: one of Completed as it was

@@ -53,6 +53,7 @@ func (s *State) After(present *State, term checkpoint.Term, at checkpoint.Timest
 		} else if err := next.leap(); err != nil {
 			return err
 		}
+		next.Global = next.Status == JobRestarting // also where it had failed before: what goes on may not be what the log says
 		s.put(&next)
 	}
 	for _, j := range present.SortedJobs() {
@@ -79,7 +80,7 @@ func (s *State) interrupt(j *Job, term checkpoint.Term, at checkpoint.Timestamp)
 	restart := j.Restart
 	restart.NextAt = at
 	return s.follow(FailAttempt{
-		Job: j.ID, Attempt: j.Attempt, Cause: "a snapshot of the coordinators' state was restored", Restart: restart, Term: term, At: at,
+		Job: j.ID, Attempt: j.Attempt, Cause: "a snapshot of the coordinators' state was restored", Global: true, Restart: restart, Term: term, At: at,
 	})
 }
 
@@ -89,6 +90,7 @@ func (j *Job) goOnFrom(present *Job) {
 		j.Status = JobRestarting
 	}
 	j.Attempt, j.Assignment, j.AttemptStartedAt = present.Attempt, present.Assignment, present.AttemptStartedAt
+	j.Since = present.Since
 	j.Topology, j.Parallelism, j.Former = present.Topology, present.Parallelism, present.Former
 	if j.Next, j.Interrupted = nil, ""; j.Status == JobRestarting {
 		j.Next, j.Interrupted = present.Next, present.Interrupted

@@ -38,7 +38,7 @@ func (j *Job) check() error {
 			return fmt.Errorf("attempt %d: %w", j.Attempt, err)
 		}
 	}
-	return cmp.Or(j.checkSource(), j.checkNamed(), j.checkPending(), j.checkOutcomes(), j.checkCounters(), j.checkSummary())
+	return cmp.Or(j.checkSince(), j.checkSource(), j.checkNamed(), j.checkPending(), j.checkOutcomes(), j.checkCounters(), j.checkSummary())
 }
 
 // checkShapes looks at the shapes beside the present one.

@@ -62,6 +62,11 @@ func TestDecodeSnapshotChecksInvariants(t *testing.T) {
 		"interrupted while running":   func(j *Job) { j.Interrupted = "rescaled" },
 		"parallelism not as asked":    func(j *Job) { j.Parallelism = map[checkpoint.OperatorID]int{"count": 7} },
 		"former graph of the present": func(j *Job) { j.Former = []FormerTopology{{Last: j.Attempt, Topology: topology()}} },
+		"since when, of too few":      func(j *Job) { j.Since = []checkpoint.Attempt{1, 1} },
+		"since the next attempt":      func(j *Job) { j.Since = []checkpoint.Attempt{3, 3, 3} },
+		"since no attempt":            func(j *Job) { j.Since = []checkpoint.Attempt{0, 0, 0} },
+		"a region in two attempts":    func(j *Job) { j.Since = []checkpoint.Attempt{1, 2, 2} },
+		"failed as a whole and runs":  func(j *Job) { j.Global = true },
 		"next graph with another max": func(j *Job) {
 			j.Counters.Failed += uint64(len(j.Pending))
 			j.Status, j.Pending, j.Next = JobRestarting, nil, &Shape{Topology: scaled(2)}
@@ -135,6 +140,7 @@ func TestTheDamagedJobsAreSoundOtherwise(t *testing.T) {
 		"a savepoint": func(j *Job) { withSavepoints(j, 5); j.LastSuccess = 5 },
 		"a stop":      func(j *Job) { j.Pending[0].Stop = checkpoint.StopDrain },
 		"a summary":   func(j *Job) { j.Summary = Summary{}.with(Outcome{}) },
+		"since when":  func(j *Job) { j.Since = []checkpoint.Attempt{1, 1, 1} },
 		"failures":    func(j *Job) { j.Restart.Failures = make([]checkpoint.Timestamp, 2) },
 	} {
 		s := sampleState(t)

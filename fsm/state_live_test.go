@@ -53,7 +53,7 @@ func detailChunk(id checkpoint.ID) checkpoint.ChunkRef {
 func TestInspect(t *testing.T) {
 	s := sampleState(t)
 	got, err := Inspect(encoded(t, s))
-	want := SnapshotInfo{Version: snapshotVersion, Index: s.LastIndex, Jobs: 11, Checkpoints: 7, Savepoints: 1}
+	want := SnapshotInfo{Version: snapshotVersion, Index: s.LastIndex, Jobs: 12, Checkpoints: 7, Savepoints: 1}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}

@@ -23,9 +23,13 @@ func (s *State) startAttempt(c StartAttempt) error {
 	if err := checkAssignment(c.Assignment, j.NextShape().Topology); err != nil {
 		return fmt.Errorf("%w: job %s: attempt %d: %w", ErrInvalid, c.Job, c.Attempt, err)
 	}
+	if err := j.checkKept(c); err != nil {
+		return fmt.Errorf("%w: job %s: attempt %d: %w", ErrInvalid, c.Job, c.Attempt, err)
+	}
+	j.Since = j.sinceWith(c)
 	j.takeShape()
 	j.Status, j.Attempt, j.Assignment = JobRunning, c.Attempt, c.Assignment
-	j.AttemptStartedAt, j.RestoredFrom, j.Interrupted = c.At, c.RestoreFrom, ""
+	j.AttemptStartedAt, j.RestoredFrom, j.Interrupted, j.Global = c.At, c.RestoreFrom, "", false
 	if c.RestoreFrom != 0 {
 		j.Counters.Restored++
 	}
@@ -68,6 +72,7 @@ func (s *State) failAttempt(c FailAttempt) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	j.Global = c.Global || j.ConsecutiveFailures > j.Config.TolerableFailures || j.wasToStop()
 	j.Status, j.Failure, j.Restart = JobRestarting, clip(c.Cause), c.Restart.bounded(j.Config.Restart)
 	aborted := j.abortAll(checkpoint.ReasonTaskFailure, j.Failure, c.Term, c.At)
 	if j.ConsecutiveFailures > j.Config.TolerableFailures {

@@ -75,7 +75,7 @@ func (s *State) cancelJob(c CancelJob) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	j.Status, j.Next, j.Interrupted = JobCancelling, nil, ""
+	j.Status, j.Next, j.Interrupted, j.Global = JobCancelling, nil, "", false
 	aborted := j.abortAll(checkpoint.ReasonCoordinatorShutdown, "the job is being cancelled", c.Term, c.At)
 	s.put(j)
 	return Result{Aborted: aborted}, nil
@@ -90,7 +90,7 @@ func (s *State) endJob(c EndJob) (Result, error) {
 		return Result{}, err
 	}
 	aborted := j.abortAll(checkpoint.ReasonCoordinatorShutdown, fmt.Sprintf("the job is %s", c.Status), c.Term, c.At)
-	j.Status, j.EndedAt, j.Next, j.Interrupted = c.Status, c.At, nil, ""
+	j.Status, j.EndedAt, j.Next, j.Interrupted, j.Global = c.Status, c.At, nil, "", false
 	if c.Status == JobFailed || c.Failure != "" {
 		j.Failure = clip(c.Failure)
 	}

@@ -497,6 +497,7 @@ type StartAttempt struct {
 	Assignment    *Assignment            `protobuf:"bytes,3,opt,name=assignment,proto3" json:"assignment,omitempty"`
 	RestoreFrom   uint64                 `protobuf:"varint,4,opt,name=restore_from,json=restoreFrom,proto3" json:"restore_from,omitempty"`
 	At            int64                  `protobuf:"varint,5,opt,name=at,proto3" json:"at,omitempty"`
+	Kept          []int64                `protobuf:"varint,80,rep,packed,name=kept,proto3" json:"kept,omitempty"` // since version 3; ordinals, ascending
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -566,6 +567,13 @@ func (x *StartAttempt) GetAt() int64 {
 	return 0
 }
 
+func (x *StartAttempt) GetKept() []int64 {
+	if x != nil {
+		return x.Kept
+	}
+	return nil
+}
+
 type FailAttempt struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -574,6 +582,7 @@ type FailAttempt struct {
 	Restart       *Restart               `protobuf:"bytes,4,opt,name=restart,proto3" json:"restart,omitempty"`
 	Term          uint64                 `protobuf:"varint,5,opt,name=term,proto3" json:"term,omitempty"`
 	At            int64                  `protobuf:"varint,6,opt,name=at,proto3" json:"at,omitempty"`
+	Global        bool                   `protobuf:"varint,80,opt,name=global,proto3" json:"global,omitempty"` // since version 3
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -648,6 +657,13 @@ func (x *FailAttempt) GetAt() int64 {
 		return x.At
 	}
 	return 0
+}
+
+func (x *FailAttempt) GetGlobal() bool {
+	if x != nil {
+		return x.Global
+	}
+	return false
 }
 
 type CancelJob struct {
@@ -1551,7 +1567,7 @@ const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"\fConfigureJob\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12,\n" +
 	"\x06config\x18\x02 \x01(\v2\x14.cairn.fsm.v1.ConfigR\x06config\x12\x0e\n" +
-	"\x02at\x18\x03 \x01(\x03R\x02at\"\xa7\x01\n" +
+	"\x02at\x18\x03 \x01(\x03R\x02at\"\xbb\x01\n" +
 	"\fStartAttempt\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x128\n" +
@@ -1559,14 +1575,16 @@ const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"assignment\x18\x03 \x01(\v2\x18.cairn.fsm.v1.AssignmentR\n" +
 	"assignment\x12!\n" +
 	"\frestore_from\x18\x04 \x01(\x04R\vrestoreFrom\x12\x0e\n" +
-	"\x02at\x18\x05 \x01(\x03R\x02at\"\xa4\x01\n" +
+	"\x02at\x18\x05 \x01(\x03R\x02at\x12\x12\n" +
+	"\x04kept\x18P \x03(\x03R\x04kept\"\xbc\x01\n" +
 	"\vFailAttempt\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x14\n" +
 	"\x05cause\x18\x03 \x01(\fR\x05cause\x12/\n" +
 	"\arestart\x18\x04 \x01(\v2\x15.cairn.fsm.v1.RestartR\arestart\x12\x12\n" +
 	"\x04term\x18\x05 \x01(\x04R\x04term\x12\x0e\n" +
-	"\x02at\x18\x06 \x01(\x03R\x02at\"A\n" +
+	"\x02at\x18\x06 \x01(\x03R\x02at\x12\x16\n" +
+	"\x06global\x18P \x01(\bR\x06global\"A\n" +
 	"\tCancelJob\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x12\n" +
 	"\x04term\x18\x02 \x01(\x04R\x04term\x12\x0e\n" +

@@ -171,6 +171,8 @@ type Job struct {
 	Next                *Shape                 `protobuf:"bytes,32,opt,name=next,proto3" json:"next,omitempty"` // absent when the next attempt has the present shape
 	Former              []*FormerTopology      `protobuf:"bytes,33,rep,name=former,proto3" json:"former,omitempty"`
 	Fingerprint         []byte                 `protobuf:"bytes,40,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"` // empty when it is not known
+	Since               []uint32               `protobuf:"varint,80,rep,packed,name=since,proto3" json:"since,omitempty"`     // by ordinal; empty when everything was deployed in this attempt
+	Global              bool                   `protobuf:"varint,81,opt,name=global,proto3" json:"global,omitempty"`          // only while restarting
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -434,6 +436,20 @@ func (x *Job) GetFingerprint() []byte {
 		return x.Fingerprint
 	}
 	return nil
+}
+
+func (x *Job) GetSince() []uint32 {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Job) GetGlobal() bool {
+	if x != nil {
+		return x.Global
+	}
+	return false
 }
 
 type Shape struct {
@@ -1220,7 +1236,7 @@ const file_fsm_fsmpb_snapshot_proto_rawDesc = "" +
 	"\adrained\x18\x1e \x03(\v2\x19.cairn.fsm.v1.DrainedNodeR\adrained\"1\n" +
 	"\vDrainedNode\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\fR\x04node\x12\x0e\n" +
-	"\x02at\x18\x02 \x01(\x03R\x02at\"\xba\n" +
+	"\x02at\x18\x02 \x01(\x03R\x02at\"\xe8\n" +
 	"\n" +
 	"\x03Job\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
@@ -1260,7 +1276,9 @@ const file_fsm_fsmpb_snapshot_proto_rawDesc = "" +
 	"\vinterrupted\x18\x1f \x01(\fR\vinterrupted\x12'\n" +
 	"\x04next\x18  \x01(\v2\x13.cairn.fsm.v1.ShapeR\x04next\x124\n" +
 	"\x06former\x18! \x03(\v2\x1c.cairn.fsm.v1.FormerTopologyR\x06former\x12 \n" +
-	"\vfingerprint\x18( \x01(\fR\vfingerprint\"\x80\x01\n" +
+	"\vfingerprint\x18( \x01(\fR\vfingerprint\x12\x14\n" +
+	"\x05since\x18P \x03(\rR\x05since\x12\x16\n" +
+	"\x06global\x18Q \x01(\bR\x06global\"\x80\x01\n" +
 	"\x05Shape\x122\n" +
 	"\btopology\x18\x01 \x01(\v2\x16.cairn.fsm.v1.TopologyR\btopology\x12C\n" +
 	"\vparallelism\x18\x02 \x03(\v2!.cairn.fsm.v1.OperatorParallelismR\vparallelism\"X\n" +
