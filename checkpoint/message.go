@@ -32,7 +32,7 @@ type PlanJob struct {
 }
 
 // Deploy makes a node run its share of an attempt. It stops what it still runs of older attempts of the
-// job first. Receiving the same attempt again changes nothing.
+// job first, save for what is Kept. Receiving the same attempt again changes nothing.
 type Deploy struct {
 	Term      Term
 	Job       JobID
@@ -49,7 +49,29 @@ type Deploy struct {
 	AfterTasksFinish bool
 	Backend          StateBackend   // where keyed state is kept
 	Restore          ID             // the checkpoint the state comes from, 0 for a fresh start
-	States           []SubtaskState // of this node's subtasks only; empty for a fresh start
+	States           []SubtaskState // of this node's subtasks only, save for those that are kept; empty for a fresh start
+	// Kept are those of this node's subtasks that go on as they are, as part of the new attempt.
+	Kept []KeptSubtask
+	// Settled says, where something is kept, that this checkpoint and all before it have their outcome: Restore has
+	// completed, those in Aborted have failed, and nobody waits for any other.
+	Settled ID
+	Aborted []ID
+}
+
+// KeptSubtask is a subtask that goes on into the next attempt: what runs of it was deployed in attempt Since. Where
+// nothing of that attempt runs any more the subtask has failed.
+type KeptSubtask struct {
+	Subtask SubtaskID
+	Since   Attempt
+}
+
+// CancelTasks makes a node stop some subtasks of the job, of attempts up to and including Attempt, while the others go
+// on. What has ended is left alone, and they stay part of their attempt.
+type CancelTasks struct {
+	Term     Term
+	Job      JobID
+	Attempt  Attempt
+	Subtasks []SubtaskID
 }
 
 // CancelAttempt makes a node stop all it runs of the job up to and including Attempt and forget it.
@@ -113,6 +135,7 @@ func (m Leading) LeaderTerm() Term        { return m.Term }
 func (m PlanJob) LeaderTerm() Term        { return m.Term }
 func (m Deploy) LeaderTerm() Term         { return m.Term }
 func (m CancelAttempt) LeaderTerm() Term  { return m.Term }
+func (m CancelTasks) LeaderTerm() Term    { return m.Term }
 func (m Trigger) LeaderTerm() Term        { return m.Term }
 func (m NotifyComplete) LeaderTerm() Term { return m.Term }
 func (m NotifyAborted) LeaderTerm() Term  { return m.Term }
@@ -123,6 +146,7 @@ func (Leading) toNode()        {}
 func (PlanJob) toNode()        {}
 func (Deploy) toNode()         {}
 func (CancelAttempt) toNode()  {}
+func (CancelTasks) toNode()    {}
 func (Trigger) toNode()        {}
 func (NotifyComplete) toNode() {}
 func (NotifyAborted) toNode()  {}
@@ -132,10 +156,17 @@ func (DeleteChunks) toNode()   {}
 func (m Leading) String() string { return fmt.Sprintf("leading(term %d, %s)", m.Term, m.Leader) }
 func (m PlanJob) String() string { return fmt.Sprintf("plan(%s, request %d)", m.Program, m.Request) }
 func (m Deploy) String() string {
-	return fmt.Sprintf("deploy(job %s, attempt %d, restore %d)", m.Job, m.Attempt, m.Restore)
+	kept := ""
+	if len(m.Kept) > 0 {
+		kept = fmt.Sprintf(", %d kept", len(m.Kept))
+	}
+	return fmt.Sprintf("deploy(job %s, attempt %d, restore %d%s)", m.Job, m.Attempt, m.Restore, kept)
 }
 func (m CancelAttempt) String() string {
 	return fmt.Sprintf("cancel(job %s, attempt %d)", m.Job, m.Attempt)
+}
+func (m CancelTasks) String() string {
+	return fmt.Sprintf("cancel(job %s, attempt %d, %v)", m.Job, m.Attempt, m.Subtasks)
 }
 func (m Trigger) String() string {
 	return fmt.Sprintf("trigger(job %s, attempt %d, %s, %v)", m.Job, m.Attempt, m.Barrier, m.Subtasks)

@@ -34,7 +34,8 @@ type decision struct {
 	view    *View
 	now     time.Time
 	at      checkpoint.Timestamp
-	free    map[checkpoint.NodeID]int // slots that no running job uses, of alive nodes not to avoid; nil until countSlots
+	free    map[checkpoint.NodeID]int         // slots that no running job uses, of alive nodes not to avoid; nil until countSlots
+	fates   map[checkpoint.JobID][]regionFate // what regionFates has found
 	actions []Action
 }
 
@@ -52,7 +53,7 @@ func (d *decision) greetNodes() {
 	}
 }
 
-// countSlots fills free from the assignments of running jobs, once.
+// countSlots fills free from the assignments of running jobs, and of what goes on of restarting ones, once.
 func (d *decision) countSlots() {
 	if d.free != nil {
 		return
@@ -64,15 +65,20 @@ func (d *decision) countSlots() {
 		}
 	}
 	for _, j := range d.view.Jobs {
-		if !holdsSlots(j) {
-			continue
-		}
-		for id, used := range d.view.job(j).slots {
+		for id, used := range d.slotsHeld(j) {
 			if _, alive := d.free[id]; alive {
 				d.free[id] = max(0, d.free[id]-used)
 			}
 		}
 	}
+}
+
+// slotsHeld counts the slots on each node that the job occupies.
+func (d *decision) slotsHeld(j *fsm.Job) map[checkpoint.NodeID]int {
+	if holdsSlots(j) {
+		return d.view.job(j).slots
+	}
+	return countNodes(d.keptSlots(j))
 }
 
 func total(slots map[checkpoint.NodeID]int) int {
@@ -83,7 +89,7 @@ func total(slots map[checkpoint.NodeID]int) int {
 	return sum
 }
 
-// holdsSlots reports whether the job's assignment occupies slots.
+// holdsSlots reports whether the job's assignment occupies slots, all of them.
 func holdsSlots(j *fsm.Job) bool {
 	return j.Status == fsm.JobRunning || j.Status == fsm.JobCancelling && j.Attempt > 0
 }
@@ -92,7 +98,11 @@ func holdsSlots(j *fsm.Job) bool {
 func (d *decision) job(j *fsm.Job, s *jobView) {
 	d.notify(j, s)
 	switch j.Status {
-	case fsm.JobCreated, fsm.JobRestarting:
+	case fsm.JobCreated:
+		d.startAttempt(j)
+	case fsm.JobRestarting:
+		d.notifyOutcomes(j, s)
+		d.cancelRestarting(j, s)
 		d.startAttempt(j)
 	case fsm.JobRunning:
 		if d.endAttempt(j, s) {
@@ -110,8 +120,8 @@ func (d *decision) job(j *fsm.Job, s *jobView) {
 }
 
 // stopAttempts cancels, on every node, the attempts that are over: the leftovers of earlier attempts, of zombies that
-// come back, and of jobs that have ended or that nobody knows any more. It comes after the completions have been
-// notified.
+// come back, and of jobs that have ended or that nobody knows any more; but none in which something goes on. It comes
+// after the completions have been notified.
 func (d *decision) stopAttempts() {
 	for _, n := range d.view.order {
 		if !n.connected || !n.reported {
@@ -119,7 +129,7 @@ func (d *decision) stopAttempts() {
 		}
 		over := make([]attemptKey, 0, 4)
 		for k := range n.holds {
-			if k.attempt <= d.lastOver(k) {
+			if k.attempt <= d.lastOver(k) && !d.spares(n, k) {
 				over = append(over, k)
 			}
 		}

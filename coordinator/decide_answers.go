@@ -8,10 +8,10 @@ import (
 
 // What subtasks say: where they stand, and what they answer to checkpoints.
 
-// OnStatus records where a subtask of the current attempt stands.
+// OnStatus records where the present execution of a subtask stands.
 func (v *View) OnStatus(id checkpoint.NodeID, change checkpoint.StatusChange) {
 	r := change.Report
-	j, ordinal := v.assigned(id, change.Job, change.Attempt, r.Subtask)
+	j, ordinal := v.execution(id, change.Job, change.Attempt, r.Subtask)
 	if j == nil || r.Status == 0 || r.Status >= statuses {
 		return
 	}

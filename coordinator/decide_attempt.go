@@ -20,29 +20,33 @@ func (d *decision) startAttempt(j *fsm.Job) {
 		d.prepareRestore(j, restorePoint(j))
 		return
 	}
-	if d.mayReport(j.Assignment) || !d.askPlans(j, next, d.free) {
+	kept, known := d.keptSubtasks(j)
+	if !known || d.mayReport(j.Assignment) || !d.askPlans(j, next, d.free) {
 		d.reserve(j)
 		return
 	}
-	free := d.freeFor(j, next.Topology, d.free)
-	if total(free) < next.Topology.SlotsNeeded() || !d.prepareRestore(j, restorePoint(j)) {
+	free, fixed := d.freeFor(j, next.Topology, d.free), d.keptSlots(j)
+	if total(free) < d.slotsWanted(j) || !d.prepareRestore(j, restorePoint(j)) {
 		d.reserve(j)
 		return
 	}
-	slots := d.placeNext(j, next.Topology, free)
-	for _, id := range slots {
-		d.free[id]--
+	slots := d.placeNext(j, next.Topology, free, fixed)
+	for slot, id := range slots {
+		if fixed == nil || fixed[slot] == "" { // the others are not among the free ones
+			d.free[id]--
+		}
 	}
 	d.do(Propose{fsm.StartAttempt{
-		Job: j.ID, Attempt: j.Attempt + 1, Assignment: assignment(next.Topology, slots, d.view.refs()),
+		Job: j.ID, Attempt: j.Attempt + 1, Assignment: assignment(next.Topology, slots, d.view.refs()), Kept: kept,
 		RestoreFrom: restorePoint(j).id, At: d.at,
 	}})
 }
 
-// placeNext places the slots of the job's next attempt, whose manifest is at hand, on nodes with enough free ones.
-func (d *decision) placeNext(j *fsm.Job, next checkpoint.Topology, free map[checkpoint.NodeID]int) []checkpoint.NodeID {
+// placeNext places the slots of the job's next attempt, whose manifest is at hand, on nodes with enough free ones. Those
+// that are fixed stay where they are.
+func (d *decision) placeNext(j *fsm.Job, next checkpoint.Topology, free map[checkpoint.NodeID]int, fixed []checkpoint.NodeID) []checkpoint.NodeID {
 	return place(placing{
-		topology: next, free: free, former: formerSlots(next, j.Topology, j.Assignment),
+		topology: next, free: free, fixed: fixed, former: formerSlots(next, j.Topology, j.Assignment),
 		bytes: func() []stateByNode { return d.restoredBytes(j, next) },
 	})
 }

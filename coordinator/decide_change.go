@@ -119,7 +119,7 @@ func (d *decision) endAtTurn(j *fsm.Job, s *jobView, next fsm.Shape, free map[ch
 	if _, problem := s.restore.match(j, next.Topology); problem != "" {
 		return changeWaiting, fmt.Sprintf("it cannot go on from checkpoint %d: %s", at.ID, problem)
 	}
-	slots := d.placeNext(j, next.Topology, free)
+	slots := d.placeNext(j, next.Topology, free, nil)
 	if problem := d.undeployable(j, next, slots, at.ID); problem != "" {
 		return changeWaiting, problem
 	}
@@ -142,7 +142,7 @@ func (d *decision) endAtTurn(j *fsm.Job, s *jobView, next fsm.Shape, free map[ch
 func (d *decision) undeployable(j *fsm.Job, next fsm.Shape, slots []checkpoint.NodeID, from checkpoint.ID) string {
 	then := *j
 	then.Topology, then.Parallelism, then.RestoredFrom = next.Topology, next.Parallelism, from
-	then.Assignment = assignment(next.Topology, slots, d.view.refs())
+	then.Assignment, then.Since = assignment(next.Topology, slots, d.view.refs()), nil
 	for _, ref := range then.Assignment.Nodes {
 		if problem := oversized(d.deployment(&then, ref.ID), ref.ID); problem != "" {
 			return problem

@@ -65,7 +65,7 @@ func (d *decision) sweepDue() bool {
 		return false
 	}
 	for _, j := range d.view.Jobs {
-		if !holdsSlots(j) {
+		if !holdsSlots(j) && !j.MayKeep() {
 			continue
 		}
 		for _, ref := range j.Assignment.Nodes {

@@ -99,7 +99,7 @@ func (v *View) OnReport(id checkpoint.NodeID, report checkpoint.Report, now time
 // one: a subtask that holds back an input until the other barriers come has acknowledged nothing yet.
 func (v *View) repeatAborts(n *nodeView) {
 	for _, j := range v.Jobs {
-		if j.Status != fsm.JobRunning || !n.holds[attemptKey{j.ID, j.Attempt}] {
+		if j.Status != fsm.JobRunning && !j.MayKeep() || !n.holds[attemptKey{j.ID, j.Attempt}] {
 			continue
 		}
 		s := v.job(j)
@@ -121,6 +121,9 @@ func (v *View) missIn(n *nodeView) {
 		}
 		s := v.job(j)
 		for _, ordinal := range s.ordinals[n.ref.ID] {
+			if n.holdsExecution(j, ordinal) {
+				continue
+			}
 			switch s.subtasks[ordinal].status {
 			case checkpoint.SubtaskInitializing, checkpoint.SubtaskRunning, checkpoint.SubtaskFinishing:
 				s.setStatus(ordinal, checkpoint.SubtaskCanceled)
@@ -129,10 +132,13 @@ func (v *View) missIn(n *nodeView) {
 	}
 }
 
-// forgetAsked makes Decide send the triggers of a node's subtasks again: those sent to an earlier session
-// may be lost. A subtask that has seen the trigger ignores it.
+// forgetAsked makes Decide send the triggers of a node's subtasks again, and tell it again which ones to stop: what was
+// sent to an earlier session may be lost. A subtask that has seen the trigger ignores it.
 func (v *View) forgetAsked(id checkpoint.NodeID) {
 	for _, s := range v.jobs {
+		for _, ordinal := range s.ordinals[id] {
+			s.subtasks[ordinal].cancelSent = false
+		}
 		for _, p := range s.pending {
 			for _, ordinal := range s.ordinals[id] {
 				p.parts[ordinal].asked = false
@@ -176,6 +182,8 @@ func (v *View) OnSent(id checkpoint.NodeID, m checkpoint.ToNode) {
 				delete(n.holds, k)
 			}
 		}
+	case checkpoint.CancelTasks:
+		v.markCancelled(m)
 	case checkpoint.NotifyComplete:
 		if m.Kind == checkpoint.KindSavepoint && m.Stop == checkpoint.StopNone {
 			v.told(id, m.Job, m.Checkpoint)
@@ -214,9 +222,20 @@ func (v *View) markAsked(m checkpoint.Trigger) {
 // assigned returns the job and the subtask's ordinal when the node runs that subtask in the current
 // attempt, as the incarnation that the assignment names; otherwise nil.
 func (v *View) assigned(id checkpoint.NodeID, job checkpoint.JobID, attempt checkpoint.Attempt, subtask checkpoint.SubtaskID) (*fsm.Job, int) {
+	j, ordinal := v.execution(id, job, attempt, subtask)
+	if j == nil || j.Attempt != attempt {
+		return nil, 0
+	}
+	return j, ordinal
+}
+
+// execution is assigned for what is said of the subtask itself and not of a checkpoint. That is about the present, too,
+// when it was said in an earlier attempt and the subtask has gone on since: it is the same execution, and its node may
+// not know of the current attempt yet.
+func (v *View) execution(id checkpoint.NodeID, job checkpoint.JobID, attempt checkpoint.Attempt, subtask checkpoint.SubtaskID) (*fsm.Job, int) {
 	j := v.byID[job]
 	n := v.nodes[id]
-	if j == nil || n == nil || j.Attempt != attempt || len(j.Assignment.NodeOf) == 0 {
+	if j == nil || n == nil || attempt > j.Attempt || len(j.Assignment.NodeOf) == 0 {
 		return nil, 0
 	}
 	ordinal := j.Topology.Ordinal(subtask)
@@ -224,7 +243,7 @@ func (v *View) assigned(id checkpoint.NodeID, job checkpoint.JobID, attempt chec
 		return nil, 0
 	}
 	ref := j.Assignment.Node(ordinal)
-	if ref.ID != id || ref.Incarnation != n.ref.Incarnation {
+	if attempt < j.DeployedIn(ordinal) || ref.ID != id || ref.Incarnation != n.ref.Incarnation {
 		return nil, 0
 	}
 	return j, ordinal

@@ -14,6 +14,8 @@ type jobView struct {
 	facts facts
 	// all are the attempt's subtasks by ordinal.
 	all []checkpoint.SubtaskID
+	// regions are the numbers of their pipelined regions, by ordinal.
+	regions []int
 	// standIns says that finished subtasks count as acknowledged: checkpointing.after_tasks_finish.
 	standIns bool
 
@@ -75,10 +77,13 @@ type subtaskView struct {
 	failure checkpoint.Failure
 	final   checkpoint.SubtaskState
 	finalBy checkpoint.ID // the checkpoint that it finished with
+	// dropped says that this leader has given it up after the attempt had failed, and cancelSent that the present session
+	// of its node has been told so.
+	dropped, cancelSent bool
 }
 
 func newJobView(j *fsm.Job) *jobView {
-	s := &jobView{all: j.Topology.Subtasks(), standIns: j.Config.AfterTasksFinish}
+	s := &jobView{all: j.Topology.Subtasks(), regions: j.Topology.Regions(), standIns: j.Config.AfterTasksFinish}
 	s.reset()
 	return s
 }
@@ -93,11 +98,17 @@ func (s *jobView) reset() {
 	s.headsStale = true
 }
 
-// begin makes the soft state of a new attempt.
+// begin makes the soft state of a new attempt. Of the subtasks that go on it is what it was.
 func (s *jobView) begin(j *fsm.Job) {
-	s.all = j.Topology.Subtasks()
+	before, metrics, last := s.subtasks, s.metrics, s.attempt
+	s.all, s.regions = j.Topology.Subtasks(), j.Topology.Regions()
 	s.reset()
 	s.attempt = j.Attempt
+	for ordinal := range s.all {
+		if since := j.DeployedIn(ordinal); since < j.Attempt && since <= last {
+			s.goOn(ordinal, before[ordinal], metrics)
+		}
+	}
 	s.turn, s.tries = turnView{}, turnTries{}
 	s.begunAt, s.completedAt = time.Time{}, time.Time{}
 	s.ordinals, s.slots = nil, nil
@@ -110,6 +121,20 @@ func (s *jobView) begin(j *fsm.Job) {
 		id := j.Assignment.Node(ordinal).ID
 		s.ordinals[id] = append(s.ordinals[id], ordinal)
 	}
+}
+
+// goOn takes over what is known of a subtask that goes on from the attempt before.
+func (s *jobView) goOn(ordinal int, t subtaskView, metrics []metricsView) {
+	s.setStatus(ordinal, t.status)
+	s.subtasks[ordinal] = subtaskView{status: t.status, failure: t.failure, final: t.final, finalBy: t.finalBy}
+	s.newestFinal = max(s.newestFinal, t.finalBy)
+	if metrics == nil {
+		return
+	}
+	if s.metrics == nil {
+		s.metrics = make([]metricsView, len(s.all))
+	}
+	s.metrics[ordinal] = metrics[ordinal]
 }
 
 // adopt makes the soft state of the pending checkpoints that have none: an earlier leader began them, or this one has

@@ -20,7 +20,7 @@ type metricsView struct {
 // value for each subtask, until the attempt is replaced.
 func (v *View) OnTaskMetrics(id checkpoint.NodeID, m checkpoint.TaskMetrics, now time.Time) {
 	for _, measured := range m.Subtasks {
-		j, ordinal := v.assigned(id, m.Job, m.Attempt, measured.Subtask)
+		j, ordinal := v.execution(id, m.Job, m.Attempt, measured.Subtask)
 		if j == nil {
 			continue
 		}

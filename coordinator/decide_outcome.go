@@ -77,8 +77,12 @@ func (v *View) OnProposed(c fsm.Command, r fsm.Result, now time.Time) {
 		if s := v.jobs[c.Job]; s != nil {
 			s.tries.failed(c)
 		}
+	case fsm.FailAttempt:
+		if j := v.byID[c.Job]; j != nil && j.MayKeep() {
+			v.noteOutcome(c.Job, false, r.Aborted...) // what goes on must not wait for the other barriers
+		}
 	}
-	// What ends an attempt cancels its subtasks; they need no notice.
+	// What else ends an attempt cancels its subtasks; they need no notice.
 }
 
 func (v *View) begun(c fsm.BeginCheckpoint, id checkpoint.ID, now time.Time) {

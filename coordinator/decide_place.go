@@ -13,6 +13,9 @@ import (
 type placing struct {
 	topology checkpoint.Topology
 	free     map[checkpoint.NodeID]int // slots of the nodes that may run tasks of the job
+	// fixed is where each slot is that stays in any case, because something in it goes on; empty for the others, nil for
+	// none. Those slots are not among the free ones.
+	fixed []checkpoint.NodeID
 	// former is where each slot was in the last attempt: empty for nowhere, or when its subtasks were others, as they are
 	// at another parallelism. It is nil when there was none.
 	former []checkpoint.NodeID
@@ -30,7 +33,12 @@ type stateByNode map[checkpoint.NodeID]int64
 // : a job that was small on one node is to grow onto the others.
 func place(p placing) []checkpoint.NodeID {
 	s := settling{left: maps.Clone(p.free), slots: make([]checkpoint.NodeID, p.topology.SlotsNeeded())}
-	s.homeless = len(s.slots)
+	copy(s.slots, p.fixed)
+	for _, id := range s.slots {
+		if id == "" {
+			s.homeless++
+		}
+	}
 	for i, id := range p.former {
 		s.settle(i, id)
 	}
@@ -147,9 +155,16 @@ func slotsIn(t checkpoint.Topology, a checkpoint.Assignment) []checkpoint.NodeID
 
 // slotsOf counts the slots that an assignment takes on each node.
 func slotsOf(t checkpoint.Topology, a checkpoint.Assignment) map[checkpoint.NodeID]int {
+	return countNodes(slotsIn(t, a))
+}
+
+// countNodes counts the slots on each node, by the node of each; slots that are nowhere do not count.
+func countNodes(slots []checkpoint.NodeID) map[checkpoint.NodeID]int {
 	used := make(map[checkpoint.NodeID]int)
-	for _, id := range slotsIn(t, a) {
-		used[id]++
+	for _, id := range slots {
+		if id != "" {
+			used[id]++
+		}
 	}
 	return used
 }

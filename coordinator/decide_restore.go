@@ -102,15 +102,59 @@ func (d *decision) deploy(j *fsm.Job) {
 
 // deployment returns a node's share of the job's attempt, of which the states that it restores are at hand.
 func (d *decision) deployment(j *fsm.Job, id checkpoint.NodeID) checkpoint.Deploy {
-	return checkpoint.Deploy{
+	m := checkpoint.Deploy{
 		Term: d.view.Term, Job: j.ID, Attempt: j.Attempt, Program: j.Program, Params: j.Params,
 		Overrides: checkpoint.OverridesFor(j.Topology, j.Parallelism),
 		Topology:  j.Topology, Assignment: j.Assignment, Mode: j.Config.Mode, AfterTasksFinish: j.Config.AfterTasksFinish,
 		Restore: j.RestoredFrom, States: d.statesFor(j, id), Fingerprint: j.Fingerprint, Backend: j.Config.Backend,
+		Kept: d.keptOn(j, id),
 	}
+	if len(m.Kept) > 0 {
+		m.Settled, m.Aborted = settledBefore(j), abortedSince(j, m.Kept)
+	}
+	return m
 }
 
-// statesFor returns what a node's subtasks are restored from.
+// keptOn returns the subtasks on a node that have gone on from earlier attempts.
+func (d *decision) keptOn(j *fsm.Job, id checkpoint.NodeID) []checkpoint.KeptSubtask {
+	if j.Since == nil {
+		return nil
+	}
+	var kept []checkpoint.KeptSubtask
+	all := d.view.job(j).all
+	for _, ordinal := range j.Assignment.Ordinals(id) {
+		if since := j.DeployedIn(ordinal); since < j.Attempt {
+			kept = append(kept, checkpoint.KeptSubtask{Subtask: all[ordinal], Since: since})
+		}
+	}
+	return kept
+}
+
+// settledBefore returns an ID up to which every checkpoint has its outcome.
+func settledBefore(j *fsm.Job) checkpoint.ID {
+	if len(j.Pending) > 0 {
+		return j.Pending[0].ID - 1
+	}
+	return j.LastID
+}
+
+// abortedSince returns the checkpoints that have failed since the first of the subtasks was deployed, as far as the
+// history tells.
+func abortedSince(j *fsm.Job, kept []checkpoint.KeptSubtask) []checkpoint.ID {
+	since := j.Attempt
+	for _, k := range kept {
+		since = min(since, k.Since)
+	}
+	var failed []checkpoint.ID
+	for _, o := range j.History {
+		if o.Status == fsm.OutcomeFailed && o.Attempt >= since {
+			failed = append(failed, o.ID)
+		}
+	}
+	return failed
+}
+
+// statesFor returns what a node's subtasks are restored from, those that have gone on left out.
 func (d *decision) statesFor(j *fsm.Job, id checkpoint.NodeID) []checkpoint.SubtaskState {
 	if j.RestoredFrom == 0 {
 		return nil
@@ -119,7 +163,9 @@ func (d *decision) statesFor(j *fsm.Job, id checkpoint.NodeID) []checkpoint.Subt
 	ordinals := j.Assignment.Ordinals(id)
 	states := make([]checkpoint.SubtaskState, 0, len(ordinals))
 	for _, ordinal := range ordinals {
-		states = append(states, matched[ordinal])
+		if j.DeployedIn(ordinal) == j.Attempt {
+			states = append(states, matched[ordinal])
+		}
 	}
 	return states
 }

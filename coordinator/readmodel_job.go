@@ -71,6 +71,9 @@ func jobReason(v *View, j *fsm.Job, now time.Time) string {
 		}
 	case fsm.JobRestarting:
 		reason := "attempt failed: " + j.Failure
+		if v != nil {
+			reason += "; " + v.restartText(&decision{view: v, now: now}, j)
+		}
 		if j.Interrupted != "" {
 			reason = "goes on from its last checkpoint: " + j.Interrupted
 		}
@@ -94,7 +97,7 @@ func waitsFor(v *View, j *fsm.Job, now time.Time) string {
 	d.countSlots()
 	next := j.NextShape().Topology
 	free, knowing, agreeing := total(d.free), total(d.knowing(j.Program)), total(d.freeFor(j, next, d.free))
-	switch needs := next.SlotsNeeded(); {
+	switch needs := d.slotsWanted(j); {
 	case needs > free:
 		return fmt.Sprintf("needs %d slots, %d free", needs, free)
 	case needs > knowing:

@@ -123,8 +123,12 @@ func drawDeploy(t *rapid.T) checkpoint.Deploy {
 			state := drawState(t)
 			state.Subtask = s
 			m.States = append(m.States, state)
+		} else if m.Attempt > 1 {
+			since := checkpoint.Attempt(rapid.Uint32Range(1, uint32(m.Attempt-1)).Draw(t, "since"))
+			m.Kept = append(m.Kept, checkpoint.KeptSubtask{Subtask: s, Since: since})
 		}
 	}
+	m.Settled, m.Aborted = drawID(t), listOf(t, drawID)
 	return m
 }
 
@@ -149,7 +153,7 @@ func drawNumbers(t *rapid.T) map[checkpoint.OperatorID]int {
 func drawTerm(t *rapid.T) checkpoint.Term { return rapid.Make[checkpoint.Term]().Draw(t, "term") }
 
 func drawToNode(t *rapid.T) checkpoint.ToNode {
-	switch ranged(t, 0, 8) {
+	switch ranged(t, 0, 9) {
 	case 0:
 		return rapid.Make[checkpoint.Leading]().Draw(t, "leading")
 	case 1:
@@ -179,6 +183,8 @@ func drawToNode(t *rapid.T) checkpoint.ToNode {
 			Term: drawTerm(t), Sweep: rapid.Uint64().Draw(t, "sweep"),
 			Chunks: listOf(t, func(t *rapid.T) checkpoint.ChunkID { return rapid.Make[checkpoint.ChunkID]().Draw(t, "chunk") }),
 		}
+	case 8:
+		return checkpoint.CancelTasks{Term: drawTerm(t), Job: drawJob(t), Attempt: drawAttempt(t), Subtasks: listOf(t, drawSubtask)}
 	}
 	return rapid.Make[checkpoint.NotifyAborted]().Draw(t, "aborted")
 }

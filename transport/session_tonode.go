@@ -26,6 +26,10 @@ func toNodeToPB(m checkpoint.ToNode) (*transportpb.ToNode, error) {
 		pb.Message = &transportpb.ToNode_CancelAttempt{CancelAttempt: &transportpb.CancelAttempt{
 			Job: m.Job[:], Attempt: uint32(m.Attempt),
 		}}
+	case checkpoint.CancelTasks:
+		pb.Message = &transportpb.ToNode_CancelTasks{CancelTasks: &transportpb.CancelTasks{
+			Job: m.Job[:], Attempt: uint32(m.Attempt), Subtasks: each(m.Subtasks, subtaskToPB),
+		}}
 	case checkpoint.Trigger:
 		pb.Message = &transportpb.ToNode_Trigger{Trigger: &transportpb.Trigger{
 			Job: m.Job[:], Attempt: uint32(m.Attempt), Barrier: barrierToPB(m.Barrier),
@@ -60,6 +64,10 @@ func deployToPB(m checkpoint.Deploy) *transportpb.Deploy {
 		AfterTasksFinish: m.AfterTasksFinish,
 		Restore:          uint64(m.Restore), States: each(m.States, checkpoint.SubtaskStateToPB),
 		Fingerprint: string(m.Fingerprint), Backend: uint32(m.Backend),
+		Settled: uint64(m.Settled), Aborted: each(m.Aborted, func(id checkpoint.ID) uint64 { return uint64(id) }),
+		Kept: each(m.Kept, func(k checkpoint.KeptSubtask) *transportpb.KeptSubtask {
+			return &transportpb.KeptSubtask{Subtask: subtaskToPB(k.Subtask), Since: uint32(k.Since)}
+		}),
 	}
 }
 
@@ -82,6 +90,11 @@ func toNodeFromPB(pb *transportpb.ToNode) (checkpoint.ToNode, error) {
 	case *transportpb.ToNode_CancelAttempt:
 		m = checkpoint.CancelAttempt{
 			Term: term, Job: d.job(w.CancelAttempt.GetJob()), Attempt: checkpoint.Attempt(w.CancelAttempt.GetAttempt()),
+		}
+	case *transportpb.ToNode_CancelTasks:
+		m = checkpoint.CancelTasks{
+			Term: term, Job: d.job(w.CancelTasks.GetJob()), Attempt: checkpoint.Attempt(w.CancelTasks.GetAttempt()),
+			Subtasks: each(w.CancelTasks.GetSubtasks(), d.subtask),
 		}
 	case *transportpb.ToNode_Trigger:
 		m = checkpoint.Trigger{
@@ -125,10 +138,21 @@ func (d *decoder) deploy(term checkpoint.Term, pb *transportpb.Deploy) checkpoin
 		AfterTasksFinish: pb.GetAfterTasksFinish(),
 		Fingerprint:      checkpoint.Fingerprint(pb.GetFingerprint()),
 		Backend:          enumOrNone(d, "state backend", pb.GetBackend(), checkpoint.BackendPebble),
+
+		Settled: checkpoint.ID(pb.GetSettled()),
+		Aborted: each(pb.GetAborted(), func(id uint64) checkpoint.ID { return checkpoint.ID(id) }),
+		Kept: each(pb.GetKept(), func(k *transportpb.KeptSubtask) checkpoint.KeptSubtask {
+			return checkpoint.KeptSubtask{Subtask: d.subtask(k.GetSubtask()), Since: checkpoint.Attempt(k.GetSince())}
+		}),
 	}
 	for _, s := range m.States {
 		if topology.Ordinal(s.Subtask) < 0 {
 			d.failf("state of %s, which the job does not have", s.Subtask)
+		}
+	}
+	for _, k := range m.Kept {
+		if topology.Ordinal(k.Subtask) < 0 || k.Since == 0 || k.Since >= m.Attempt {
+			d.failf("%s of attempt %d is to go on in attempt %d", k.Subtask, k.Since, m.Attempt)
 		}
 	}
 	return m

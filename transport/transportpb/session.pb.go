@@ -40,6 +40,7 @@ type ToNode struct {
 	//	*ToNode_NotifyAborted
 	//	*ToNode_MarkChunks
 	//	*ToNode_DeleteChunks
+	//	*ToNode_CancelTasks
 	Message       isToNode_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -170,6 +171,15 @@ func (x *ToNode) GetDeleteChunks() *DeleteChunks {
 	return nil
 }
 
+func (x *ToNode) GetCancelTasks() *CancelTasks {
+	if x != nil {
+		if x, ok := x.Message.(*ToNode_CancelTasks); ok {
+			return x.CancelTasks
+		}
+	}
+	return nil
+}
+
 type isToNode_Message interface {
 	isToNode_Message()
 }
@@ -210,6 +220,10 @@ type ToNode_DeleteChunks struct {
 	DeleteChunks *DeleteChunks `protobuf:"bytes,10,opt,name=delete_chunks,json=deleteChunks,proto3,oneof"`
 }
 
+type ToNode_CancelTasks struct {
+	CancelTasks *CancelTasks `protobuf:"bytes,80,opt,name=cancel_tasks,json=cancelTasks,proto3,oneof"`
+}
+
 func (*ToNode_Leading) isToNode_Message() {}
 
 func (*ToNode_PlanJob) isToNode_Message() {}
@@ -227,6 +241,8 @@ func (*ToNode_NotifyAborted) isToNode_Message() {}
 func (*ToNode_MarkChunks) isToNode_Message() {}
 
 func (*ToNode_DeleteChunks) isToNode_Message() {}
+
+func (*ToNode_CancelTasks) isToNode_Message() {}
 
 type Leading struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -415,6 +431,9 @@ type Deploy struct {
 	Fingerprint      string                       `protobuf:"bytes,40,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"` // empty when it is not known
 	Backend          uint32                       `protobuf:"varint,70,opt,name=backend,proto3" json:"backend,omitempty"`
 	Overrides        *Overrides                   `protobuf:"bytes,30,opt,name=overrides,proto3" json:"overrides,omitempty"`
+	Kept             []*KeptSubtask               `protobuf:"bytes,80,rep,name=kept,proto3" json:"kept,omitempty"`
+	Settled          uint64                       `protobuf:"varint,81,opt,name=settled,proto3" json:"settled,omitempty"` // this and the next where something is kept
+	Aborted          []uint64                     `protobuf:"varint,82,rep,packed,name=aborted,proto3" json:"aborted,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -540,6 +559,79 @@ func (x *Deploy) GetOverrides() *Overrides {
 	return nil
 }
 
+func (x *Deploy) GetKept() []*KeptSubtask {
+	if x != nil {
+		return x.Kept
+	}
+	return nil
+}
+
+func (x *Deploy) GetSettled() uint64 {
+	if x != nil {
+		return x.Settled
+	}
+	return 0
+}
+
+func (x *Deploy) GetAborted() []uint64 {
+	if x != nil {
+		return x.Aborted
+	}
+	return nil
+}
+
+type KeptSubtask struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Subtask       *Subtask               `protobuf:"bytes,1,opt,name=subtask,proto3" json:"subtask,omitempty"`
+	Since         uint32                 `protobuf:"varint,2,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeptSubtask) Reset() {
+	*x = KeptSubtask{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeptSubtask) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeptSubtask) ProtoMessage() {}
+
+func (x *KeptSubtask) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeptSubtask.ProtoReflect.Descriptor instead.
+func (*KeptSubtask) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *KeptSubtask) GetSubtask() *Subtask {
+	if x != nil {
+		return x.Subtask
+	}
+	return nil
+}
+
+func (x *KeptSubtask) GetSince() uint32 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
 type CancelAttempt struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -550,7 +642,7 @@ type CancelAttempt struct {
 
 func (x *CancelAttempt) Reset() {
 	*x = CancelAttempt{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[5]
+	mi := &file_transport_transportpb_session_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -562,7 +654,7 @@ func (x *CancelAttempt) String() string {
 func (*CancelAttempt) ProtoMessage() {}
 
 func (x *CancelAttempt) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[5]
+	mi := &file_transport_transportpb_session_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -575,7 +667,7 @@ func (x *CancelAttempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelAttempt.ProtoReflect.Descriptor instead.
 func (*CancelAttempt) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{5}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CancelAttempt) GetJob() []byte {
@@ -592,6 +684,66 @@ func (x *CancelAttempt) GetAttempt() uint32 {
 	return 0
 }
 
+type CancelTasks struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Attempt       uint32                 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Subtasks      []*Subtask             `protobuf:"bytes,3,rep,name=subtasks,proto3" json:"subtasks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelTasks) Reset() {
+	*x = CancelTasks{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelTasks) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelTasks) ProtoMessage() {}
+
+func (x *CancelTasks) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelTasks.ProtoReflect.Descriptor instead.
+func (*CancelTasks) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CancelTasks) GetJob() []byte {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *CancelTasks) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *CancelTasks) GetSubtasks() []*Subtask {
+	if x != nil {
+		return x.Subtasks
+	}
+	return nil
+}
+
 type Trigger struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -604,7 +756,7 @@ type Trigger struct {
 
 func (x *Trigger) Reset() {
 	*x = Trigger{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[6]
+	mi := &file_transport_transportpb_session_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -616,7 +768,7 @@ func (x *Trigger) String() string {
 func (*Trigger) ProtoMessage() {}
 
 func (x *Trigger) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[6]
+	mi := &file_transport_transportpb_session_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -629,7 +781,7 @@ func (x *Trigger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trigger.ProtoReflect.Descriptor instead.
 func (*Trigger) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{6}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Trigger) GetJob() []byte {
@@ -674,7 +826,7 @@ type NotifyComplete struct {
 
 func (x *NotifyComplete) Reset() {
 	*x = NotifyComplete{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[7]
+	mi := &file_transport_transportpb_session_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -686,7 +838,7 @@ func (x *NotifyComplete) String() string {
 func (*NotifyComplete) ProtoMessage() {}
 
 func (x *NotifyComplete) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[7]
+	mi := &file_transport_transportpb_session_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -699,7 +851,7 @@ func (x *NotifyComplete) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotifyComplete.ProtoReflect.Descriptor instead.
 func (*NotifyComplete) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{7}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *NotifyComplete) GetJob() []byte {
@@ -756,7 +908,7 @@ type NotifyAborted struct {
 
 func (x *NotifyAborted) Reset() {
 	*x = NotifyAborted{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[8]
+	mi := &file_transport_transportpb_session_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -768,7 +920,7 @@ func (x *NotifyAborted) String() string {
 func (*NotifyAborted) ProtoMessage() {}
 
 func (x *NotifyAborted) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[8]
+	mi := &file_transport_transportpb_session_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -781,7 +933,7 @@ func (x *NotifyAborted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotifyAborted.ProtoReflect.Descriptor instead.
 func (*NotifyAborted) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{8}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *NotifyAborted) GetJob() []byte {
@@ -821,7 +973,7 @@ type MarkChunks struct {
 
 func (x *MarkChunks) Reset() {
 	*x = MarkChunks{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[9]
+	mi := &file_transport_transportpb_session_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -833,7 +985,7 @@ func (x *MarkChunks) String() string {
 func (*MarkChunks) ProtoMessage() {}
 
 func (x *MarkChunks) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[9]
+	mi := &file_transport_transportpb_session_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -846,7 +998,7 @@ func (x *MarkChunks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkChunks.ProtoReflect.Descriptor instead.
 func (*MarkChunks) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{9}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *MarkChunks) GetSweep() uint64 {
@@ -866,7 +1018,7 @@ type DeleteChunks struct {
 
 func (x *DeleteChunks) Reset() {
 	*x = DeleteChunks{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[10]
+	mi := &file_transport_transportpb_session_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -878,7 +1030,7 @@ func (x *DeleteChunks) String() string {
 func (*DeleteChunks) ProtoMessage() {}
 
 func (x *DeleteChunks) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[10]
+	mi := &file_transport_transportpb_session_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -891,7 +1043,7 @@ func (x *DeleteChunks) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteChunks.ProtoReflect.Descriptor instead.
 func (*DeleteChunks) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{10}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DeleteChunks) GetSweep() uint64 {
@@ -924,7 +1076,7 @@ type Barrier struct {
 
 func (x *Barrier) Reset() {
 	*x = Barrier{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[11]
+	mi := &file_transport_transportpb_session_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -936,7 +1088,7 @@ func (x *Barrier) String() string {
 func (*Barrier) ProtoMessage() {}
 
 func (x *Barrier) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[11]
+	mi := &file_transport_transportpb_session_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -949,7 +1101,7 @@ func (x *Barrier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Barrier.ProtoReflect.Descriptor instead.
 func (*Barrier) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{11}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Barrier) GetId() uint64 {
@@ -1018,7 +1170,7 @@ type Subtask struct {
 
 func (x *Subtask) Reset() {
 	*x = Subtask{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[12]
+	mi := &file_transport_transportpb_session_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1030,7 +1182,7 @@ func (x *Subtask) String() string {
 func (*Subtask) ProtoMessage() {}
 
 func (x *Subtask) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[12]
+	mi := &file_transport_transportpb_session_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1043,7 +1195,7 @@ func (x *Subtask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subtask.ProtoReflect.Descriptor instead.
 func (*Subtask) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{12}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Subtask) GetVertex() string {
@@ -1074,7 +1226,7 @@ type Vertex struct {
 
 func (x *Vertex) Reset() {
 	*x = Vertex{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[13]
+	mi := &file_transport_transportpb_session_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1086,7 +1238,7 @@ func (x *Vertex) String() string {
 func (*Vertex) ProtoMessage() {}
 
 func (x *Vertex) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[13]
+	mi := &file_transport_transportpb_session_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1099,7 +1251,7 @@ func (x *Vertex) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vertex.ProtoReflect.Descriptor instead.
 func (*Vertex) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{13}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Vertex) GetId() string {
@@ -1155,7 +1307,7 @@ type Edge struct {
 
 func (x *Edge) Reset() {
 	*x = Edge{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[14]
+	mi := &file_transport_transportpb_session_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1167,7 +1319,7 @@ func (x *Edge) String() string {
 func (*Edge) ProtoMessage() {}
 
 func (x *Edge) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[14]
+	mi := &file_transport_transportpb_session_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1180,7 +1332,7 @@ func (x *Edge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Edge.ProtoReflect.Descriptor instead.
 func (*Edge) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{14}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Edge) GetFrom() int64 {
@@ -1214,7 +1366,7 @@ type Topology struct {
 
 func (x *Topology) Reset() {
 	*x = Topology{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[15]
+	mi := &file_transport_transportpb_session_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1226,7 +1378,7 @@ func (x *Topology) String() string {
 func (*Topology) ProtoMessage() {}
 
 func (x *Topology) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[15]
+	mi := &file_transport_transportpb_session_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1239,7 +1391,7 @@ func (x *Topology) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Topology.ProtoReflect.Descriptor instead.
 func (*Topology) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{15}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Topology) GetVertices() []*Vertex {
@@ -1267,7 +1419,7 @@ type NodeRef struct {
 
 func (x *NodeRef) Reset() {
 	*x = NodeRef{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[16]
+	mi := &file_transport_transportpb_session_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1279,7 +1431,7 @@ func (x *NodeRef) String() string {
 func (*NodeRef) ProtoMessage() {}
 
 func (x *NodeRef) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[16]
+	mi := &file_transport_transportpb_session_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1292,7 +1444,7 @@ func (x *NodeRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRef.ProtoReflect.Descriptor instead.
 func (*NodeRef) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{16}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *NodeRef) GetId() string {
@@ -1326,7 +1478,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[17]
+	mi := &file_transport_transportpb_session_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1490,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[17]
+	mi := &file_transport_transportpb_session_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1503,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{17}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Assignment) GetNodes() []*NodeRef {
@@ -1390,7 +1542,7 @@ type FromNode struct {
 
 func (x *FromNode) Reset() {
 	*x = FromNode{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[18]
+	mi := &file_transport_transportpb_session_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1402,7 +1554,7 @@ func (x *FromNode) String() string {
 func (*FromNode) ProtoMessage() {}
 
 func (x *FromNode) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[18]
+	mi := &file_transport_transportpb_session_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1415,7 +1567,7 @@ func (x *FromNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FromNode.ProtoReflect.Descriptor instead.
 func (*FromNode) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{18}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *FromNode) GetMessage() isFromNode_Message {
@@ -1607,7 +1759,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[19]
+	mi := &file_transport_transportpb_session_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1619,7 +1771,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[19]
+	mi := &file_transport_transportpb_session_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1632,7 +1784,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{19}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Hello) GetNode() *NodeRef {
@@ -1681,7 +1833,7 @@ type ProgramDoc struct {
 
 func (x *ProgramDoc) Reset() {
 	*x = ProgramDoc{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[20]
+	mi := &file_transport_transportpb_session_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1693,7 +1845,7 @@ func (x *ProgramDoc) String() string {
 func (*ProgramDoc) ProtoMessage() {}
 
 func (x *ProgramDoc) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[20]
+	mi := &file_transport_transportpb_session_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1706,7 +1858,7 @@ func (x *ProgramDoc) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProgramDoc.ProtoReflect.Descriptor instead.
 func (*ProgramDoc) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{20}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ProgramDoc) GetName() string {
@@ -1740,7 +1892,7 @@ type ParamDoc struct {
 
 func (x *ParamDoc) Reset() {
 	*x = ParamDoc{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[21]
+	mi := &file_transport_transportpb_session_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1752,7 +1904,7 @@ func (x *ParamDoc) String() string {
 func (*ParamDoc) ProtoMessage() {}
 
 func (x *ParamDoc) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[21]
+	mi := &file_transport_transportpb_session_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1765,7 +1917,7 @@ func (x *ParamDoc) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ParamDoc.ProtoReflect.Descriptor instead.
 func (*ParamDoc) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{21}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ParamDoc) GetName() string {
@@ -1790,7 +1942,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[22]
+	mi := &file_transport_transportpb_session_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1802,7 +1954,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[22]
+	mi := &file_transport_transportpb_session_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1815,7 +1967,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{22}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{24}
 }
 
 type JobPlanned struct {
@@ -1831,7 +1983,7 @@ type JobPlanned struct {
 
 func (x *JobPlanned) Reset() {
 	*x = JobPlanned{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[23]
+	mi := &file_transport_transportpb_session_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1843,7 +1995,7 @@ func (x *JobPlanned) String() string {
 func (*JobPlanned) ProtoMessage() {}
 
 func (x *JobPlanned) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[23]
+	mi := &file_transport_transportpb_session_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1856,7 +2008,7 @@ func (x *JobPlanned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobPlanned.ProtoReflect.Descriptor instead.
 func (*JobPlanned) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{23}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *JobPlanned) GetRequest() uint64 {
@@ -1904,7 +2056,7 @@ type OperatorText struct {
 
 func (x *OperatorText) Reset() {
 	*x = OperatorText{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[24]
+	mi := &file_transport_transportpb_session_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1916,7 +2068,7 @@ func (x *OperatorText) String() string {
 func (*OperatorText) ProtoMessage() {}
 
 func (x *OperatorText) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[24]
+	mi := &file_transport_transportpb_session_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1929,7 +2081,7 @@ func (x *OperatorText) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperatorText.ProtoReflect.Descriptor instead.
 func (*OperatorText) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{24}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *OperatorText) GetOperator() string {
@@ -1956,7 +2108,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[25]
+	mi := &file_transport_transportpb_session_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1968,7 +2120,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[25]
+	mi := &file_transport_transportpb_session_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1981,7 +2133,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{25}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Report) GetTerm() uint64 {
@@ -2010,7 +2162,7 @@ type AttemptReport struct {
 
 func (x *AttemptReport) Reset() {
 	*x = AttemptReport{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[26]
+	mi := &file_transport_transportpb_session_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2022,7 +2174,7 @@ func (x *AttemptReport) String() string {
 func (*AttemptReport) ProtoMessage() {}
 
 func (x *AttemptReport) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[26]
+	mi := &file_transport_transportpb_session_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2035,7 +2187,7 @@ func (x *AttemptReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttemptReport.ProtoReflect.Descriptor instead.
 func (*AttemptReport) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{26}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *AttemptReport) GetJob() []byte {
@@ -2079,7 +2231,7 @@ type SubtaskReport struct {
 
 func (x *SubtaskReport) Reset() {
 	*x = SubtaskReport{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[27]
+	mi := &file_transport_transportpb_session_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2091,7 +2243,7 @@ func (x *SubtaskReport) String() string {
 func (*SubtaskReport) ProtoMessage() {}
 
 func (x *SubtaskReport) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[27]
+	mi := &file_transport_transportpb_session_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2104,7 +2256,7 @@ func (x *SubtaskReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskReport.ProtoReflect.Descriptor instead.
 func (*SubtaskReport) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{27}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SubtaskReport) GetSubtask() *Subtask {
@@ -2153,7 +2305,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[28]
+	mi := &file_transport_transportpb_session_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2165,7 +2317,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[28]
+	mi := &file_transport_transportpb_session_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2178,7 +2330,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{28}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Failure) GetMessage() string {
@@ -2213,7 +2365,7 @@ type StatusChange struct {
 
 func (x *StatusChange) Reset() {
 	*x = StatusChange{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[29]
+	mi := &file_transport_transportpb_session_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2225,7 +2377,7 @@ func (x *StatusChange) String() string {
 func (*StatusChange) ProtoMessage() {}
 
 func (x *StatusChange) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[29]
+	mi := &file_transport_transportpb_session_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2238,7 +2390,7 @@ func (x *StatusChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusChange.ProtoReflect.Descriptor instead.
 func (*StatusChange) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{29}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *StatusChange) GetJob() []byte {
@@ -2278,7 +2430,7 @@ type Metrics struct {
 
 func (x *Metrics) Reset() {
 	*x = Metrics{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[30]
+	mi := &file_transport_transportpb_session_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2290,7 +2442,7 @@ func (x *Metrics) String() string {
 func (*Metrics) ProtoMessage() {}
 
 func (x *Metrics) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[30]
+	mi := &file_transport_transportpb_session_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2303,7 +2455,7 @@ func (x *Metrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Metrics.ProtoReflect.Descriptor instead.
 func (*Metrics) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{30}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Metrics) GetStartDelayMillis() int64 {
@@ -2375,7 +2527,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[31]
+	mi := &file_transport_transportpb_session_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2387,7 +2539,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[31]
+	mi := &file_transport_transportpb_session_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2400,7 +2552,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{31}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Ack) GetJob() []byte {
@@ -2447,7 +2599,7 @@ type AckBatch struct {
 
 func (x *AckBatch) Reset() {
 	*x = AckBatch{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[32]
+	mi := &file_transport_transportpb_session_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2459,7 +2611,7 @@ func (x *AckBatch) String() string {
 func (*AckBatch) ProtoMessage() {}
 
 func (x *AckBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[32]
+	mi := &file_transport_transportpb_session_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2472,7 +2624,7 @@ func (x *AckBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckBatch.ProtoReflect.Descriptor instead.
 func (*AckBatch) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{32}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *AckBatch) GetAcks() []*Ack {
@@ -2497,7 +2649,7 @@ type Decline struct {
 
 func (x *Decline) Reset() {
 	*x = Decline{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[33]
+	mi := &file_transport_transportpb_session_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2509,7 +2661,7 @@ func (x *Decline) String() string {
 func (*Decline) ProtoMessage() {}
 
 func (x *Decline) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[33]
+	mi := &file_transport_transportpb_session_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2522,7 +2674,7 @@ func (x *Decline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decline.ProtoReflect.Descriptor instead.
 func (*Decline) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{33}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Decline) GetJob() []byte {
@@ -2586,7 +2738,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[34]
+	mi := &file_transport_transportpb_session_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2598,7 +2750,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[34]
+	mi := &file_transport_transportpb_session_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2611,7 +2763,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{34}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Progress) GetJob() []byte {
@@ -2653,7 +2805,7 @@ type SubtaskProgress struct {
 
 func (x *SubtaskProgress) Reset() {
 	*x = SubtaskProgress{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[35]
+	mi := &file_transport_transportpb_session_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2665,7 +2817,7 @@ func (x *SubtaskProgress) String() string {
 func (*SubtaskProgress) ProtoMessage() {}
 
 func (x *SubtaskProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[35]
+	mi := &file_transport_transportpb_session_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2678,7 +2830,7 @@ func (x *SubtaskProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskProgress.ProtoReflect.Descriptor instead.
 func (*SubtaskProgress) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{35}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *SubtaskProgress) GetSubtask() *Subtask {
@@ -2711,7 +2863,7 @@ type ChunksMarked struct {
 
 func (x *ChunksMarked) Reset() {
 	*x = ChunksMarked{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[36]
+	mi := &file_transport_transportpb_session_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2723,7 +2875,7 @@ func (x *ChunksMarked) String() string {
 func (*ChunksMarked) ProtoMessage() {}
 
 func (x *ChunksMarked) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[36]
+	mi := &file_transport_transportpb_session_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2736,7 +2888,7 @@ func (x *ChunksMarked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChunksMarked.ProtoReflect.Descriptor instead.
 func (*ChunksMarked) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{36}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ChunksMarked) GetSweep() uint64 {
@@ -2758,7 +2910,7 @@ type ChunksDeleted struct {
 
 func (x *ChunksDeleted) Reset() {
 	*x = ChunksDeleted{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[37]
+	mi := &file_transport_transportpb_session_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2770,7 +2922,7 @@ func (x *ChunksDeleted) String() string {
 func (*ChunksDeleted) ProtoMessage() {}
 
 func (x *ChunksDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[37]
+	mi := &file_transport_transportpb_session_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2783,7 +2935,7 @@ func (x *ChunksDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChunksDeleted.ProtoReflect.Descriptor instead.
 func (*ChunksDeleted) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{37}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ChunksDeleted) GetSweep() uint64 {
@@ -2825,7 +2977,7 @@ type TaskMetrics struct {
 
 func (x *TaskMetrics) Reset() {
 	*x = TaskMetrics{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[38]
+	mi := &file_transport_transportpb_session_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2837,7 +2989,7 @@ func (x *TaskMetrics) String() string {
 func (*TaskMetrics) ProtoMessage() {}
 
 func (x *TaskMetrics) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[38]
+	mi := &file_transport_transportpb_session_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2850,7 +3002,7 @@ func (x *TaskMetrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskMetrics.ProtoReflect.Descriptor instead.
 func (*TaskMetrics) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{38}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *TaskMetrics) GetJob() []byte {
@@ -2894,7 +3046,7 @@ type SubtaskMetrics struct {
 
 func (x *SubtaskMetrics) Reset() {
 	*x = SubtaskMetrics{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[39]
+	mi := &file_transport_transportpb_session_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2906,7 +3058,7 @@ func (x *SubtaskMetrics) String() string {
 func (*SubtaskMetrics) ProtoMessage() {}
 
 func (x *SubtaskMetrics) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[39]
+	mi := &file_transport_transportpb_session_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2919,7 +3071,7 @@ func (x *SubtaskMetrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskMetrics.ProtoReflect.Descriptor instead.
 func (*SubtaskMetrics) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{39}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *SubtaskMetrics) GetSubtask() *Subtask {
@@ -3023,7 +3175,7 @@ type TaskLoad struct {
 
 func (x *TaskLoad) Reset() {
 	*x = TaskLoad{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[40]
+	mi := &file_transport_transportpb_session_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3035,7 +3187,7 @@ func (x *TaskLoad) String() string {
 func (*TaskLoad) ProtoMessage() {}
 
 func (x *TaskLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[40]
+	mi := &file_transport_transportpb_session_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3048,7 +3200,7 @@ func (x *TaskLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskLoad.ProtoReflect.Descriptor instead.
 func (*TaskLoad) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{40}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *TaskLoad) GetRecordsIn() float64 {
@@ -3111,7 +3263,7 @@ var File_transport_transportpb_session_proto protoreflect.FileDescriptor
 
 const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\n" +
-	"#transport/transportpb/session.proto\x12\x12cairn.transport.v1\x1a#checkpoint/checkpointpb/state.proto\"\xfc\x04\n" +
+	"#transport/transportpb/session.proto\x12\x12cairn.transport.v1\x1a#checkpoint/checkpointpb/state.proto\"\xc2\x05\n" +
 	"\x06ToNode\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x127\n" +
 	"\aleading\x18\x02 \x01(\v2\x1b.cairn.transport.v1.LeadingH\x00R\aleading\x128\n" +
@@ -3124,7 +3276,8 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\vmark_chunks\x18\t \x01(\v2\x1e.cairn.transport.v1.MarkChunksH\x00R\n" +
 	"markChunks\x12G\n" +
 	"\rdelete_chunks\x18\n" +
-	" \x01(\v2 .cairn.transport.v1.DeleteChunksH\x00R\fdeleteChunksB\t\n" +
+	" \x01(\v2 .cairn.transport.v1.DeleteChunksH\x00R\fdeleteChunks\x12D\n" +
+	"\fcancel_tasks\x18P \x01(\v2\x1f.cairn.transport.v1.CancelTasksH\x00R\vcancelTasksB\t\n" +
 	"\amessage\"!\n" +
 	"\aLeading\x12\x16\n" +
 	"\x06leader\x18\x01 \x01(\tR\x06leader\"\xf6\x01\n" +
@@ -3145,7 +3298,7 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\x1aA\n" +
 	"\x13MaxParallelismEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xd3\x04\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xbc\x05\n" +
 	"\x06Deploy\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x18\n" +
@@ -3162,13 +3315,23 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	" \x01(\bR\x10afterTasksFinish\x12 \n" +
 	"\vfingerprint\x18( \x01(\tR\vfingerprint\x12\x18\n" +
 	"\abackend\x18F \x01(\rR\abackend\x12;\n" +
-	"\toverrides\x18\x1e \x01(\v2\x1d.cairn.transport.v1.OverridesR\toverrides\x1a9\n" +
+	"\toverrides\x18\x1e \x01(\v2\x1d.cairn.transport.v1.OverridesR\toverrides\x123\n" +
+	"\x04kept\x18P \x03(\v2\x1f.cairn.transport.v1.KeptSubtaskR\x04kept\x12\x18\n" +
+	"\asettled\x18Q \x01(\x04R\asettled\x12\x18\n" +
+	"\aaborted\x18R \x03(\x04R\aaborted\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\";\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"Z\n" +
+	"\vKeptSubtask\x125\n" +
+	"\asubtask\x18\x01 \x01(\v2\x1b.cairn.transport.v1.SubtaskR\asubtask\x12\x14\n" +
+	"\x05since\x18\x02 \x01(\rR\x05since\";\n" +
 	"\rCancelAttempt\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
-	"\aattempt\x18\x02 \x01(\rR\aattempt\"\xa5\x01\n" +
+	"\aattempt\x18\x02 \x01(\rR\aattempt\"r\n" +
+	"\vCancelTasks\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
+	"\aattempt\x18\x02 \x01(\rR\aattempt\x127\n" +
+	"\bsubtasks\x18\x03 \x03(\v2\x1b.cairn.transport.v1.SubtaskR\bsubtasks\"\xa5\x01\n" +
 	"\aTrigger\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x125\n" +
@@ -3393,119 +3556,125 @@ func file_transport_transportpb_session_proto_rawDescGZIP() []byte {
 	return file_transport_transportpb_session_proto_rawDescData
 }
 
-var file_transport_transportpb_session_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_transport_transportpb_session_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_transport_transportpb_session_proto_goTypes = []any{
 	(*ToNode)(nil),                    // 0: cairn.transport.v1.ToNode
 	(*Leading)(nil),                   // 1: cairn.transport.v1.Leading
 	(*PlanJob)(nil),                   // 2: cairn.transport.v1.PlanJob
 	(*Overrides)(nil),                 // 3: cairn.transport.v1.Overrides
 	(*Deploy)(nil),                    // 4: cairn.transport.v1.Deploy
-	(*CancelAttempt)(nil),             // 5: cairn.transport.v1.CancelAttempt
-	(*Trigger)(nil),                   // 6: cairn.transport.v1.Trigger
-	(*NotifyComplete)(nil),            // 7: cairn.transport.v1.NotifyComplete
-	(*NotifyAborted)(nil),             // 8: cairn.transport.v1.NotifyAborted
-	(*MarkChunks)(nil),                // 9: cairn.transport.v1.MarkChunks
-	(*DeleteChunks)(nil),              // 10: cairn.transport.v1.DeleteChunks
-	(*Barrier)(nil),                   // 11: cairn.transport.v1.Barrier
-	(*Subtask)(nil),                   // 12: cairn.transport.v1.Subtask
-	(*Vertex)(nil),                    // 13: cairn.transport.v1.Vertex
-	(*Edge)(nil),                      // 14: cairn.transport.v1.Edge
-	(*Topology)(nil),                  // 15: cairn.transport.v1.Topology
-	(*NodeRef)(nil),                   // 16: cairn.transport.v1.NodeRef
-	(*Assignment)(nil),                // 17: cairn.transport.v1.Assignment
-	(*FromNode)(nil),                  // 18: cairn.transport.v1.FromNode
-	(*Hello)(nil),                     // 19: cairn.transport.v1.Hello
-	(*ProgramDoc)(nil),                // 20: cairn.transport.v1.ProgramDoc
-	(*ParamDoc)(nil),                  // 21: cairn.transport.v1.ParamDoc
-	(*Heartbeat)(nil),                 // 22: cairn.transport.v1.Heartbeat
-	(*JobPlanned)(nil),                // 23: cairn.transport.v1.JobPlanned
-	(*OperatorText)(nil),              // 24: cairn.transport.v1.OperatorText
-	(*Report)(nil),                    // 25: cairn.transport.v1.Report
-	(*AttemptReport)(nil),             // 26: cairn.transport.v1.AttemptReport
-	(*SubtaskReport)(nil),             // 27: cairn.transport.v1.SubtaskReport
-	(*Failure)(nil),                   // 28: cairn.transport.v1.Failure
-	(*StatusChange)(nil),              // 29: cairn.transport.v1.StatusChange
-	(*Metrics)(nil),                   // 30: cairn.transport.v1.Metrics
-	(*Ack)(nil),                       // 31: cairn.transport.v1.Ack
-	(*AckBatch)(nil),                  // 32: cairn.transport.v1.AckBatch
-	(*Decline)(nil),                   // 33: cairn.transport.v1.Decline
-	(*Progress)(nil),                  // 34: cairn.transport.v1.Progress
-	(*SubtaskProgress)(nil),           // 35: cairn.transport.v1.SubtaskProgress
-	(*ChunksMarked)(nil),              // 36: cairn.transport.v1.ChunksMarked
-	(*ChunksDeleted)(nil),             // 37: cairn.transport.v1.ChunksDeleted
-	(*TaskMetrics)(nil),               // 38: cairn.transport.v1.TaskMetrics
-	(*SubtaskMetrics)(nil),            // 39: cairn.transport.v1.SubtaskMetrics
-	(*TaskLoad)(nil),                  // 40: cairn.transport.v1.TaskLoad
-	nil,                               // 41: cairn.transport.v1.PlanJob.ParamsEntry
-	nil,                               // 42: cairn.transport.v1.Overrides.ParallelismEntry
-	nil,                               // 43: cairn.transport.v1.Overrides.MaxParallelismEntry
-	nil,                               // 44: cairn.transport.v1.Deploy.ParamsEntry
-	(*checkpointpb.SubtaskState)(nil), // 45: cairn.checkpoint.v1.SubtaskState
+	(*KeptSubtask)(nil),               // 5: cairn.transport.v1.KeptSubtask
+	(*CancelAttempt)(nil),             // 6: cairn.transport.v1.CancelAttempt
+	(*CancelTasks)(nil),               // 7: cairn.transport.v1.CancelTasks
+	(*Trigger)(nil),                   // 8: cairn.transport.v1.Trigger
+	(*NotifyComplete)(nil),            // 9: cairn.transport.v1.NotifyComplete
+	(*NotifyAborted)(nil),             // 10: cairn.transport.v1.NotifyAborted
+	(*MarkChunks)(nil),                // 11: cairn.transport.v1.MarkChunks
+	(*DeleteChunks)(nil),              // 12: cairn.transport.v1.DeleteChunks
+	(*Barrier)(nil),                   // 13: cairn.transport.v1.Barrier
+	(*Subtask)(nil),                   // 14: cairn.transport.v1.Subtask
+	(*Vertex)(nil),                    // 15: cairn.transport.v1.Vertex
+	(*Edge)(nil),                      // 16: cairn.transport.v1.Edge
+	(*Topology)(nil),                  // 17: cairn.transport.v1.Topology
+	(*NodeRef)(nil),                   // 18: cairn.transport.v1.NodeRef
+	(*Assignment)(nil),                // 19: cairn.transport.v1.Assignment
+	(*FromNode)(nil),                  // 20: cairn.transport.v1.FromNode
+	(*Hello)(nil),                     // 21: cairn.transport.v1.Hello
+	(*ProgramDoc)(nil),                // 22: cairn.transport.v1.ProgramDoc
+	(*ParamDoc)(nil),                  // 23: cairn.transport.v1.ParamDoc
+	(*Heartbeat)(nil),                 // 24: cairn.transport.v1.Heartbeat
+	(*JobPlanned)(nil),                // 25: cairn.transport.v1.JobPlanned
+	(*OperatorText)(nil),              // 26: cairn.transport.v1.OperatorText
+	(*Report)(nil),                    // 27: cairn.transport.v1.Report
+	(*AttemptReport)(nil),             // 28: cairn.transport.v1.AttemptReport
+	(*SubtaskReport)(nil),             // 29: cairn.transport.v1.SubtaskReport
+	(*Failure)(nil),                   // 30: cairn.transport.v1.Failure
+	(*StatusChange)(nil),              // 31: cairn.transport.v1.StatusChange
+	(*Metrics)(nil),                   // 32: cairn.transport.v1.Metrics
+	(*Ack)(nil),                       // 33: cairn.transport.v1.Ack
+	(*AckBatch)(nil),                  // 34: cairn.transport.v1.AckBatch
+	(*Decline)(nil),                   // 35: cairn.transport.v1.Decline
+	(*Progress)(nil),                  // 36: cairn.transport.v1.Progress
+	(*SubtaskProgress)(nil),           // 37: cairn.transport.v1.SubtaskProgress
+	(*ChunksMarked)(nil),              // 38: cairn.transport.v1.ChunksMarked
+	(*ChunksDeleted)(nil),             // 39: cairn.transport.v1.ChunksDeleted
+	(*TaskMetrics)(nil),               // 40: cairn.transport.v1.TaskMetrics
+	(*SubtaskMetrics)(nil),            // 41: cairn.transport.v1.SubtaskMetrics
+	(*TaskLoad)(nil),                  // 42: cairn.transport.v1.TaskLoad
+	nil,                               // 43: cairn.transport.v1.PlanJob.ParamsEntry
+	nil,                               // 44: cairn.transport.v1.Overrides.ParallelismEntry
+	nil,                               // 45: cairn.transport.v1.Overrides.MaxParallelismEntry
+	nil,                               // 46: cairn.transport.v1.Deploy.ParamsEntry
+	(*checkpointpb.SubtaskState)(nil), // 47: cairn.checkpoint.v1.SubtaskState
 }
 var file_transport_transportpb_session_proto_depIdxs = []int32{
 	1,  // 0: cairn.transport.v1.ToNode.leading:type_name -> cairn.transport.v1.Leading
 	2,  // 1: cairn.transport.v1.ToNode.plan_job:type_name -> cairn.transport.v1.PlanJob
 	4,  // 2: cairn.transport.v1.ToNode.deploy:type_name -> cairn.transport.v1.Deploy
-	5,  // 3: cairn.transport.v1.ToNode.cancel_attempt:type_name -> cairn.transport.v1.CancelAttempt
-	6,  // 4: cairn.transport.v1.ToNode.trigger:type_name -> cairn.transport.v1.Trigger
-	7,  // 5: cairn.transport.v1.ToNode.notify_complete:type_name -> cairn.transport.v1.NotifyComplete
-	8,  // 6: cairn.transport.v1.ToNode.notify_aborted:type_name -> cairn.transport.v1.NotifyAborted
-	9,  // 7: cairn.transport.v1.ToNode.mark_chunks:type_name -> cairn.transport.v1.MarkChunks
-	10, // 8: cairn.transport.v1.ToNode.delete_chunks:type_name -> cairn.transport.v1.DeleteChunks
-	41, // 9: cairn.transport.v1.PlanJob.params:type_name -> cairn.transport.v1.PlanJob.ParamsEntry
-	3,  // 10: cairn.transport.v1.PlanJob.overrides:type_name -> cairn.transport.v1.Overrides
-	42, // 11: cairn.transport.v1.Overrides.parallelism:type_name -> cairn.transport.v1.Overrides.ParallelismEntry
-	43, // 12: cairn.transport.v1.Overrides.max_parallelism:type_name -> cairn.transport.v1.Overrides.MaxParallelismEntry
-	44, // 13: cairn.transport.v1.Deploy.params:type_name -> cairn.transport.v1.Deploy.ParamsEntry
-	15, // 14: cairn.transport.v1.Deploy.topology:type_name -> cairn.transport.v1.Topology
-	17, // 15: cairn.transport.v1.Deploy.assignment:type_name -> cairn.transport.v1.Assignment
-	45, // 16: cairn.transport.v1.Deploy.states:type_name -> cairn.checkpoint.v1.SubtaskState
-	3,  // 17: cairn.transport.v1.Deploy.overrides:type_name -> cairn.transport.v1.Overrides
-	11, // 18: cairn.transport.v1.Trigger.barrier:type_name -> cairn.transport.v1.Barrier
-	12, // 19: cairn.transport.v1.Trigger.subtasks:type_name -> cairn.transport.v1.Subtask
-	13, // 20: cairn.transport.v1.Topology.vertices:type_name -> cairn.transport.v1.Vertex
-	14, // 21: cairn.transport.v1.Topology.edges:type_name -> cairn.transport.v1.Edge
-	16, // 22: cairn.transport.v1.Assignment.nodes:type_name -> cairn.transport.v1.NodeRef
-	19, // 23: cairn.transport.v1.FromNode.hello:type_name -> cairn.transport.v1.Hello
-	22, // 24: cairn.transport.v1.FromNode.heartbeat:type_name -> cairn.transport.v1.Heartbeat
-	23, // 25: cairn.transport.v1.FromNode.job_planned:type_name -> cairn.transport.v1.JobPlanned
-	25, // 26: cairn.transport.v1.FromNode.report:type_name -> cairn.transport.v1.Report
-	29, // 27: cairn.transport.v1.FromNode.status_change:type_name -> cairn.transport.v1.StatusChange
-	32, // 28: cairn.transport.v1.FromNode.ack_batch:type_name -> cairn.transport.v1.AckBatch
-	33, // 29: cairn.transport.v1.FromNode.decline:type_name -> cairn.transport.v1.Decline
-	34, // 30: cairn.transport.v1.FromNode.progress:type_name -> cairn.transport.v1.Progress
-	36, // 31: cairn.transport.v1.FromNode.chunks_marked:type_name -> cairn.transport.v1.ChunksMarked
-	37, // 32: cairn.transport.v1.FromNode.chunks_deleted:type_name -> cairn.transport.v1.ChunksDeleted
-	38, // 33: cairn.transport.v1.FromNode.task_metrics:type_name -> cairn.transport.v1.TaskMetrics
-	16, // 34: cairn.transport.v1.Hello.node:type_name -> cairn.transport.v1.NodeRef
-	20, // 35: cairn.transport.v1.Hello.docs:type_name -> cairn.transport.v1.ProgramDoc
-	21, // 36: cairn.transport.v1.ProgramDoc.params:type_name -> cairn.transport.v1.ParamDoc
-	15, // 37: cairn.transport.v1.JobPlanned.topology:type_name -> cairn.transport.v1.Topology
-	24, // 38: cairn.transport.v1.JobPlanned.operators:type_name -> cairn.transport.v1.OperatorText
-	26, // 39: cairn.transport.v1.Report.attempts:type_name -> cairn.transport.v1.AttemptReport
-	27, // 40: cairn.transport.v1.AttemptReport.subtasks:type_name -> cairn.transport.v1.SubtaskReport
-	31, // 41: cairn.transport.v1.AttemptReport.acks:type_name -> cairn.transport.v1.Ack
-	12, // 42: cairn.transport.v1.SubtaskReport.subtask:type_name -> cairn.transport.v1.Subtask
-	28, // 43: cairn.transport.v1.SubtaskReport.failure:type_name -> cairn.transport.v1.Failure
-	45, // 44: cairn.transport.v1.SubtaskReport.final:type_name -> cairn.checkpoint.v1.SubtaskState
-	27, // 45: cairn.transport.v1.StatusChange.report:type_name -> cairn.transport.v1.SubtaskReport
-	45, // 46: cairn.transport.v1.Ack.state:type_name -> cairn.checkpoint.v1.SubtaskState
-	30, // 47: cairn.transport.v1.Ack.metrics:type_name -> cairn.transport.v1.Metrics
-	31, // 48: cairn.transport.v1.AckBatch.acks:type_name -> cairn.transport.v1.Ack
-	12, // 49: cairn.transport.v1.Decline.subtask:type_name -> cairn.transport.v1.Subtask
-	35, // 50: cairn.transport.v1.Progress.subtasks:type_name -> cairn.transport.v1.SubtaskProgress
-	12, // 51: cairn.transport.v1.SubtaskProgress.subtask:type_name -> cairn.transport.v1.Subtask
-	30, // 52: cairn.transport.v1.SubtaskProgress.metrics:type_name -> cairn.transport.v1.Metrics
-	39, // 53: cairn.transport.v1.TaskMetrics.subtasks:type_name -> cairn.transport.v1.SubtaskMetrics
-	12, // 54: cairn.transport.v1.SubtaskMetrics.subtask:type_name -> cairn.transport.v1.Subtask
-	40, // 55: cairn.transport.v1.SubtaskMetrics.load:type_name -> cairn.transport.v1.TaskLoad
-	18, // 56: cairn.transport.v1.SessionService.OpenSession:input_type -> cairn.transport.v1.FromNode
-	0,  // 57: cairn.transport.v1.SessionService.OpenSession:output_type -> cairn.transport.v1.ToNode
-	57, // [57:58] is the sub-list for method output_type
-	56, // [56:57] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	6,  // 3: cairn.transport.v1.ToNode.cancel_attempt:type_name -> cairn.transport.v1.CancelAttempt
+	8,  // 4: cairn.transport.v1.ToNode.trigger:type_name -> cairn.transport.v1.Trigger
+	9,  // 5: cairn.transport.v1.ToNode.notify_complete:type_name -> cairn.transport.v1.NotifyComplete
+	10, // 6: cairn.transport.v1.ToNode.notify_aborted:type_name -> cairn.transport.v1.NotifyAborted
+	11, // 7: cairn.transport.v1.ToNode.mark_chunks:type_name -> cairn.transport.v1.MarkChunks
+	12, // 8: cairn.transport.v1.ToNode.delete_chunks:type_name -> cairn.transport.v1.DeleteChunks
+	7,  // 9: cairn.transport.v1.ToNode.cancel_tasks:type_name -> cairn.transport.v1.CancelTasks
+	43, // 10: cairn.transport.v1.PlanJob.params:type_name -> cairn.transport.v1.PlanJob.ParamsEntry
+	3,  // 11: cairn.transport.v1.PlanJob.overrides:type_name -> cairn.transport.v1.Overrides
+	44, // 12: cairn.transport.v1.Overrides.parallelism:type_name -> cairn.transport.v1.Overrides.ParallelismEntry
+	45, // 13: cairn.transport.v1.Overrides.max_parallelism:type_name -> cairn.transport.v1.Overrides.MaxParallelismEntry
+	46, // 14: cairn.transport.v1.Deploy.params:type_name -> cairn.transport.v1.Deploy.ParamsEntry
+	17, // 15: cairn.transport.v1.Deploy.topology:type_name -> cairn.transport.v1.Topology
+	19, // 16: cairn.transport.v1.Deploy.assignment:type_name -> cairn.transport.v1.Assignment
+	47, // 17: cairn.transport.v1.Deploy.states:type_name -> cairn.checkpoint.v1.SubtaskState
+	3,  // 18: cairn.transport.v1.Deploy.overrides:type_name -> cairn.transport.v1.Overrides
+	5,  // 19: cairn.transport.v1.Deploy.kept:type_name -> cairn.transport.v1.KeptSubtask
+	14, // 20: cairn.transport.v1.KeptSubtask.subtask:type_name -> cairn.transport.v1.Subtask
+	14, // 21: cairn.transport.v1.CancelTasks.subtasks:type_name -> cairn.transport.v1.Subtask
+	13, // 22: cairn.transport.v1.Trigger.barrier:type_name -> cairn.transport.v1.Barrier
+	14, // 23: cairn.transport.v1.Trigger.subtasks:type_name -> cairn.transport.v1.Subtask
+	15, // 24: cairn.transport.v1.Topology.vertices:type_name -> cairn.transport.v1.Vertex
+	16, // 25: cairn.transport.v1.Topology.edges:type_name -> cairn.transport.v1.Edge
+	18, // 26: cairn.transport.v1.Assignment.nodes:type_name -> cairn.transport.v1.NodeRef
+	21, // 27: cairn.transport.v1.FromNode.hello:type_name -> cairn.transport.v1.Hello
+	24, // 28: cairn.transport.v1.FromNode.heartbeat:type_name -> cairn.transport.v1.Heartbeat
+	25, // 29: cairn.transport.v1.FromNode.job_planned:type_name -> cairn.transport.v1.JobPlanned
+	27, // 30: cairn.transport.v1.FromNode.report:type_name -> cairn.transport.v1.Report
+	31, // 31: cairn.transport.v1.FromNode.status_change:type_name -> cairn.transport.v1.StatusChange
+	34, // 32: cairn.transport.v1.FromNode.ack_batch:type_name -> cairn.transport.v1.AckBatch
+	35, // 33: cairn.transport.v1.FromNode.decline:type_name -> cairn.transport.v1.Decline
+	36, // 34: cairn.transport.v1.FromNode.progress:type_name -> cairn.transport.v1.Progress
+	38, // 35: cairn.transport.v1.FromNode.chunks_marked:type_name -> cairn.transport.v1.ChunksMarked
+	39, // 36: cairn.transport.v1.FromNode.chunks_deleted:type_name -> cairn.transport.v1.ChunksDeleted
+	40, // 37: cairn.transport.v1.FromNode.task_metrics:type_name -> cairn.transport.v1.TaskMetrics
+	18, // 38: cairn.transport.v1.Hello.node:type_name -> cairn.transport.v1.NodeRef
+	22, // 39: cairn.transport.v1.Hello.docs:type_name -> cairn.transport.v1.ProgramDoc
+	23, // 40: cairn.transport.v1.ProgramDoc.params:type_name -> cairn.transport.v1.ParamDoc
+	17, // 41: cairn.transport.v1.JobPlanned.topology:type_name -> cairn.transport.v1.Topology
+	26, // 42: cairn.transport.v1.JobPlanned.operators:type_name -> cairn.transport.v1.OperatorText
+	28, // 43: cairn.transport.v1.Report.attempts:type_name -> cairn.transport.v1.AttemptReport
+	29, // 44: cairn.transport.v1.AttemptReport.subtasks:type_name -> cairn.transport.v1.SubtaskReport
+	33, // 45: cairn.transport.v1.AttemptReport.acks:type_name -> cairn.transport.v1.Ack
+	14, // 46: cairn.transport.v1.SubtaskReport.subtask:type_name -> cairn.transport.v1.Subtask
+	30, // 47: cairn.transport.v1.SubtaskReport.failure:type_name -> cairn.transport.v1.Failure
+	47, // 48: cairn.transport.v1.SubtaskReport.final:type_name -> cairn.checkpoint.v1.SubtaskState
+	29, // 49: cairn.transport.v1.StatusChange.report:type_name -> cairn.transport.v1.SubtaskReport
+	47, // 50: cairn.transport.v1.Ack.state:type_name -> cairn.checkpoint.v1.SubtaskState
+	32, // 51: cairn.transport.v1.Ack.metrics:type_name -> cairn.transport.v1.Metrics
+	33, // 52: cairn.transport.v1.AckBatch.acks:type_name -> cairn.transport.v1.Ack
+	14, // 53: cairn.transport.v1.Decline.subtask:type_name -> cairn.transport.v1.Subtask
+	37, // 54: cairn.transport.v1.Progress.subtasks:type_name -> cairn.transport.v1.SubtaskProgress
+	14, // 55: cairn.transport.v1.SubtaskProgress.subtask:type_name -> cairn.transport.v1.Subtask
+	32, // 56: cairn.transport.v1.SubtaskProgress.metrics:type_name -> cairn.transport.v1.Metrics
+	41, // 57: cairn.transport.v1.TaskMetrics.subtasks:type_name -> cairn.transport.v1.SubtaskMetrics
+	14, // 58: cairn.transport.v1.SubtaskMetrics.subtask:type_name -> cairn.transport.v1.Subtask
+	42, // 59: cairn.transport.v1.SubtaskMetrics.load:type_name -> cairn.transport.v1.TaskLoad
+	20, // 60: cairn.transport.v1.SessionService.OpenSession:input_type -> cairn.transport.v1.FromNode
+	0,  // 61: cairn.transport.v1.SessionService.OpenSession:output_type -> cairn.transport.v1.ToNode
+	61, // [61:62] is the sub-list for method output_type
+	60, // [60:61] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_transport_transportpb_session_proto_init() }
@@ -3523,8 +3692,9 @@ func file_transport_transportpb_session_proto_init() {
 		(*ToNode_NotifyAborted)(nil),
 		(*ToNode_MarkChunks)(nil),
 		(*ToNode_DeleteChunks)(nil),
+		(*ToNode_CancelTasks)(nil),
 	}
-	file_transport_transportpb_session_proto_msgTypes[18].OneofWrappers = []any{
+	file_transport_transportpb_session_proto_msgTypes[20].OneofWrappers = []any{
 		(*FromNode_Hello)(nil),
 		(*FromNode_Heartbeat)(nil),
 		(*FromNode_JobPlanned)(nil),
@@ -3537,14 +3707,14 @@ func file_transport_transportpb_session_proto_init() {
 		(*FromNode_ChunksDeleted)(nil),
 		(*FromNode_TaskMetrics)(nil),
 	}
-	file_transport_transportpb_session_proto_msgTypes[39].OneofWrappers = []any{}
+	file_transport_transportpb_session_proto_msgTypes[41].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_transportpb_session_proto_rawDesc), len(file_transport_transportpb_session_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   45,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
