@@ -24,6 +24,9 @@ type ackbook struct {
 	// settled are the checkpoints and savepoints whose own outcome was heard. That of a savepoint says nothing of
 	// others, and nor does an abort: with several in flight, an older one may still complete.
 	settled map[checkpoint.ID]bool
+	// floor is the newest ID up to which every checkpoint and savepoint had its outcome before the attempt was deployed, 0
+	// where nobody is asked: only executions of an earlier attempt can answer to those.
+	floor checkpoint.ID
 }
 
 // answers are what the subtasks have answered to one checkpoint.
@@ -40,9 +43,20 @@ func newAckbook() *ackbook {
 	}
 }
 
+// inherit takes in what a deployment says of the checkpoints before it, for what it keeps.
+func (b *ackbook) inherit(m checkpoint.Deploy) {
+	if len(m.Kept) == 0 {
+		return
+	}
+	b.floor, b.completed = m.Settled, m.Restore
+	for _, id := range m.Aborted {
+		b.settled[id] = true
+	}
+}
+
 // resolved reports whether a checkpoint's outcome is known.
 func (b *ackbook) resolved(id checkpoint.ID, kind checkpoint.Kind) bool {
-	return b.settled[id] || kind != checkpoint.KindSavepoint && id <= b.completed
+	return id <= b.floor || b.settled[id] || kind != checkpoint.KindSavepoint && id <= b.completed
 }
 
 // ack records an ack and reports whether it is news. It is not when the checkpoint's outcome is known

@@ -17,38 +17,58 @@ type job struct {
 	last <-chan struct{}
 }
 
-// cancelLocked tells the current attempt's tasks to stop.
-func (j *job) cancelLocked() {
-	if j.current != nil {
-		j.current.cancel()
-	}
-}
-
-// attempt is this node's share of one execution of a job. One goroutine, in runAttempt, sets it up, runs
-// its tasks and ends it.
+// attempt is this node's share of one execution of a job. One goroutine, in setUp, makes and starts what it deploys.
 type attempt struct {
 	deploy checkpoint.Deploy
-	ctx    context.Context // of its tasks
+	ctx    context.Context // ends when the attempt is cancelled, or over
 	cancel context.CancelFunc
-	done   chan struct{} // closed when all its tasks have ended
+	built  chan struct{} // closed when its executions have been made
+	done   chan struct{} // closed when it is over
 
 	// The executor's mutex guards the rest.
 	roster   *roster
 	book     *ackbook
 	progress *progress
-	tasks    map[checkpoint.SubtaskID]task // nil until all have been made; not changed afterwards
-	returned map[checkpoint.SubtaskID]bool // whose goroutine has ended
-	forget   bool                          // cancelled by the leader: it goes when its tasks have ended
-	over     bool                          // all its tasks have ended
+	// executions are those that have been made, or taken over from an earlier attempt, and not given to a later one.
+	executions map[checkpoint.SubtaskID]*execution
+	// unfinished counts the executions that have not ended, and the setting up: at 0 the attempt is over.
+	unfinished int
+	building   bool                          // its executions are being made
+	watched    bool                          // so is that, since it was cancelled
+	dropped    map[checkpoint.SubtaskID]bool // cancelled before they were made
+	forget     bool                          // cancelled by the leader: it goes when it is over
+	over       bool
+}
+
+func newAttempt(m checkpoint.Deploy, self checkpoint.NodeID) *attempt {
+	a := &attempt{
+		deploy: m, built: make(chan struct{}), done: make(chan struct{}),
+		roster: newRoster(subtasksOn(m, self)), book: newAckbook(), progress: newProgress(),
+		executions: make(map[checkpoint.SubtaskID]*execution), dropped: make(map[checkpoint.SubtaskID]bool), unfinished: 1,
+	}
+	a.book.inherit(m)
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	return a
 }
 
 func (a *attempt) number() checkpoint.Attempt { return a.deploy.Attempt }
 
+// present returns the executions that the attempt has now, in the job's order.
+func (a *attempt) present() []*execution {
+	all := make([]*execution, 0, len(a.executions))
+	for _, s := range a.roster.order {
+		if x := a.executions[s]; x != nil {
+			all = append(all, x)
+		}
+	}
+	return all
+}
+
 // eachTask returns one call per task.
 func (a *attempt) eachTask(f func(task)) []func() {
-	calls := make([]func(), 0, len(a.tasks))
-	for _, t := range a.tasks {
-		calls = append(calls, func() { f(t) })
+	calls := make([]func(), 0, len(a.executions))
+	for _, x := range a.present() {
+		calls = append(calls, func() { f(x.task) })
 	}
 	return calls
 }
@@ -72,36 +92,37 @@ func (e *Executor) currentLocked(id checkpoint.JobID, number checkpoint.Attempt)
 	return nil
 }
 
-// deployLocked starts an attempt, and stops the one before it. Older attempts and the same one again
-// change nothing, and neither does one that has been cancelled before it came.
-func (e *Executor) deployLocked(m checkpoint.Deploy) {
+// deployLocked starts an attempt, and stops what it does not take over of the one before it. Older attempts and the same
+// one again change nothing, and neither does one that has been cancelled before it came.
+func (e *Executor) deployLocked(m checkpoint.Deploy) (calls []func()) {
 	if err := checkDeployment(m); err != nil {
 		e.log.Error("malformed deployment ignored", "job", m.Job, "attempt", m.Attempt, "cause", err)
-		return
+		return nil
 	}
 	if !m.Assignment.Has(e.cfg.Self.ID, e.cfg.Self.Incarnation) {
 		e.log.Warn("deployment for another process ignored", "job", m.Job, "attempt", m.Attempt)
-		return
+		return nil
 	}
 	j := e.jobLocked(m.Job)
 	if m.Attempt <= j.seen {
 		e.log.Debug("deployment ignored", "job", m.Job, "attempt", m.Attempt, "seen", j.seen)
-		return
+		return nil
 	}
-	j.cancelLocked()
-	ctx, cancel := context.WithCancel(context.Background())
-	a := &attempt{
-		deploy: m, ctx: ctx, cancel: cancel, done: make(chan struct{}),
-		roster: newRoster(subtasksOn(m, e.cfg.Self.ID)), book: newAckbook(), progress: newProgress(),
-		returned: make(map[checkpoint.SubtaskID]bool),
+	a, previous := newAttempt(m, e.cfg.Self.ID), j.last
+	if !e.goLocked(func() { e.setUp(a, previous) }) {
+		a.cancel()
+		return nil
 	}
-	previous := j.last
-	if !e.goLocked(func() { e.runAttempt(a, previous) }) {
-		cancel()
-		return
-	}
+	before := j.current
 	j.seen, j.current, j.last = m.Attempt, a, a.done
-	e.log.Info("deploying", "job", m.Job, "attempt", m.Attempt, "checkpoint", m.Restore, "tasks", len(a.roster.order))
+	calls = e.takeOverLocked(before, a)
+	if before != nil {
+		e.cancelLocked(before)
+		e.overLocked(before)
+	}
+	e.log.Info("deploying", "job", m.Job, "attempt", m.Attempt, "checkpoint", m.Restore, "tasks", len(a.roster.order),
+		"kept", len(a.executions))
+	return calls
 }
 
 // checkDeployment returns an error when the parts of a deployment do not fit together. It came over the
@@ -116,6 +137,11 @@ func checkDeployment(m checkpoint.Deploy) error {
 	for ordinal, n := range m.Assignment.NodeOf {
 		if n < 0 || n >= len(m.Assignment.Nodes) {
 			return fmt.Errorf("the subtask with ordinal %d is placed on node %d of %d", ordinal, n, len(m.Assignment.Nodes))
+		}
+	}
+	for _, k := range m.Kept {
+		if m.Topology.Ordinal(k.Subtask) < 0 || k.Since >= m.Attempt {
+			return fmt.Errorf("%s of attempt %d is to go on", k.Subtask, k.Since)
 		}
 	}
 	return nil
@@ -143,7 +169,7 @@ func (e *Executor) cancelAttemptLocked(m checkpoint.CancelAttempt) {
 		return
 	}
 	e.log.Info("cancelling", "job", m.Job, "attempt", a.number())
-	a.cancel()
+	e.cancelLocked(a)
 	a.forget = true
 	if a.over {
 		j.current = nil

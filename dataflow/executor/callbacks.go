@@ -27,25 +27,46 @@ func (e *Executor) workDir(m checkpoint.Deploy, s checkpoint.SubtaskID) string {
 	return filepath.Join(e.cfg.WorkDir, fmt.Sprintf("%s-%d-%x-%d", m.Job, m.Attempt, sha256.Sum224([]byte(s.Vertex)), s.Index))
 }
 
-// taskDeps gives a task of the attempt its surroundings. The callbacks only record and queue.
-func (e *Executor) taskDeps(a *attempt) dataflow.TaskDeps {
+// taskDeps gives a task its surroundings. The callbacks only record and queue. They speak for the attempt that the
+// execution belongs to at that moment.
+func (e *Executor) taskDeps(x *execution) dataflow.TaskDeps {
 	return dataflow.TaskDeps{
-		OnStatus:   func(r checkpoint.SubtaskReport) { e.onStatus(a, r) },
-		OnAck:      func(ack checkpoint.Ack, kind checkpoint.Kind) { e.onAck(a, ack, kind) },
-		OnDecline:  func(d checkpoint.Decline, kind checkpoint.Kind) { e.onDecline(a, d, kind) },
-		OnProgress: func(b checkpoint.Barrier, p checkpoint.SubtaskProgress) { e.onProgress(a, b, p) },
+		OnStatus:   func(r checkpoint.SubtaskReport) { e.onStatus(x, r) },
+		OnAck:      func(ack checkpoint.Ack, kind checkpoint.Kind) { e.onAck(x, ack, kind) },
+		OnDecline:  func(d checkpoint.Decline, kind checkpoint.Kind) { e.onDecline(x, d, kind) },
+		OnProgress: func(b checkpoint.Barrier, p checkpoint.SubtaskProgress) { e.onProgress(x, b, p) },
 		Store:      e.cfg.Store, Rows: e.cfg.Rows, Connector: connector{e}, Logger: e.cfg.Logger,
 	}
 }
 
-// onStatus records and tells how a task's status changed. What a task of an attempt that has been replaced
-// or forgotten still says changes nothing (I6).
-func (e *Executor) onStatus(a *attempt, r checkpoint.SubtaskReport) {
+// presentLocked returns the attempt that an execution speaks for, nil when that has been replaced or forgotten: what it
+// still says changes nothing (I6).
+func (e *Executor) presentLocked(x *execution) *attempt {
+	if a := x.attempt; e.currentLocked(a.deploy.Job, a.number()) == a {
+		return a
+	}
+	return nil
+}
+
+// onStatus records and tells how a task's status changed.
+func (e *Executor) onStatus(x *execution, r checkpoint.SubtaskReport) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.currentLocked(a.deploy.Job, a.number()) != a {
-		return
+	if a := e.presentLocked(x); a != nil {
+		e.statusLocked(a, r)
 	}
+}
+
+// onStatusOf is onStatus for a subtask that has no execution.
+func (e *Executor) onStatusOf(a *attempt, r checkpoint.SubtaskReport) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.currentLocked(a.deploy.Job, a.number()) == a {
+		e.statusLocked(a, r)
+	}
+}
+
+func (e *Executor) statusLocked(a *attempt, r checkpoint.SubtaskReport) {
 	r.Failure.Message = clip(r.Failure.Message)
 	if told, changed := a.roster.update(r); changed {
 		e.tellLocked(checkpoint.StatusChange{Job: a.deploy.Job, Attempt: a.number(), Report: told})
@@ -53,10 +74,15 @@ func (e *Executor) onStatus(a *attempt, r checkpoint.SubtaskReport) {
 }
 
 // onAck records an ack until its checkpoint's outcome is heard, and tells it.
-func (e *Executor) onAck(a *attempt, ack checkpoint.Ack, kind checkpoint.Kind) {
+func (e *Executor) onAck(x *execution, ack checkpoint.Ack, kind checkpoint.Kind) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.currentLocked(a.deploy.Job, a.number()) != a || !a.book.ack(ack, kind) {
+	a := e.presentLocked(x)
+	if a == nil {
+		return
+	}
+	ack.Attempt = a.number()
+	if !a.book.ack(ack, kind) {
 		return
 	}
 	a.progress.answered(ack.Checkpoint, ack.State.Subtask)
@@ -66,10 +92,11 @@ func (e *Executor) onAck(a *attempt, ack checkpoint.Ack, kind checkpoint.Kind) {
 }
 
 // onDecline records a decline until its checkpoint's outcome is heard, and tells it.
-func (e *Executor) onDecline(a *attempt, d checkpoint.Decline, kind checkpoint.Kind) {
+func (e *Executor) onDecline(x *execution, d checkpoint.Decline, kind checkpoint.Kind) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.currentLocked(a.deploy.Job, a.number()) == a {
+	if a := e.presentLocked(x); a != nil {
+		d.Attempt = a.number()
 		e.declineLocked(a, d, kind)
 	}
 }
@@ -84,10 +111,10 @@ func (e *Executor) declineLocked(a *attempt, d checkpoint.Decline, kind checkpoi
 }
 
 // onProgress records which phase of a checkpoint a task has entered.
-func (e *Executor) onProgress(a *attempt, b checkpoint.Barrier, p checkpoint.SubtaskProgress) {
+func (e *Executor) onProgress(x *execution, b checkpoint.Barrier, p checkpoint.SubtaskProgress) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.currentLocked(a.deploy.Job, a.number()) == a {
+	if a := e.presentLocked(x); a != nil {
 		e.noteProgressLocked(a, b, p)
 	}
 }

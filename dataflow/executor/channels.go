@@ -43,21 +43,39 @@ func (e *Executor) receiverOf(id exchange.ChannelID) (task, error) {
 	switch {
 	case j == nil || id.Attempt > j.seen:
 		return nil, ErrUnknownAttempt
-	case id.Attempt < j.seen || j.current == nil || j.current.ctx.Err() != nil:
+	case j.current == nil:
 		return nil, ErrStaleAttempt
-	case j.current.tasks == nil:
-		return nil, ErrUnknownAttempt
 	}
 	topology := j.current.deploy.Topology
 	if id.Edge < 0 || id.Edge >= len(topology.Edges) {
 		return nil, fmt.Errorf("the job has %d edges", len(topology.Edges))
 	}
-	s := checkpoint.SubtaskID{Vertex: topology.Vertices[topology.Edges[id.Edge].To].ID, Index: id.To}
-	t := j.current.tasks[s]
-	if t == nil {
-		return nil, fmt.Errorf("%s is not on this node", s)
+	return j.current.receiver(id, checkpoint.SubtaskID{Vertex: topology.Vertices[topology.Edges[id.Edge].To].ID, Index: id.To})
+}
+
+// receiver returns the task at the end of a channel. Both ends belong to one pipelined region, so they were deployed in
+// the same attempt, which is the channel's; the present one may be newer.
+func (a *attempt) receiver(id dataflow.ChannelID, s checkpoint.SubtaskID) (task, error) {
+	x := a.executions[s]
+	switch {
+	case x != nil && x.since == id.Attempt && a.ctx.Err() == nil && (x.returned || x.ctx.Err() == nil):
+		return x.task, nil
+	case x != nil || id.Attempt < a.number() || a.ctx.Err() != nil:
+		return nil, ErrStaleAttempt
+	case !a.isBuilt():
+		return nil, ErrUnknownAttempt
 	}
-	return t, nil
+	return nil, fmt.Errorf("%s is not on this node", s)
+}
+
+// isBuilt reports whether the attempt has made what it deploys.
+func (a *attempt) isBuilt() bool {
+	select {
+	case <-a.built:
+		return true
+	default:
+		return false
+	}
 }
 
 // connector connects a task's outputs: to tasks of this process directly, to others through the dialer.

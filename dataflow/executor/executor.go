@@ -145,10 +145,12 @@ func (e *Executor) Run(ctx context.Context) error {
 	loops.Wait() // until ctx is done
 	e.end()
 	e.mu.Lock()
-	e.mu.closed = true
 	for _, j := range e.mu.jobs {
-		j.cancelLocked()
+		if j.current != nil {
+			e.cancelLocked(j.current)
+		}
 	}
+	e.mu.closed = true
 	e.mu.Unlock()
 	e.running.Wait()
 	return nil

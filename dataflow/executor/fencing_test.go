@@ -45,6 +45,9 @@ func fencedMessages() []fencedMessage {
 		{name: "CancelAttempt", effect: "jobs", make: func(term checkpoint.Term, job checkpoint.JobID, attempt checkpoint.Attempt) checkpoint.ToNode {
 			return checkpoint.CancelAttempt{Term: term, Job: job, Attempt: attempt}
 		}},
+		{name: "CancelTasks", effect: "jobs", make: func(term checkpoint.Term, job checkpoint.JobID, attempt checkpoint.Attempt) checkpoint.ToNode {
+			return checkpoint.CancelTasks{Term: term, Job: job, Attempt: attempt, Subtasks: subtasks}
+		}},
 		{name: "Trigger", ofAttempt: true, effect: "heard", make: func(term checkpoint.Term, job checkpoint.JobID, attempt checkpoint.Attempt) checkpoint.ToNode {
 			return checkpoint.Trigger{Term: term, Job: job, Attempt: attempt, Barrier: barrier(9, checkpoint.KindCheckpoint), Subtasks: subtasks}
 		}},
@@ -184,11 +187,13 @@ func TestI6_Fencing(t *testing.T) {
 				} else {
 					refused("from a second leader of the term", f.follower, m.make(5, job1, 2))
 				}
-				if m.name == "Deploy" || m.ofAttempt {
+				if m.name == "Deploy" || m.name == "CancelTasks" || m.ofAttempt {
 					refused("of an older attempt", f.leader, m.make(5, job1, 1))
 				}
 				if m.ofAttempt {
 					refused("of an attempt that is not here yet", f.leader, m.make(5, job1, 3))
+				}
+				if m.name == "CancelTasks" || m.ofAttempt {
 					refused("of an unknown job", f.leader, m.make(5, stranger, 2))
 				}
 				if m.name == "Deploy" {

@@ -16,13 +16,17 @@ const (
 	loadWindow = 5 * time.Second
 )
 
-// attemptMeter measures one attempt's tasks. It belongs to the goroutine of metricsLoop.
-type attemptMeter struct {
-	tasks map[checkpoint.SubtaskID]*taskMeter
-	// told is the session on which the leader was told of the attempt last. An attempt that is over is told of once
-	// more, with its final totals, and once to each later leader.
-	told      Session
-	toldFinal bool
+// meters measure all tasks. They belong to the goroutine of metricsLoop.
+type meters struct {
+	tasks map[*execution]*taskMeter // whatever attempt they belong to
+	told  map[*attempt]toldView
+}
+
+// toldView is on which session the leader was told of an attempt last. An attempt that is over is told of once more, with
+// its final totals, and once to each later leader.
+type toldView struct {
+	to    Session
+	final bool
 }
 
 // taskMeter takes a task's rates from what it has measured in the last seconds. It is pure.
@@ -88,17 +92,17 @@ func metricsOf(s checkpoint.SubtaskID, stats dataflow.Stats, load *checkpoint.Ta
 
 // measured is an attempt as it is when its tasks are measured.
 type measured struct {
-	attempt *attempt
-	tasks   map[checkpoint.SubtaskID]task
-	running map[checkpoint.SubtaskID]bool
-	over    bool
+	attempt    *attempt
+	executions []*execution
+	running    map[checkpoint.SubtaskID]bool
+	over       bool
 }
 
 // metricsLoop measures the tasks and tells the leader, until ctx is done.
 func (e *Executor) metricsLoop(ctx context.Context) {
 	ticker := time.NewTicker(metricsInterval)
 	defer ticker.Stop()
-	meters := make(map[*attempt]*attemptMeter)
+	all := meters{tasks: make(map[*execution]*taskMeter), told: make(map[*attempt]toldView)}
 	for {
 		select {
 		case <-ctx.Done():
@@ -106,38 +110,43 @@ func (e *Executor) metricsLoop(ctx context.Context) {
 		case <-e.attemptEnded:
 		case <-ticker.C:
 		}
-		e.measure(meters, time.Now())
+		e.measure(all, time.Now())
 	}
 }
 
 // measure looks at the tasks once. The leader is told in one go, or not at all while its session has other things to
 // send: then it is told at the next time.
-func (e *Executor) measure(meters map[*attempt]*attemptMeter, now time.Time) {
+func (e *Executor) measure(all meters, now time.Time) {
 	attempts, to := e.measurable()
-	present := make(map[*attempt]bool)
 	var messages []checkpoint.FromNode
 	var telling []measured
 	for _, a := range attempts {
-		present[a.attempt] = true
-		m := meters[a.attempt]
-		if m == nil {
-			m = &attemptMeter{tasks: make(map[checkpoint.SubtaskID]*taskMeter)}
-			meters[a.attempt] = m
-		}
-		if m.toldFinal && m.told == to {
+		if told := all.told[a.attempt]; told.final && told.to == to {
 			continue
 		}
-		messages = append(messages, m.measure(a, now))
+		messages = append(messages, all.measure(a, now))
 		telling = append(telling, a)
 	}
-	maps.DeleteFunc(meters, func(a *attempt, _ *attemptMeter) bool { return !present[a] })
+	all.forget(attempts)
 	if to == nil || len(messages) == 0 || !to.Offer(messages...) {
 		return
 	}
 	for _, a := range telling {
-		m := meters[a.attempt]
-		m.told, m.toldFinal = to, a.over
+		all.told[a.attempt] = toldView{to, a.over}
 	}
+}
+
+// forget drops what is about attempts and executions that are not present any more.
+func (all meters) forget(present []measured) {
+	attempts, executions := make(map[*attempt]bool), make(map[*execution]bool)
+	for _, a := range present {
+		attempts[a.attempt] = true
+		for _, x := range a.executions {
+			executions[x] = true
+		}
+	}
+	maps.DeleteFunc(all.told, func(a *attempt, _ toldView) bool { return !attempts[a] })
+	maps.DeleteFunc(all.tasks, func(x *execution, _ *taskMeter) bool { return !executions[x] })
 }
 
 // measurable returns the attempts whose tasks can be measured, and the leader's session, nil when there is none.
@@ -146,10 +155,10 @@ func (e *Executor) measurable() (attempts []measured, to Session) {
 	defer e.mu.Unlock()
 	for _, id := range sortedKeys(e.mu.jobs, compareJobs) {
 		a := e.mu.jobs[id].current
-		if a == nil || a.tasks == nil {
+		if a == nil || len(a.executions) == 0 {
 			continue
 		}
-		m := measured{attempt: a, tasks: a.tasks, running: make(map[checkpoint.SubtaskID]bool), over: a.over}
+		m := measured{attempt: a, executions: a.present(), running: make(map[checkpoint.SubtaskID]bool), over: a.over}
 		for _, r := range a.roster.subtasks() {
 			m.running[r.Subtask] = r.Status == checkpoint.SubtaskRunning || r.Status == checkpoint.SubtaskFinishing
 		}
@@ -159,17 +168,17 @@ func (e *Executor) measurable() (attempts []measured, to Session) {
 }
 
 // measure asks the attempt's tasks and returns what the leader is to be told.
-func (m *attemptMeter) measure(a measured, now time.Time) checkpoint.TaskMetrics {
+func (all meters) measure(a measured, now time.Time) checkpoint.TaskMetrics {
 	told := checkpoint.TaskMetrics{Job: a.attempt.deploy.Job, Attempt: a.attempt.number()}
-	for _, s := range sortedKeys(a.tasks, compareSubtasks) {
-		stats := a.tasks[s].Stats()
-		t := m.tasks[s]
+	for _, x := range a.executions {
+		stats := x.task.Stats()
+		t := all.tasks[x]
 		if t == nil {
 			t = &taskMeter{}
-			m.tasks[s] = t
+			all.tasks[x] = t
 		}
-		t.add(stats, a.running[s], now)
-		told.Subtasks = append(told.Subtasks, metricsOf(s, stats, t.load()))
+		t.add(stats, a.running[x.subtask], now)
+		told.Subtasks = append(told.Subtasks, metricsOf(x.subtask, stats, t.load()))
 	}
 	return told
 }

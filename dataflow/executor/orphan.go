@@ -51,7 +51,7 @@ func (e *Executor) checkOrphaned(now time.Time) (left time.Duration, waiting boo
 			continue
 		}
 		a.roster.stopped = fmt.Sprintf("node %s stopped it: no leader was heard for %s", e.cfg.Self.ID, e.cfg.OrphanTimeout)
-		a.cancel()
+		e.cancelLocked(a)
 		e.log.Warn("stopping orphaned tasks", "job", id, "attempt", a.number(), "orphan_timeout", e.cfg.OrphanTimeout)
 	}
 	return 0, false

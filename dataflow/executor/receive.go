@@ -55,9 +55,11 @@ func (e *Executor) handleLocked(s Session, m checkpoint.ToNode) []func() {
 	case checkpoint.PlanJob:
 		e.planLocked(s, m)
 	case checkpoint.Deploy:
-		e.deployLocked(m)
+		return e.deployLocked(m)
 	case checkpoint.CancelAttempt:
 		e.cancelAttemptLocked(m)
+	case checkpoint.CancelTasks:
+		e.cancelTasksLocked(m)
 	case checkpoint.Trigger:
 		return e.triggerLocked(m)
 	case checkpoint.NotifyComplete:
@@ -115,8 +117,8 @@ func (e *Executor) triggerLocked(m checkpoint.Trigger) (calls []func()) {
 	}
 	for _, s := range m.Subtasks {
 		reason, message, refused := a.roster.refusal(s)
-		t := a.tasks[s]
-		if !refused && t == nil {
+		x := a.executions[s]
+		if !refused && x == nil {
 			reason, message, refused = checkpoint.ReasonTaskNotReady, s.String()+" has not started yet", true
 		}
 		if refused {
@@ -126,7 +128,7 @@ func (e *Executor) triggerLocked(m checkpoint.Trigger) (calls []func()) {
 			continue
 		}
 		e.noteProgressLocked(a, m.Barrier, checkpoint.SubtaskProgress{Subtask: s, Phase: checkpoint.PhaseStartDelay})
-		calls = append(calls, func() { t.Trigger(m.Barrier) })
+		calls = append(calls, func() { x.task.Trigger(m.Barrier) })
 	}
 	return calls
 }

@@ -7,6 +7,8 @@ import (
 	"runtime/pprof"
 	"strings"
 	"time"
+
+	"cairn/checkpoint"
 )
 
 // DefaultCancellationInterval is how often a task that does not return after it was cancelled is complained of.
@@ -18,16 +20,18 @@ const maxStack = 16 << 10
 // settingUp takes the place of a subtask in what is said of an attempt whose graph is being built.
 const settingUp = "setting up"
 
-// watchCancellation watches over an attempt until everything of it has ended, which closes ended (Flink's task
+// stoppable is something that has been cancelled: an execution, or the setting up of an attempt.
+type stoppable struct {
+	name  string
+	since checkpoint.Attempt // of its goroutine's labels
+	done  <-chan struct{}
+}
+
+// watchCancellation watches over what has been cancelled of an attempt until all of it has ended (Flink's task
 // cancellation watchdog). User code that does not return when its task is cancelled holds up the next attempt; and what
 // it still does to the outside world nobody can undo or fence. So after CancellationTimeout the process ends: nothing
 // less stops a goroutine.
-func (e *Executor) watchCancellation(a *attempt, ended <-chan struct{}) {
-	select {
-	case <-ended:
-		return
-	case <-a.ctx.Done():
-	}
+func (e *Executor) watchCancellation(a *attempt, stopping []stoppable) {
 	since := time.Now()
 	complain := time.NewTicker(e.cfg.CancellationInterval)
 	defer complain.Stop()
@@ -37,51 +41,59 @@ func (e *Executor) watchCancellation(a *attempt, ended <-chan struct{}) {
 		defer timer.Stop()
 		expired = timer.C
 	}
-	for {
+	for len(stopping) > 0 {
 		select {
-		case <-ended:
-			return
+		case <-stopping[0].done:
+			stopping = stopping[1:]
 		case <-complain.C:
-			e.complain(a, time.Since(since))
+			e.complain(a, stuck(stopping), time.Since(since))
 		case <-expired:
-			stuck := e.stuckIn(a)
-			e.complain(a, time.Since(since))
+			left := stuck(stopping)
+			if len(left) == 0 {
+				return
+			}
+			e.complain(a, left, time.Since(since))
 			e.cfg.Fatal(fmt.Errorf("job %s, attempt %d on node %s: %s did not return within %s of the cancellation",
-				a.deploy.Job, a.number(), e.cfg.Self.ID, strings.Join(stuck, ", "), e.cfg.CancellationTimeout))
+				a.deploy.Job, a.number(), e.cfg.Self.ID, names(left), e.cfg.CancellationTimeout))
 			return
 		}
 	}
 }
 
-// complain logs where the attempt's tasks are that have not returned.
-func (e *Executor) complain(a *attempt, after time.Duration) {
+// complain logs where those are that have not returned.
+func (e *Executor) complain(a *attempt, left []stoppable, after time.Duration) {
 	stacks := goroutines()
-	for _, name := range e.stuckIn(a) {
+	for _, x := range left {
 		e.log.Warn("a cancelled task does not return: its code holds up the next attempt",
-			"job", a.deploy.Job, "attempt", a.number(), "task", name, "after", after,
-			"timeout", e.cfg.CancellationTimeout, "stack", stacks.of(a, name))
+			"job", a.deploy.Job, "attempt", x.since, "task", x.name, "after", after,
+			"timeout", e.cfg.CancellationTimeout, "stack", stacks.of(a.deploy.Job, x))
 	}
 }
 
-// stuckIn names the subtasks of an attempt that have not returned.
-func (e *Executor) stuckIn(a *attempt) (names []string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if a.tasks == nil {
-		return []string{settingUp}
-	}
-	for _, s := range a.roster.order {
-		if !a.returned[s] {
-			names = append(names, s.String())
+// stuck returns those that have not ended.
+func stuck(stopping []stoppable) (left []stoppable) {
+	for _, x := range stopping {
+		select {
+		case <-x.done:
+		default:
+			left = append(left, x)
 		}
 	}
-	return names
+	return left
+}
+
+func names(all []stoppable) string {
+	var names []string
+	for _, x := range all {
+		names = append(names, x.name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // labelled runs f with labels on its goroutine, which those that it starts inherit: by them a stack is found, and a
 // profile shows which task costs how much.
-func labelled(a *attempt, name string, f func(context.Context)) {
-	pprof.Do(a.ctx, pprof.Labels("job", a.deploy.Job.String(), "attempt", fmt.Sprint(a.number()), "task", name), f)
+func labelled(ctx context.Context, job checkpoint.JobID, number checkpoint.Attempt, name string, f func(context.Context)) {
+	pprof.Do(ctx, pprof.Labels("job", job.String(), "attempt", fmt.Sprint(number), "task", name), f)
 }
 
 // stacks is a profile of all goroutines, one entry for those with the same stack and labels.
@@ -96,11 +108,11 @@ func goroutines() stacks {
 }
 
 // of returns the stacks of the goroutines that labelled has marked.
-func (all stacks) of(a *attempt, name string) string {
+func (all stacks) of(job checkpoint.JobID, x stoppable) string {
 	var found []string
 	for _, s := range all {
 		is := func(label, value string) bool { return strings.Contains(s, fmt.Sprintf("%q:%q", label, value)) }
-		if is("job", a.deploy.Job.String()) && is("attempt", fmt.Sprint(a.number())) && is("task", name) {
+		if is("job", job.String()) && is("attempt", fmt.Sprint(x.since)) && is("task", x.name) {
 			found = append(found, s)
 		}
 	}
