@@ -103,7 +103,7 @@ func (t *task) process() {
 	if t.last.Status == checkpoint.SubtaskInitializing {
 		return
 	}
-	for progress := true; progress && !t.ended() && !t.a.ending; {
+	for progress := true; progress && !t.ended() && !t.ending; {
 		progress = false
 		for at, in := range t.inputs {
 			if len(in.queue) == 0 || in.blocked {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +11,9 @@ import (
 
 // connectLimit is how long a channel's other side may take to deploy its share.
 const connectLimit = 3 * time.Second
+
+// stopTime is how long a task that was cancelled may take to end.
+const stopTime = 20 * time.Millisecond
 
 // attempt is a node's share of one execution of a job.
 type attempt struct {
@@ -32,7 +36,14 @@ func newAttempt(n *node, m checkpoint.Deploy) *attempt {
 		states[s.Subtask] = s
 	}
 	subtasks, inputs := m.Topology.Subtasks(), inputsOf(m.Topology)
+	kept := make(map[checkpoint.SubtaskID]bool)
+	for _, k := range m.Kept {
+		kept[k.Subtask] = true
+	}
 	for _, ordinal := range m.Assignment.Ordinals(n.ref.ID) {
+		if kept[subtasks[ordinal]] {
+			continue
+		}
 		a.tasks = append(a.tasks, newTask(a, ordinal, subtasks[ordinal], inputs, states[subtasks[ordinal]]))
 	}
 	return a
@@ -40,7 +51,7 @@ func newAttempt(n *node, m checkpoint.Deploy) *attempt {
 
 func (a *attempt) number() checkpoint.Attempt { return a.deploy.Attempt }
 
-// after schedules something that does not happen any more when the attempt is ending.
+// after schedules something of the attempt as such that does not happen any more when it is ending.
 func (a *attempt) after(d time.Duration, do func()) {
 	a.n.after(d, func() {
 		if !a.ending {
@@ -49,12 +60,20 @@ func (a *attempt) after(d time.Duration, do func()) {
 	})
 }
 
+// after schedules something that does not happen any more when the task is ending.
+func (t *task) after(d time.Duration, do func()) {
+	t.a.n.after(d, func() {
+		if !t.ending {
+			do()
+		}
+	})
+}
+
 func (a *attempt) eachTask(f func(*task)) {
-	if !a.started {
-		return
-	}
-	for _, t := range a.tasks {
-		f(t)
+	for _, t := range slices.Clone(a.tasks) {
+		if t.started {
+			f(t)
+		}
 	}
 }
 
@@ -72,8 +91,11 @@ func (a *attempt) startAfter(previous *attempt) {
 func (a *attempt) start() {
 	a.started = true
 	for _, t := range a.tasks {
-		a.n.w.check.started(a, t)
-		a.after(a.n.w.between(time.Millisecond, 40*time.Millisecond), t.run)
+		if !t.started && !t.ending {
+			t.started = true
+			a.n.w.check.started(a, t)
+			t.after(a.n.w.between(time.Millisecond, 40*time.Millisecond), t.run)
+		}
 	}
 }
 
@@ -83,7 +105,10 @@ func (a *attempt) cancel() {
 		return
 	}
 	a.ending = true
-	a.n.after(a.n.w.between(0, 20*time.Millisecond), a.end)
+	for _, t := range a.tasks {
+		t.ending = true
+	}
+	a.n.after(a.n.w.between(0, stopTime), a.end)
 }
 
 // stop ends the tasks of the node's own accord: they fail.
@@ -119,6 +144,7 @@ func (a *attempt) end() {
 func (a *attempt) vanish() {
 	a.ending, a.over = true, true
 	for _, t := range a.tasks {
+		t.ending = true
 		if !t.ended() {
 			t.breakChannels()
 		}
@@ -141,9 +167,9 @@ func (a *attempt) trigger(m checkpoint.Trigger) {
 			a.n.w.violate(harness, "%s was triggered on %s, where it is not", s, a.n.ref.ID)
 		case t.last.Status == checkpoint.SubtaskFinished:
 			t.decline(m.Barrier, checkpoint.ReasonTaskClosing)
-		case t.ended() || a.ending:
+		case t.ended() || t.ending:
 			t.decline(m.Barrier, checkpoint.ReasonTaskFailure)
-		case !a.started:
+		case !t.started:
 			t.decline(m.Barrier, checkpoint.ReasonTaskNotReady)
 		default:
 			t.onTrigger(m.Barrier)
@@ -163,6 +189,6 @@ func (a *attempt) task(ordinal int) *task {
 func (a *attempt) fingerprint(b *strings.Builder) {
 	fmt.Fprintf(b, "%t %t %t %d %d %d;", a.started, a.ending, a.forget, len(a.book.acks), len(a.book.declines), a.book.completed)
 	for _, t := range a.tasks {
-		fmt.Fprintf(b, "%d %d %d %d %d;", t.last.Status, t.notified, t.snapshotted, len(t.pending), len(t.cancelled))
+		fmt.Fprintf(b, "%d %t %d %d %d %d;", t.last.Status, t.ending, t.notified, t.snapshotted, len(t.pending), len(t.cancelled))
 	}
 }

@@ -14,6 +14,7 @@ type book struct {
 	declines  map[checkpoint.ID]map[int]checkpoint.Decline
 	completed checkpoint.ID          // the newest completed checkpoint: it and all older ones have their outcome
 	settled   map[checkpoint.ID]bool // whose own outcome was heard; that of a savepoint says nothing of others
+	floor     checkpoint.ID          // it and all older ones had their outcome before the attempt was deployed
 }
 
 func newBook() book {
@@ -26,7 +27,7 @@ func newBook() book {
 }
 
 func (b *book) resolved(id checkpoint.ID) bool {
-	return b.settled[id] || b.kinds[id] != checkpoint.KindSavepoint && id <= b.completed
+	return id <= b.floor || b.settled[id] || b.kinds[id] != checkpoint.KindSavepoint && id <= b.completed
 }
 
 // complete records that a checkpoint has completed.

@@ -39,19 +39,24 @@ func (c *channel) receiver() (t *task, refused bool) {
 	}
 	j := n.jobs[deploy.Job]
 	switch {
-	case j == nil || j.seen < deploy.Attempt:
+	case j == nil || j.seen < c.from.deployed:
 		return nil, false
-	case j.seen > deploy.Attempt && !n.w.broken(IgnoresAttempts), j.current == nil, j.current.ending:
+	case j.current == nil:
 		return nil, true
-	case !j.current.started:
+	}
+	t = j.current.task(c.to)
+	switch {
+	case t == nil, t.ending && !t.ended(), t.deployed != c.from.deployed && !n.w.broken(IgnoresAttempts):
+		return nil, true
+	case !t.started:
 		return nil, false
 	}
-	return j.current.task(c.to), false
+	return t, false
 }
 
 // deliver hands a frame over, waiting in front of it while the other side has not been deployed yet.
 func (c *channel) deliver(f frame, until time.Duration) {
-	if !c.from.a.n.up || c.from.a.ending && c.from.last.Status != checkpoint.SubtaskFinished {
+	if !c.from.a.n.up || c.from.ending && c.from.last.Status != checkpoint.SubtaskFinished {
 		return
 	}
 	t, refused := c.receiver()
@@ -82,7 +87,7 @@ func (c *channel) broke() {
 
 // breakChannels is how the neighbours of a task that is gone find out.
 func (t *task) breakChannels() {
-	job, number := t.a.deploy.Job, t.a.number()
+	job, number := t.a.deploy.Job, t.deployed
 	neighbours := make([]int, 0, len(t.outputs)+len(t.inputs))
 	for _, c := range t.outputs {
 		neighbours = append(neighbours, c.to)
@@ -103,10 +108,10 @@ func (w *World) breakTask(ref checkpoint.NodeRef, job checkpoint.JobID, number c
 		return
 	}
 	j := n.jobs[job]
-	if j == nil || j.current == nil || j.current.number() != number {
+	if j == nil || j.current == nil {
 		return
 	}
-	if t := j.current.task(ordinal); t != nil {
+	if t := j.current.task(ordinal); t != nil && t.deployed == number {
 		t.fail("the channel to "+neighbour.String()+" broke", true)
 	}
 }

@@ -48,7 +48,13 @@ type checker struct {
 	manifests map[checkpointKey]checkpoint.Manifest
 	runs      map[subtaskKey]checkpoint.NodeRef
 	ended     map[subtaskKey]checkpoint.SubtaskStatus // finished, failed or canceled
-	failures  map[attemptKey]bool                     // a task of it has really failed or been stopped
+	failures  map[subtaskKey]bool                     // has really failed or been stopped
+
+	// Subtasks are known, above, by the attempt that deployed them. executions says which that is, by ordinal, as the
+	// committed attempts say; startedAt is the index of the entry that started an attempt; global, whether all of it failed.
+	executions map[checkpoint.JobID][]checkpoint.Attempt
+	startedAt  map[attemptKey]int
+	global     map[attemptKey]bool
 
 	chunks chunkLedger
 	// What users own, by the commands alone; and what each job goes back to.
@@ -105,7 +111,8 @@ func newChecker(w *World) *checker {
 		outcomes: make(map[checkpointKey]outcome), over: make(map[attemptKey]int),
 		acks: make(map[ackKey]checkpoint.SubtaskState), manifests: make(map[checkpointKey]checkpoint.Manifest),
 		runs: make(map[subtaskKey]checkpoint.NodeRef), ended: make(map[subtaskKey]checkpoint.SubtaskStatus),
-		failures: make(map[attemptKey]bool), chunks: newChunkLedger(),
+		failures: make(map[subtaskKey]bool), executions: make(map[checkpoint.JobID][]checkpoint.Attempt),
+		startedAt: make(map[attemptKey]int), global: make(map[attemptKey]bool), chunks: newChunkLedger(),
 		savepoints: make(map[checkpoint.JobID][]checkpoint.ID), source: make(map[checkpoint.JobID]checkpoint.ID),
 		restorePoint: make(map[checkpoint.JobID]checkpoint.ID), silenced: make(map[*leaderLoop]bool),
 	}

@@ -110,8 +110,8 @@ func (w *World) stuck(last map[checkpoint.JobID]checkpoint.ID) string {
 
 // someFinished reports whether a task of the attempt has finished, as one does that was restored at its end.
 func (k *checker) someFinished(j *fsm.Job) bool {
-	for _, s := range j.Topology.Subtasks() {
-		if k.ended[subtaskKey{attemptKey{j.ID, j.Attempt}, s}] == checkpoint.SubtaskFinished {
+	for ordinal, s := range j.Topology.Subtasks() {
+		if k.ended[k.executionKey(j.ID, ordinal, s)] == checkpoint.SubtaskFinished {
 			return true
 		}
 	}
@@ -148,6 +148,9 @@ func (w *World) unheard(latest map[attemptKey]checkpoint.ID) string {
 			continue
 		}
 		id, found := latest[attemptKey{j.ID, j.Attempt}]
+		if text := w.unheardBefore(j); text != "" {
+			return text
+		}
 		if !found || j.Status != fsm.JobRunning {
 			continue
 		}
@@ -165,6 +168,29 @@ func (w *World) unheard(latest map[attemptKey]checkpoint.ID) string {
 					return fmt.Sprintf("%s of job %d has not heard that checkpoint %d is complete", t.id, client.id[0], id)
 				}
 			}
+		}
+	}
+	return ""
+}
+
+// unheardBefore names a subtask that has gone on into a running attempt, and has not been notified of the checkpoint that
+// the others were restored from, although it was not restored from it itself; empty for none.
+func (w *World) unheardBefore(j *fsm.Job) string {
+	for ordinal, s := range j.Topology.Subtasks() {
+		if j.Status != fsm.JobRunning || w.check.executionOf(j.ID, ordinal) == j.Attempt {
+			continue
+		}
+		ref := j.Assignment.Node(ordinal)
+		n := w.hostOf(ref.ID).proc
+		if n == nil || n.ref != ref {
+			continue // and the attempt is to end
+		}
+		t := n.current(j.ID, j.Attempt).find(ordinal)
+		if t == nil {
+			return fmt.Sprintf("node %s does not know that %s goes on in attempt %d", ref.ID, s, j.Attempt)
+		}
+		if t.restore < j.RestoredFrom && t.notified < j.RestoredFrom {
+			return fmt.Sprintf("%s of job %d has gone on, and has not heard that checkpoint %d is complete", s, j.ID[0], j.RestoredFrom)
 		}
 	}
 	return ""

@@ -54,6 +54,9 @@ func (k *checker) append(index int, e entry) {
 			return
 		}
 		entry.command = c
+		if fail, ok := c.(fsm.FailAttempt); ok && k.state.Jobs[fail.Job] != nil {
+			k.failedAsAWhole(fail, *k.state.Jobs[fail.Job])
+		}
 		result, err := k.w.apply(k.state, uint64(index), c)
 		entry.response = fsm.Response{Result: result, Err: err}
 		k.w.trace.add(k.w.now, "committed %d: %T %v", index, c, err)
@@ -97,6 +100,7 @@ func (k *checker) stepped(index int, c fsm.Command, r fsm.Result) {
 		k.w.stats.Aborted++
 	case fsm.StartAttempt:
 		k.attemptStarted(c)
+		k.regionsStarted(index, c)
 	case fsm.FailAttempt:
 		k.decidedAll(index, c.Job, r.Aborted)
 		k.over[attemptKey{c.Job, c.Attempt}] = index
@@ -157,8 +161,8 @@ func (k *checker) jobEnded(index int, c fsm.EndJob) {
 	if last := k.restorePoint[j.ID]; k.begun[checkpointKey{j.ID, last}].stop != checkpoint.StopNone {
 		k.w.stats.Stopped++
 	}
-	for _, s := range j.Topology.Subtasks() {
-		if status := k.ended[subtaskKey{attempt, s}]; status != checkpoint.SubtaskFinished {
+	for ordinal, s := range j.Topology.Subtasks() {
+		if status := k.ended[k.executionKey(j.ID, ordinal, s)]; status != checkpoint.SubtaskFinished {
 			k.w.violate(I7, "job %s finishes although %s has not (%s)", j.ID, s, status)
 		}
 	}

@@ -35,7 +35,9 @@ func (k *checker) sent(l *leaderLoop, m checkpoint.ToNode) {
 	case checkpoint.Deploy:
 		k.deployed(l, m)
 	case checkpoint.CancelAttempt:
-		k.cancelled(l, m)
+		k.cancelled(l, m, m.Job, m.Attempt)
+	case checkpoint.CancelTasks:
+		k.cancelled(l, m, m.Job, m.Attempt)
 	}
 }
 
@@ -64,9 +66,9 @@ func (k *checker) deployed(l *leaderLoop, m checkpoint.Deploy) {
 }
 
 // cancelled demands that the attempt is over by the log, or its job being cancelled.
-func (k *checker) cancelled(l *leaderLoop, m checkpoint.CancelAttempt) {
-	j := k.state.Jobs[m.Job]
-	if j == nil || m.Attempt > j.Attempt || m.Attempt == j.Attempt && j.Status == fsm.JobRunning {
+func (k *checker) cancelled(l *leaderLoop, m checkpoint.ToNode, job checkpoint.JobID, attempt checkpoint.Attempt) {
+	j := k.state.Jobs[job]
+	if j == nil || attempt > j.Attempt || attempt == j.Attempt && j.Status == fsm.JobRunning {
 		k.w.violate(I8, "%s sends %s although the attempt is not over", l.c.id, m)
 	}
 }
@@ -75,10 +77,13 @@ func (k *checker) cancelled(l *leaderLoop, m checkpoint.CancelAttempt) {
 // leader has lost sight of, too many failed checkpoints, or a savepoint that failed with which it was to end. What an older attempt says is none (I6).
 func (k *checker) proposing(l *leaderLoop, c fsm.Command) {
 	fail, ok := c.(fsm.FailAttempt)
-	if !ok || k.failures[attemptKey{fail.Job, fail.Attempt}] || l.c.raft.role != leading {
+	if !ok || l.c.raft.role != leading {
 		return // of a leader that was deposed and does not know it nothing comes but an unknown outcome
 	}
 	j := l.c.raft.state.Jobs[fail.Job]
+	if j.Attempt == fail.Attempt && k.executionFailed(j) {
+		return
+	}
 	stopFailed := slices.ContainsFunc(j.History, func(o fsm.Outcome) bool {
 		return o.Attempt == j.Attempt && o.Stop != checkpoint.StopNone && o.Status == fsm.OutcomeFailed
 	})
@@ -92,17 +97,17 @@ func (k *checker) proposing(l *leaderLoop, c fsm.Command) {
 		if s == nil || s.hello.Node != ref || silence > min(timing.GossipConfirm, timing.HeartbeatTimeout) {
 			return
 		}
-		if s.node.current(fail.Job, fail.Attempt) == nil && k.ran(s.node.host, fail) {
+		if s.node.current(fail.Job, fail.Attempt) == nil && k.ran(s.node.host, j) {
 			return
 		}
 	}
 	k.w.violate(I6, "%s ends attempt %d without a reason: %s", l.c.id, fail.Attempt, fail.Cause)
 }
 
-// ran reports whether tasks of the attempt have run on a host.
-func (k *checker) ran(h *host, c fsm.FailAttempt) bool {
-	for key, ref := range k.runs {
-		if key.attemptKey == (attemptKey{c.Job, c.Attempt}) && ref.ID == h.id {
+// ran reports whether tasks of the job's present executions have run on a host.
+func (k *checker) ran(h *host, j *fsm.Job) bool {
+	for ordinal, s := range j.Topology.Subtasks() {
+		if ref, found := k.runs[k.executionKey(j.ID, ordinal, s)]; found && ref.ID == h.id {
 			return true
 		}
 	}
@@ -129,6 +134,8 @@ func attemptOf(m checkpoint.ToNode) (checkpoint.JobID, checkpoint.Attempt) {
 	case checkpoint.Deploy:
 		return m.Job, m.Attempt
 	case checkpoint.CancelAttempt:
+		return m.Job, m.Attempt
+	case checkpoint.CancelTasks:
 		return m.Job, m.Attempt
 	case checkpoint.Trigger:
 		return m.Job, m.Attempt

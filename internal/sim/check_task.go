@@ -36,27 +36,27 @@ func (k *checker) restored(a *attempt, id checkpoint.SubtaskID, state checkpoint
 
 // handed demands that a frame stays in its attempt: what the zombie of an older one still sends is refused (I6).
 func (k *checker) handed(from, to *task) {
-	if from.a.number() != to.a.number() {
-		k.w.violate(I6, "%s of attempt %d hands a frame to %s of attempt %d", from.id, from.a.number(), to.id, to.a.number())
+	if from.deployed != to.deployed {
+		k.w.violate(I6, "%s of attempt %d hands a frame to %s of attempt %d", from.id, from.deployed, to.id, to.deployed)
 	}
 }
 
 // acked notes what a task really captured, and on which machines that is durable.
-func (k *checker) acked(ack checkpoint.Ack, on []*host) {
+func (k *checker) acked(t *task, ack checkpoint.Ack, on []*host) {
 	k.chunksAcked(ack, on)
-	key := subtaskKey{attemptKey{ack.Job, ack.Attempt}, ack.State.Subtask}
+	key := subtaskKey{attemptKey{ack.Job, t.deployed}, ack.State.Subtask}
 	k.acks[ackKey{key, ack.Checkpoint}] = ack.State
 }
 
 // status notes how a task really ended.
 func (k *checker) status(t *task) {
-	attempt := attemptKey{t.a.deploy.Job, t.a.number()}
+	execution := subtaskKey{attemptKey{t.a.deploy.Job, t.deployed}, t.id}
 	switch t.last.Status {
 	case checkpoint.SubtaskFailed, checkpoint.SubtaskCanceled:
-		k.failures[attempt] = true
+		k.failures[execution] = true
 		fallthrough
 	case checkpoint.SubtaskFinished:
-		k.ended[subtaskKey{attempt, t.id}] = t.last.Status
+		k.ended[execution] = t.last.Status
 	}
 }
 
@@ -79,7 +79,7 @@ func (k *checker) checkManifest(key checkpointKey, c fsm.CompleteCheckpoint) {
 	j := k.state.Jobs[c.Job]
 	k.sharesNothing(j, key.id, m)
 	for ordinal, s := range j.Topology.Subtasks() {
-		k.checkState(c, m.Subtasks[ordinal], s)
+		k.checkState(c, m.Subtasks[ordinal], k.executionKey(j.ID, ordinal, s))
 	}
 	for ordinal, inputs := range inputsOf(j.Topology) {
 		if len(inputs) == 0 {
@@ -97,8 +97,8 @@ func (k *checker) checkManifest(key checkpointKey, c fsm.CompleteCheckpoint) {
 
 // checkState demands that a state in a manifest is what the subtask acknowledged: each ack counted once, and for
 // what it was given (I6).
-func (k *checker) checkState(c fsm.CompleteCheckpoint, state checkpoint.SubtaskState, s checkpoint.SubtaskID) {
-	subtask := subtaskKey{attemptKey{c.Job, c.Attempt}, s}
+func (k *checker) checkState(c fsm.CompleteCheckpoint, state checkpoint.SubtaskState, subtask subtaskKey) {
+	s := subtask.subtask
 	if real, found := k.acks[ackKey{subtask, c.Checkpoint}]; found && sameState(real, state) && state.Subtask == s {
 		return
 	}

@@ -131,7 +131,7 @@ func randomRestart(rng *rand.Rand) checkpoint.RestartConfig {
 }
 
 // Topologies are the shapes of jobs that Random chooses from: a single vertex, a forwarding chain, a shuffle with
-// a sink, and a join of two sources of different width.
+// a sink, a join of two sources of different width, and two pipelines that have nothing to do with each other.
 var Topologies = []checkpoint.Topology{
 	{Vertices: vertices(2)},
 	{Vertices: vertices(2, 2), Edges: []checkpoint.Edge{{From: 0, To: 1, Partitioning: checkpoint.Forward}}},
@@ -140,6 +140,9 @@ var Topologies = []checkpoint.Topology{
 	}},
 	{Vertices: vertices(1, 3, 2), Edges: []checkpoint.Edge{
 		{From: 0, To: 2, Partitioning: checkpoint.Hash}, {From: 1, To: 2, Partitioning: checkpoint.Hash},
+	}},
+	{Vertices: vertices(1, 2, 2, 2), Edges: []checkpoint.Edge{
+		{From: 0, To: 2, Partitioning: checkpoint.Hash}, {From: 1, To: 3, Partitioning: checkpoint.Forward},
 	}},
 }
 

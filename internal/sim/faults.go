@@ -165,7 +165,7 @@ func (w *World) failTask() {
 		return
 	}
 	n.eachAttempt(func(a *attempt) {
-		if len(a.tasks) > 0 && a.started && w.chance(0.5) {
+		if len(a.tasks) > 0 && w.chance(0.5) {
 			pick(w, a.tasks).fail("simulated failure", false)
 		}
 	})

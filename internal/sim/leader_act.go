@@ -29,7 +29,7 @@ func (l *leaderLoop) execute(actions []coordinator.Action, round int) bool {
 		if p, ok := a.(coordinator.Propose); ok {
 			l.w.trace.add(l.w.now, "%s term %d: %s", l.c.id, l.term, p)
 			l.w.check.proposing(l, p.Command)
-			commands = append(commands, p.Command)
+			commands = append(commands, l.spoilStart(p.Command))
 		}
 	}
 	taken := true
@@ -79,6 +79,9 @@ func (l *leaderLoop) proposed(c fsm.Command, r fsm.Response) {
 		return
 	}
 	l.view.OnProposed(c, r.Result, l.c.clock())
+	if start, ok := c.(fsm.StartAttempt); ok {
+		l.cancelAnyway(start)
+	}
 }
 
 func (l *leaderLoop) perform(a coordinator.Action) {

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	"cairn/checkpoint"
 	"cairn/coordinator"
 	"cairn/fsm"
@@ -60,6 +62,14 @@ const (
 	SubsumesSavepoints Mutation = "subsumes savepoints"
 	// ReusesIDs lets a job that was submitted from a checkpoint count from 1 again.
 	ReusesIDs Mutation = "reuses IDs after a restore"
+	// TakesOverAnyExecution makes nodes go on with what runs of a subtask that is to be restarted.
+	TakesOverAnyExecution Mutation = "node takes over any execution"
+	// RemembersOldAcks makes nodes keep the answers to checkpoints of earlier attempts for ever.
+	RemembersOldAcks Mutation = "node remembers acks of earlier attempts"
+	// KeepsEverything makes a leader keep subtasks that have failed or are lost.
+	KeepsEverything Mutation = "keeps what is lost"
+	// CancelsWhatGoesOn makes a leader cancel an earlier attempt in which subtasks go on.
+	CancelsWhatGoesOn Mutation = "cancels what goes on"
 	// KeepsItsIncarnation makes a restarted node pass for the process that died.
 	KeepsItsIncarnation Mutation = "restarted node keeps its incarnation"
 )
@@ -100,6 +110,43 @@ func (l *leaderLoop) spoilUnknown(commands []fsm.Command) bool {
 		}
 	}
 	return true
+}
+
+// spoilKept makes a node keep whatever runs of the subtasks that it is to restart.
+func spoilKept(m checkpoint.Deploy, before *attempt) checkpoint.Deploy {
+	if before == nil {
+		return m
+	}
+	for _, t := range before.tasks {
+		if kept := (checkpoint.KeptSubtask{Subtask: t.id, Since: t.deployed}); t.mayGoOn() && !slices.Contains(m.Kept, kept) {
+			m.Kept = append(slices.Clone(m.Kept), kept)
+		}
+	}
+	return m
+}
+
+// spoilStart makes a leader keep all subtasks, where that is not refused at once.
+func (l *leaderLoop) spoilStart(c fsm.Command) fsm.Command {
+	start, ok := c.(fsm.StartAttempt)
+	if !ok || !l.w.broken(KeepsEverything) {
+		return c
+	}
+	j := l.c.raft.state.Jobs[start.Job]
+	if j == nil || !j.MayKeep() {
+		return c
+	}
+	start.Assignment, start.Kept = j.Assignment, nil
+	for ordinal := range j.Assignment.NodeOf {
+		start.Kept = append(start.Kept, ordinal)
+	}
+	return start
+}
+
+// cancelAnyway cancels the attempts before one in which something goes on.
+func (l *leaderLoop) cancelAnyway(c fsm.StartAttempt) {
+	if j := l.c.raft.state.Jobs[c.Job]; j != nil && len(c.Kept) > 0 && l.w.broken(CancelsWhatGoesOn) {
+		l.sendAll(j, checkpoint.CancelAttempt{Term: l.term, Job: c.Job, Attempt: c.Attempt - 1})
+	}
 }
 
 func (l *leaderLoop) notifyAnyway(c fsm.CompleteCheckpoint) {

@@ -31,6 +31,10 @@ func TestCheckerCatches(t *testing.T) {
 		SweepsWhatIsShared:     {I5},
 		SharesWithTheSource:    {I5},
 		ReusesIDs:              {I1},
+		TakesOverAnyExecution:  {I6, I7},
+		RemembersOldAcks:       {I4},
+		KeepsEverything:        {Liveness, I7},
+		CancelsWhatGoesOn:      {I7},
 
 		TakesSavepointsForCheckpoints: {Savepoints},
 		SubsumesSavepoints:            {Savepoints},
@@ -71,6 +75,12 @@ func spoiled(seed uint64, m Mutation) Config {
 			c := &cfg.Jobs[i].Config
 			c.Interval, c.MinPause, c.MaxConcurrent, c.TolerableFailures = 50*time.Millisecond, 0, 3, 1000
 			cfg.Jobs[i].ConfigureEvery, cfg.Jobs[i].Limit, cfg.Jobs[i].StopAt, cfg.Jobs[i].CancelAt = 0, 0, 0, 0
+		}
+	}
+	if m == TakesOverAnyExecution || m == RemembersOldAcks { // many regions, and leaders that change while they fail
+		cfg.Sharp = 0.01
+		for i := range cfg.Jobs {
+			cfg.Jobs[i].Topology, cfg.Jobs[i].Limit, cfg.Jobs[i].StopAt, cfg.Jobs[i].CancelAt = Topologies[1], 0, 0, 0
 		}
 	}
 	return cfg

@@ -42,6 +42,8 @@ func (n *node) handle(s *session, m checkpoint.ToNode) {
 		n.deploy(m)
 	case checkpoint.CancelAttempt:
 		n.cancelAttempt(m)
+	case checkpoint.CancelTasks:
+		n.cancelTasks(m)
 	case checkpoint.Trigger:
 		if a := n.current(m.Job, m.Attempt); a != nil {
 			a.trigger(m)
@@ -117,13 +119,17 @@ func (n *node) deploy(m checkpoint.Deploy) {
 	if m.Attempt <= j.seen {
 		return
 	}
-	if j.current != nil {
-		j.current.cancel()
+	before, previous := j.current, j.last
+	if n.w.broken(TakesOverAnyExecution) {
+		m = spoilKept(m, before)
 	}
-	previous := j.last
 	a := newAttempt(n, m)
 	j.seen, j.deployed = m.Attempt, max(j.deployed, m.Attempt)
 	j.current, j.last = a, a
+	a.takeOver(before)
+	if before != nil {
+		before.cancel()
+	}
 	a.startAfter(previous)
 }
 
@@ -132,6 +138,7 @@ func (n *node) cancelAttempt(m checkpoint.CancelAttempt) {
 	if j.current != nil && j.current.number() > m.Attempt {
 		return
 	}
+	n.w.check.cancels(n, m)
 	j.seen = max(j.seen, m.Attempt)
 	if a := j.current; a != nil {
 		a.forget = true

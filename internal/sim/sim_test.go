@@ -57,6 +57,8 @@ func (s *Stats) wantVariety(t *testing.T, seeds int) {
 		"jobs stopped with one":   {s.Stopped, seeds / 20},
 		"jobs submitted from one": {s.Resubmitted, seeds / 20},
 		"hand-overs":              {s.HandOvers, seeds / 4},
+		"subtasks that went on":   {s.Kept, seeds / 6},
+		"restarts of regions":     {s.RegionRestarts, seeds / 12},
 		"chunks deleted":          {s.ChunksDeleted, 10 * seeds},
 	} {
 		if c.got < c.atLeast {
@@ -80,6 +82,8 @@ func (s *Stats) add(other Stats) {
 	s.Stopped += other.Stopped
 	s.Resubmitted += other.Resubmitted
 	s.HandOvers += other.HandOvers
+	s.Kept += other.Kept
+	s.RegionRestarts += other.RegionRestarts
 }
 
 func numberFrom(t *testing.T, variable string, otherwise uint64) uint64 {

@@ -86,7 +86,7 @@ func (t *task) store(state checkpoint.SubtaskState, stored func(on []*host)) {
 		return
 	}
 	other := others[t.w.index(len(others))].proc
-	t.a.after(t.w.between(0, 20*time.Millisecond), func() {
+	t.after(t.w.between(0, 20*time.Millisecond), func() {
 		if !other.up {
 			stored([]*host{own.host})
 			return

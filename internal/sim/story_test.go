@@ -147,7 +147,7 @@ func (s *story) taskOf(t *testing.T, d *datadriven.TestData, name string) *task 
 		}
 		h.proc.eachAttempt(func(a *attempt) {
 			for _, task := range a.tasks {
-				if task.id.String() == name && !a.ending {
+				if task.id.String() == name && !task.ending {
 					found = task
 				}
 			}

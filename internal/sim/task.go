@@ -22,6 +22,11 @@ type task struct {
 	alignment
 	outputs []*channel
 
+	deployed checkpoint.Attempt // it; a may be a later one that has taken it over
+	restore  checkpoint.ID      // what it was restored from
+	started  bool
+	ending   bool // cancelled or stopped: nothing happens in it any more
+
 	base     int64                                     // what it was restored with
 	restored bool                                      // at the end of its input
 	since    time.Duration                             // when it began to run
@@ -40,7 +45,7 @@ type task struct {
 
 func newTask(a *attempt, ordinal int, id checkpoint.SubtaskID, inputs [][]int, state checkpoint.SubtaskState) *task {
 	t := &task{
-		a: a, w: a.n.w, ordinal: ordinal, id: id, alignment: newAlignment(inputs[ordinal]),
+		a: a, w: a.n.w, ordinal: ordinal, id: id, deployed: a.number(), restore: a.deploy.Restore, alignment: newAlignment(inputs[ordinal]),
 		last:   checkpoint.SubtaskReport{Subtask: id, Status: checkpoint.SubtaskInitializing},
 		ends:   make([]bool, len(inputs[ordinal])),
 		base:   state.Size(),
@@ -102,7 +107,7 @@ func (t *task) run() {
 	case t.restored:
 		t.endInput()
 	case t.isSource() && limit > 0:
-		t.a.after(limit-time.Duration(t.base)*time.Millisecond, t.endInput)
+		t.after(limit-time.Duration(t.base)*time.Millisecond, t.endInput)
 	}
 	t.process()
 }
@@ -141,7 +146,7 @@ func (t *task) endInput() {
 // it has taken part in.
 func (t *task) finishUncovered() {
 	open := slices.ContainsFunc(t.inputs, func(in *input) bool { return !in.closed })
-	if t.a.deploy.AfterTasksFinish || !t.atEnd || open || len(t.captured) > 0 || t.ended() || t.a.ending {
+	if t.a.deploy.AfterTasksFinish || !t.atEnd || open || len(t.captured) > 0 || t.ended() || t.ending {
 		return
 	}
 	if t.leaving {
@@ -156,7 +161,7 @@ func (t *task) finishUncovered() {
 // makes good for what is lost with that.
 func (t *task) finishDelivered() {
 	if slices.ContainsFunc(t.outputs, func(c *channel) bool { return c.pipe.pumping }) {
-		t.a.after(10*time.Millisecond, t.finishDelivered)
+		t.after(10*time.Millisecond, t.finishDelivered)
 		return
 	}
 	t.report(checkpoint.SubtaskReport{Status: checkpoint.SubtaskFinished})
@@ -172,7 +177,7 @@ func (t *task) snapshot(b checkpoint.Barrier) {
 		t.suspended, t.frozen = b.ID, state.Size()
 	}
 	t.broadcast(frame{kind: barrier, barrier: b, value: state.Size()})
-	t.a.after(t.w.between(time.Millisecond, 60*time.Millisecond), func() {
+	t.after(t.w.between(time.Millisecond, 60*time.Millisecond), func() {
 		t.store(state, func(on []*host) {
 			t.w.gate(t, b, func() { t.answer(b, state, on) })
 		})
@@ -214,7 +219,7 @@ func (t *task) ack(b checkpoint.Barrier, state checkpoint.SubtaskState, on []*ho
 		t.finals[b.ID] = state
 	}
 	ack := checkpoint.Ack{Job: t.a.deploy.Job, Attempt: t.a.number(), Checkpoint: b.ID, State: state}
-	t.w.check.acked(ack, on)
+	t.w.check.acked(t, ack, on)
 	if t.current() && enter(&t.a.book, t.a.book.acks, b.ID, b.Kind, t.ordinal, ack) {
 		t.a.n.tell(checkpoint.AckBatch{Acks: []checkpoint.Ack{ack}})
 		t.w.moment(Moment{Kind: Acked, Node: t.a.n.ref.ID})
@@ -234,7 +239,7 @@ func (t *task) notifyComplete(id checkpoint.ID) {
 	t.notified = max(t.notified, id)
 	maps.DeleteFunc(t.captured, func(older checkpoint.ID, _ bool) bool { return older <= id })
 	final, found := t.finals[id]
-	if !found || t.ended() || t.a.ending {
+	if !found || t.ended() || t.ending {
 		t.finishUncovered()
 		return
 	}
@@ -246,7 +251,7 @@ func (t *task) notifyAborted(id checkpoint.ID) {
 	t.aborted[id] = true
 	delete(t.finals, id)
 	delete(t.captured, id)
-	if !t.ended() && !t.a.ending {
+	if !t.ended() && !t.ending {
 		t.cancelAlignment(id, false)
 		t.finishUncovered()
 	}
@@ -254,7 +259,7 @@ func (t *task) notifyAborted(id checkpoint.ID) {
 
 // fail ends the task by an error, and with it the channels that it held.
 func (t *task) fail(message string, secondary bool) {
-	if t.ended() || t.a.ending {
+	if t.ended() || t.ending {
 		return
 	}
 	t.report(checkpoint.SubtaskReport{

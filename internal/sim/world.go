@@ -47,6 +47,7 @@ type Stats struct {
 	Savepoints, Stopped                        int // savepoints completed; jobs that ended with one
 	Resubmitted                                int // from a checkpoint or savepoint
 	HandOvers                                  int
+	Kept, RegionRestarts                       int // subtasks that went on; attempts in which only some did
 }
 
 // Failure is a violated invariant, with the last events before it.
