@@ -101,8 +101,10 @@ func (d *decision) job(j *fsm.Job, s *jobView) {
 	case fsm.JobCreated:
 		d.startAttempt(j)
 	case fsm.JobRestarting:
-		d.notifyOutcomes(j, s)
-		d.cancelRestarting(j, s)
+		if d.someGoOn(j) {
+			d.notifyOutcomes(j, s)
+			d.cancelRestarting(j, s)
+		}
 		d.startAttempt(j)
 	case fsm.JobRunning:
 		if d.endAttempt(j, s) {

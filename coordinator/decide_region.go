@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"cairn/checkpoint"
@@ -85,6 +86,11 @@ func (d *decision) goesOn(j *fsm.Job, ordinal int) bool {
 	return fates != nil && fates[d.view.job(j).regions[ordinal]] != regionRestarts
 }
 
+// someGoOn reports whether anything of the last attempt goes on, or may do so.
+func (d *decision) someGoOn(j *fsm.Job) bool {
+	return slices.ContainsFunc(d.regionFates(j), func(f regionFate) bool { return f != regionRestarts })
+}
+
 // keptSubtasks returns the ordinals of the subtasks that go on into the next attempt. It reports false while that is open
 // of some.
 func (d *decision) keptSubtasks(j *fsm.Job) (kept []int, known bool) {
@@ -140,9 +146,6 @@ func (d *decision) slotsWanted(j *fsm.Job) int {
 // cancelRestarting stops, on the nodes where something goes on, the subtasks that are to be restarted. Where nothing goes
 // on the whole attempt is stopped (stopAttempts).
 func (d *decision) cancelRestarting(j *fsm.Job, s *jobView) {
-	if d.regionFates(j) == nil {
-		return
-	}
 	for _, ref := range j.Assignment.Nodes {
 		n := d.view.nodes[ref.ID]
 		if n == nil || !n.connected || !n.reported || n.ref.Incarnation != ref.Incarnation {

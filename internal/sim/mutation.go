@@ -62,10 +62,12 @@ const (
 	SubsumesSavepoints Mutation = "subsumes savepoints"
 	// ReusesIDs lets a job that was submitted from a checkpoint count from 1 again.
 	ReusesIDs Mutation = "reuses IDs after a restore"
-	// TakesOverAnyExecution makes nodes go on with what runs of a subtask that is to be restarted.
+	// TakesOverAnyExecution makes nodes go on with what runs of a subtask that is to be restarted, also where they were
+	// told to stop it.
 	TakesOverAnyExecution Mutation = "node takes over any execution"
-	// RemembersOldAcks makes nodes keep the answers to checkpoints of earlier attempts for ever.
-	RemembersOldAcks Mutation = "node remembers acks of earlier attempts"
+	// AcceptsAcksOfAborted makes what goes on acknowledge checkpoints that failed with an earlier attempt, and leaders take
+	// that for the checkpoint of the moment.
+	AcceptsAcksOfAborted Mutation = "accepts acks of aborted checkpoints"
 	// KeepsEverything makes a leader keep subtasks that have failed or are lost.
 	KeepsEverything Mutation = "keeps what is lost"
 	// CancelsWhatGoesOn makes a leader cancel an earlier attempt in which subtasks go on.
@@ -123,6 +125,13 @@ func spoilKept(m checkpoint.Deploy, before *attempt) checkpoint.Deploy {
 		}
 	}
 	return m
+}
+
+// spoilNode reports whether a node does not do as it is told, while a job waits for its next attempt.
+func (n *node) spoilNode(m checkpoint.ToNode, by Mutation) bool {
+	job, _ := attemptOf(m)
+	j := n.w.check.state.Jobs[job]
+	return j != nil && j.Status == fsm.JobRestarting && n.w.broken(by)
 }
 
 // spoilStart makes a leader keep all subtasks, where that is not refused at once.
@@ -204,7 +213,10 @@ func (l *leaderLoop) spoilAck(ack checkpoint.Ack) checkpoint.Ack {
 	if j == nil || len(j.Pending) == 0 {
 		return ack
 	}
+	earlier := l.w.check.begun[checkpointKey{ack.Job, ack.Checkpoint}].attempt < j.Attempt
 	switch newest := j.Pending[len(j.Pending)-1]; {
+	case l.w.broken(AcceptsAcksOfAborted) && earlier && ack.Attempt == j.Attempt:
+		ack.Checkpoint = newest.ID
 	case l.w.broken(CountsAcksOfAnyAttempt):
 		ack.Attempt, ack.Checkpoint = newest.Attempt, newest.ID
 	case l.w.broken(CountsAcksTwice) && l.w.chance(0.2):

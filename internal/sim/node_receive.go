@@ -41,9 +41,13 @@ func (n *node) handle(s *session, m checkpoint.ToNode) {
 	case checkpoint.Deploy:
 		n.deploy(m)
 	case checkpoint.CancelAttempt:
-		n.cancelAttempt(m)
+		if !n.spoilNode(m, TakesOverAnyExecution) {
+			n.cancelAttempt(m)
+		}
 	case checkpoint.CancelTasks:
-		n.cancelTasks(m)
+		if !n.spoilNode(m, TakesOverAnyExecution) {
+			n.cancelTasks(m)
+		}
 	case checkpoint.Trigger:
 		if a := n.current(m.Job, m.Attempt); a != nil {
 			a.trigger(m)
@@ -57,7 +61,7 @@ func (n *node) handle(s *session, m checkpoint.ToNode) {
 			a.completed(m)
 		}
 	case checkpoint.NotifyAborted:
-		if a := n.current(m.Job, m.Attempt); a != nil {
+		if a := n.current(m.Job, m.Attempt); a != nil && !n.spoilNode(m, AcceptsAcksOfAborted) {
 			a.book.settle(m.Checkpoint)
 			a.eachTask(func(t *task) { t.notifyAborted(m.Checkpoint) })
 		}

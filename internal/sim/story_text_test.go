@@ -46,7 +46,11 @@ func commandText(c fsm.Command, r fsm.Result) string {
 		}
 		return text
 	case fsm.StartAttempt:
-		return fmt.Sprintf("start-attempt %d from %s: %s", c.Attempt, checkpointText(c.RestoreFrom), assignmentText(c.Assignment))
+		text := fmt.Sprintf("start-attempt %d from %s: %s", c.Attempt, checkpointText(c.RestoreFrom), assignmentText(c.Assignment))
+		if len(c.Kept) > 0 {
+			text += fmt.Sprintf(", keeps %v", c.Kept)
+		}
+		return text
 	case fsm.FailAttempt:
 		return fmt.Sprintf("fail-attempt %d%s: %s", c.Attempt, abortedText(r), c.Cause)
 	case fsm.CancelJob:
@@ -120,7 +124,13 @@ func toNodeText(m checkpoint.ToNode) string {
 	case checkpoint.Leading:
 		return fmt.Sprintf("leading term %d", m.Term)
 	case checkpoint.Deploy:
-		return fmt.Sprintf("deploy attempt %d from %s", m.Attempt, checkpointText(m.Restore))
+		text := fmt.Sprintf("deploy attempt %d from %s", m.Attempt, checkpointText(m.Restore))
+		for _, k := range m.Kept {
+			text += fmt.Sprintf(", keep %s of attempt %d", k.Subtask, k.Since)
+		}
+		return text
+	case checkpoint.CancelTasks:
+		return fmt.Sprintf("cancel %v of attempt %d", m.Subtasks, m.Attempt)
 	case checkpoint.CancelAttempt:
 		return fmt.Sprintf("cancel attempt %d", m.Attempt)
 	case checkpoint.Trigger:

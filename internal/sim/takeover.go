@@ -18,16 +18,16 @@ func (a *attempt) takeOver(from *attempt) {
 		} else {
 			from.tasks = slices.DeleteFunc(from.tasks, func(other *task) bool { return other == t })
 			t.a = a
-			t.settle(a.deploy, from.book)
+			if !a.n.w.broken(AcceptsAcksOfAborted) {
+				t.settle(a.deploy, from.book)
+			}
 		}
 		a.tasks = append(a.tasks, t)
 		a.n.tell(checkpoint.StatusChange{Job: a.deploy.Job, Attempt: a.number(), Report: t.last})
 	}
 	slices.SortFunc(a.tasks, func(x, y *task) int { return cmp.Compare(x.ordinal, y.ordinal) })
-	if !a.n.w.broken(RemembersOldAcks) {
+	if !a.n.w.broken(AcceptsAcksOfAborted) {
 		a.book.floor = a.deploy.Settled
-	} else if from != nil {
-		a.book.acks, a.book.kinds = from.book.acks, from.book.kinds
 	}
 }
 
