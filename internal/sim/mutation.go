@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"time"
 
 	"cairn/checkpoint"
 	"cairn/coordinator"
@@ -125,6 +126,14 @@ func spoilKept(m checkpoint.Deploy, before *attempt) checkpoint.Deploy {
 		}
 	}
 	return m
+}
+
+// uploadTime is how long a task takes to get at its snapshot's bytes.
+func (w *World) uploadTime() time.Duration {
+	if w.broken(AcceptsAcksOfAborted) {
+		return w.between(time.Millisecond, 400*time.Millisecond) // into the next attempt
+	}
+	return w.between(time.Millisecond, 60*time.Millisecond)
 }
 
 // spoilNode reports whether a node does not do as it is told, while a job waits for its next attempt.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"cairn/checkpoint"
 )
 
 // The checker is worth something only if it notices. Each mutation breaks one thing; random worlds have to find
@@ -77,9 +79,12 @@ func spoiled(seed uint64, m Mutation) Config {
 			cfg.Jobs[i].ConfigureEvery, cfg.Jobs[i].Limit, cfg.Jobs[i].StopAt, cfg.Jobs[i].CancelAt = 0, 0, 0, 0
 		}
 	}
-	if m == AcceptsAcksOfAborted { // which end up on nodes that have not heard of the abort, and would wait for it at their end
+	if m == AcceptsAcksOfAborted { // what goes on is still storing when the others run again, and another checkpoint begins
 		for i := range cfg.Jobs {
-			cfg.Jobs[i].Config.AfterTasksFinish = true
+			cfg.Jobs[i].Topology, cfg.Jobs[i].Limit, cfg.Jobs[i].StopAt, cfg.Jobs[i].CancelAt = Topologies[1], 0, 0, 0
+			c := &cfg.Jobs[i].Config
+			c.AfterTasksFinish, c.Interval, c.MinPause, c.MaxConcurrent, c.TolerableFailures = true, 20*time.Millisecond, 0, 3, 1000
+			c.Restart.Strategy, c.Restart.Attempts, c.Restart.Delay = checkpoint.FixedDelay, 1000, 0
 		}
 	}
 	return cfg

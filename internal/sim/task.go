@@ -177,7 +177,7 @@ func (t *task) snapshot(b checkpoint.Barrier) {
 		t.suspended, t.frozen = b.ID, state.Size()
 	}
 	t.broadcast(frame{kind: barrier, barrier: b, value: state.Size()})
-	t.after(t.w.between(time.Millisecond, 60*time.Millisecond), func() {
+	t.after(t.w.uploadTime(), func() {
 		t.store(state, func(on []*host) {
 			t.w.gate(t, b, func() { t.answer(b, state, on) })
 		})
