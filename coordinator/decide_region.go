@@ -233,8 +233,8 @@ const maxNamedRegions = 3
 
 // restartText says how much of a job is to be restarted, as far as it is known: "restarting 2 of 8 subtasks (region of
 // read[3])".
-func (v *View) restartText(d *decision, j *fsm.Job) string {
-	s := v.job(j)
+func (d *decision) restartText(j *fsm.Job) string {
+	s := d.view.job(j)
 	if d.regionFates(j) == nil {
 		return fmt.Sprintf("restarting all %d subtasks", len(s.all))
 	}

@@ -120,14 +120,25 @@ func (l *leader) send(id checkpoint.NodeID, m checkpoint.ToNode) {
 	l.view.OnSent(id, m)
 }
 
+// restartText says how much of a job that waits for its next attempt is to be restarted, as far as it is known.
+func (l *leader) restartText(job checkpoint.JobID) string {
+	j := l.view.byID[job]
+	if j == nil {
+		return ""
+	}
+	return (&decision{view: l.view, now: time.Now()}).restartText(j)
+}
+
 func (l *leader) logCommand(c fsm.Command, r fsm.Result) {
 	switch c := c.(type) {
 	case fsm.SubmitJob:
 		l.log.Info("job submitted", "job", c.Job, "name", c.Name, "program", c.Program)
 	case fsm.StartAttempt:
-		l.log.Info("attempt started", "job", c.Job, "attempt", c.Attempt, "checkpoint", c.RestoreFrom)
+		l.log.Info("attempt started", "job", c.Job, "attempt", c.Attempt, "checkpoint", c.RestoreFrom,
+			"deployed", len(c.Assignment.NodeOf)-len(c.Kept), "kept", len(c.Kept))
 	case fsm.FailAttempt:
-		l.log.Warn("attempt failed", "job", c.Job, "attempt", c.Attempt, "cause", c.Cause, "delay_ms", c.Restart.Delay)
+		l.log.Warn("attempt failed", "job", c.Job, "attempt", c.Attempt, "then", l.restartText(c.Job), "cause", c.Cause,
+			"delay_ms", c.Restart.Delay)
 	case fsm.RescaleJob:
 		l.log.Info("attempt ended to change the parallelism", "job", c.Job, "attempt", c.Attempt, "checkpoint", c.Checkpoint)
 	case fsm.MoveJob:

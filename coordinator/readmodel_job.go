@@ -70,10 +70,11 @@ func jobReason(v *View, j *fsm.Job, now time.Time) string {
 			return stopsFor(v, j, now)
 		}
 	case fsm.JobRestarting:
-		reason := "attempt failed: " + j.Failure
-		if v != nil {
-			reason += "; " + v.restartText(&decision{view: v, now: now}, j)
+		reason := "attempt failed"
+		if v != nil { // before the cause, which may bring a stack
+			reason += ", " + (&decision{view: v, now: now}).restartText(j)
 		}
+		reason += ": " + j.Failure
 		if j.Interrupted != "" {
 			reason = "goes on from its last checkpoint: " + j.Interrupted
 		}
