@@ -55,7 +55,7 @@ func (e *Executor) receiverOf(id exchange.ChannelID) (task, error) {
 
 // receiver returns the task at the end of a channel. Both ends belong to one pipelined region, so they were deployed in
 // the same attempt, which is the channel's; the present one may be newer.
-func (a *attempt) receiver(id dataflow.ChannelID, s checkpoint.SubtaskID) (task, error) {
+func (a *attempt) receiver(id exchange.ChannelID, s checkpoint.SubtaskID) (task, error) {
 	x := a.executions[s]
 	switch {
 	case x != nil && x.since == id.Attempt && a.ctx.Err() == nil && (x.returned || x.ctx.Err() == nil):
