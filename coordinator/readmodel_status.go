@@ -56,10 +56,15 @@ func fillStatus(status *api.Status, v *View, replicas int, now time.Time) {
 func (r reading) usedSlots() map[checkpoint.NodeID]int {
 	used := make(map[checkpoint.NodeID]int)
 	for _, j := range r.jobs {
-		if !holdsSlots(j) {
+		of := usedSlots(j)
+		switch {
+		case holdsSlots(j):
+		case r.view == nil:
 			continue
+		default:
+			of = (&decision{view: r.view, now: r.now}).slotsHeld(j) // of what goes on
 		}
-		for id, n := range usedSlots(j) {
+		for id, n := range of {
 			used[id] += n
 		}
 	}

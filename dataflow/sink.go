@@ -42,10 +42,11 @@ type SinkWriter[T any] interface {
 
 // SettlingWriter is a SinkWriter that gives up what earlier attempts have pre-committed and nobody is going to commit.
 type SettlingWriter interface {
-	// Settle is called once, when the first checkpoint of the attempt has completed, behind its Commit. Every subtask has
-	// recovered by then: transactions of this job's earlier attempts that are not committed are named by no checkpoint
-	// that counts, whichever subtask began them, also one that there is no more. Transactions of another job are not this
-	// job's to give up.
+	// Settle is called once, when the first checkpoint that the subtask has taken part in has completed, behind its Commit.
+	// Every subtask has recovered by then: what this subtask, or one that there is no more, has pre-committed in earlier
+	// attempts of this job and nobody has committed is named by no checkpoint that counts. What other subtasks have begun
+	// is theirs to give up: they may have been running since an earlier attempt. Transactions of another job are not this
+	// job's.
 	Settle(ctx context.Context) error
 }
 
@@ -54,7 +55,7 @@ type SinkContext struct {
 	Subtask     checkpoint.SubtaskID
 	Parallelism int // of the sink: Subtask.Index lies below it
 	Job         checkpoint.JobID
-	Attempt     checkpoint.Attempt
-	Restored    bool // the job goes on from a checkpoint
+	Attempt     checkpoint.Attempt // that deploys the subtask; it may go on into later ones under this number
+	Restored    bool               // the job goes on from a checkpoint
 	Logger      *slog.Logger
 }

@@ -18,6 +18,11 @@
 // are with slow checkpoints is told too, for people to read; nothing depends on it. Only when no leader has had a
 // session for the orphan timeout are the tasks stopped.
 //
+// # What survives an attempt
+//
+// When an attempt fails, only some of its subtasks are deployed again. The executions of the others are handed from the
+// attempt to the next one, and notice nothing.
+//
 // # Code that does not return
 //
 // Two attempts of a subtask never work side by side in one process, so a cancelled task that does not return holds up
@@ -28,6 +33,6 @@
 // One mutex guards all bookkeeping, which is pure (fence, roster, ackbook, progress, outbox). Nothing is sent, built,
 // stored, deleted or waited for while it is held, and no task is called. One goroutine sends to the leader, one
 // watches for its absence, one tells of checkpoints that take long, one measures the tasks; each attempt has one that
-// sets it up when the attempt before it has ended, one that watches over its cancellation, and one per task; each
+// sets it up when what it replaces has ended; each execution has one, and each cancellation one that watches over it; each
 // request to plan a job or to delete chunks has one. Run returns when all of them have.
 package executor

@@ -34,7 +34,7 @@
 //	I6   stale messages leave a node exactly as it was; a manifest holds what each subtask acknowledged for that
 //	     very checkpoint; an attempt ends only for a reason of its own; zombies' frames are refused
 //	I7   an attempt goes on from the last completion whose effects are published, with the states in it; each subtask
-//	     of an attempt runs once; a manifest is one consistent cut; a job finishes when all its subtasks have
+//	     of an attempt runs once, and goes on only with its whole region, in the process where it runs; a manifest is one consistent cut; a job finishes when all its subtasks have
 //	I8   a leader that has met an unknown outcome is silent; leaders say nothing that the log does not
 //	I10  every replica has the same bytes behind every entry, also after a restart from a snapshot
 //	I11  an entry is committed only when a majority has it
