@@ -140,7 +140,7 @@ func (c *counted) counts() map[int]int {
 // lanesRun is a run of lanes on a whole cluster, of which the test does the rest.
 type lanesRun struct {
 	*run
-	t       *testing.T
+	t       *testing.T // of the bubble
 	source  *watched
 	counted *counted
 }
@@ -154,8 +154,8 @@ func inLanes(t *testing.T, test func(*lanesRun)) {
 	t.Helper()
 	book := &logBook{}
 	l := &lanesRun{
-		t: t, counted: &counted{of: make(map[checkpoint.SubtaskID]int)},
-		source: &watched{Source: laneSource(lanesLast), opened: make(map[int]int)},
+		counted: &counted{of: make(map[checkpoint.SubtaskID]int)},
+		source:  &watched{Source: laneSource(lanesLast), opened: make(map[int]int)},
 	}
 	build := lanes(l.source, 4)
 	program := dataflow.Program{Name: "lanes", Doc: "doubles numbers (output)", Build: func(g *dataflow.Graph, p *dataflow.Params) error {
@@ -171,6 +171,7 @@ func inLanes(t *testing.T, test func(*lanesRun)) {
 		},
 	}
 	synctest.Test(t, func(t *testing.T) {
+		l.t = t
 		log := slog.New(slog.NewTextHandler(book, nil))
 		random := rand.New(rand.NewPCG(1, 0))
 		l.run = &run{scenario: s, random: random, timeline: &timeline{start: time.Now(), log: log}}
@@ -273,11 +274,11 @@ func TestI7_RegionsGoOnBesideALostNode(t *testing.T) {
 			}
 		}
 		if len(stopped) == 4 {
-			t.Fatalf("all lanes are on node %s: %+v", victim, d.Subtasks)
+			l.t.Fatalf("all lanes are on node %s: %+v", victim, d.Subtasks)
 		}
 		l.cluster.killNode(checkpoint.NodeID(victim))
 		if err := l.cluster.startNode(checkpoint.NodeID(victim)); err != nil {
-			t.Fatal(err)
+			l.t.Fatal(err)
 		}
 		l.goOn(stopped...)
 	})
@@ -291,7 +292,7 @@ func TestI7_RegionsGoOnBesideADeadLeader(t *testing.T) {
 		s := &striker{c: l.cluster}
 		leader, found := s.awaitLeader()
 		if !found {
-			t.Fatal("nobody leads")
+			l.t.Fatal("nobody leads")
 		}
 		l.cluster.killCoordinator(l.cluster.coordinatorOf(leader))
 		l.goOn(1)
