@@ -203,6 +203,7 @@ func TestRegionsOfALostNodeMove(t *testing.T) {
 func TestRestartWaitsForASuspectNode(t *testing.T) {
 	for _, back := range []bool{true, false} {
 		w := inLanes(t, testConfig(), 1, 1, 2) // lanes 0 and 3 are on n3
+		w.join("n4", 1, 1)                     // there is room elsewhere
 		w.failLane(0)
 		w.advance(900 * time.Millisecond)
 		w.leave("n2")
@@ -215,11 +216,40 @@ func TestRestartWaitsForASuspectNode(t *testing.T) {
 			w.wantKept(2, 1, 2, 3)
 			continue
 		}
-		w.join("n4", 1, 1)
 		w.advance(time.Second)
 		w.run()
 		w.wantKept(2, 1, 3)
 	}
+}
+
+// A region of which something was told to stop does not go on when what was missing of it comes back.
+func TestRegionIsGivenUpOnce(t *testing.T) {
+	w := newWorld(t)
+	w.join("n1", 3, 1)
+	w.join("n2", 1, 1)
+	topology := grouped(laneTopology(2), "in", "out")
+	w.step(fsm.SubmitJob{Job: testJob, Name: "job", Program: "test", Topology: topology, Config: testConfig(), At: w.at()})
+	w.run()
+	w.allLanes(checkpoint.SubtaskRunning)
+	w.run()
+	if w.nodeOf(sub("read", 1)) != "n1" || w.nodeOf(sub("write", 1)) != "n2" {
+		t.Fatalf("lane 1 is not on both nodes: %v", w.job().Assignment)
+	}
+	report := w.reportOf("n2", 1, checkpoint.SubtaskRunning)
+	w.leave("n2")
+	w.advance(800 * time.Millisecond)
+	w.run()
+	if got := sentTo[checkpoint.CancelTasks](w)["n1"]; len(got) != 1 || !slices.Equal(got[0].Subtasks, []checkpoint.SubtaskID{sub("read", 1)}) {
+		t.Fatalf("cancelled %v", got)
+	}
+	w.join("n2", 1, 1, report) // read[1] has not said yet that it was stopped
+	w.run()
+	if got := sentTo[checkpoint.CancelAttempt](w); len(got["n2"]) != 1 {
+		t.Errorf("cancelled %v", got)
+	}
+	w.advance(time.Second)
+	w.run()
+	w.wantKept(2, 0)
 }
 
 func TestNewLeaderSeesInTheReportsWhatGoesOn(t *testing.T) {

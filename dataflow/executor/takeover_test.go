@@ -137,6 +137,23 @@ func TestTakeOver(t *testing.T) {
 	})
 }
 
+// The completion of what an execution was restored from itself is no news to it: to a sink it would say that everybody has
+// recovered.
+func TestTakeOverOfWhatWasRestored(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		leader, _ := c.lead(1, "c1")
+		first := deployment(1, 1)
+		first.Restore = 5
+		first.States = []checkpoint.SubtaskState{{Subtask: read0}, {Subtask: write0}}
+		c.Receive(leader, first)
+		read := c.task(1, read0)
+		c.Receive(leader, keeping(1, 2, since(read0, 1)))
+		if got := read.takeHeard(); !slices.Equal(got, []string{"aborted 3", "aborted 7"}) {
+			t.Errorf("read[0] heard %v", got)
+		}
+	})
+}
+
 // What there is nothing of to go on has failed, because of something else that the leader may know better.
 func TestTakeOverOfWhatIsNotThere(t *testing.T) {
 	tests := []struct {
