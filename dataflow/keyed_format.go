@@ -27,7 +27,7 @@ func (f *valueFormat[K, V]) appendRows(dst []byte, key K, v V, now int64) ([]byt
 	return f.values.Append(f.keys.Append(dst, key), v), 1, false
 }
 
-func (f *valueFormat[K, V]) decodeRow(src []byte, into map[K]V) (key K, n int, err error) {
+func (f *valueFormat[K, V]) decodeRow(src []byte, into upsertFunc[K, V]) (key K, n int, err error) {
 	key, n, err = f.keys.Decode(src)
 	if err != nil {
 		return key, 0, err
@@ -67,7 +67,7 @@ func (f *listFormat[K, V]) appendRows(dst []byte, key K, list []V, now int64) ([
 	return slices.Insert(dst, head, size[:n]...), 1, kept < len(list)
 }
 
-func (f *listFormat[K, V]) decodeRow(src []byte, into map[K][]V) (key K, n int, err error) {
+func (f *listFormat[K, V]) decodeRow(src []byte, into upsertFunc[K, []V]) (key K, n int, err error) {
 	key, n, err = f.keys.Decode(src)
 	if err != nil {
 		return key, 0, err
@@ -92,11 +92,13 @@ func (f *listFormat[K, V]) prune(list *[]V, now int64) bool {
 // errTwice says that a snapshot has two rows of one name.
 var errTwice = errors.New("it comes twice")
 
-func insert[R comparable, C any](into map[R]C, r R, c C) error {
-	if _, twice := into[r]; twice {
+// insert adds a row that must not be there.
+func insert[R comparable, C any](into upsertFunc[R, C], r R, c C) error {
+	cell, added := into(r)
+	if !added {
 		return errTwice
 	}
-	into[r] = c
+	*cell = c
 	return nil
 }
 
@@ -140,7 +142,7 @@ func (f *mapFormat[K, MK, MV]) appendRows(dst []byte, key K, m map[MK]MV, now in
 	return dst, rows, expired
 }
 
-func (f *mapFormat[K, MK, MV]) decodeRow(src []byte, into map[K]map[MK]MV) (key K, n int, err error) {
+func (f *mapFormat[K, MK, MV]) decodeRow(src []byte, into upsertFunc[K, map[MK]MV]) (key K, n int, err error) {
 	key, n, err = f.keys.Decode(src)
 	if err != nil {
 		return key, 0, err
@@ -154,10 +156,15 @@ func (f *mapFormat[K, MK, MV]) decodeRow(src []byte, into map[K]map[MK]MV) (key 
 	if err != nil {
 		return key, n, err
 	}
-	if into[key] == nil {
-		into[key] = make(map[MK]MV)
+	entries, added := into(key)
+	if added {
+		*entries = make(map[MK]MV)
 	}
-	return key, n + m, insert(into[key], mk, mv)
+	if _, twice := (*entries)[mk]; twice {
+		return key, n + m, errTwice
+	}
+	(*entries)[mk] = mv
+	return key, n + m, nil
 }
 
 func (f *mapFormat[K, MK, MV]) prune(m *map[MK]MV, now int64) bool {

@@ -92,7 +92,7 @@ func newTimerQueue[K comparable](s *keyedState[K], name string) *timerQueue[K] {
 		s.tables = append(s.tables, t)
 		return &timerQueue[K]{state: s, cells: t}
 	}
-	t := memoryTimers[K]{newMemoryTable(s, name, tableOfTimers, format)}
+	t := newMemoryTimers(s, name, format)
 	s.tables = append(s.tables, t)
 	return &timerQueue[K]{state: s, cells: t}
 }

@@ -1,144 +1,117 @@
 package dataflow
 
-import (
-	"sync"
-	"sync/atomic"
+import "sync"
 
-	"cairn/checkpoint"
-)
-
-// shard is one key group of one table in memory, the unit of copy-on-write. Only the task's goroutine writes the
-// cells, and never while a snapshot still waits for them as they are: a capture marks the shard, and whoever comes
-// first, the task that wants to write or the goroutine that uploads the snapshot, serializes it. So no capture copies
-// the table, and none ever stops the task for longer than one shard takes.
+// shard is one key group of one table in memory. It is captured page by page: a capture raises the shard's mark, which
+// costs the same however much there is, and from then on a page may not be changed before its rows are serialized.
+// Whoever comes first does that, the task that wants to write to the page or the goroutine that uploads the snapshot. So
+// no capture copies anything, and none ever stops the task for longer than one page takes.
 //
-// Reading a map from two goroutines is no race as long as nobody writes; waiting is what keeps the writer off. A cell
-// may be changed in place (a list, a map, an accumulator), but behind beforeWrite only.
+// Only the task's goroutine writes. Another one reads, under mu: the directory and the depths of pages, which the task
+// therefore changes under mu only, and the rows of pages whose mark says that they must not be changed.
 type shard[K, R comparable, C any] struct {
 	table *memoryTable[K, R, C]
-	cells map[R]C
-	// waiting is the number of captures that have not been served, and sweepWanted. The task's goroutine raises the
-	// number; it falls to 0 under mu, after the cells have been read.
-	waiting atomic.Int32
+	pages pages[R, C]
+	mark  uint64 // twice the epoch of the last capture; written by the task under mu
 
 	mu struct {
-		sync.Mutex // held while the cells are serialized
-		captures   []*capturedShard
-		lastSize   int // of the serialized cells, to allocate the next ones at once
+		sync.Mutex
+		captures []*capturedShard // that have not seen every page, oldest first
+		lastSize int              // of the serialized rows, to allocate the next ones at once
 	}
 }
 
-// sweepWanted, in shard.waiting, says that the last serialization has come across cells that have expired.
-const sweepWanted = 1 << 30
-
-// capturedShard is a shard as it was when a snapshot captured it.
-type capturedShard struct {
-	table string
-	kind  tableKind
-	group int
-	now   int64  // processing time of the capture: what has expired by then is left out
-	serve func() // makes data available, unless that has been done
-	// drop gives the capture up, so that the task need not serve it any more.
-	drop  func()
-	count int    // rows; valid after serve
-	data  []byte // the serialized rows; valid after serve, not changed by anybody
-	done  bool   // guarded by the shard's mutex until serve has returned
-}
-
-// capture marks the shard. Only the task's goroutine calls it.
-func (s *shard[K, R, C]) capture(group int, now int64) *capturedShard {
-	c := &capturedShard{table: s.table.name, kind: s.table.kind, group: group, now: now}
-	c.serve = func() { s.serve(c) }
-	c.drop = func() { s.drop(c) }
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.mu.captures = append(s.mu.captures, c)
-	s.waiting.Add(1)
-	return c
-}
-
-// beforeWrite makes the cells free to be changed. In between snapshots it costs one atomic load.
-func (s *shard[K, R, C]) beforeWrite() {
-	if s.waiting.Load() != 0 {
-		s.settle()
+func (s *shard[K, R, C]) get(hash uint64, r R) (c C, found bool) {
+	if p, at, found := s.pages.find(hash, r); found {
+		return p.slots[at].cell, true
 	}
+	return c, false
 }
 
-// settle serves the captures that wait, and removes expired cells if there are any: only the task may do that.
-func (s *shard[K, R, C]) settle() {
-	s.serve(nil)
-	if s.waiting.Swap(0) == sweepWanted {
-		now := s.table.state.nowMillis()
-		for r, c := range s.cells {
-			if !s.table.format.prune(&c, now) {
-				delete(s.cells, r)
-			} else {
-				s.cells[r] = c
-			}
+// cell returns the cell of a row, free to be changed until the next call, or nil when there is none.
+func (s *shard[K, R, C]) cell(hash uint64, r R) *C {
+	p, at, found := s.pages.find(hash, r)
+	if !found {
+		return nil
+	}
+	if s.settle(p) {
+		return s.cell(hash, r) // it may have moved, or gone
+	}
+	return &p.slots[at].cell
+}
+
+// upsert is cell, and adds the row when there is none.
+func (s *shard[K, R, C]) upsert(hash uint64, r R) (c *C, added bool) {
+	if c := s.cell(hash, r); c != nil {
+		return c, false
+	}
+	p := s.room(hash)
+	tag := tagOf(hash)
+	p.add(tag, slot[R, C]{key: r})
+	s.pages.rows++
+	at, _ := p.find(tag, r)
+	return &p.slots[at].cell, true
+}
+
+// room returns the page for a row that is to be added.
+func (s *shard[K, R, C]) room(hash uint64) *page[R, C] {
+	if len(s.pages.directory) == 0 {
+		s.restructure(func() { s.pages.begin(s.mark) })
+	}
+	for {
+		p := s.pages.of(hash)
+		s.settle(p)
+		switch {
+		case !p.full():
+			return p
+		case len(p.tags) < pageSlots || s.pages.crowded():
+			p.grow()
+		default:
+			s.restructure(func() { s.pages.spread(hash, s.table.hash) })
 		}
 	}
 }
 
-// writable returns the cells, free to be changed.
-func (s *shard[K, R, C]) writable() map[R]C {
-	s.beforeWrite()
-	if s.cells == nil {
-		s.cells = make(map[R]C)
-	}
-	return s.cells
-}
-
-// serve serializes the cells for all captures that wait, which have all seen the same ones: each write serves the
-// captures before it. Nothing is done when the capture asked for has been served already.
-func (s *shard[K, R, C]) serve(asked *capturedShard) {
+// restructure changes the directory.
+func (s *shard[K, R, C]) restructure(change func()) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.mu.captures) == 0 || asked != nil && asked.done {
-		return
-	}
-	now := s.mu.captures[0].now // later captures may have more than they need: it goes when it is looked at
-	data := make([]byte, 0, s.mu.lastSize+s.mu.lastSize/8)
-	rows, expired := 0, false
-	for r, c := range s.cells {
-		var n int
-		var some bool
-		data, n, some = s.table.format.appendRows(data, r, c, now)
-		rows, expired = rows+n, expired || some
-	}
-	s.mu.lastSize = len(data)
-	for _, c := range s.mu.captures {
-		c.count, c.data, c.done = rows, data, true
-	}
-	s.mu.captures = nil
-	if expired {
-		s.waiting.Store(sweepWanted)
-	} else {
-		s.waiting.Store(0)
+	defer s.mu.Unlock() // also when a codec panics
+	change()
+}
+
+func (s *shard[K, R, C]) delete(hash uint64, r R) {
+	if s.cell(hash, r) != nil {
+		p, at, _ := s.pages.find(hash, r)
+		p.remove(at)
+		s.pages.rows--
 	}
 }
 
-// drop removes a capture that nobody needs any more.
-func (s *shard[K, R, C]) drop(c *capturedShard) {
+// settle makes a page free to be changed, and reports whether rows have moved. In between snapshots it costs one atomic load.
+func (s *shard[K, R, C]) settle(p *page[R, C]) (moved bool) {
+	if p.mark.Load() == s.mark {
+		return false
+	}
+	return s.settleSlow(p)
+}
+
+// settleSlow serves the captures that wait for the page, and removes expired cells if there are any: only the task may do
+// that.
+func (s *shard[K, R, C]) settleSlow(p *page[R, C]) (moved bool) {
+	s.serveFirst(p)
+	if p.mark.Load() == s.mark {
+		return false
+	}
+	now, before := s.table.state.nowMillis(), p.rows
+	p.prune(func(c *C) bool { return s.table.format.prune(c, now) })
+	s.pages.rows -= before - p.rows
+	p.mark.Store(s.mark)
+	return true
+}
+
+// serveFirst is servePage ahead of the upload.
+func (s *shard[K, R, C]) serveFirst(p *page[R, C]) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, other := range s.mu.captures {
-		if other == c {
-			s.mu.captures = append(s.mu.captures[:i:i], s.mu.captures[i+1:]...)
-			s.waiting.Add(-1)
-			return
-		}
-	}
-}
-
-// capturedKeyed is the keyed state of an operator as a snapshot captured it.
-type capturedKeyed struct {
-	groups checkpoint.KeyGroupRange
-	shards []*capturedShard
-}
-
-// release drops the shards that have not been served.
-func (c capturedKeyed) release() {
-	for _, s := range c.shards {
-		s.drop()
-	}
+	defer s.mu.Unlock() // also when a codec panics
+	s.servePage(p)
 }

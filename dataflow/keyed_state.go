@@ -27,6 +27,7 @@ type keyedState[K comparable] struct {
 	fail   func(error) // takes the errors of rows
 
 	key     K      // that state refers to now
+	hash    uint64 // of key's encoding
 	shard   int    // of key's group: the group less groups.First
 	scratch []byte // key's encoding; in memory it may be another one's
 }
@@ -83,17 +84,27 @@ func newKeyedState[K comparable](keys codec.Codec[K], groups checkpoint.KeyGroup
 
 // setKey makes the state refer to a key. An error means that the record came to the wrong subtask.
 func (s *keyedState[K]) setKey(key K) error {
-	group := s.groupOf(key)
+	hash := s.hashOf(key)
+	group := checkpoint.KeyGroupOf(hash, s.maxGroups)
 	if !s.groups.Contains(group) {
 		return fmt.Errorf("key group %d is not among %d to %d of this subtask", group, s.groups.First, s.groups.Last)
 	}
-	s.key, s.shard = key, group-s.groups.First
+	s.key, s.hash, s.shard = key, hash, group-s.groups.First
 	return nil
 }
 
-func (s *keyedState[K]) groupOf(key K) int {
+// setOwnKey makes the state refer to a key that is known to be the subtask's.
+func (s *keyedState[K]) setOwnKey(key K) {
+	s.key, s.hash = key, s.hashOf(key)
+	s.shard = checkpoint.KeyGroupOf(s.hash, s.maxGroups) - s.groups.First
+}
+
+func (s *keyedState[K]) groupOf(key K) int { return checkpoint.KeyGroupOf(s.hashOf(key), s.maxGroups) }
+
+// hashOf is the hash of a key's encoding, which is left in scratch.
+func (s *keyedState[K]) hashOf(key K) uint64 {
 	s.scratch = s.keys.Append(s.scratch[:0], key)
-	return checkpoint.KeyGroupOf(xxhash.Sum64(s.scratch), s.maxGroups)
+	return xxhash.Sum64(s.scratch)
 }
 
 // nowMillis is the processing time in milliseconds since the Unix epoch.

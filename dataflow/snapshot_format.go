@@ -61,7 +61,7 @@ func (w *chunkWriter) writeKeyed(c capturedKeyed) error {
 		if err := w.writeShard(s); err != nil {
 			return err
 		}
-		s.data = nil
+		s.recycle()
 	}
 	return nil
 }

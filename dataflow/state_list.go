@@ -54,22 +54,22 @@ func newListCells[K comparable, V any](ctx *ProcessContext[K], name string, kind
 		ctx.declare(t)
 		return t
 	}
-	t := memoryLists[K, V]{newMemoryTable(ctx.keyed, name, kind, format)}
+	t := memoryLists[K, V]{newKeyTable(ctx.keyed, name, kind, format)}
 	ctx.declare(t)
 	return t
 }
 
-// memoryLists are the lists of a table in memory.
-type memoryLists[K comparable, V any] struct{ *memoryTable[K, K, []V] }
+// memoryLists are the lists of a table in memory. None of them is empty.
+type memoryLists[K comparable, V any] struct{ keyTable[K, []V] }
 
 func (t memoryLists[K, V]) all() iter.Seq[V] {
-	list, _ := t.get(t.state.key)
+	list, _ := t.get()
 	return slices.Values(list)
 }
 
 func (t memoryLists[K, V]) add(v V) {
-	cells := t.current().writable()
-	cells[t.state.key] = append(cells[t.state.key], v)
+	list := t.upsert()
+	*list = append(*list, v)
 }
 
 func (t memoryLists[K, V]) put(list []V) {
@@ -77,17 +77,19 @@ func (t memoryLists[K, V]) put(list []V) {
 		t.clear()
 		return
 	}
-	t.memoryTable.put(t.state.key, list)
+	*t.upsert() = list
 }
 
-func (t memoryLists[K, V]) clear() { t.delete(t.state.key) }
+func (t memoryLists[K, V]) clear() { t.delete() }
 
 func (t memoryLists[K, V]) retain(keep func(V) bool) {
-	list, _ := t.get(t.state.key)
+	list, _ := t.get()
 	gone := func(v V) bool { return !keep(v) }
-	if slices.ContainsFunc(list, gone) {
-		t.current().beforeWrite()
-		t.put(slices.DeleteFunc(list, gone))
+	if !slices.ContainsFunc(list, gone) {
+		return
+	}
+	if list := t.cell(); list != nil { // unless what had expired has just been removed
+		t.put(slices.DeleteFunc(*list, gone))
 	}
 }
 

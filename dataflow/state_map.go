@@ -71,51 +71,51 @@ func newMapCells[K, MK comparable, MV any](ctx *ProcessContext[K], name string, 
 		ctx.declare(t)
 		return t
 	}
-	t := memoryMaps[K, MK, MV]{newMemoryTable(ctx.keyed, name, kind, format)}
+	t := memoryMaps[K, MK, MV]{newKeyTable(ctx.keyed, name, kind, format)}
 	ctx.declare(t)
 	return t
 }
 
 // memoryMaps are the maps of a table in memory. None of them is empty.
-type memoryMaps[K, MK comparable, MV any] struct {
-	*memoryTable[K, K, map[MK]MV]
-}
+type memoryMaps[K, MK comparable, MV any] struct{ keyTable[K, map[MK]MV] }
 
 func (t memoryMaps[K, MK, MV]) get(mk MK) (MV, bool) {
-	m, _ := t.memoryTable.get(t.state.key)
+	m, _ := t.keyTable.get()
 	mv, found := m[mk]
 	return mv, found
 }
 
-func (t memoryMaps[K, MK, MV]) take(mk MK) (MV, bool) {
-	t.current().beforeWrite()
-	return t.get(mk)
+func (t memoryMaps[K, MK, MV]) take(mk MK) (mv MV, found bool) {
+	if m := t.cell(); m != nil {
+		mv, found = (*m)[mk]
+	}
+	return mv, found
 }
 
 func (t memoryMaps[K, MK, MV]) put(mk MK, mv MV) {
-	cells := t.current().writable()
-	m := cells[t.state.key]
-	if m == nil {
-		m = make(map[MK]MV)
-		cells[t.state.key] = m
+	m := t.upsert()
+	if *m == nil {
+		*m = make(map[MK]MV)
 	}
-	m[mk] = mv
+	(*m)[mk] = mv
 }
 
 func (t memoryMaps[K, MK, MV]) delete(mk MK) {
-	m, _ := t.memoryTable.get(t.state.key)
-	if _, found := m[mk]; !found {
+	if _, found := t.get(mk); !found {
 		return
 	}
-	t.current().beforeWrite()
-	delete(m, mk)
-	if len(m) == 0 {
+	m := t.cell()
+	if m == nil {
+		return // it had expired and has just been removed
+	}
+	delete(*m, mk)
+	if len(*m) == 0 {
 		t.clear()
 	}
 }
 
 func (t memoryMaps[K, MK, MV]) all() iter.Seq2[MK, MV] {
-	m, _ := t.memoryTable.get(t.state.key)
+	m, _ := t.keyTable.get()
 	return func(yield func(MK, MV) bool) {
 		for mk, mv := range m {
 			if !yield(mk, mv) {
@@ -125,7 +125,7 @@ func (t memoryMaps[K, MK, MV]) all() iter.Seq2[MK, MV] {
 	}
 }
 
-func (t memoryMaps[K, MK, MV]) clear() { t.memoryTable.delete(t.state.key) }
+func (t memoryMaps[K, MK, MV]) clear() { t.keyTable.delete() }
 
 // expiringMap are maps whose entries have a TTL.
 type expiringMap[MK comparable, MV any] struct {

@@ -63,29 +63,28 @@ func newValueCells[K comparable, V any](ctx *ProcessContext[K], name string, kin
 		ctx.declare(t)
 		return t
 	}
-	t := memoryValues[K, V]{newMemoryTable(ctx.keyed, name, kind, format)}
+	t := memoryValues[K, V]{newKeyTable(ctx.keyed, name, kind, format)}
 	ctx.declare(t)
 	return t
 }
 
 // memoryValues are the values of a table in memory.
-type memoryValues[K comparable, V any] struct{ *memoryTable[K, K, V] }
+type memoryValues[K comparable, V any] struct{ keyTable[K, V] }
 
-func (t memoryValues[K, V]) get() (V, bool) { return t.memoryTable.get(t.state.key) }
-
-func (t memoryValues[K, V]) take() (V, bool) {
-	t.current().beforeWrite()
-	return t.get()
+func (t memoryValues[K, V]) take() (v V, found bool) {
+	if c := t.cell(); c != nil {
+		return *c, true
+	}
+	return v, false
 }
 
-func (t memoryValues[K, V]) put(v V) { t.memoryTable.put(t.state.key, v) }
-func (t memoryValues[K, V]) delete() { t.memoryTable.delete(t.state.key) }
+func (t memoryValues[K, V]) put(v V) { *t.upsert() = v }
 
 func (t memoryValues[K, V]) all() iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
-		for i, k := range t.rows() {
-			t.state.key, t.state.shard = k, i
-			if !yield(k, t.shards[i].cells[k]) {
+		for k := range t.rows() {
+			t.state.setOwnKey(k)
+			if v, found := t.get(); found && !yield(k, v) {
 				return
 			}
 		}

@@ -70,7 +70,7 @@ func (q *timerQueue[K]) rebuild() {
 	clear(q.heap)
 	q.heap = q.heap[:0]
 	q.index()
-	q.state.key, q.state.shard = key, q.state.groupOf(key)-q.state.groups.First
+	q.state.setOwnKey(key)
 }
 
 // clear removes all timers.
@@ -95,7 +95,7 @@ func (q *timerQueue[K]) pop(until EventTime) (r timerRow[K], found bool) {
 	for len(q.heap) > 0 && q.heap[0].at <= until {
 		r = q.removeFirst()
 		// The key is one of this subtask's: it has been checked when it was registered, or restored.
-		q.state.key, q.state.shard = r.key, q.state.groupOf(r.key)-q.state.groups.First
+		q.state.setOwnKey(r.key)
 		if q.cells.has(r.at) {
 			q.cells.delete(r.at)
 			q.count--
@@ -161,7 +161,7 @@ func (f *timerFormat[K]) appendRows(dst []byte, r timerRow[K], _ struct{}, _ int
 	return codec.Int64.Append(f.keys.Append(dst, r.key), int64(r.at)), 1, false
 }
 
-func (f *timerFormat[K]) decodeRow(src []byte, into map[timerRow[K]]struct{}) (key K, n int, err error) {
+func (f *timerFormat[K]) decodeRow(src []byte, into upsertFunc[timerRow[K], struct{}]) (key K, n int, err error) {
 	key, n, err = f.keys.Decode(src)
 	if err != nil {
 		return key, 0, err
@@ -180,19 +180,41 @@ type memoryTimers[K comparable] struct {
 	*memoryTable[K, timerRow[K], struct{}]
 }
 
+func newMemoryTimers[K comparable](s *keyedState[K], name string, format *timerFormat[K]) memoryTimers[K] {
+	hash := func(r timerRow[K]) uint64 { return timerHash(s.hashOf(r.key), r.at) }
+	return memoryTimers[K]{newMemoryTable(s, name, tableOfTimers, format, hash)}
+}
+
+// timerHash is the hash of a timer of a key with the given hash, so that those of one key are spread over the pages.
+func timerHash(key uint64, at EventTime) uint64 {
+	h := (key ^ uint64(at)) * 0x9e3779b97f4a7c15 // an odd number without a pattern, as is the next one
+	h = (h ^ h>>32) * 0xd6e8feb86659fd93
+	return h ^ h>>32
+}
+
+// at returns the shard, hash and row of a timer of the current key.
+func (t memoryTimers[K]) at(at EventTime) (*shard[K, timerRow[K], struct{}], uint64, timerRow[K]) {
+	return t.current(), timerHash(t.state.hash, at), timerRow[K]{t.state.key, at}
+}
+
 func (t memoryTimers[K]) has(at EventTime) bool {
-	_, found := t.get(timerRow[K]{t.state.key, at})
+	s, hash, r := t.at(at)
+	_, found := s.get(hash, r)
 	return found
 }
 
 func (t memoryTimers[K]) put(at EventTime) {
-	t.memoryTable.put(timerRow[K]{t.state.key, at}, struct{}{})
+	s, hash, r := t.at(at)
+	s.upsert(hash, r)
 }
 
-func (t memoryTimers[K]) delete(at EventTime) { t.memoryTable.delete(timerRow[K]{t.state.key, at}) }
+func (t memoryTimers[K]) delete(at EventTime) {
+	s, hash, r := t.at(at)
+	s.delete(hash, r)
+}
 
 func (t memoryTimers[K]) each(f func(timerRow[K])) {
-	for _, r := range t.rows() {
+	for r := range t.rows() {
 		f(r)
 	}
 }
