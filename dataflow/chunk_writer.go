@@ -2,6 +2,7 @@ package dataflow
 
 import (
 	"context"
+	"sync"
 
 	"cairn/checkpoint"
 )
@@ -30,6 +31,13 @@ type chunkPut struct {
 	ref  checkpoint.ChunkRef
 	err  error
 	data []byte
+}
+
+// expect takes memory for content of about that size.
+func (w *chunkWriter) expect(size int) {
+	if w.buf == nil {
+		w.buf = w.memory(min(size+size/16, maxChunkSize))[:0]
+	}
 }
 
 func (w *chunkWriter) write(b []byte) error {
@@ -65,8 +73,28 @@ func (w *chunkWriter) memory(size int) []byte {
 			return b[:size]
 		}
 	}
+	if b, _ := spareChunks.Get().(*[]byte); b != nil && cap(*b) >= size {
+		return (*b)[:size]
+	}
 	return make([]byte, size)
 }
+
+// spareChunks is the memory of chunks that have been stored (*[]byte). Checkpoints follow each other, and are about as
+// large: without it each of them would be garbage.
+var spareChunks sync.Pool
+
+// recycle gives up the memory of what has been stored. Nothing is being stored any more.
+func (w *chunkWriter) recycle() {
+	for _, b := range w.spare {
+		if cap(b) >= minSpareChunk {
+			spareChunks.Put(&b)
+		}
+	}
+	w.spare = nil
+}
+
+// minSpareChunk is the size from which on memory is worth being kept.
+const minSpareChunk = 256 << 10
 
 // put begins to store a chunk, whose memory is the writer's from now on.
 func (w *chunkWriter) put(data []byte) error {

@@ -13,12 +13,13 @@ type capturedShard struct {
 	kind  tableKind
 	group int
 	now   int64  // processing time of the capture: what has expired by then is left out
-	mark  uint64 // of the shard since the capture; a page with a lower one is as it was captured
+	mark  uint32 // of the shard since the capture: a block with a lower one is as it was captured
 	serve func() // makes data complete, unless that has been done
 	// drop gives the capture up, so that the task need not serve it any more.
 	drop  func()
 	count int        // rows in data
 	data  []byte     // the rows serialized so far; from serve on all of them, not changed by anybody
+	size  int        // about how many bytes they will be: as many as the last time
 	spare *sync.Pool // where data comes from and goes to; nil if nowhere
 }
 
@@ -30,36 +31,43 @@ func (s *shard[K, R, C]) capture(group int, now int64) *capturedShard {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mark += 2
-	c.mark = s.mark
+	c.mark, c.size = s.mark, s.mu.lastSize
 	s.mu.captures = append(s.mu.captures, c)
 	return c
 }
 
-// serve serializes the pages that the task has left, in their order.
+// serve serializes the blocks that the task has left, in their order. A page that is split or grows meanwhile has been
+// served as a whole.
 func (s *shard[K, R, C]) serve(c *capturedShard) {
 	for at, more := uint64(0), true; more; more = at != 0 {
-		at = s.serveNext(c, at)
+		next, blocks := at, 1
+		for b := 0; b < blocks; b++ {
+			next, blocks = s.serveNext(c, at, b)
+		}
+		at = next
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.forget(c) {
+		s.mu.lastSize = len(c.data)
 	}
 }
 
-// serveNext serializes the page at a position, if the capture waits for it, and returns the next position. It holds the
-// task up for no longer than that.
-func (s *shard[K, R, C]) serveNext(c *capturedShard, at uint64) (next uint64) {
+// serveNext serializes a block of the page at a position, if the capture waits for it. It holds up the task for no longer
+// than that. It returns the position of the next page, and the number of this one's blocks.
+func (s *shard[K, R, C]) serveNext(c *capturedShard, at uint64, b int) (next uint64, blocks int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p, next := s.pages.next(at)
-	if p.mark.Load() < c.mark {
-		s.servePage(p)
+	if b < len(p.marks) && p.marks[b].Load() < c.mark {
+		s.serveBlock(p, b)
 	}
-	if next == 0 && s.forget(c) {
-		s.mu.lastSize = len(c.data)
-	}
-	return next
+	return next, len(p.marks)
 }
 
-// servePage serializes a page for all captures that wait for it: they have all seen the same rows. The caller holds mu.
-func (s *shard[K, R, C]) servePage(p *page[R, C]) {
-	mark := p.mark.Load()
+// serveBlock serializes a block for all captures that wait for it: they have all seen the same rows. The caller holds mu.
+func (s *shard[K, R, C]) serveBlock(p *page[R, C], b int) {
+	mark := p.marks[b].Load()
 	expired := mark&1 != 0
 	waiting := s.mu.captures
 	for len(waiting) > 0 && waiting[0].mark <= mark {
@@ -68,9 +76,9 @@ func (s *shard[K, R, C]) servePage(p *page[R, C]) {
 	if len(waiting) > 0 {
 		first := waiting[0] // later ones may get more than they need: what has expired goes when it is looked at
 		begin, count := len(first.data), first.count
-		expired = s.serialize(p, first)
+		expired = s.serialize(p, b, first)
 		for _, c := range waiting[1:] {
-			c.buffer(s.mu.lastSize)
+			c.buffer()
 			c.data, c.count = append(c.data, first.data[begin:]...), c.count+first.count-count
 		}
 	}
@@ -78,20 +86,21 @@ func (s *shard[K, R, C]) servePage(p *page[R, C]) {
 	if expired {
 		mark++
 	}
-	p.mark.Store(mark)
+	p.marks[b].Store(mark)
 }
 
-// serialize appends the rows of a page to a capture's and reports whether any of them have expired.
-func (s *shard[K, R, C]) serialize(p *page[R, C], c *capturedShard) (expired bool) {
-	c.buffer(s.mu.lastSize)
+// serialize appends the rows of a block to a capture's, and reports whether any of them have expired.
+func (s *shard[K, R, C]) serialize(p *page[R, C], b int, c *capturedShard) (expired bool) {
+	c.buffer()
 	data, count := c.data, c.count
-	for i, tag := range p.tags {
+	tags, slots := p.block(b)
+	for i, tag := range tags {
 		if tag == 0 {
 			continue
 		}
 		var rows int
 		var some bool
-		data, rows, some = s.table.format.appendRows(data, p.slots[i].key, p.slots[i].cell, c.now)
+		data, rows, some = s.table.format.appendRows(data, slots[i].key, slots[i].cell, c.now)
 		count, expired = count+rows, expired || some
 	}
 	c.data, c.count = data, count // now that no codec can panic any more
@@ -114,15 +123,15 @@ func (s *shard[K, R, C]) forget(c *capturedShard) bool {
 	return i >= 0
 }
 
-// buffer makes sure that there is memory, for about as many bytes as the last time.
-func (c *capturedShard) buffer(lastSize int) {
+// buffer makes sure that there is memory.
+func (c *capturedShard) buffer() {
 	if c.data != nil {
 		return
 	}
-	if b, _ := c.spare.Get().(*[]byte); b != nil && cap(*b) >= lastSize {
+	if b, _ := c.spare.Get().(*[]byte); b != nil && cap(*b) >= c.size {
 		c.data = (*b)[:0]
 	} else {
-		c.data = make([]byte, 0, lastSize+lastSize/8)
+		c.data = make([]byte, 0, c.size+c.size/8)
 	}
 }
 
@@ -145,4 +154,12 @@ func (c capturedKeyed) release() {
 	for _, s := range c.shards {
 		s.drop()
 	}
+}
+
+// size is about how many bytes the rows will be.
+func (c capturedKeyed) size() (sum int) {
+	for _, s := range c.shards {
+		sum += s.size
+	}
+	return sum
 }

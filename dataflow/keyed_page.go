@@ -2,25 +2,28 @@ package dataflow
 
 import "sync/atomic"
 
-// A page is the unit in which state in memory is captured and grows: so neither ever stops the task for longer than one
-// page takes, which is about a microsecond. It begins with room for few rows, since most key groups of a small state have
-// no more.
+// State in memory is in pages, small hash tables of their own, and grows by one page at a time. It is captured by the
+// block, a stretch of a page's slots. So neither stops the task for longer than one of these takes: a page that is split
+// some 20 µs, a block that is serialized less than one, for cells that are small. A page begins with few slots, since most
+// key groups of a small state have few rows. Pages are not smaller, because what leads to them, unlike the rows, then
+// fits into a processor's cache.
 const (
 	firstPageSlots = 8
-	pageSlots      = 64 // a full page of this size is split
+	pageSlots      = 1024 // a full page of this size is split
+	blockSlots     = 32
 )
 
-// page is a small hash table with linear probing. Its rows have the first depth bits of their hashes in common.
+// page is a hash table with linear probing. Its rows have the first depth bits of their hashes in common.
 type page[R comparable, C any] struct {
-	// mark is the epoch of the last capture that has what it needs of the page, doubled, and 1 more if the page has met
-	// expired cells since. While it is not twice the shard's epoch, nothing may change the rows.
-	mark  atomic.Uint64
-	depth uint
-	rows  int
 	// tags are what is known of the rows without looking at them; 0 is a free slot. There are as many tags as slots, a
 	// power of two, and always some that are 0.
 	tags  []uint16
 	slots []slot[R, C]
+	rows  int
+	depth uint
+	// marks has for each block the mark that its shard had when the last capture was given the rows, and 1 more if some
+	// had expired by then. While it is less than the shard's, nothing may change the block.
+	marks []atomic.Uint32
 }
 
 // slot is the place of a row. The key comes last: behind a cell of no size the compiler would leave a gap.
@@ -35,18 +38,33 @@ func tagOf(hash uint64) uint16 { return usedTag | uint16(hash>>16) }
 
 const usedTag = 1 << 15
 
-func newPage[R comparable, C any](depth uint, slots int, mark uint64) *page[R, C] {
-	p := &page[R, C]{depth: depth, tags: make([]uint16, slots), slots: make([]slot[R, C], slots)}
-	p.mark.Store(mark)
+func newPage[R comparable, C any](depth uint, slots int, mark uint32) *page[R, C] {
+	p := &page[R, C]{depth: depth}
+	p.reset(slots, mark)
 	return p
 }
 
-// home is the slot in which a row with that tag would like to be. It is in the next one that is free when it has come.
+// reset takes new slots, and leaves the old ones to the caller.
+func (p *page[R, C]) reset(slots int, mark uint32) {
+	p.tags, p.slots, p.rows = make([]uint16, slots), make([]slot[R, C], slots), 0
+	p.marks = make([]atomic.Uint32, (slots+blockSlots-1)/blockSlots)
+	for i := range p.marks {
+		p.marks[i].Store(mark)
+	}
+}
+
+// block returns the tags and the slots of a block.
+func (p *page[R, C]) block(b int) ([]uint16, []slot[R, C]) {
+	begin, end := b*blockSlots, min((b+1)*blockSlots, len(p.tags))
+	return p.tags[begin:end], p.slots[begin:end]
+}
+
+// home is the slot in which a row with that tag would like to be. It is in the next one that was free when it came.
 func (p *page[R, C]) home(tag uint16) int { return int(tag&^usedTag) & (len(p.tags) - 1) }
 
 func (p *page[R, C]) after(i int) int { return (i + 1) & (len(p.tags) - 1) }
 
-// find returns the slot of a row, or the one where it would come.
+// find returns the slot of a row, or the free one where it would come.
 func (p *page[R, C]) find(tag uint16, r R) (at int, found bool) {
 	for i := p.home(tag); ; i = p.after(i) {
 		switch t := p.tags[i]; {
@@ -61,35 +79,42 @@ func (p *page[R, C]) find(tag uint16, r R) (at int, found bool) {
 // full says that the page has no room for another row: one slot in eight stays free, so that searches stay short.
 func (p *page[R, C]) full() bool { return p.rows >= len(p.tags)-len(p.tags)/8 }
 
+// set puts a row into a free slot of a page that is not full.
+func (p *page[R, C]) set(at int, tag uint16, s slot[R, C]) {
+	p.tags[at], p.slots[at] = tag, s
+	p.rows++
+}
+
 // add puts a row that is not there into a page that is not full.
 func (p *page[R, C]) add(tag uint16, s slot[R, C]) {
 	i := p.home(tag)
 	for p.tags[i] != 0 {
 		i = p.after(i)
 	}
-	p.tags[i], p.slots[i] = tag, s
-	p.rows++
+	p.set(i, tag, s)
 }
 
 // remove frees a slot. Rows behind it that are not in their home move up, so that no search ends before it has found
-// what is there: removing leaves nothing behind.
-func (p *page[R, C]) remove(hole int) {
+// what is there: removing leaves nothing behind. touch is called before a slot changes.
+func (p *page[R, C]) remove(hole int, touch func(slot int)) {
+	mask := len(p.tags) - 1
 	for i := p.after(hole); p.tags[i] != 0; i = p.after(i) {
-		home := p.home(p.tags[i])
-		if mask := len(p.tags) - 1; (i-home)&mask < (i-hole)&mask {
-			continue // the hole is before its home
+		if fromHome := (i - p.home(p.tags[i])) & mask; fromHome < (i-hole)&mask {
+			continue // the hole is in front of its home
 		}
+		touch(hole)
 		p.tags[hole], p.slots[hole] = p.tags[i], p.slots[i]
 		hole = i
 	}
+	touch(hole)
 	p.tags[hole], p.slots[hole] = 0, slot[R, C]{} // the row may refer to memory
 	p.rows--
 }
 
 // grow doubles the slots.
-func (p *page[R, C]) grow() {
+func (p *page[R, C]) grow(mark uint32) {
 	tags, slots := p.tags, p.slots
-	p.clear(2 * len(tags))
+	p.reset(2*len(tags), mark)
 	for i, tag := range tags {
 		if tag != 0 {
 			p.add(tag, slots[i])
@@ -98,11 +123,11 @@ func (p *page[R, C]) grow() {
 }
 
 // split moves the rows whose hash has a 1 behind the first depth bits to a page of their own.
-func (p *page[R, C]) split(hash func(R) uint64) *page[R, C] {
+func (p *page[R, C]) split(hash func(R) uint64, mark uint32) (upper *page[R, C]) {
 	tags, slots := p.tags, p.slots
-	p.clear(len(tags))
 	p.depth++
-	upper := newPage[R, C](p.depth, len(tags), p.mark.Load())
+	p.reset(len(tags), mark)
+	upper = newPage[R, C](p.depth, len(tags), mark)
 	for i, tag := range tags {
 		switch {
 		case tag == 0:
@@ -113,20 +138,4 @@ func (p *page[R, C]) split(hash func(R) uint64) *page[R, C] {
 		}
 	}
 	return upper
-}
-
-// clear takes new slots, and leaves the old ones to the caller.
-func (p *page[R, C]) clear(slots int) {
-	p.tags, p.slots, p.rows = make([]uint16, slots), make([]slot[R, C], slots), 0
-}
-
-// prune removes the rows of which keeps leaves nothing.
-func (p *page[R, C]) prune(keeps func(*C) bool) {
-	for i := 0; i < len(p.tags); {
-		if p.tags[i] != 0 && !keeps(&p.slots[i].cell) {
-			p.remove(i) // another row may be here now
-		} else {
-			i++
-		}
-	}
 }

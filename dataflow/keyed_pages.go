@@ -12,7 +12,7 @@ type pages[R comparable, C any] struct {
 }
 
 // begin makes the first page.
-func (t *pages[R, C]) begin(mark uint64) {
+func (t *pages[R, C]) begin(mark uint32) {
 	t.directory = []*page[R, C]{newPage[R, C](0, firstPageSlots, mark)}
 }
 
@@ -29,8 +29,21 @@ func (t *pages[R, C]) find(hash uint64, r R) (p *page[R, C], at int, found bool)
 	return p, at, found
 }
 
-// spread splits the page of a hash in two.
-func (t *pages[R, C]) spread(at uint64, hash func(R) uint64) {
+// grow makes room in the page of a hash, whose blocks get that mark.
+func (t *pages[R, C]) grow(at uint64, hash func(R) uint64, mark uint32) {
+	if p := t.of(at); len(p.tags) < pageSlots || t.crowded() {
+		p.grow(mark)
+	} else {
+		t.split(at, hash, mark)
+	}
+}
+
+// crowded says that there are more ways to pages than rows: hashes that begin alike, by chance or by design of
+// whoever chose the keys. Pages then grow, as splitting does not help.
+func (t *pages[R, C]) crowded() bool { return len(t.directory) > t.rows }
+
+// split splits the page of a hash in two.
+func (t *pages[R, C]) split(at uint64, hash func(R) uint64, mark uint32) {
 	p := t.of(at)
 	if p.depth == t.depth {
 		doubled := make([]*page[R, C], 0, 2*len(t.directory))
@@ -39,17 +52,13 @@ func (t *pages[R, C]) spread(at uint64, hash func(R) uint64) {
 		}
 		t.directory, t.depth = doubled, t.depth+1
 	}
-	upper := p.split(hash)
+	upper := p.split(hash, mark)
 	width := 1 << (t.depth - p.depth) // in the directory, of each of the two
 	first := int(at>>(64-t.depth)) &^ (2*width - 1)
 	for i := range width {
 		t.directory[first+width+i] = upper
 	}
 }
-
-// crowded says that there are more ways to pages than rows: hashes that begin alike, by chance or by design of
-// whoever chose the keys. Pages then grow, as splitting does not help.
-func (t *pages[R, C]) crowded() bool { return len(t.directory) > t.rows }
 
 // next returns the page at a position, which is a hash, and the position of the next page. It is 0 behind the last one.
 // Where the pages in front of a position end does not change when they are split, so a walk meets every row that

@@ -2,21 +2,21 @@ package dataflow
 
 import "sync"
 
-// shard is one key group of one table in memory. It is captured page by page: a capture raises the shard's mark, which
-// costs the same however much there is, and from then on a page may not be changed before its rows are serialized.
-// Whoever comes first does that, the task that wants to write to the page or the goroutine that uploads the snapshot. So
-// no capture copies anything, and none ever stops the task for longer than one page takes.
+// shard is one key group of one table in memory. It is captured block by block: a capture raises the shard's mark, which
+// costs the same however much there is, and from then on a block may not change before its rows are serialized. Whoever
+// comes first does that, the task that wants to write to the block or the goroutine that uploads the snapshot. So no
+// capture copies anything, and none ever stops the task for longer than one block takes.
 //
-// Only the task's goroutine writes. Another one reads, under mu: the directory and the depths of pages, which the task
-// therefore changes under mu only, and the rows of pages whose mark says that they must not be changed.
+// Only the task's goroutine writes. Others read, under mu: the directory, and what of a page is not rows, which the task
+// therefore changes under mu only, and the rows of blocks whose mark says that they may not change.
 type shard[K, R comparable, C any] struct {
 	table *memoryTable[K, R, C]
 	pages pages[R, C]
-	mark  uint64 // twice the epoch of the last capture; written by the task under mu
+	mark  uint32 // twice the number of captures; written by the task under mu
 
 	mu struct {
 		sync.Mutex
-		captures []*capturedShard // that have not seen every page, oldest first
+		captures []*capturedShard // that have not been served, oldest first
 		lastSize int              // of the serialized rows, to allocate the next ones at once
 	}
 }
@@ -34,7 +34,7 @@ func (s *shard[K, R, C]) cell(hash uint64, r R) *C {
 	if !found {
 		return nil
 	}
-	if s.settle(p) {
+	if s.settle(p, at) {
 		return s.cell(hash, r) // it may have moved, or gone
 	}
 	return &p.slots[at].cell
@@ -45,34 +45,39 @@ func (s *shard[K, R, C]) upsert(hash uint64, r R) (c *C, added bool) {
 	if c := s.cell(hash, r); c != nil {
 		return c, false
 	}
-	p := s.room(hash)
-	tag := tagOf(hash)
-	p.add(tag, slot[R, C]{key: r})
+	p, at := s.room(hash, r)
+	p.set(at, tagOf(hash), slot[R, C]{key: r})
 	s.pages.rows++
-	at, _ := p.find(tag, r)
 	return &p.slots[at].cell, true
 }
 
-// room returns the page for a row that is to be added.
-func (s *shard[K, R, C]) room(hash uint64) *page[R, C] {
+// room returns a free slot for a row.
+func (s *shard[K, R, C]) room(hash uint64, r R) (p *page[R, C], at int) {
 	if len(s.pages.directory) == 0 {
 		s.restructure(func() { s.pages.begin(s.mark) })
 	}
-	for {
-		p := s.pages.of(hash)
-		s.settle(p)
-		switch {
-		case !p.full():
-			return p
-		case len(p.tags) < pageSlots || s.pages.crowded():
-			p.grow()
-		default:
-			s.restructure(func() { s.pages.spread(hash, s.table.hash) })
-		}
+	for s.pages.of(hash).full() {
+		s.grow(hash)
 	}
+	p = s.pages.of(hash)
+	at, _ = p.find(tagOf(hash), r)
+	if s.settle(p, at) {
+		return s.room(hash, r)
+	}
+	return p, at
 }
 
-// restructure changes the directory.
+// grow makes room in the page of a hash.
+func (s *shard[K, R, C]) grow(hash uint64) {
+	p, mark := s.pages.of(hash), s.mark
+	for b := range p.marks {
+		s.release(p, b)
+		mark = max(mark, p.marks[b].Load()) // that some rows have expired is not forgotten
+	}
+	s.restructure(func() { s.pages.grow(hash, s.table.hash, mark) })
+}
+
+// restructure changes the directory, or a page as a whole.
 func (s *shard[K, R, C]) restructure(change func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock() // also when a codec panics
@@ -82,36 +87,45 @@ func (s *shard[K, R, C]) restructure(change func()) {
 func (s *shard[K, R, C]) delete(hash uint64, r R) {
 	if s.cell(hash, r) != nil {
 		p, at, _ := s.pages.find(hash, r)
-		p.remove(at)
-		s.pages.rows--
+		s.remove(p, at)
 	}
 }
 
-// settle makes a page free to be changed, and reports whether rows have moved. In between snapshots it costs one atomic load.
-func (s *shard[K, R, C]) settle(p *page[R, C]) (moved bool) {
-	if p.mark.Load() == s.mark {
-		return false
-	}
-	return s.settleSlow(p)
+func (s *shard[K, R, C]) remove(p *page[R, C], at int) {
+	p.remove(at, func(slot int) { s.release(p, slot/blockSlots) })
+	s.pages.rows--
 }
 
-// settleSlow serves the captures that wait for the page, and removes expired cells if there are any: only the task may do
-// that.
-func (s *shard[K, R, C]) settleSlow(p *page[R, C]) (moved bool) {
-	s.serveFirst(p)
-	if p.mark.Load() == s.mark {
+// settle makes the block of a slot free to be changed, and reports whether rows have moved meanwhile. In between snapshots
+// it costs one atomic load.
+func (s *shard[K, R, C]) settle(p *page[R, C], at int) (moved bool) {
+	return p.marks[at/blockSlots].Load() != s.mark && s.settleBlock(p, at/blockSlots)
+}
+
+// settleBlock removes expired cells too, if there are any: only the task may do that.
+func (s *shard[K, R, C]) settleBlock(p *page[R, C], b int) (moved bool) {
+	s.release(p, b)
+	if p.marks[b].Load() == s.mark {
 		return false
 	}
-	now, before := s.table.state.nowMillis(), p.rows
-	p.prune(func(c *C) bool { return s.table.format.prune(c, now) })
-	s.pages.rows -= before - p.rows
-	p.mark.Store(s.mark)
+	now := s.table.state.nowMillis()
+	_, slots := p.block(b)
+	for i := b * blockSlots; i < b*blockSlots+len(slots); {
+		if p.tags[i] != 0 && !s.table.format.prune(&p.slots[i].cell, now) {
+			s.remove(p, i) // another row may be here now
+		} else {
+			i++
+		}
+	}
+	p.marks[b].Store(s.mark)
 	return true
 }
 
-// serveFirst is servePage ahead of the upload.
-func (s *shard[K, R, C]) serveFirst(p *page[R, C]) {
-	s.mu.Lock()
-	defer s.mu.Unlock() // also when a codec panics
-	s.servePage(p)
+// release serves the captures that wait for a block.
+func (s *shard[K, R, C]) release(p *page[R, C], b int) {
+	if p.marks[b].Load() < s.mark {
+		s.mu.Lock()
+		defer s.mu.Unlock() // also when a codec panics
+		s.serveBlock(p, b)
+	}
 }

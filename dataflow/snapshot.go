@@ -136,7 +136,10 @@ func (s *snapshot) uploadParts(ctx context.Context, store ChunkStore, state *che
 // upload stores a part and returns its chunks.
 func (p part) upload(ctx context.Context, store ChunkStore) ([]checkpoint.ChunkRef, error) {
 	w := &chunkWriter{ctx: ctx, store: store}
-	defer func() { _ = w.wait() }() // also when a codec panics
+	defer func() { // also when a codec panics
+		_ = w.wait()
+		w.recycle()
+	}()
 	if err := p.write(w); err != nil {
 		return nil, err
 	}

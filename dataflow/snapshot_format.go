@@ -50,6 +50,7 @@ func (w *chunkWriter) writeList(entries [][]byte) error {
 }
 
 func (w *chunkWriter) writeKeyed(c capturedKeyed) error {
+	w.expect(c.size())
 	if err := w.write(append([]byte(keyedMagic), keyedFormatVersion)); err != nil {
 		return err
 	}
