@@ -69,16 +69,22 @@ func loadKeyedState(t fatal, store ChunkStore, state checkpoint.SubtaskState, in
 
 // TestCaptureIsIsolated captures at random points while the table goes on changing, uploads in other
 // goroutines, and compares each snapshot with a copy that was made at its moment. Run with -race it also shows
-// that no map is read while it is written.
+// that no block is read while it is written.
 func TestCaptureIsIsolated(t *testing.T) {
+	for name, keys := range map[string]int{"pages of few blocks": 500, "pages that are split": 40_000} {
+		t.Run(name, func(t *testing.T) { testCaptureIsIsolated(t, keys) })
+	}
+}
+
+func testCaptureIsIsolated(t *testing.T, keys int) {
 	rng := rand.New(rand.NewPCG(3, 5))
 	s, table := countTable(t)
 	model := make(map[string]int64)
 	type result struct{ want, got map[string]int64 }
 	results := make(chan result, 64)
-	captures := 0
-	for step := range 20_000 {
-		key := fmt.Sprint("k", rng.IntN(500))
+	captures, steps := 0, max(20_000, 2*keys)
+	for step := range steps {
+		key := fmt.Sprint("k", rng.IntN(keys))
 		if rng.IntN(10) == 0 {
 			if err := s.setKey(key); err != nil {
 				t.Fatal(err)
@@ -89,7 +95,7 @@ func TestCaptureIsIsolated(t *testing.T) {
 			put(t, s, table, key, int64(step))
 			model[key] = int64(step)
 		}
-		if step%500 == 0 {
+		if step%(steps/40) == 0 {
 			captures++
 			c, want := s.capture(), maps.Clone(model)
 			go func() { results <- result{want, uploadKeyed(t, c)} }()
