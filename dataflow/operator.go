@@ -194,7 +194,8 @@ func buildFlatMap[In, Out any](f func(in In, emit func(Out))) buildFunc {
 
 func buildProcess[K comparable, In, Out any](keys codec.Codec[K], key func(In) K, newProcessor func() KeyedProcessor[K, In, Out]) buildFunc {
 	return func(c *chain, at int, outs outlets) (operator, []any) {
-		o := newProcessOperator(c, at, keys, newProcessor(), outs)
-		return o, oneInput(func(v In) { o.process(key(v), v) })
+		p := newProcessor()
+		o := newProcessOperator[K, Out](c, at, keys, p, outs)
+		return o, oneInput(inputOf(o, key, p.Process))
 	}
 }

@@ -38,17 +38,21 @@ func (c *ProcessContext[K]) declare(t keyedTable) {
 	c.note(c.keyed.declare(t))
 }
 
-// processOperator runs a KeyedProcessor.
-type processOperator[K comparable, In, Out any] struct {
+// keyedUser is what all processors with state per key have in common, whatever records they take.
+type keyedUser[K comparable, Out any] interface {
+	Open(*ProcessContext[K]) error
+	Finish(emit func(Out)) error
+}
+
+// processOperator runs a processor with state per key.
+type processOperator[K comparable, Out any] struct {
 	keyedOperator[K]
-	processor KeyedProcessor[K, In, Out]
+	processor keyedUser[K, Out]
 	emit      func(Out)
 }
 
-func newProcessOperator[K comparable, In, Out any](c *chain, at int, keys codec.Codec[K], processor KeyedProcessor[K, In, Out],
-	outs outlets,
-) *processOperator[K, In, Out] {
-	o := &processOperator[K, In, Out]{
+func newProcessOperator[K comparable, Out any](c *chain, at int, keys codec.Codec[K], processor keyedUser[K, Out], outs outlets) *processOperator[K, Out] {
+	o := &processOperator[K, Out]{
 		keyedOperator: newKeyedOperator(c, at, keys, outs, processor), processor: processor, emit: mainOutput[Out](outs),
 	}
 	if p, is := any(processor).(TimerProcessor[K, Out]); is {
@@ -57,26 +61,31 @@ func newProcessOperator[K comparable, In, Out any](c *chain, at int, keys codec.
 	return o
 }
 
-func (o *processOperator[K, In, Out]) open(start start) error {
+func (o *processOperator[K, Out]) open(start start) error {
 	return o.openWith(start.state, o.processor.Open)
 }
 
-// process takes in one record. It is the hot path: it allocates nothing.
-func (o *processOperator[K, In, Out]) process(key K, in In) {
+// inputOf returns the function by which one of a processor's methods takes the records of an input.
+func inputOf[K comparable, In, Out any](o *processOperator[K, Out], key func(In) K, process func(key K, in In, emit func(Out)) error) func(In) {
+	return func(in In) { callKeyed(o, key(in), in, process) }
+}
+
+// callKeyed passes a record to one of the processor's methods. It is the hot path: it allocates nothing.
+func callKeyed[K comparable, In, Out any](o *processOperator[K, Out], key K, in In, process func(key K, in In, emit func(Out)) error) {
 	c := o.chain
 	if c.err != nil {
 		return
 	}
 	previous := c.enter(o.at)
 	if o.enterKey(key) {
-		if err := o.processor.Process(key, in, o.emit); err != nil {
+		if err := process(key, in, o.emit); err != nil {
 			o.failAt(key, err)
 		}
 	}
 	c.leave(previous)
 }
 
-func (o *processOperator[K, In, Out]) finish() error {
+func (o *processOperator[K, Out]) finish() error {
 	o.dropTimers()
 	return o.processor.Finish(o.emit)
 }

@@ -30,51 +30,16 @@ func ProcessBroadcast[K comparable, In, R, Out any](s KeyedStream[K, In], rules 
 	records codec.Codec[Out], newProcessor func() BroadcastProcessor[K, In, R, Out], opts ...Option,
 ) Stream[Out] {
 	build := func(c *chain, at int, outs outlets) (operator, []any) {
-		o := newBroadcastOperator(c, at, s.keys, newProcessor(), outs)
-		return o, []any{func(v In) { o.process(s.key(v), v) }, o.processBroadcast}
+		p := newProcessor()
+		o := newProcessOperator[K, Out](c, at, s.keys, p, outs)
+		o.states.broadcast = true
+		return o, []any{inputOf(o, s.key, p.Process), func(rule R) { callBroadcast(o, rule, p.ProcessBroadcast) }}
 	}
 	return connect(s.stream.graph, rules.graph, id, s.links(id, 0), Broadcast(rules).links(1), records, build, opts)
 }
 
-// broadcastOperator runs a BroadcastProcessor.
-type broadcastOperator[K comparable, In, R, Out any] struct {
-	keyedOperator[K]
-	processor BroadcastProcessor[K, In, R, Out]
-	emit      func(Out)
-}
-
-func newBroadcastOperator[K comparable, In, R, Out any](c *chain, at int, keys codec.Codec[K], processor BroadcastProcessor[K, In, R, Out],
-	outs outlets,
-) *broadcastOperator[K, In, R, Out] {
-	o := &broadcastOperator[K, In, R, Out]{
-		keyedOperator: newKeyedOperator(c, at, keys, outs, processor), processor: processor, emit: mainOutput[Out](outs),
-	}
-	o.states.broadcast = true
-	if p, is := any(processor).(TimerProcessor[K, Out]); is {
-		o.onTimer = func(key K, t Timer) error { return p.OnTimer(key, t, o.emit) }
-	}
-	return o
-}
-
-func (o *broadcastOperator[K, In, R, Out]) open(start start) error {
-	return o.openWith(start.state, o.processor.Open)
-}
-
-func (o *broadcastOperator[K, In, R, Out]) process(key K, in In) {
-	c := o.chain
-	if c.err != nil {
-		return
-	}
-	previous := c.enter(o.at)
-	if o.enterKey(key) {
-		if err := o.processor.Process(key, in, o.emit); err != nil {
-			o.failAt(key, err)
-		}
-	}
-	c.leave(previous)
-}
-
-func (o *broadcastOperator[K, In, R, Out]) processBroadcast(rule R) {
+// callBroadcast passes a record of the broadcast stream to a processor. There is no current key.
+func callBroadcast[K comparable, R, Out any](o *processOperator[K, Out], rule R, process func(rule R, emit func(Out)) error) {
 	c := o.chain
 	if c.err != nil {
 		return
@@ -82,14 +47,9 @@ func (o *broadcastOperator[K, In, R, Out]) processBroadcast(rule R) {
 	previous := c.enter(o.at)
 	o.leaveKey()
 	o.states.writable = true
-	if err := o.processor.ProcessBroadcast(rule, o.emit); err != nil {
+	if err := process(rule, o.emit); err != nil {
 		c.fail(err)
 	}
 	o.states.writable = false
 	c.leave(previous)
-}
-
-func (o *broadcastOperator[K, In, R, Out]) finish() error {
-	o.dropTimers()
-	return o.processor.Finish(o.emit)
 }

@@ -70,66 +70,8 @@ func buildCoProcess[K comparable, A, B, Out any](keys codec.Codec[K], first func
 	newProcessor func() KeyedCoProcessor[K, A, B, Out],
 ) buildFunc {
 	return func(c *chain, at int, outs outlets) (operator, []any) {
-		o := newCoProcessOperator(c, at, keys, newProcessor(), outs)
-		return o, []any{
-			func(v A) { o.processFirst(first(v), v) },
-			func(v B) { o.processSecond(second(v), v) },
-		}
+		p := newProcessor()
+		o := newProcessOperator[K, Out](c, at, keys, p, outs)
+		return o, []any{inputOf(o, first, p.ProcessFirst), inputOf(o, second, p.ProcessSecond)}
 	}
-}
-
-// coProcessOperator runs a KeyedCoProcessor.
-type coProcessOperator[K comparable, A, B, Out any] struct {
-	keyedOperator[K]
-	processor KeyedCoProcessor[K, A, B, Out]
-	emit      func(Out)
-}
-
-func newCoProcessOperator[K comparable, A, B, Out any](c *chain, at int, keys codec.Codec[K], processor KeyedCoProcessor[K, A, B, Out],
-	outs outlets,
-) *coProcessOperator[K, A, B, Out] {
-	o := &coProcessOperator[K, A, B, Out]{
-		keyedOperator: newKeyedOperator(c, at, keys, outs, processor), processor: processor, emit: mainOutput[Out](outs),
-	}
-	if p, is := any(processor).(TimerProcessor[K, Out]); is {
-		o.onTimer = func(key K, t Timer) error { return p.OnTimer(key, t, o.emit) }
-	}
-	return o
-}
-
-func (o *coProcessOperator[K, A, B, Out]) open(start start) error {
-	return o.openWith(start.state, o.processor.Open)
-}
-
-func (o *coProcessOperator[K, A, B, Out]) processFirst(key K, a A) {
-	c := o.chain
-	if c.err != nil {
-		return
-	}
-	previous := c.enter(o.at)
-	if o.enterKey(key) {
-		if err := o.processor.ProcessFirst(key, a, o.emit); err != nil {
-			o.failAt(key, err)
-		}
-	}
-	c.leave(previous)
-}
-
-func (o *coProcessOperator[K, A, B, Out]) processSecond(key K, b B) {
-	c := o.chain
-	if c.err != nil {
-		return
-	}
-	previous := c.enter(o.at)
-	if o.enterKey(key) {
-		if err := o.processor.ProcessSecond(key, b, o.emit); err != nil {
-			o.failAt(key, err)
-		}
-	}
-	c.leave(previous)
-}
-
-func (o *coProcessOperator[K, A, B, Out]) finish() error {
-	o.dropTimers()
-	return o.processor.Finish(o.emit)
 }

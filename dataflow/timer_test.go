@@ -177,17 +177,28 @@ type noTimers struct {
 	KeyedProcessor[string, string, string]
 }
 
-func openRecorder(t *testing.T, p KeyedProcessor[string, string, string]) *processOperator[string, string, string] {
+// openedRecorder is the operator of a recorder, or of one in disguise.
+type openedRecorder struct {
+	*processOperator[string, string]
+	recorder KeyedProcessor[string, string, string]
+}
+
+// process takes in a record of a key.
+func (o openedRecorder) process(key string) {
+	callKeyed(o.processOperator, key, "", o.recorder.Process)
+}
+
+func openRecorder(t *testing.T, p KeyedProcessor[string, string, string]) openedRecorder {
 	t.Helper()
 	c := &chain{
 		ctx: t.Context(), log: deadLogger, parallelism: 1, groups: testGroups, now: time.Now, timestamp: 77,
 		ids: []checkpoint.OperatorID{"op"},
 	}
-	o := newProcessOperator(c, 0, codec.String, p, outlets{main: func(string) {}})
+	o := newProcessOperator[string, string](c, 0, codec.String, p, outlets{main: func(string) {}})
 	if err := o.open(start{state: &operatorState{}}); err != nil {
 		t.Fatal(err)
 	}
-	return o
+	return openedRecorder{o, p}
 }
 
 // TestEventTimersFireWithTheWatermark: in order, with the timer's time as timestamp, and those that OnTimer registers
@@ -210,8 +221,8 @@ func TestEventTimersFireWithTheWatermark(t *testing.T) {
 		},
 	}
 	o := openRecorder(t, r)
-	o.process("b", "")
-	o.process("a", "")
+	o.process("b")
+	o.process("a")
 	o.onWatermark(9)
 	o.onWatermark(15)
 	if o.chain.timestamp != 77 {
@@ -240,7 +251,7 @@ func TestProcessingTimersFireWithTheClock(t *testing.T) {
 		ctx.DeleteProcessingTimer(150)
 	}}
 	o := openRecorder(t, r)
-	o.process("a", "")
+	o.process("a")
 	if at, waits := o.nextProcessingTimer(); at != 100 || !waits {
 		t.Errorf("the first timer is at %d, %v", at, waits)
 	}
@@ -261,7 +272,7 @@ func TestProcessingTimersFireWithTheClock(t *testing.T) {
 func TestTimersThatCannotBeRegistered(t *testing.T) {
 	r := &recorder{process: func(ctx *ProcessContext[string], _, _ string) { ctx.RegisterEventTimer(1) }}
 	o := openRecorder(t, noTimers{r})
-	if o.process("a", ""); o.chain.err == nil {
+	if o.process("a"); o.chain.err == nil {
 		t.Error("no error without OnTimer")
 	}
 	o.fireProcessingTimers(100)
