@@ -95,21 +95,14 @@ func (m *shardModel) finish(t fatal, c *takenShard) {
 	t.Helper()
 	m.taken = slices.DeleteFunc(m.taken, func(other *takenShard) bool { return other == c })
 	c.serve()
-	format, got, rest := m.s.table.format, make(map[uint64]int64), c.data
+	got, rest := make(map[uint64]int64), c.data
 	for range c.count {
-		_, n, err := format.decodeRow(rest, func(k uint64) (*int64, bool) {
-			if _, twice := got[k]; twice {
-				t.Fatalf("row %d comes twice", k)
-			}
-			got[k] = 0
-			return new(int64), true
-		})
-		if err != nil {
-			t.Fatal(err)
+		k, n, keyErr := codec.Uint64.Decode(rest)
+		v, size, valueErr := codec.Int64.Decode(rest[n:])
+		if _, twice := got[k]; twice || keyErr != nil || valueErr != nil {
+			t.Fatalf("row %d: twice %v, %v, %v", k, twice, keyErr, valueErr)
 		}
-		k, size, _ := codec.Uint64.Decode(rest)
-		got[k], _, _ = codec.Int64.Decode(rest[size:])
-		rest = rest[n:]
+		got[k], rest = v, rest[n+size:]
 	}
 	if len(rest) != 0 || !maps.Equal(got, c.rows) {
 		t.Fatalf("a capture of %d rows has %d others, and %d bytes behind them", len(c.rows), len(got), len(rest))
