@@ -77,10 +77,13 @@ func (e *Executor) statusLocked(a *attempt, r checkpoint.SubtaskReport) {
 func (e *Executor) onAck(x *execution, ack checkpoint.Ack, kind checkpoint.Kind) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	a := e.presentLocked(x)
-	if a == nil {
-		return
+	if a := e.presentLocked(x); a != nil {
+		e.ackLocked(a, ack, kind)
 	}
+}
+
+// ackLocked records an ack for an attempt and tells it.
+func (e *Executor) ackLocked(a *attempt, ack checkpoint.Ack, kind checkpoint.Kind) {
 	ack.Attempt = a.number()
 	if !a.book.ack(ack, kind) {
 		return
@@ -96,14 +99,13 @@ func (e *Executor) onDecline(x *execution, d checkpoint.Decline, kind checkpoint
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if a := e.presentLocked(x); a != nil {
-		d.Attempt = a.number()
 		e.declineLocked(a, d, kind)
 	}
 }
 
-// declineLocked records a decline and tells it.
+// declineLocked records a decline for an attempt and tells it.
 func (e *Executor) declineLocked(a *attempt, d checkpoint.Decline, kind checkpoint.Kind) {
-	d.Message = clip(d.Message)
+	d.Attempt, d.Message = a.number(), clip(d.Message)
 	a.progress.answered(d.Checkpoint, d.Subtask)
 	if a.book.decline(d, kind) {
 		e.tellLocked(d)

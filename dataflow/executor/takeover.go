@@ -26,8 +26,35 @@ func (e *Executor) takeOverLocked(from, a *attempt) (calls []func()) {
 		}
 		a.roster.reports[k.Subtask] = report
 		e.tellLocked(checkpoint.StatusChange{Job: a.deploy.Job, Attempt: a.number(), Report: report})
+		if x != nil {
+			e.repeatLocked(from, a, k.Subtask)
+		}
 	}
 	return calls
+}
+
+// repeatLocked says again, for the new attempt, what a subtask that goes on has said of that attempt's own checkpoints:
+// their barriers may have come from other nodes before this one heard of the attempt, and the leader does not count what
+// was said for an earlier one. What had its outcome before the attempt was deployed is not repeated.
+func (e *Executor) repeatLocked(from, a *attempt, s checkpoint.SubtaskID) {
+	for _, id := range sortedKeys(from.progress.pending, cmp.Compare) {
+		c := from.progress.pending[id]
+		if p, under := c.subtasks[s]; under {
+			e.noteProgressLocked(a, checkpoint.Barrier{ID: id, Kind: c.kind}, p)
+		}
+	}
+	for _, id := range sortedKeys(from.book.acks, cmp.Compare) {
+		acks := from.book.acks[id]
+		if ack, has := acks.of[s]; has {
+			e.ackLocked(a, ack, acks.kind)
+		}
+	}
+	for _, id := range sortedKeys(from.book.declines, cmp.Compare) {
+		declines := from.book.declines[id]
+		if d, has := declines.of[s]; has {
+			e.declineLocked(a, d, declines.kind)
+		}
+	}
 }
 
 // report returns how a subtask stands that the next attempt is to keep, and its execution, nil when nothing of it can go

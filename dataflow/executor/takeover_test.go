@@ -137,6 +137,49 @@ func TestTakeOver(t *testing.T) {
 	})
 }
 
+// The barriers of the new attempt's first checkpoint may come to a task that goes on before its node hears of the attempt.
+// What it answers to them is said again for that attempt; the leader counts nothing else.
+func TestTakeOverBehindABarrierOfTheNewAttempt(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		leader, _ := c.lead(1, "c1")
+		c.Receive(leader, deployment(1, 1))
+		read := c.task(1, read0)
+		read.ack(7) // failed with the earlier attempt
+		read.ack(9) // pending in the new one, and so are the others
+		read.decline(10)
+		read.enter(barrier(11, checkpoint.KindCheckpoint), checkpoint.PhaseAlignment)
+		leader.take()
+
+		c.Receive(leader, keeping(1, 2, since(read0, 1)))
+		time.Sleep(time.Second)
+		var acks []checkpoint.Ack
+		var declines []checkpoint.Decline
+		var progress []checkpoint.Progress
+		for _, m := range leader.take() {
+			switch m := m.(type) {
+			case checkpoint.AckBatch:
+				acks = append(acks, m.Acks...)
+			case checkpoint.Decline:
+				declines = append(declines, m)
+			case checkpoint.Progress:
+				progress = append(progress, m)
+			}
+		}
+		if len(acks) != 1 || acks[0].Attempt != 2 || acks[0].Checkpoint != 9 || acks[0].State.Subtask != read0 {
+			t.Errorf("told the acks %+v", acks)
+		}
+		if len(declines) != 1 || declines[0].Attempt != 2 || declines[0].Checkpoint != 10 {
+			t.Errorf("told the declines %+v", declines)
+		}
+		if len(progress) != 1 || progress[0].Attempt != 2 || progress[0].Checkpoint != 11 {
+			t.Errorf("told the progress %+v", progress)
+		}
+		if _, report := c.lead(2, "c2"); len(report.Attempts[0].Acks) != 1 || report.Attempts[0].Acks[0].Checkpoint != 9 {
+			t.Errorf("the next leader is told %+v", report)
+		}
+	})
+}
+
 // The completion of what an execution was restored from itself is no news to it: to a sink it would say that everybody has
 // recovered.
 func TestTakeOverOfWhatWasRestored(t *testing.T) {
