@@ -167,6 +167,9 @@ func (d *decision) trigger(j *fsm.Job, s *jobView, f fsm.Pending, p *pendingView
 		if len(byNode[ref.ID]) == 0 || d.view.assigneeState(ref, d.now) != nodeAlive {
 			continue
 		}
+		if !d.view.nodes[ref.ID].holds[attemptKey{j.ID, j.Attempt}] {
+			continue // what runs there goes on, and its node has still to be told of the attempt: it would ignore the trigger
+		}
 		d.send(ref.ID, checkpoint.Trigger{
 			Term: d.view.Term, Job: j.ID, Attempt: j.Attempt, Barrier: barrierOf(j, f), Subtasks: byNode[ref.ID],
 		})

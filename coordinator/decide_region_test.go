@@ -320,6 +320,43 @@ func TestNewLeaderSparesWhatGoesOn(t *testing.T) {
 	}
 }
 
+// Where everything goes on, checkpoints begin before the nodes have been told of the attempt. A trigger for it would be
+// ignored there; it comes behind the deployment.
+func TestTriggerWaitsUntilItsNodeKnowsTheAttempt(t *testing.T) {
+	w := inLanes(t, testConfig(), 1, 1)
+	w.completeLanes()
+	j := w.job()
+	w.step(fsm.FailAttempt{Job: testJob, Attempt: 1, Cause: "false alarm", At: w.at()})
+	w.step(fsm.StartAttempt{Job: testJob, Attempt: 2, Assignment: j.Assignment, Kept: []int{0, 1, 2, 3}, RestoreFrom: 1, At: w.at()})
+	manifests := maps.Clone(w.manifests)
+	w.elect()
+	clear(w.manifests) // it cannot be read for now
+	for _, id := range []checkpoint.NodeID{"n1", "n2"} {
+		w.join(id, 1, 1, w.reportOf(id, 1, checkpoint.SubtaskRunning))
+	}
+	w.tick()
+	if got := sentTo[checkpoint.Trigger](w); len(w.job().Pending) != 1 || len(got) != 0 {
+		t.Fatalf("%d checkpoints are pending, sent %v", len(w.job().Pending), got)
+	}
+	maps.Copy(w.manifests, manifests)
+	w.advance(2 * time.Second)
+	w.run()
+	for _, id := range []checkpoint.NodeID{"n1", "n2"} {
+		at := func(is func(checkpoint.ToNode) bool) int {
+			return slices.IndexFunc(w.sent, func(s Send) bool { return s.Node == id && is(s.Message) })
+		}
+		deploy := at(func(m checkpoint.ToNode) bool { _, is := m.(checkpoint.Deploy); return is })
+		trigger := at(func(m checkpoint.ToNode) bool { _, is := m.(checkpoint.Trigger); return is })
+		if deploy < 0 || trigger < deploy {
+			t.Errorf("%s was sent %v", id, w.sent)
+		}
+	}
+	w.ack(2, w.job().Topology.Subtasks()...)
+	if latest, _ := w.job().LatestCompleted(); latest.ID != 2 {
+		t.Errorf("the newest checkpoint is %d", latest.ID)
+	}
+}
+
 // Two failures in a row, and a node that was away during the attempt between them: it still has what goes on.
 func TestRegionsGoOnAcrossAnAttemptThatANodeHasMissed(t *testing.T) {
 	w := inLanes(t, testConfig(), 1, 1, 1)
