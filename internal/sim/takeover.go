@@ -2,6 +2,7 @@ package sim
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"cairn/checkpoint"
@@ -10,6 +11,9 @@ import (
 // takeOver gives the attempt the tasks that it is to keep of the one before it here. What is not there any more has
 // failed.
 func (a *attempt) takeOver(from *attempt) {
+	if !a.n.w.broken(AcceptsAcksOfAborted) {
+		a.book.floor = a.deploy.Settled
+	}
 	for _, k := range a.deploy.Kept {
 		ordinal := a.deploy.Topology.Ordinal(k.Subtask)
 		t := from.find(ordinal)
@@ -20,14 +24,29 @@ func (a *attempt) takeOver(from *attempt) {
 			t.a = a
 			if !a.n.w.broken(AcceptsAcksOfAborted) {
 				t.settle(a.deploy, from.book)
+				t.repeat(from.book)
 			}
 		}
 		a.tasks = append(a.tasks, t)
 		a.n.tell(checkpoint.StatusChange{Job: a.deploy.Job, Attempt: a.number(), Report: t.last})
 	}
 	slices.SortFunc(a.tasks, func(x, y *task) int { return cmp.Compare(x.ordinal, y.ordinal) })
-	if !a.n.w.broken(AcceptsAcksOfAborted) {
-		a.book.floor = a.deploy.Settled
+}
+
+// repeat says again, for the attempt that has taken a task over, what it has answered to that attempt's checkpoints
+// before the node heard of it.
+func (t *task) repeat(from book) {
+	for _, id := range slices.Sorted(maps.Keys(from.acks)) {
+		if ack, has := from.acks[id][t.ordinal]; has {
+			ack.Attempt = t.a.number()
+			t.sayAck(ack, from.kinds[id])
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(from.declines)) {
+		if d, has := from.declines[id][t.ordinal]; has {
+			d.Attempt = t.a.number()
+			t.sayDecline(d, from.kinds[id])
+		}
 	}
 }
 

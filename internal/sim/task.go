@@ -220,7 +220,12 @@ func (t *task) ack(b checkpoint.Barrier, state checkpoint.SubtaskState, on []*ho
 	}
 	ack := checkpoint.Ack{Job: t.a.deploy.Job, Attempt: t.a.number(), Checkpoint: b.ID, State: state}
 	t.w.check.acked(t, ack, on)
-	if t.current() && enter(&t.a.book, t.a.book.acks, b.ID, b.Kind, t.ordinal, ack) {
+	t.sayAck(ack, b.Kind)
+}
+
+// sayAck enters an ack in the attempt's book and tells it.
+func (t *task) sayAck(ack checkpoint.Ack, kind checkpoint.Kind) {
+	if t.current() && enter(&t.a.book, t.a.book.acks, ack.Checkpoint, kind, t.ordinal, ack) {
 		t.a.n.tell(checkpoint.AckBatch{Acks: []checkpoint.Ack{ack}})
 		t.w.moment(Moment{Kind: Acked, Node: t.a.n.ref.ID})
 	}
@@ -230,7 +235,12 @@ func (t *task) decline(b checkpoint.Barrier, reason checkpoint.Reason) {
 	d := checkpoint.Decline{
 		Job: t.a.deploy.Job, Attempt: t.a.number(), Checkpoint: b.ID, Subtask: t.id, Reason: reason, Message: "simulated",
 	}
-	if t.current() && enter(&t.a.book, t.a.book.declines, b.ID, b.Kind, t.ordinal, d) {
+	t.sayDecline(d, b.Kind)
+}
+
+// sayDecline enters a decline in the attempt's book and tells it.
+func (t *task) sayDecline(d checkpoint.Decline, kind checkpoint.Kind) {
+	if t.current() && enter(&t.a.book, t.a.book.declines, d.Checkpoint, kind, t.ordinal, d) {
 		t.a.n.tell(d)
 	}
 }
