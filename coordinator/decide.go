@@ -24,6 +24,7 @@ func Decide(v *View, now time.Time) []Action {
 			d.job(j, v.jobs[j.ID])
 		}
 	}
+	d.giveWay()
 	d.stopAttempts()
 	d.clean()
 	return d.actions
