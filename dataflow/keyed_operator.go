@@ -75,7 +75,7 @@ func (o *keyedOperator[K]) openWith(state *operatorState, declare func(*ProcessC
 	if err := o.states.initialize(state.restored); err != nil {
 		return err
 	}
-	return c.err // of a store
+	return c.err // of a state
 }
 
 // noShard is where the state of a key would be when there is none. Using that then is a panic: otherwise it would be the

@@ -62,7 +62,10 @@ func (t keyTable[K, C]) cell() *C { return t.current().cell(t.state.hash, t.stat
 
 // upsert is cell, and adds one when there is none.
 func (t keyTable[K, C]) upsert() *C {
-	c, _ := t.current().upsert(t.state.hash, t.state.key)
+	c, added := t.current().upsert(t.state.hash, t.state.key)
+	if added {
+		t.state.checkKey()
+	}
 	return c
 }
 

@@ -105,7 +105,10 @@ func (o *nonKeyedOperator[Out]) open(start start) error {
 	if err := o.states.restore(start.state); err != nil {
 		return err
 	}
-	return o.states.initialize(start.state.restored)
+	if err := o.states.initialize(start.state.restored); err != nil {
+		return err
+	}
+	return o.chain.err // of a state
 }
 
 func (o *nonKeyedOperator[Out]) onWatermark(w EventTime) { o.ctx.watermark = w }

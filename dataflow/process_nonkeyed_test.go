@@ -309,7 +309,7 @@ func TestI7_OperatorState(t *testing.T) {
 type arbiter struct {
 	rules *BroadcastState[int64, int64]
 	list  *OperatorListState[int64]
-	wrong bool // puts where it must not
+	wrong string // where it puts, and must not
 }
 
 func (a *arbiter) Open(ctx *OperatorContext) error {
@@ -318,11 +318,20 @@ func (a *arbiter) Open(ctx *OperatorContext) error {
 	return nil
 }
 
+func (a *arbiter) InitializeState(bool) error {
+	if a.wrong == "initialize" {
+		a.rules.Put(1, 1)
+	}
+	return nil
+}
+
+func (*arbiter) SnapshotState(checkpoint.ID) error { return nil }
+
 func (a *arbiter) Process(v int64, emit func(string)) error {
 	sum, _ := a.rules.Get(v % 10)
 	a.list.Add(v)
 	emit(fmt.Sprintf("%d: %d", v, sum))
-	if a.wrong {
+	if a.wrong == "process" {
 		a.rules.Put(1, 1)
 	}
 	return nil
@@ -337,14 +346,14 @@ func (a *arbiter) ProcessBroadcast(rule int64, _ func(string)) error {
 func (a *arbiter) Finish(emit func(string)) error { return nil }
 
 func TestNonKeyedBroadcast(t *testing.T) {
-	build := func(wrong bool) func(g *Graph) Stream[string] {
+	build := func(wrong string) func(g *Graph) Stream[string] {
 		return func(g *Graph) Stream[string] {
 			rules := From(g, "rules", numbers{}, codec.Int64)
 			return ProcessNonKeyedBroadcast(From(g, "in", numbers{}, codec.Int64), rules, "judge", codec.String,
 				func() NonKeyedBroadcastProcessor[int64, int64, string] { return &arbiter{wrong: wrong} })
 		}
 	}
-	h := newHarness(t, 2, build(false))
+	h := newHarness(t, 2, build(""))
 	for _, parallelism := range []int{3, 1, 2} {
 		broadcastRule(h, 12)
 		broadcastRule(h, 13)
@@ -354,9 +363,14 @@ func TestNonKeyedBroadcast(t *testing.T) {
 		pushNonKeyed(h, i, NoTimestamp, 2)
 		h.expect(fmt.Sprint("subtask ", i), fmt.Sprintf("%d: 2: 36", int64(NoTimestamp)))
 	}
-	h = newHarness(t, 1, build(true))
+	h = newHarness(t, 1, build("process"))
 	h.subtasks[0].ins[0].(func(int64))(1)
 	if err := h.subtasks[0].chain.err; err == nil || !strings.Contains(err.Error(), "written outside of ProcessBroadcast") {
+		t.Errorf("got %v", err)
+	}
+	c := &chain{groups: 1, parallelism: 1, log: deadLogger, ids: []checkpoint.OperatorID{"judge"}}
+	o, _ := build("initialize")(NewGraph()).outlets[0].node.build(c, 0, outlets{main: func(string) {}})
+	if err := o.open(start{state: &operatorState{}}); err == nil || !strings.Contains(err.Error(), "written outside of ProcessBroadcast") {
 		t.Errorf("got %v", err)
 	}
 }

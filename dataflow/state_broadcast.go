@@ -63,6 +63,10 @@ func (s *BroadcastState[MK, MV]) Put(mk MK, mv MV) {
 	}
 	if _, found := s.entries[mk]; !found {
 		s.order = nil
+		if _, err := checkComesBack(s.keys, mk, nil); err != nil {
+			s.of.chain.fail(fmt.Errorf("broadcast state %q: %w", s.name, err))
+			return
+		}
 	}
 	s.entries[mk] = mv
 }

@@ -71,13 +71,16 @@ func newMapCells[K, MK comparable, MV any](ctx *ProcessContext[K], name string, 
 		ctx.declare(t)
 		return t
 	}
-	t := memoryMaps[K, MK, MV]{newKeyTable(ctx.keyed, name, kind, format)}
+	t := memoryMaps[K, MK, MV]{newKeyTable(ctx.keyed, name, kind, format), mapKeys}
 	ctx.declare(t)
 	return t
 }
 
 // memoryMaps are the maps of a table in memory. None of them is empty.
-type memoryMaps[K, MK comparable, MV any] struct{ keyTable[K, map[MK]MV] }
+type memoryMaps[K, MK comparable, MV any] struct {
+	keyTable[K, map[MK]MV]
+	mapKeys codec.Codec[MK]
+}
 
 func (t memoryMaps[K, MK, MV]) get(mk MK) (MV, bool) {
 	m, _ := t.keyTable.get()
@@ -97,7 +100,18 @@ func (t memoryMaps[K, MK, MV]) put(mk MK, mv MV) {
 	if *m == nil {
 		*m = make(map[MK]MV)
 	}
+	before := len(*m)
 	(*m)[mk] = mv
+	if len(*m) > before {
+		t.checkMapKey(mk)
+	}
+}
+
+// checkMapKey fails the task when a map key would not come back from a snapshot.
+func (t memoryMaps[K, MK, MV]) checkMapKey(mk MK) {
+	var err error
+	t.state.scratch, err = checkComesBack(t.mapKeys, mk, t.state.scratch)
+	t.state.note(t.name, err)
 }
 
 func (t memoryMaps[K, MK, MV]) delete(mk MK) {

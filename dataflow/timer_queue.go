@@ -205,7 +205,9 @@ func (t memoryTimers[K]) has(at EventTime) bool {
 
 func (t memoryTimers[K]) put(at EventTime) {
 	s, hash, r := t.at(at)
-	s.upsert(hash, r)
+	if _, added := s.upsert(hash, r); added {
+		t.state.checkKey()
+	}
 }
 
 func (t memoryTimers[K]) delete(at EventTime) {

@@ -26,6 +26,11 @@
 // All bits of a float are kept. That makes two of them unfit for keys, alone or as part of one: a NaN, which is equal to
 // nothing, itself included, and so never finds its state again; and -0, which is equal to 0 and has another encoding.
 // Adding 0 turns -0 into 0.
+//
+// # Times as keys
+//
+// Time does not keep the location and the monotonic reading of a time, and Go's == compares them. Only a time that is equal
+// to what comes back is fit for keys, alone or as part of one: one that Time.UTC has returned.
 package codec
 
 import (
