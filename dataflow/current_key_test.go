@@ -76,3 +76,28 @@ func TestStateWithoutAKey(t *testing.T) {
 		}
 	})
 }
+
+// TestNoKeyAtTheEnd: at the end of the input the key of the last record, or of the last timer that is dropped, is not the
+// current one: which that is depends on the order of the records.
+func TestNoKeyAtTheEnd(t *testing.T) {
+	onBackends(t, func(t *testing.T, home func(fatal) rowHome) {
+		for _, timer := range []bool{false, true} {
+			o := keyedOperatorIn(home(t), 0, 1, 16, time.Now)
+			o.onTimer = func(string, Timer) error { return nil }
+			openOperator(t, o, newMemoryStore(), checkpoint.SubtaskState{}, func(*ProcessContext[string]) {})
+			if err := o.keyed.setKey("last"); err != nil {
+				t.Fatal(err)
+			}
+			if timer {
+				o.procTime.register(1)
+			}
+			o.dropTimers()
+			if o.keyed.shard != noShard {
+				t.Errorf("a timer waits %v: key %q is the current one", timer, o.keyed.key)
+			}
+			if err := o.close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}

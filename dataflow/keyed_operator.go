@@ -171,11 +171,13 @@ func (o *keyedOperator[K]) fire(q *timerQueue[K], domain TimeDomain, until Event
 	c.leave(previous)
 }
 
-// dropTimers removes the timers in processing time, which wait for nothing at the end of the input.
+// dropTimers removes the timers in processing time, which wait for nothing at the end of the input. There is no current key
+// there, either.
 func (o *keyedOperator[K]) dropTimers() {
 	if o.procTime != nil {
 		o.procTime.clear()
 	}
+	o.leaveKey()
 }
 
 func (o *keyedOperator[K]) capture(s *snapshot) error {

@@ -16,7 +16,8 @@ type KeyedProcessor[K comparable, In, Out any] interface {
 	// until Process returns.
 	Process(key K, in In, emit func(Out)) error
 	// Finish is called at the end of the input, when all timers in event time have fired, once, and not again after a
-	// restore from a checkpoint that was taken later. It may go through all keys of the subtask (ValueState.All).
+	// restore from a checkpoint that was taken later. There is no current key; it may go through all keys of the subtask
+	// (ValueState.All).
 	Finish(emit func(Out)) error
 }
 
