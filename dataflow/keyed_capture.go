@@ -93,14 +93,13 @@ func (s *shard[K, R, C]) serveBlock(p *page[R, C], b int) {
 func (s *shard[K, R, C]) serialize(p *page[R, C], b int, c *capturedShard) (expired bool) {
 	c.buffer()
 	data, count := c.data, c.count
+	var used [blockSlots]uint8
 	tags, slots := p.block(b)
-	for i, tag := range tags {
-		if tag == 0 {
-			continue
-		}
+	for _, i := range usedOf(tags, &used) {
+		row := &slots[i]
 		var rows int
 		var some bool
-		data, rows, some = s.table.format.appendRows(data, slots[i].key, slots[i].cell, c.now)
+		data, rows, some = s.table.format.appendRows(data, row.key, row.cell, c.now)
 		count, expired = count+rows, expired || some
 	}
 	c.data, c.count = data, count // now that no codec can panic any more

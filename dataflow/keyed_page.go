@@ -59,6 +59,16 @@ func (p *page[R, C]) block(b int) ([]uint16, []slot[R, C]) {
 	return p.tags[begin:end], p.slots[begin:end]
 }
 
+// usedOf returns which slots of a block are not free, in buf. Whether one is cannot be foreseen, so it costs no branch.
+func usedOf(tags []uint16, buf *[blockSlots]uint8) []uint8 {
+	n := 0
+	for i, tag := range tags[:min(len(tags), blockSlots)] {
+		buf[n] = uint8(i)
+		n += int(tag >> 15)
+	}
+	return buf[:n]
+}
+
 // home is the slot in which a row with that tag would like to be. It is in the next one that was free when it came.
 func (p *page[R, C]) home(tag uint16) int { return int(tag&^usedTag) & (len(p.tags) - 1) }
 
