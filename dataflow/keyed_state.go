@@ -2,6 +2,7 @@ package dataflow
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 // owns. It belongs to the task's goroutine; only what capture returns is read by another.
 type keyedState[K comparable] struct {
 	keys      codec.Codec[K]
+	plainKeys bool                     // see bitsAreEqual
 	groups    checkpoint.KeyGroupRange // that the subtask owns
 	maxGroups int
 	now       func() time.Time // processing time
@@ -79,7 +81,9 @@ func (k tableKind) String() string {
 const reservedPrefix = "cairn."
 
 func newKeyedState[K comparable](keys codec.Codec[K], groups checkpoint.KeyGroupRange, maxGroups int, now func() time.Time) *keyedState[K] {
-	return &keyedState[K]{keys: keys, groups: groups, maxGroups: maxGroups, now: now}
+	return &keyedState[K]{
+		keys: keys, plainKeys: bitsAreEqual(reflect.TypeFor[K]()), groups: groups, maxGroups: maxGroups, now: now,
+	}
 }
 
 // setKey makes the state refer to a key. An error means that the record came to the wrong subtask.

@@ -2,6 +2,7 @@ package dataflow
 
 import (
 	"iter"
+	"reflect"
 
 	"cairn/dataflow/codec"
 )
@@ -71,7 +72,7 @@ func newMapCells[K, MK comparable, MV any](ctx *ProcessContext[K], name string, 
 		ctx.declare(t)
 		return t
 	}
-	t := memoryMaps[K, MK, MV]{newKeyTable(ctx.keyed, name, kind, format), mapKeys}
+	t := memoryMaps[K, MK, MV]{newKeyTable(ctx.keyed, name, kind, format), mapKeys, bitsAreEqual(reflect.TypeFor[MK]())}
 	ctx.declare(t)
 	return t
 }
@@ -80,6 +81,7 @@ func newMapCells[K, MK comparable, MV any](ctx *ProcessContext[K], name string, 
 type memoryMaps[K, MK comparable, MV any] struct {
 	keyTable[K, map[MK]MV]
 	mapKeys codec.Codec[MK]
+	plain   bool // the map keys; see bitsAreEqual
 }
 
 func (t memoryMaps[K, MK, MV]) get(mk MK) (MV, bool) {
@@ -102,7 +104,7 @@ func (t memoryMaps[K, MK, MV]) put(mk MK, mv MV) {
 	}
 	before := len(*m)
 	(*m)[mk] = mv
-	if len(*m) > before {
+	if !t.plain && len(*m) > before {
 		t.checkMapKey(mk)
 	}
 }
