@@ -178,9 +178,18 @@ func (l *leader) handle(id checkpoint.NodeID, m checkpoint.FromNode) {
 
 func (l *leader) logStatus(id checkpoint.NodeID, m checkpoint.StatusChange) {
 	if m.Report.Status == checkpoint.SubtaskFailed {
-		l.log.Warn("subtask failed", "job", m.Job, "attempt", m.Attempt, "task", m.Report.Subtask, "node", id,
+		level := slog.LevelWarn
+		if !meantToRun(l.view.byID[m.Job], m.Attempt) {
+			level = slog.LevelDebug // channels break when an attempt is ended in good order: nothing to look after
+		}
+		l.log.Log(l.ctx, level, "subtask failed", "job", m.Job, "attempt", m.Attempt, "task", m.Report.Subtask, "node", id,
 			"cause", m.Report.Failure.Message)
 	}
+}
+
+// meantToRun reports whether an attempt of a job runs, or has failed and may go on in parts.
+func meantToRun(j *fsm.Job, attempt checkpoint.Attempt) bool {
+	return j != nil && j.Attempt == attempt && j.Interrupted == "" && (j.Status == fsm.JobRunning || j.Status == fsm.JobRestarting)
 }
 
 func (l *leader) memberFailed(id checkpoint.NodeID, inc checkpoint.Incarnation) {
