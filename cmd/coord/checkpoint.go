@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -90,13 +91,21 @@ func acknowledged(c api.Checkpoint) string {
 	return fmt.Sprintf("%d/%d", c.NumAcknowledgedSubtasks, c.NumSubtasks)
 }
 
+// overdue adds to the error of a call that --timeout has ended where to look for what it waited for.
+func overdue(ctx context.Context, err error, job string) error {
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("%w; if it was begun it goes on, as \"coord checkpoint list %s\" shows", err, oneLine(job))
+}
+
 func triggerCheckpoint(ctx context.Context, s session) error {
 	job := s.Args().First()
 	stopWatching := s.watchCheckpoint(ctx, job, checkpoint.KindCheckpoint)
 	c, err := s.service.TriggerCheckpoint(ctx, job)
 	stopWatching()
 	if err != nil {
-		return err
+		return overdue(ctx, err, job)
 	}
 	if s.asJSON() {
 		if err := writeJSON(s.out, c); err != nil {

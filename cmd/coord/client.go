@@ -19,9 +19,9 @@ const (
 	defaultAddress = "127.0.0.1:7480"
 	// defaultTimeout is longer than a coordinator waits for a leader before it says why there is none.
 	defaultTimeout = 5 * time.Second
-	// patientTimeout is for calls that wait for the work of the whole job, as long as a checkpoint may take by
-	// default.
-	patientTimeout = 10 * time.Minute
+	// patientTimeout is for calls that wait for the work of the whole job: longer than the 10 minutes that a
+	// checkpoint may take by default, so that one which expires is heard to say what it waited for.
+	patientTimeout = 11 * time.Minute
 )
 
 // clientFlags are the flags that every client command has, followed by its own.

@@ -78,7 +78,7 @@ func TestWrongCommandLinesReachNobody(t *testing.T) {
 		"savepoint dispose wc/x":                           `savepoint "wc/x": want JOB/ID with a positive whole number as ID, for example wc/7; "coord savepoint list" shows them`,
 		"savepoint dispose wc x":                           `savepoint ID "x": must be a positive whole number; "coord savepoint list" shows them`,
 		"job rescale wc --parallelism 2 --wait --no-wait":  `--wait and --no-wait: give one of them`,
-		"job rescale wc":                                   `--parallelism 0: give a positive NUMBER of subtasks`,
+		"job rescale wc":                                   `--parallelism is missing: give a positive NUMBER of subtasks`,
 		"job rescale wc --parallelism -1":                  `--parallelism -1: give a positive NUMBER of subtasks`,
 		"job submit p --parallelism 0":                     `--parallelism "0": want N or OPERATOR=N, with a positive whole number`,
 		"job submit p --parallelism a=x":                   `--parallelism "a=x": want N or OPERATOR=N, with a positive whole number`,
@@ -144,7 +144,7 @@ func TestTimeout(t *testing.T) {
 	}{
 		{"status", 5 * time.Second},
 		{"status --timeout 90s", 90 * time.Second},
-		{"checkpoint trigger wordcount", 10 * time.Minute},
+		{"checkpoint trigger wordcount", 11 * time.Minute},
 		{"checkpoint trigger wordcount --timeout 1s", time.Second},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -156,6 +156,25 @@ func TestTimeout(t *testing.T) {
 			want := "Error: no answer from 127.0.0.1:7480 within --timeout " + c.want.String() + "\n"
 			if took := time.Since(start); r != (result{1, "", want}) || took != c.want {
 				t.Errorf("%s: %+v after %s, want %q after %s", c.args, r, took, want, c.want)
+			}
+		})
+	}
+}
+
+// Who has waited in vain for a checkpoint is told where it can be seen.
+func TestTimeoutOfACheckpointNamesItsList(t *testing.T) {
+	for _, args := range []string{"checkpoint trigger wordcount", "savepoint create wordcount"} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench()
+			unanswered := func(ctx context.Context) error {
+				<-ctx.Done()
+				return api.Errorf(api.Unavailable, "c1 did not answer in time")
+			}
+			b.service.trigger = func(ctx context.Context) (api.Checkpoint, error) { return api.Checkpoint{}, unanswered(ctx) }
+			b.service.savepoint = func(ctx context.Context, _ api.Stop) (api.Savepoint, error) { return api.Savepoint{}, unanswered(ctx) }
+			want := "Error: c1 did not answer in time; if it was begun it goes on, as \"coord checkpoint list wordcount\" shows\n"
+			if r := b.run(t, strings.Fields(args+" --timeout 1s")...); r != (result{1, "", want}) {
+				t.Errorf("%s: %+v, want %q", args, r, want)
 			}
 		})
 	}

@@ -47,7 +47,10 @@ func rescaleCommand(con *console) *cli.Command {
 
 func rescaling(c *cli.Context) (api.Parallelism, error) {
 	n := c.Int("parallelism")
-	if n < 1 {
+	switch {
+	case !c.IsSet("parallelism"):
+		return api.Parallelism{}, cliargs.Usagef(c, "--parallelism is missing: give a positive NUMBER of subtasks")
+	case n < 1:
 		return api.Parallelism{}, cliargs.Usagef(c, "--parallelism %d: give a positive NUMBER of subtasks", n)
 	}
 	operators := c.StringSlice("operator")

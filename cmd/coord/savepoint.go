@@ -70,7 +70,7 @@ func takeSavepoint(ctx context.Context, s session, stop api.Stop, dir string) er
 	savepoint, err := s.service.TriggerSavepoint(ctx, ref, stop)
 	stopWatching()
 	if err != nil {
-		return err
+		return overdue(ctx, err, ref)
 	}
 	taken := takenSavepoint{Savepoint: withUsers(savepoint)}
 	if dir != "" {
