@@ -121,6 +121,9 @@ type JobDetail struct {
 	Source       *Source           `json:"source"` // nil for a fresh start
 	Vertices     []Vertex          `json:"vertices"`
 	Subtasks     []Subtask         `json:"subtasks"`
+	// LastFailure is why an attempt, or the job, failed last, also when it runs again; empty when none did.
+	LastFailure   string `json:"last_failure"`
+	LastFailureAt int64  `json:"last_failure_at"` // 0 when no attempt failed
 	// Problems are what keeps nodes from being given tasks of the job, whether it runs or not. Only the leader knows.
 	Problems []string `json:"problems"`
 }

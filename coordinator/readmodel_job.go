@@ -70,26 +70,30 @@ func jobReason(v *View, j *fsm.Job, now time.Time) string {
 			return stopsFor(v, j, now)
 		}
 	case fsm.JobRestarting:
-		reason := "attempt failed"
-		if v != nil { // before the cause, which may bring a stack
-			reason += ", " + (&decision{view: v, now: now}).restartText(j)
-		}
-		reason += ": " + j.Failure
-		if j.Interrupted != "" {
-			reason = "goes on from its last checkpoint: " + j.Interrupted
-		}
-		if wait := waitsFor(v, j, now); wait != "" {
-			reason += "; " + wait
-		}
-		return reason
+		return restartReason(v, j, now)
 	}
 	return ""
+}
+
+// restartReason says what is restarted and what that waits for, and behind it why: the cause may bring a stack.
+func restartReason(v *View, j *fsm.Job, now time.Time) string {
+	reason, cause := "attempt failed", j.Failure
+	switch {
+	case j.Interrupted != "":
+		reason, cause = "goes on from its last checkpoint", j.Interrupted
+	case v != nil:
+		reason += ", " + (&decision{view: v, now: now}).restartText(j)
+	}
+	if wait := waitsFor(v, j, now); wait != "" {
+		reason += "; " + wait
+	}
+	return reason + ": " + cause
 }
 
 // waitsFor says why the next attempt of a job has not started.
 func waitsFor(v *View, j *fsm.Job, now time.Time) string {
 	if wait := int64(j.Restart.NextAt) - now.UnixMilli(); wait > 0 {
-		return fmt.Sprintf("restarts in %d ms", wait)
+		return fmt.Sprintf("starts in %.1fs", float64(wait)/1000)
 	}
 	if v == nil {
 		return "" // the leader knows
@@ -140,6 +144,7 @@ func stopsFor(v *View, j *fsm.Job, now time.Time) string {
 func (r reading) jobDetail(j *fsm.Job) (api.JobDetail, error) {
 	d := api.JobDetail{
 		Job: r.jobModel(j), Params: maps.Clone(j.Params), Config: j.Config.Values(), RestoredFrom: uint64(j.RestoredFrom),
+		LastFailure: j.Failure, LastFailureAt: int64(j.Restart.LastFailureAt),
 		Parallelism: parallelismModel(j.NextShape().Parallelism), Source: sourceModel(j.Source), Vertices: []api.Vertex{}, Subtasks: []api.Subtask{}, Problems: r.problemsOf(j),
 	}
 	first := 0 // ordinal of the vertex's first subtask
@@ -192,12 +197,29 @@ func (r reading) subtaskFailure(j *fsm.Job, ordinal int) (message string, second
 	return t.failure.Message, t.failure.Secondary
 }
 
+// subtaskLost is the status of what went with its node before it had come to an end: the node's last word of it is void.
+const subtaskLost = "LOST"
+
+func (r reading) lost(j *fsm.Job, ordinal int) bool {
+	switch r.view.job(j).subtasks[ordinal].status {
+	case checkpoint.SubtaskFinished, checkpoint.SubtaskFailed, checkpoint.SubtaskCanceled:
+		return false
+	}
+	switch r.view.assigneeState(j.Assignment.Node(ordinal), r.now) {
+	case nodeLost, nodeLeft:
+		return true
+	}
+	return false
+}
+
 func (r reading) subtaskStatus(j *fsm.Job, ordinal int) string {
 	switch {
 	case j.Status.Terminal() && (r.view == nil || r.view.job(j).subtasks[ordinal].status == 0):
 		return j.Status.String()
 	case r.view == nil:
 		return unknownToFollowers
+	case r.lost(j, ordinal):
+		return subtaskLost
 	}
 	if status := r.view.job(j).subtasks[ordinal].status; status != 0 {
 		return status.String()

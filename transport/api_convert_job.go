@@ -84,6 +84,7 @@ func jobDetailToPB(j api.JobDetail) *transportpb.JobDetail {
 			return &transportpb.SubtaskInfo{Id: s.ID, Node: s.Node, Status: s.Status, Failure: text(s.Failure), Secondary: s.Secondary}
 		}),
 		Problems: list(j.Problems, text), Parallelism: countsToPB(j.Parallelism),
+		LastFailure: text(j.LastFailure), LastFailureAt: j.LastFailureAt,
 	}
 }
 
@@ -102,5 +103,6 @@ func jobDetailFromPB(pb *transportpb.JobDetail) api.JobDetail {
 			return api.Subtask{ID: s.GetId(), Node: s.GetNode(), Status: s.GetStatus(), Failure: s.GetFailure(), Secondary: s.GetSecondary()}
 		}),
 		Problems: list(pb.GetProblems(), func(s string) string { return s }), Parallelism: countsFromPB(pb.GetParallelism()),
+		LastFailure: pb.GetLastFailure(), LastFailureAt: pb.GetLastFailureAt(),
 	}
 }

@@ -88,7 +88,7 @@ func exampleJob() api.JobDetail {
 		},
 		Params:       map[string]string{"output": "/tmp/words", "input": "/usr/share/doc,/usr/src"},
 		Config:       exampleConfig(),
-		RestoredFrom: 17,
+		RestoredFrom: 17, LastFailure: "count[0] on node n2: division by zero\ngoroutine 7 [running]:", LastFailureAt: ago(2 * time.Minute),
 		Source: &api.Source{
 			Job: "fedcba9876543210fedcba9876543210", Checkpoint: 12, Kind: "savepoint", Manifest: exampleManifest, ManifestSize: 2100,
 			AllowNonRestoredState: true,

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"cairn/api"
 	"cairn/checkpoint"
@@ -60,6 +61,7 @@ func writeJob(s session, job api.JobDetail) error {
 		say("State", job.State),
 		say("Reason", strings.Split(job.Reason, "\n")...),
 		say("Problems", job.Problems...),
+		say("Last failure", lastFailure(now, job)),
 		say("Attempt", fmt.Sprintf("%d, after %s", job.Attempt, count(job.Restarts, "restart"))),
 		say("Submitted", age(now, job.SubmittedAt)),
 		say("Ended", ended),
@@ -83,6 +85,14 @@ func writeJob(s session, job api.JobDetail) error {
 		return err
 	}
 	return sections(s, func() error { return writeSubtasks(s, job.Subtasks) })
+}
+
+// lastFailure says why the job was restarted last, when it runs again or has ended well: otherwise its reason does.
+func lastFailure(now time.Time, job api.JobDetail) string {
+	if job.LastFailureAt == 0 || job.Reason != "" {
+		return ""
+	}
+	return age(now, job.LastFailureAt) + ": " + firstLine(job.LastFailure)
 }
 
 // sections writes parts of an output, with an empty line before each.

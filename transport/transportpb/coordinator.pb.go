@@ -1755,6 +1755,8 @@ type JobDetail struct {
 	Source        *Source                `protobuf:"bytes,7,opt,name=source,proto3" json:"source,omitempty"` // absent for a fresh start
 	Parallelism   map[string]int64       `protobuf:"bytes,30,rep,name=parallelism,proto3" json:"parallelism,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	Problems      []string               `protobuf:"bytes,40,rep,name=problems,proto3" json:"problems,omitempty"`
+	LastFailure   string                 `protobuf:"bytes,91,opt,name=last_failure,json=lastFailure,proto3" json:"last_failure,omitempty"`
+	LastFailureAt int64                  `protobuf:"varint,92,opt,name=last_failure_at,json=lastFailureAt,proto3" json:"last_failure_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1850,6 +1852,20 @@ func (x *JobDetail) GetProblems() []string {
 		return x.Problems
 	}
 	return nil
+}
+
+func (x *JobDetail) GetLastFailure() string {
+	if x != nil {
+		return x.LastFailure
+	}
+	return ""
+}
+
+func (x *JobDetail) GetLastFailureAt() int64 {
+	if x != nil {
+		return x.LastFailureAt
+	}
+	return 0
 }
 
 type VertexInfo struct {
@@ -4510,7 +4526,7 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\aprogram\x18\x02 \x01(\tR\aprogram\x12!\n" +
 	"\fsubmitted_at\x18\x03 \x01(\x03R\vsubmittedAt\x12\x19\n" +
 	"\bended_at\x18\x04 \x01(\x03R\aendedAt\x12\x16\n" +
-	"\x06reason\x18\x05 \x01(\tR\x06reason\"\xb6\x05\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x81\x06\n" +
 	"\tJobDetail\x12-\n" +
 	"\x03job\x18\x01 \x01(\v2\x1b.cairn.transport.v1.JobInfoR\x03job\x12A\n" +
 	"\x06params\x18\x02 \x03(\v2).cairn.transport.v1.JobDetail.ParamsEntryR\x06params\x12A\n" +
@@ -4520,7 +4536,9 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\bsubtasks\x18\x06 \x03(\v2\x1f.cairn.transport.v1.SubtaskInfoR\bsubtasks\x122\n" +
 	"\x06source\x18\a \x01(\v2\x1a.cairn.transport.v1.SourceR\x06source\x12P\n" +
 	"\vparallelism\x18\x1e \x03(\v2..cairn.transport.v1.JobDetail.ParallelismEntryR\vparallelism\x12\x1a\n" +
-	"\bproblems\x18( \x03(\tR\bproblems\x1a9\n" +
+	"\bproblems\x18( \x03(\tR\bproblems\x12!\n" +
+	"\flast_failure\x18[ \x01(\tR\vlastFailure\x12&\n" +
+	"\x0flast_failure_at\x18\\ \x01(\x03R\rlastFailureAt\x1a9\n" +
 	"\vParamsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a9\n" +
