@@ -30,7 +30,7 @@ func (d *decision) startAttempt(j *fsm.Job) {
 		d.reserve(j)
 		return
 	}
-	slots := d.placeNext(j, next.Topology, free, fixed)
+	slots := d.placeNext(j, next.Topology, d.view.job(j).avoiding(free, d.slotsWanted(j)), fixed)
 	for slot, id := range slots {
 		if fixed == nil || fixed[slot] == "" { // the others are not among the free ones
 			d.free[id]--

@@ -86,7 +86,7 @@ func (d *decision) roomFor(j *fsm.Job, s *jobView, next fsm.Shape) (free map[che
 	if needs <= total(free) {
 		return free, changeReady, ""
 	}
-	what := fmt.Sprintf("job %s needs %d slots", j.Name, needs)
+	what := fmt.Sprintf("job %s needs %s", j.Name, slotCount(needs))
 	switch {
 	case needs <= total(slots):
 		problem = fmt.Sprintf("%s, but nodes whose build makes its graph have %d for it", what, total(free))

@@ -46,6 +46,9 @@ type jobView struct {
 	begunAt, completedAt time.Time
 	restore              restoreView
 
+	// blamed is on which nodes subtasks have failed by themselves in the last attempts, and in how many of them in a row.
+	blamed map[checkpoint.NodeID]int
+
 	rescale *rescaleView // what a user has asked for; nil for nothing
 	// turn is the last aligned checkpoint of the attempt that this leader has completed: at it the attempt may end. tries
 	// are those that it has begun.

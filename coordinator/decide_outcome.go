@@ -78,11 +78,20 @@ func (v *View) OnProposed(c fsm.Command, r fsm.Result, now time.Time) {
 			s.tries.failed(c)
 		}
 	case fsm.FailAttempt:
-		if j := v.byID[c.Job]; j != nil && j.MayKeep() {
-			v.noteOutcome(c.Job, false, r.Aborted...) // what goes on must not wait for the other barriers
-		}
+		v.attemptFailed(c.Job, r)
 	}
 	// What else ends an attempt cancels its subtasks; they need no notice.
+}
+
+func (v *View) attemptFailed(id checkpoint.JobID, r fsm.Result) {
+	j := v.byID[id]
+	if j == nil {
+		return
+	}
+	v.job(j).blame(j)
+	if j.MayKeep() {
+		v.noteOutcome(id, false, r.Aborted...) // what goes on must not wait for the other barriers
+	}
 }
 
 func (v *View) begun(c fsm.BeginCheckpoint, id checkpoint.ID, now time.Time) {

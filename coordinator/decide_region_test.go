@@ -434,7 +434,7 @@ func TestSlotsOfWhatGoesOnAreTaken(t *testing.T) {
 	w.advance(time.Second)
 	w.run()
 	w.wantRestarting()
-	if reason := jobReason(w.view, w.job(), w.now); !strings.Contains(reason, "needs 1 slots, 0 free") ||
+	if reason := jobReason(w.view, w.job(), w.now); !strings.Contains(reason, "needs 1 slot, 0 free") ||
 		!strings.Contains(reason, "restarting 2 of 4 subtasks (region of read[0])") {
 		t.Errorf("reason %q", reason)
 	}

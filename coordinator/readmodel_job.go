@@ -104,9 +104,9 @@ func waitsFor(v *View, j *fsm.Job, now time.Time) string {
 	free, knowing, agreeing := total(d.free), total(d.knowing(j.Program)), total(d.freeFor(j, next, d.free))
 	switch needs := d.slotsWanted(j); {
 	case needs > free:
-		return fmt.Sprintf("needs %d slots, %d free", needs, free)
+		return fmt.Sprintf("needs %s, %d free", slotCount(needs), free)
 	case needs > knowing:
-		return fmt.Sprintf("needs %d slots, %d free on nodes that know the program %s", needs, knowing, j.Program)
+		return fmt.Sprintf("needs %s, %d free on nodes that know the program %s", slotCount(needs), knowing, j.Program)
 	case needs > agreeing:
 		return waitsForGraphs(v, j, needs, agreeing, now)
 	}
@@ -119,7 +119,7 @@ func waitsForGraphs(v *View, j *fsm.Job, needs, agreeing int, now time.Time) str
 	if _, awaited := v.excluded(j, now); len(awaited) > 0 {
 		return fmt.Sprintf("waits for node %s to say what graph its build makes", awaited[0])
 	}
-	return fmt.Sprintf("needs %d slots, %d free on nodes whose build makes its graph", needs, agreeing)
+	return fmt.Sprintf("needs %s, %d free on nodes whose build makes its graph", slotCount(needs), agreeing)
 }
 
 // problemsOf returns what keeps nodes from being given tasks of a job that has not ended.
@@ -225,4 +225,12 @@ func (r reading) subtaskStatus(j *fsm.Job, ordinal int) string {
 		return status.String()
 	}
 	return "SCHEDULED"
+}
+
+// slotCount is a number of slots in words.
+func slotCount(n int) string {
+	if n == 1 {
+		return "1 slot"
+	}
+	return fmt.Sprintf("%d slots", n)
 }

@@ -107,7 +107,15 @@ func TestRegistry(t *testing.T) {
 			return nil
 		}},
 		Program{Name: "a", Build: func(*Graph, *Params) error { return nil }},
+		Program{Name: "c", Params: []Param{{Name: "input"}, {Name: "output"}}, Build: func(_ *Graph, p *Params) error {
+			_, err := p.Required("output")
+			return err
+		}},
 	)
+	if _, err := r.Build("c", map[string]string{"input": "x", "outputt": "y"}, checkpoint.Overrides{}); err == nil ||
+		err.Error() != `job c: parameter output is required; and parameter "outputt" is unknown: known are input, output` {
+		t.Errorf("%v", err)
+	}
 	g, err := r.Build("b", map[string]string{"parallelism": "5"}, checkpoint.Overrides{})
 	if err != nil || g.Topology().NumSubtasks() != 5 {
 		t.Errorf("%v, %v", g, err)
@@ -120,7 +128,7 @@ func TestRegistry(t *testing.T) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
-	if _, err := r.Build("foo", nil, checkpoint.Overrides{}); err == nil || err.Error() != `unknown job "foo": known are a, b` {
+	if _, err := r.Build("foo", nil, checkpoint.Overrides{}); err == nil || err.Error() != `unknown job "foo": known are a, b, c` {
 		t.Errorf("%v", err)
 	}
 }

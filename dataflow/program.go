@@ -72,7 +72,7 @@ func (r *Registry) Build(name string, params map[string]string, overrides checkp
 	graph, p := NewGraph(), NewParams(params)
 	graph.overrides = overrides
 	if err := program.Build(graph, p); err != nil {
-		return nil, fmt.Errorf("job %s: %w", name, err)
+		return nil, fmt.Errorf("job %s: %w%s", name, err, program.misspelt(p))
 	}
 	if err := p.Unknown(); err != nil {
 		return nil, fmt.Errorf("job %s: %w", name, err)
@@ -82,4 +82,19 @@ func (r *Registry) Build(name string, params map[string]string, overrides checkp
 		return nil, fmt.Errorf("job %s: %w", name, err)
 	}
 	return graph, nil
+}
+
+// misspelt names, as a clause, a parameter that was given and that the program neither has asked for so far nor documents:
+// it may be why another one is missing.
+func (p Program) misspelt(given *Params) string {
+	documented := make(map[string]bool, len(p.Params))
+	for _, param := range p.Params {
+		documented[param.Name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(given.values)) {
+		if len(documented) > 0 && !documented[name] && !given.known[name] {
+			return fmt.Sprintf("; and parameter %q is unknown: known are %s", name, listed(documented))
+		}
+	}
+	return ""
 }
