@@ -29,8 +29,8 @@ type stateByNode map[checkpoint.NodeID]int64
 // place returns the node of each slot. There must be enough free ones.
 //
 // A slot that was somewhere stays there; where it cannot, it goes where most of its state is, and without state that
-// anybody has to the node with the most free slots. Slots that have been nowhere are spread evenly over the nodes
-// : a job that was small on one node is to grow onto the others.
+// anybody has to the node with the most free slots. Slots that have been nowhere are spread evenly over the nodes:
+// a job that was small on one node is to grow onto the others.
 func place(p placing) []checkpoint.NodeID {
 	s := settling{left: maps.Clone(p.free), slots: make([]checkpoint.NodeID, p.topology.SlotsNeeded())}
 	copy(s.slots, p.fixed)
