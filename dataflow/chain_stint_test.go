@@ -134,7 +134,7 @@ func (s *slowTimes) Finish(func(string)) error { return nil }
 
 // Checkpoints in the middle of a frame are exact, through any crash.
 func TestI7_InTheMiddleOfAFrame(t *testing.T) {
-	const n = 300
+	const n = 150
 	var want []string
 	for v := range n {
 		want = append(want, fmt.Sprint(v, " at ", 10*v))
@@ -142,7 +142,7 @@ func TestI7_InTheMiddleOfAFrame(t *testing.T) {
 	slices.Sort(want)
 	for _, alignment := range []checkpoint.Alignment{checkpoint.AlignmentAligned, checkpoint.AlignmentUnaligned, checkpoint.AlignmentAdaptive} {
 		var persisted int64
-		for seed := range uint64(10) {
+		for seed := range uint64(6) {
 			synctest.Test(t, func(t *testing.T) {
 				rng := rand.New(rand.NewPCG(seed, 41))
 				out := newLedger[string]()

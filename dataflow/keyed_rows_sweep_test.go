@@ -30,8 +30,8 @@ func rowBytes(t *testing.T, o *keyedOperator[string]) (n int) {
 func TestListsThatNobodyReadsAreTrimmed(t *testing.T) {
 	const (
 		ttl    = time.Second
-		live   = 4000 // elements that are written within the TTL
-		rounds = 25   // of the TTL
+		live   = 2000 // elements that are written within the TTL
+		rounds = 12   // of the TTL
 	)
 	for _, keys := range []int{1, 10, 1000} {
 		t.Run(fmt.Sprint(keys, " keys"), func(t *testing.T) {
