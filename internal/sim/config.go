@@ -131,7 +131,8 @@ func randomRestart(rng *rand.Rand) checkpoint.RestartConfig {
 }
 
 // Topologies are the shapes of jobs that Random chooses from: a single vertex, a forwarding chain, a shuffle with
-// a sink, a join of two sources of different width, and two pipelines that have nothing to do with each other.
+// a sink, a join of two sources of different width, two pipelines that have nothing to do with each other, and a wide
+// forwarding chain, which is four of them.
 var Topologies = []checkpoint.Topology{
 	{Vertices: vertices(2)},
 	{Vertices: vertices(2, 2), Edges: []checkpoint.Edge{{From: 0, To: 1, Partitioning: checkpoint.Forward}}},
@@ -144,6 +145,7 @@ var Topologies = []checkpoint.Topology{
 	{Vertices: vertices(1, 2, 2, 2), Edges: []checkpoint.Edge{
 		{From: 0, To: 2, Partitioning: checkpoint.Hash}, {From: 1, To: 3, Partitioning: checkpoint.Forward},
 	}},
+	{Vertices: vertices(4, 4), Edges: []checkpoint.Edge{{From: 0, To: 1, Partitioning: checkpoint.Forward}}},
 }
 
 func vertices(parallelism ...int) []checkpoint.Vertex {

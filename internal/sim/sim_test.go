@@ -57,8 +57,8 @@ func (s *Stats) wantVariety(t *testing.T, seeds int) {
 		"jobs stopped with one":   {s.Stopped, seeds / 20},
 		"jobs submitted from one": {s.Resubmitted, seeds / 20},
 		"hand-overs":              {s.HandOvers, seeds / 4},
-		"subtasks that went on":   {s.Kept, seeds / 10},
-		"restarts of regions":     {s.RegionRestarts, seeds / 20},
+		"subtasks that went on":   {s.Kept, seeds / 6},
+		"restarts of regions":     {s.RegionRestarts, seeds / 12},
 		"chunks deleted":          {s.ChunksDeleted, 10 * seeds},
 	} {
 		if c.got < c.atLeast {
