@@ -15,6 +15,11 @@ type Hello struct {
 	Version  string   // of the build
 	// Docs say what the programs do, for people. A node of an older build sends none.
 	Docs []ProgramDoc
+	// Zone is what the node fails together with (a rack, say), empty when it was told none. Copies are spread over zones.
+	Zone string
+	// SharedStore names the store that the node keeps chunks in together with others, without secrets; empty when it
+	// keeps them on a disk of its own.
+	SharedStore string
 }
 
 // ProgramDoc says what a program does that a node can run.
@@ -180,27 +185,12 @@ type TaskMetrics struct {
 	Subtasks []SubtaskMetrics
 }
 
-// ChunksMarked answers MarkChunks.
-type ChunksMarked struct {
-	Sweep uint64
-}
-
-// ChunksDeleted answers DeleteChunks.
-type ChunksDeleted struct {
-	Sweep   uint64
-	Deleted int    // chunks that are gone now
-	Refused int    // chunks that were asked for again since the mark
-	Error   string // empty on success; then all that was not refused is gone
-}
-
-func (Hello) fromNode()         {}
-func (Heartbeat) fromNode()     {}
-func (JobPlanned) fromNode()    {}
-func (Report) fromNode()        {}
-func (StatusChange) fromNode()  {}
-func (AckBatch) fromNode()      {}
-func (Decline) fromNode()       {}
-func (Progress) fromNode()      {}
-func (TaskMetrics) fromNode()   {}
-func (ChunksMarked) fromNode()  {}
-func (ChunksDeleted) fromNode() {}
+func (Hello) fromNode()        {}
+func (Heartbeat) fromNode()    {}
+func (JobPlanned) fromNode()   {}
+func (Report) fromNode()       {}
+func (StatusChange) fromNode() {}
+func (AckBatch) fromNode()     {}
+func (Decline) fromNode()      {}
+func (Progress) fromNode()     {}
+func (TaskMetrics) fromNode()  {}

@@ -115,22 +115,6 @@ type NotifyAborted struct {
 	LatestCompleted ID // 0 for none
 }
 
-// MarkChunks opens a sweep of the node's chunks. The node answers with ChunksMarked, and notes for every chunk that
-// it is asked to keep from now on that this came after the mark.
-type MarkChunks struct {
-	Term  Term
-	Sweep uint64 // numbers the leader's sweeps
-}
-
-// DeleteChunks makes a node delete chunks that no checkpoint names. It refuses those that it was asked to keep, or
-// to keep again, after the mark: a checkpoint that the leader did not know of when it drew up the list may name them
-// (I5). The node answers with ChunksDeleted.
-type DeleteChunks struct {
-	Term   Term
-	Sweep  uint64 // of the mark; of a mark that the node does not remember it deletes nothing
-	Chunks []ChunkID
-}
-
 func (m Leading) LeaderTerm() Term        { return m.Term }
 func (m PlanJob) LeaderTerm() Term        { return m.Term }
 func (m Deploy) LeaderTerm() Term         { return m.Term }
@@ -139,8 +123,6 @@ func (m CancelTasks) LeaderTerm() Term    { return m.Term }
 func (m Trigger) LeaderTerm() Term        { return m.Term }
 func (m NotifyComplete) LeaderTerm() Term { return m.Term }
 func (m NotifyAborted) LeaderTerm() Term  { return m.Term }
-func (m MarkChunks) LeaderTerm() Term     { return m.Term }
-func (m DeleteChunks) LeaderTerm() Term   { return m.Term }
 
 func (Leading) toNode()        {}
 func (PlanJob) toNode()        {}
@@ -150,8 +132,6 @@ func (CancelTasks) toNode()    {}
 func (Trigger) toNode()        {}
 func (NotifyComplete) toNode() {}
 func (NotifyAborted) toNode()  {}
-func (MarkChunks) toNode()     {}
-func (DeleteChunks) toNode()   {}
 
 func (m Leading) String() string { return fmt.Sprintf("leading(term %d, %s)", m.Term, m.Leader) }
 func (m PlanJob) String() string { return fmt.Sprintf("plan(%s, request %d)", m.Program, m.Request) }
@@ -180,9 +160,4 @@ func (m NotifyComplete) String() string {
 }
 func (m NotifyAborted) String() string {
 	return fmt.Sprintf("notify-aborted(job %s, attempt %d, checkpoint %d)", m.Job, m.Attempt, m.Checkpoint)
-}
-
-func (m MarkChunks) String() string { return fmt.Sprintf("mark-chunks(sweep %d)", m.Sweep) }
-func (m DeleteChunks) String() string {
-	return fmt.Sprintf("delete-chunks(sweep %d, %d chunks)", m.Sweep, len(m.Chunks))
 }

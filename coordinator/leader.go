@@ -57,13 +57,15 @@ type leader struct {
 	view     *View
 	sessions map[checkpoint.NodeID]*openSession
 	requests requests
-	tasks    sync.WaitGroup // manifests being written or read
+	tasks    sync.WaitGroup // manifests being written or read, and the storekeeper
+	keeper   *storekeeper
 }
 
 func newLeader(id checkpoint.NodeID, term checkpoint.Term, raft replicatedLog, store Store, timing Timing, log *slog.Logger) *leader {
 	return &leader{
 		id: id, term: term, log: log.With("term", term), raft: raft, store: store, timing: timing,
 		inbox: newInbox(), sessions: make(map[checkpoint.NodeID]*openSession), requests: newRequests(),
+		keeper: newStorekeeper(log.With("term", term)),
 	}
 }
 
@@ -80,6 +82,7 @@ func (l *leader) run(ctx context.Context, registry *sessions) error {
 	l.view = NewView(l.term, time.Now(), l.timing)
 	l.view.cleaning.number += uint64(l.nth) << 24
 	l.refresh()
+	l.tasks.Go(func() { l.keeper.run(ctx) })
 	registry.attach(l)
 	defer l.failRequests()
 	defer l.inbox.close()
@@ -172,6 +175,8 @@ func (l *leader) handle(id checkpoint.NodeID, m checkpoint.FromNode) {
 		l.view.OnChunksMarked(id, m)
 	case checkpoint.ChunksDeleted:
 		l.chunksDeleted(id, m)
+	case checkpoint.Inventory, checkpoint.InventoryChange, checkpoint.StoreReport, checkpoint.LocateChunks, checkpoint.ChunksCopied:
+		l.keeper.received(l.sessions[id].hello.Node, m)
 	case checkpoint.Heartbeat, checkpoint.Hello:
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cairn/checkpoint"
+	"cairn/placement"
 )
 
 // errNotTried marks a node whose turn did not come.
@@ -29,7 +30,7 @@ func newFanout(peers Peers, self checkpoint.NodeID, opts Options) *fanout {
 }
 
 func (f *fanout) candidates(chunk checkpoint.ChunkID) []PeerInfo {
-	return candidates(f.peers, f.self, chunk)
+	return candidates(f.peers, placement.Node{ID: f.self, Zone: f.opts.Zone}, chunk)
 }
 
 // put stores a chunk on want of the given peers, taking the first ones first and replacing each that fails

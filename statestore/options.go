@@ -12,6 +12,8 @@ import (
 type Options struct {
 	// Replicas is the number of nodes that should hold each chunk, the writer included.
 	Replicas int
+	// Zone is the one of the node that writes, empty when it has none: the copies go to others first.
+	Zone string
 	// PutTimeout bounds one attempt to store a chunk on one peer; then the next peer gets it.
 	PutTimeout time.Duration
 	// GetTimeout bounds one attempt to read a chunk from one peer; then the next peer is asked.

@@ -2,9 +2,9 @@ package statestore
 
 import (
 	"context"
-	"slices"
 
 	"cairn/checkpoint"
+	"cairn/placement"
 )
 
 // Peer is the store of another node, as seen over the network. Its methods return when ctx is done, and keep no
@@ -23,6 +23,7 @@ type Peer interface {
 // PeerInfo is one live node and its store.
 type PeerInfo struct {
 	ID   checkpoint.NodeID
+	Zone string // see placement.Node
 	Peer Peer
 }
 
@@ -50,20 +51,23 @@ func (p storePeer) Has(ctx context.Context, ref checkpoint.ChunkRef) (bool, erro
 	return p.store.Has(ctx, ref)
 }
 
-// candidates returns the live nodes other than self in the order in which they should hold the chunk.
-func candidates(peers Peers, self checkpoint.NodeID, chunk checkpoint.ChunkID) []PeerInfo {
-	live := slices.DeleteFunc(slices.Clone(peers.Live()), func(p PeerInfo) bool { return p.ID == self })
-	byID := make(map[checkpoint.NodeID]PeerInfo, len(live))
-	ids := make([]checkpoint.NodeID, 0, len(live))
-	for _, p := range live {
-		if _, twice := byID[p.ID]; !twice {
-			ids = append(ids, p.ID)
+// candidates returns the live nodes other than self in the order in which they should hold the chunk, of which self, when
+// there is one, holds the first copy.
+func candidates(peers Peers, self placement.Node, chunk checkpoint.ChunkID) []PeerInfo {
+	byID := make(map[checkpoint.NodeID]PeerInfo)
+	var live, holders []placement.Node
+	for _, p := range peers.Live() {
+		if _, twice := byID[p.ID]; !twice && p.ID != self.ID {
+			live = append(live, placement.Node{ID: p.ID, Zone: p.Zone})
 		}
 		byID[p.ID] = p
 	}
-	ordered := make([]PeerInfo, 0, len(ids))
-	for _, id := range rendezvous(chunk, ids) {
-		ordered = append(ordered, byID[id])
+	if self.ID != "" {
+		holders = []placement.Node{self}
+	}
+	ordered := make([]PeerInfo, 0, len(live))
+	for _, n := range placement.Order(chunk, live, holders) {
+		ordered = append(ordered, byID[n.ID])
 	}
 	return ordered
 }

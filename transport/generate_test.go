@@ -177,7 +177,7 @@ func drawToNode(t *rapid.T) checkpoint.ToNode {
 		m.Kind, m.Stop = drawKind(t), drawStop(t)
 		return m
 	case 6:
-		return rapid.Make[checkpoint.MarkChunks]().Draw(t, "mark")
+		return checkpoint.MarkChunks{Term: drawTerm(t), Sweep: rapid.Uint64().Draw(t, "sweep"), Live: listOf(t, drawNode)}
 	case 7:
 		return checkpoint.DeleteChunks{
 			Term: drawTerm(t), Sweep: rapid.Uint64().Draw(t, "sweep"),
@@ -185,6 +185,9 @@ func drawToNode(t *rapid.T) checkpoint.ToNode {
 		}
 	case 8:
 		return checkpoint.CancelTasks{Term: drawTerm(t), Job: drawJob(t), Attempt: drawAttempt(t), Subtasks: listOf(t, drawSubtask)}
+	}
+	if m := drawStoreToNode(t); m != nil {
+		return m
 	}
 	return rapid.Make[checkpoint.NotifyAborted]().Draw(t, "aborted")
 }
@@ -217,7 +220,7 @@ func drawFromNode(t *rapid.T) checkpoint.FromNode {
 		return checkpoint.Hello{
 			Node: node, Slots: ranged(t, 0, math.MaxInt32), Version: rapid.String().Draw(t, "version"),
 			Programs: listOf(t, func(t *rapid.T) string { return rapid.String().Draw(t, "program") }),
-			Docs:     listOf(t, drawProgramDoc),
+			Docs:     listOf(t, drawProgramDoc), Zone: rapid.String().Draw(t, "zone"), SharedStore: rapid.String().Draw(t, "store"),
 		}
 	case 1:
 		return checkpoint.Heartbeat{}
@@ -253,6 +256,9 @@ func drawFromNode(t *rapid.T) checkpoint.FromNode {
 		}
 	case 9:
 		return checkpoint.TaskMetrics{Job: drawJob(t), Attempt: drawAttempt(t), Subtasks: listOf(t, drawSubtaskMetrics)}
+	}
+	if m := drawStoreFromNode(t); m != nil {
+		return m
 	}
 	return checkpoint.Decline{
 		Job: drawJob(t), Attempt: drawAttempt(t), Checkpoint: drawID(t), Subtask: drawSubtask(t),

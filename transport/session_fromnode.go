@@ -20,7 +20,7 @@ func fromNodeToPB(m checkpoint.FromNode) (*transportpb.FromNode, error) {
 	case checkpoint.Hello:
 		pb.Message = &transportpb.FromNode_Hello{Hello: &transportpb.Hello{
 			Node: nodeToPB(m.Node), Slots: int64(m.Slots), Programs: m.Programs, Version: m.Version,
-			Docs: each(m.Docs, programDocToPB),
+			Docs: each(m.Docs, programDocToPB), Zone: m.Zone, SharedStore: m.SharedStore,
 		}}
 	case checkpoint.Heartbeat:
 		pb.Message = &transportpb.FromNode_Heartbeat{Heartbeat: &transportpb.Heartbeat{}}
@@ -56,6 +56,24 @@ func fromNodeToPB(m checkpoint.FromNode) (*transportpb.FromNode, error) {
 	case checkpoint.ChunksDeleted:
 		pb.Message = &transportpb.FromNode_ChunksDeleted{ChunksDeleted: &transportpb.ChunksDeleted{
 			Sweep: m.Sweep, Deleted: int64(m.Deleted), Refused: int64(m.Refused), Error: text(m.Error),
+		}}
+	case checkpoint.Inventory:
+		pb.Message = &transportpb.FromNode_Inventory{Inventory: &transportpb.Inventory{
+			Request: m.Request, First: m.First, Last: m.Last, Chunks: chunkRefsToPB(m.Chunks),
+		}}
+	case checkpoint.InventoryChange:
+		pb.Message = &transportpb.FromNode_InventoryChange{InventoryChange: &transportpb.InventoryChange{
+			Added: chunkRefsToPB(m.Added), Removed: each(m.Removed, chunkToPB), Corrupt: each(m.Corrupt, chunkToPB),
+		}}
+	case checkpoint.StoreReport:
+		pb.Message = &transportpb.FromNode_StoreReport{StoreReport: storeReportToPB(m)}
+	case checkpoint.LocateChunks:
+		pb.Message = &transportpb.FromNode_LocateChunks{LocateChunks: &transportpb.LocateChunks{
+			Request: m.Request, Chunks: each(m.Chunks, chunkToPB),
+		}}
+	case checkpoint.ChunksCopied:
+		pb.Message = &transportpb.FromNode_ChunksCopied{ChunksCopied: &transportpb.ChunksCopied{
+			Order: m.Order, Copied: each(m.Copied, chunkToPB), Failed: each(m.Failed, chunkFailureToPB),
 		}}
 	default:
 		return nil, fmt.Errorf("%w: no wire form for %T", ErrMalformed, m)
@@ -165,6 +183,25 @@ func fromNodeFromPB(pb *transportpb.FromNode) (checkpoint.FromNode, error) {
 			Refused: d.int("refused chunks", w.ChunksDeleted.GetRefused(), 0, math.MaxInt32),
 			Error:   w.ChunksDeleted.GetError(),
 		}
+	case *transportpb.FromNode_Inventory:
+		m = checkpoint.Inventory{
+			Request: w.Inventory.GetRequest(), First: w.Inventory.GetFirst(), Last: w.Inventory.GetLast(),
+			Chunks: d.chunkRefs(w.Inventory.GetChunks()),
+		}
+	case *transportpb.FromNode_InventoryChange:
+		m = checkpoint.InventoryChange{
+			Added:   d.chunkRefs(w.InventoryChange.GetAdded()),
+			Removed: each(w.InventoryChange.GetRemoved(), d.chunk), Corrupt: each(w.InventoryChange.GetCorrupt(), d.chunk),
+		}
+	case *transportpb.FromNode_StoreReport:
+		m = d.storeReport(w.StoreReport)
+	case *transportpb.FromNode_LocateChunks:
+		m = checkpoint.LocateChunks{Request: w.LocateChunks.GetRequest(), Chunks: each(w.LocateChunks.GetChunks(), d.chunk)}
+	case *transportpb.FromNode_ChunksCopied:
+		m = checkpoint.ChunksCopied{
+			Order: w.ChunksCopied.GetOrder(), Copied: each(w.ChunksCopied.GetCopied(), d.chunk),
+			Failed: each(w.ChunksCopied.GetFailed(), d.chunkFailure),
+		}
 	default:
 		d.failf("unknown message from a node (of a newer version?)")
 	}
@@ -184,6 +221,7 @@ func (d *decoder) hello(pb *transportpb.Hello) checkpoint.Hello {
 		Programs: pb.GetPrograms(),
 		Version:  pb.GetVersion(),
 		Docs:     each(pb.GetDocs(), programDocFromPB),
+		Zone:     pb.GetZone(), SharedStore: pb.GetSharedStore(),
 	}
 }
 

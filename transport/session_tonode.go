@@ -46,10 +46,20 @@ func toNodeToPB(m checkpoint.ToNode) (*transportpb.ToNode, error) {
 			LatestCompleted: uint64(m.LatestCompleted),
 		}}
 	case checkpoint.MarkChunks:
-		pb.Message = &transportpb.ToNode_MarkChunks{MarkChunks: &transportpb.MarkChunks{Sweep: m.Sweep}}
+		pb.Message = &transportpb.ToNode_MarkChunks{MarkChunks: &transportpb.MarkChunks{Sweep: m.Sweep, Live: each(m.Live, nodeToPB)}}
 	case checkpoint.DeleteChunks:
 		pb.Message = &transportpb.ToNode_DeleteChunks{DeleteChunks: &transportpb.DeleteChunks{
-			Sweep: m.Sweep, Chunks: each(m.Chunks, func(c checkpoint.ChunkID) []byte { return c[:] }),
+			Sweep: m.Sweep, Chunks: each(m.Chunks, chunkToPB),
+		}}
+	case checkpoint.CopyChunks:
+		pb.Message = &transportpb.ToNode_CopyChunks{CopyChunks: &transportpb.CopyChunks{
+			Order: m.Order, Copies: each(m.Copies, chunkCopyToPB),
+		}}
+	case checkpoint.ListChunks:
+		pb.Message = &transportpb.ToNode_ListChunks{ListChunks: &transportpb.ListChunks{Request: m.Request}}
+	case checkpoint.ChunksLocated:
+		pb.Message = &transportpb.ToNode_ChunksLocated{ChunksLocated: &transportpb.ChunksLocated{
+			Request: m.Request, Nodes: each(m.Nodes, nodeToPB), Chunks: each(m.Holders, holdersToPB),
 		}}
 	default:
 		return nil, fmt.Errorf("%w: no wire form for %T", ErrMalformed, m)
@@ -110,11 +120,17 @@ func toNodeFromPB(pb *transportpb.ToNode) (checkpoint.ToNode, error) {
 			Checkpoint: checkpoint.ID(n.GetCheckpoint()), LatestCompleted: checkpoint.ID(n.GetLatestCompleted()),
 		}
 	case *transportpb.ToNode_MarkChunks:
-		m = checkpoint.MarkChunks{Term: term, Sweep: w.MarkChunks.GetSweep()}
+		m = checkpoint.MarkChunks{Term: term, Sweep: w.MarkChunks.GetSweep(), Live: each(w.MarkChunks.GetLive(), nodeFromPB)}
 	case *transportpb.ToNode_DeleteChunks:
 		m = checkpoint.DeleteChunks{
 			Term: term, Sweep: w.DeleteChunks.GetSweep(), Chunks: each(w.DeleteChunks.GetChunks(), d.chunk),
 		}
+	case *transportpb.ToNode_CopyChunks:
+		m = checkpoint.CopyChunks{Term: term, Order: w.CopyChunks.GetOrder(), Copies: each(w.CopyChunks.GetCopies(), d.chunkCopy)}
+	case *transportpb.ToNode_ListChunks:
+		m = checkpoint.ListChunks{Term: term, Request: w.ListChunks.GetRequest()}
+	case *transportpb.ToNode_ChunksLocated:
+		m = d.chunksLocated(term, w.ChunksLocated)
 	default:
 		d.failf("unknown message from the leader (of a newer version?)")
 	}

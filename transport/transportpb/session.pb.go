@@ -41,6 +41,9 @@ type ToNode struct {
 	//	*ToNode_MarkChunks
 	//	*ToNode_DeleteChunks
 	//	*ToNode_CancelTasks
+	//	*ToNode_CopyChunks
+	//	*ToNode_ListChunks
+	//	*ToNode_ChunksLocated
 	Message       isToNode_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -180,6 +183,33 @@ func (x *ToNode) GetCancelTasks() *CancelTasks {
 	return nil
 }
 
+func (x *ToNode) GetCopyChunks() *CopyChunks {
+	if x != nil {
+		if x, ok := x.Message.(*ToNode_CopyChunks); ok {
+			return x.CopyChunks
+		}
+	}
+	return nil
+}
+
+func (x *ToNode) GetListChunks() *ListChunks {
+	if x != nil {
+		if x, ok := x.Message.(*ToNode_ListChunks); ok {
+			return x.ListChunks
+		}
+	}
+	return nil
+}
+
+func (x *ToNode) GetChunksLocated() *ChunksLocated {
+	if x != nil {
+		if x, ok := x.Message.(*ToNode_ChunksLocated); ok {
+			return x.ChunksLocated
+		}
+	}
+	return nil
+}
+
 type isToNode_Message interface {
 	isToNode_Message()
 }
@@ -224,6 +254,18 @@ type ToNode_CancelTasks struct {
 	CancelTasks *CancelTasks `protobuf:"bytes,80,opt,name=cancel_tasks,json=cancelTasks,proto3,oneof"`
 }
 
+type ToNode_CopyChunks struct {
+	CopyChunks *CopyChunks `protobuf:"bytes,110,opt,name=copy_chunks,json=copyChunks,proto3,oneof"`
+}
+
+type ToNode_ListChunks struct {
+	ListChunks *ListChunks `protobuf:"bytes,111,opt,name=list_chunks,json=listChunks,proto3,oneof"`
+}
+
+type ToNode_ChunksLocated struct {
+	ChunksLocated *ChunksLocated `protobuf:"bytes,112,opt,name=chunks_located,json=chunksLocated,proto3,oneof"`
+}
+
 func (*ToNode_Leading) isToNode_Message() {}
 
 func (*ToNode_PlanJob) isToNode_Message() {}
@@ -243,6 +285,12 @@ func (*ToNode_MarkChunks) isToNode_Message() {}
 func (*ToNode_DeleteChunks) isToNode_Message() {}
 
 func (*ToNode_CancelTasks) isToNode_Message() {}
+
+func (*ToNode_CopyChunks) isToNode_Message() {}
+
+func (*ToNode_ListChunks) isToNode_Message() {}
+
+func (*ToNode_ChunksLocated) isToNode_Message() {}
 
 type Leading struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -967,6 +1015,7 @@ func (x *NotifyAborted) GetLatestCompleted() uint64 {
 type MarkChunks struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Sweep         uint64                 `protobuf:"varint,1,opt,name=sweep,proto3" json:"sweep,omitempty"`
+	Live          []*NodeRef             `protobuf:"bytes,110,rep,name=live,proto3" json:"live,omitempty"` // for a shared store
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1006,6 +1055,13 @@ func (x *MarkChunks) GetSweep() uint64 {
 		return x.Sweep
 	}
 	return 0
+}
+
+func (x *MarkChunks) GetLive() []*NodeRef {
+	if x != nil {
+		return x.Live
+	}
+	return nil
 }
 
 type DeleteChunks struct {
@@ -1060,6 +1116,258 @@ func (x *DeleteChunks) GetChunks() [][]byte {
 	return nil
 }
 
+type CopyChunks struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Order         uint64                 `protobuf:"varint,1,opt,name=order,proto3" json:"order,omitempty"`
+	Copies        []*ChunkCopy           `protobuf:"bytes,2,rep,name=copies,proto3" json:"copies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CopyChunks) Reset() {
+	*x = CopyChunks{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CopyChunks) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CopyChunks) ProtoMessage() {}
+
+func (x *CopyChunks) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CopyChunks.ProtoReflect.Descriptor instead.
+func (*CopyChunks) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *CopyChunks) GetOrder() uint64 {
+	if x != nil {
+		return x.Order
+	}
+	return 0
+}
+
+func (x *CopyChunks) GetCopies() []*ChunkCopy {
+	if x != nil {
+		return x.Copies
+	}
+	return nil
+}
+
+type ChunkCopy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Chunk         *checkpointpb.ChunkRef `protobuf:"bytes,1,opt,name=chunk,proto3" json:"chunk,omitempty"`
+	From          []*NodeRef             `protobuf:"bytes,2,rep,name=from,proto3" json:"from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChunkCopy) Reset() {
+	*x = ChunkCopy{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChunkCopy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChunkCopy) ProtoMessage() {}
+
+func (x *ChunkCopy) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChunkCopy.ProtoReflect.Descriptor instead.
+func (*ChunkCopy) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ChunkCopy) GetChunk() *checkpointpb.ChunkRef {
+	if x != nil {
+		return x.Chunk
+	}
+	return nil
+}
+
+func (x *ChunkCopy) GetFrom() []*NodeRef {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+type ListChunks struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Request       uint64                 `protobuf:"varint,1,opt,name=request,proto3" json:"request,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListChunks) Reset() {
+	*x = ListChunks{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListChunks) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListChunks) ProtoMessage() {}
+
+func (x *ListChunks) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListChunks.ProtoReflect.Descriptor instead.
+func (*ListChunks) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListChunks) GetRequest() uint64 {
+	if x != nil {
+		return x.Request
+	}
+	return 0
+}
+
+type ChunksLocated struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Request       uint64                 `protobuf:"varint,1,opt,name=request,proto3" json:"request,omitempty"`
+	Nodes         []*NodeRef             `protobuf:"bytes,2,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Chunks        []*ChunkHolders        `protobuf:"bytes,3,rep,name=chunks,proto3" json:"chunks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChunksLocated) Reset() {
+	*x = ChunksLocated{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChunksLocated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChunksLocated) ProtoMessage() {}
+
+func (x *ChunksLocated) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChunksLocated.ProtoReflect.Descriptor instead.
+func (*ChunksLocated) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ChunksLocated) GetRequest() uint64 {
+	if x != nil {
+		return x.Request
+	}
+	return 0
+}
+
+func (x *ChunksLocated) GetNodes() []*NodeRef {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *ChunksLocated) GetChunks() []*ChunkHolders {
+	if x != nil {
+		return x.Chunks
+	}
+	return nil
+}
+
+type ChunkHolders struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Nodes         []int64                `protobuf:"varint,1,rep,packed,name=nodes,proto3" json:"nodes,omitempty"` // positions
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChunkHolders) Reset() {
+	*x = ChunkHolders{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChunkHolders) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChunkHolders) ProtoMessage() {}
+
+func (x *ChunkHolders) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChunkHolders.ProtoReflect.Descriptor instead.
+func (*ChunkHolders) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ChunkHolders) GetNodes() []int64 {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
 type Barrier struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Id               uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1076,7 +1384,7 @@ type Barrier struct {
 
 func (x *Barrier) Reset() {
 	*x = Barrier{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[13]
+	mi := &file_transport_transportpb_session_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1088,7 +1396,7 @@ func (x *Barrier) String() string {
 func (*Barrier) ProtoMessage() {}
 
 func (x *Barrier) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[13]
+	mi := &file_transport_transportpb_session_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1101,7 +1409,7 @@ func (x *Barrier) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Barrier.ProtoReflect.Descriptor instead.
 func (*Barrier) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{13}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Barrier) GetId() uint64 {
@@ -1170,7 +1478,7 @@ type Subtask struct {
 
 func (x *Subtask) Reset() {
 	*x = Subtask{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[14]
+	mi := &file_transport_transportpb_session_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1182,7 +1490,7 @@ func (x *Subtask) String() string {
 func (*Subtask) ProtoMessage() {}
 
 func (x *Subtask) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[14]
+	mi := &file_transport_transportpb_session_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1195,7 +1503,7 @@ func (x *Subtask) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subtask.ProtoReflect.Descriptor instead.
 func (*Subtask) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{14}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Subtask) GetVertex() string {
@@ -1226,7 +1534,7 @@ type Vertex struct {
 
 func (x *Vertex) Reset() {
 	*x = Vertex{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[15]
+	mi := &file_transport_transportpb_session_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1546,7 @@ func (x *Vertex) String() string {
 func (*Vertex) ProtoMessage() {}
 
 func (x *Vertex) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[15]
+	mi := &file_transport_transportpb_session_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +1559,7 @@ func (x *Vertex) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Vertex.ProtoReflect.Descriptor instead.
 func (*Vertex) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{15}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Vertex) GetId() string {
@@ -1307,7 +1615,7 @@ type Edge struct {
 
 func (x *Edge) Reset() {
 	*x = Edge{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[16]
+	mi := &file_transport_transportpb_session_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1319,7 +1627,7 @@ func (x *Edge) String() string {
 func (*Edge) ProtoMessage() {}
 
 func (x *Edge) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[16]
+	mi := &file_transport_transportpb_session_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1332,7 +1640,7 @@ func (x *Edge) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Edge.ProtoReflect.Descriptor instead.
 func (*Edge) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{16}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Edge) GetFrom() int64 {
@@ -1366,7 +1674,7 @@ type Topology struct {
 
 func (x *Topology) Reset() {
 	*x = Topology{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[17]
+	mi := &file_transport_transportpb_session_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1378,7 +1686,7 @@ func (x *Topology) String() string {
 func (*Topology) ProtoMessage() {}
 
 func (x *Topology) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[17]
+	mi := &file_transport_transportpb_session_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1391,7 +1699,7 @@ func (x *Topology) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Topology.ProtoReflect.Descriptor instead.
 func (*Topology) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{17}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Topology) GetVertices() []*Vertex {
@@ -1419,7 +1727,7 @@ type NodeRef struct {
 
 func (x *NodeRef) Reset() {
 	*x = NodeRef{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[18]
+	mi := &file_transport_transportpb_session_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1431,7 +1739,7 @@ func (x *NodeRef) String() string {
 func (*NodeRef) ProtoMessage() {}
 
 func (x *NodeRef) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[18]
+	mi := &file_transport_transportpb_session_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1444,7 +1752,7 @@ func (x *NodeRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRef.ProtoReflect.Descriptor instead.
 func (*NodeRef) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{18}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *NodeRef) GetId() string {
@@ -1478,7 +1786,7 @@ type Assignment struct {
 
 func (x *Assignment) Reset() {
 	*x = Assignment{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[19]
+	mi := &file_transport_transportpb_session_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1490,7 +1798,7 @@ func (x *Assignment) String() string {
 func (*Assignment) ProtoMessage() {}
 
 func (x *Assignment) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[19]
+	mi := &file_transport_transportpb_session_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1503,7 +1811,7 @@ func (x *Assignment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assignment.ProtoReflect.Descriptor instead.
 func (*Assignment) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{19}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Assignment) GetNodes() []*NodeRef {
@@ -1535,6 +1843,11 @@ type FromNode struct {
 	//	*FromNode_ChunksMarked
 	//	*FromNode_ChunksDeleted
 	//	*FromNode_TaskMetrics
+	//	*FromNode_Inventory
+	//	*FromNode_InventoryChange
+	//	*FromNode_StoreReport
+	//	*FromNode_LocateChunks
+	//	*FromNode_ChunksCopied
 	Message       isFromNode_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1542,7 +1855,7 @@ type FromNode struct {
 
 func (x *FromNode) Reset() {
 	*x = FromNode{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[20]
+	mi := &file_transport_transportpb_session_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1554,7 +1867,7 @@ func (x *FromNode) String() string {
 func (*FromNode) ProtoMessage() {}
 
 func (x *FromNode) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[20]
+	mi := &file_transport_transportpb_session_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1567,7 +1880,7 @@ func (x *FromNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FromNode.ProtoReflect.Descriptor instead.
 func (*FromNode) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{20}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *FromNode) GetMessage() isFromNode_Message {
@@ -1676,6 +1989,51 @@ func (x *FromNode) GetTaskMetrics() *TaskMetrics {
 	return nil
 }
 
+func (x *FromNode) GetInventory() *Inventory {
+	if x != nil {
+		if x, ok := x.Message.(*FromNode_Inventory); ok {
+			return x.Inventory
+		}
+	}
+	return nil
+}
+
+func (x *FromNode) GetInventoryChange() *InventoryChange {
+	if x != nil {
+		if x, ok := x.Message.(*FromNode_InventoryChange); ok {
+			return x.InventoryChange
+		}
+	}
+	return nil
+}
+
+func (x *FromNode) GetStoreReport() *StoreReport {
+	if x != nil {
+		if x, ok := x.Message.(*FromNode_StoreReport); ok {
+			return x.StoreReport
+		}
+	}
+	return nil
+}
+
+func (x *FromNode) GetLocateChunks() *LocateChunks {
+	if x != nil {
+		if x, ok := x.Message.(*FromNode_LocateChunks); ok {
+			return x.LocateChunks
+		}
+	}
+	return nil
+}
+
+func (x *FromNode) GetChunksCopied() *ChunksCopied {
+	if x != nil {
+		if x, ok := x.Message.(*FromNode_ChunksCopied); ok {
+			return x.ChunksCopied
+		}
+	}
+	return nil
+}
+
 type isFromNode_Message interface {
 	isFromNode_Message()
 }
@@ -1724,6 +2082,26 @@ type FromNode_TaskMetrics struct {
 	TaskMetrics *TaskMetrics `protobuf:"bytes,50,opt,name=task_metrics,json=taskMetrics,proto3,oneof"`
 }
 
+type FromNode_Inventory struct {
+	Inventory *Inventory `protobuf:"bytes,110,opt,name=inventory,proto3,oneof"`
+}
+
+type FromNode_InventoryChange struct {
+	InventoryChange *InventoryChange `protobuf:"bytes,111,opt,name=inventory_change,json=inventoryChange,proto3,oneof"`
+}
+
+type FromNode_StoreReport struct {
+	StoreReport *StoreReport `protobuf:"bytes,112,opt,name=store_report,json=storeReport,proto3,oneof"`
+}
+
+type FromNode_LocateChunks struct {
+	LocateChunks *LocateChunks `protobuf:"bytes,113,opt,name=locate_chunks,json=locateChunks,proto3,oneof"`
+}
+
+type FromNode_ChunksCopied struct {
+	ChunksCopied *ChunksCopied `protobuf:"bytes,114,opt,name=chunks_copied,json=chunksCopied,proto3,oneof"`
+}
+
 func (*FromNode_Hello) isFromNode_Message() {}
 
 func (*FromNode_Heartbeat) isFromNode_Message() {}
@@ -1746,6 +2124,16 @@ func (*FromNode_ChunksDeleted) isFromNode_Message() {}
 
 func (*FromNode_TaskMetrics) isFromNode_Message() {}
 
+func (*FromNode_Inventory) isFromNode_Message() {}
+
+func (*FromNode_InventoryChange) isFromNode_Message() {}
+
+func (*FromNode_StoreReport) isFromNode_Message() {}
+
+func (*FromNode_LocateChunks) isFromNode_Message() {}
+
+func (*FromNode_ChunksCopied) isFromNode_Message() {}
+
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Node          *NodeRef               `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
@@ -1753,13 +2141,15 @@ type Hello struct {
 	Programs      []string               `protobuf:"bytes,3,rep,name=programs,proto3" json:"programs,omitempty"`
 	Version       string                 `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
 	Docs          []*ProgramDoc          `protobuf:"bytes,90,rep,name=docs,proto3" json:"docs,omitempty"`
+	Zone          string                 `protobuf:"bytes,110,opt,name=zone,proto3" json:"zone,omitempty"`
+	SharedStore   string                 `protobuf:"bytes,111,opt,name=shared_store,json=sharedStore,proto3" json:"shared_store,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[21]
+	mi := &file_transport_transportpb_session_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1771,7 +2161,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[21]
+	mi := &file_transport_transportpb_session_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1784,7 +2174,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{21}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Hello) GetNode() *NodeRef {
@@ -1822,6 +2212,20 @@ func (x *Hello) GetDocs() []*ProgramDoc {
 	return nil
 }
 
+func (x *Hello) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *Hello) GetSharedStore() string {
+	if x != nil {
+		return x.SharedStore
+	}
+	return ""
+}
+
 type ProgramDoc struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1833,7 +2237,7 @@ type ProgramDoc struct {
 
 func (x *ProgramDoc) Reset() {
 	*x = ProgramDoc{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[22]
+	mi := &file_transport_transportpb_session_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1845,7 +2249,7 @@ func (x *ProgramDoc) String() string {
 func (*ProgramDoc) ProtoMessage() {}
 
 func (x *ProgramDoc) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[22]
+	mi := &file_transport_transportpb_session_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1858,7 +2262,7 @@ func (x *ProgramDoc) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProgramDoc.ProtoReflect.Descriptor instead.
 func (*ProgramDoc) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{22}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ProgramDoc) GetName() string {
@@ -1892,7 +2296,7 @@ type ParamDoc struct {
 
 func (x *ParamDoc) Reset() {
 	*x = ParamDoc{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[23]
+	mi := &file_transport_transportpb_session_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1904,7 +2308,7 @@ func (x *ParamDoc) String() string {
 func (*ParamDoc) ProtoMessage() {}
 
 func (x *ParamDoc) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[23]
+	mi := &file_transport_transportpb_session_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1917,7 +2321,7 @@ func (x *ParamDoc) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ParamDoc.ProtoReflect.Descriptor instead.
 func (*ParamDoc) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{23}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ParamDoc) GetName() string {
@@ -1942,7 +2346,7 @@ type Heartbeat struct {
 
 func (x *Heartbeat) Reset() {
 	*x = Heartbeat{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[24]
+	mi := &file_transport_transportpb_session_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1954,7 +2358,7 @@ func (x *Heartbeat) String() string {
 func (*Heartbeat) ProtoMessage() {}
 
 func (x *Heartbeat) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[24]
+	mi := &file_transport_transportpb_session_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1967,7 +2371,7 @@ func (x *Heartbeat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heartbeat.ProtoReflect.Descriptor instead.
 func (*Heartbeat) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{24}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{29}
 }
 
 type JobPlanned struct {
@@ -1983,7 +2387,7 @@ type JobPlanned struct {
 
 func (x *JobPlanned) Reset() {
 	*x = JobPlanned{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[25]
+	mi := &file_transport_transportpb_session_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1995,7 +2399,7 @@ func (x *JobPlanned) String() string {
 func (*JobPlanned) ProtoMessage() {}
 
 func (x *JobPlanned) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[25]
+	mi := &file_transport_transportpb_session_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2008,7 +2412,7 @@ func (x *JobPlanned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobPlanned.ProtoReflect.Descriptor instead.
 func (*JobPlanned) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{25}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *JobPlanned) GetRequest() uint64 {
@@ -2056,7 +2460,7 @@ type OperatorText struct {
 
 func (x *OperatorText) Reset() {
 	*x = OperatorText{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[26]
+	mi := &file_transport_transportpb_session_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2068,7 +2472,7 @@ func (x *OperatorText) String() string {
 func (*OperatorText) ProtoMessage() {}
 
 func (x *OperatorText) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[26]
+	mi := &file_transport_transportpb_session_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2081,7 +2485,7 @@ func (x *OperatorText) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperatorText.ProtoReflect.Descriptor instead.
 func (*OperatorText) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{26}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *OperatorText) GetOperator() string {
@@ -2108,7 +2512,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[27]
+	mi := &file_transport_transportpb_session_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2120,7 +2524,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[27]
+	mi := &file_transport_transportpb_session_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2133,7 +2537,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{27}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Report) GetTerm() uint64 {
@@ -2162,7 +2566,7 @@ type AttemptReport struct {
 
 func (x *AttemptReport) Reset() {
 	*x = AttemptReport{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[28]
+	mi := &file_transport_transportpb_session_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2174,7 +2578,7 @@ func (x *AttemptReport) String() string {
 func (*AttemptReport) ProtoMessage() {}
 
 func (x *AttemptReport) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[28]
+	mi := &file_transport_transportpb_session_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2187,7 +2591,7 @@ func (x *AttemptReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttemptReport.ProtoReflect.Descriptor instead.
 func (*AttemptReport) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{28}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AttemptReport) GetJob() []byte {
@@ -2231,7 +2635,7 @@ type SubtaskReport struct {
 
 func (x *SubtaskReport) Reset() {
 	*x = SubtaskReport{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[29]
+	mi := &file_transport_transportpb_session_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2243,7 +2647,7 @@ func (x *SubtaskReport) String() string {
 func (*SubtaskReport) ProtoMessage() {}
 
 func (x *SubtaskReport) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[29]
+	mi := &file_transport_transportpb_session_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2256,7 +2660,7 @@ func (x *SubtaskReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskReport.ProtoReflect.Descriptor instead.
 func (*SubtaskReport) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{29}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SubtaskReport) GetSubtask() *Subtask {
@@ -2305,7 +2709,7 @@ type Failure struct {
 
 func (x *Failure) Reset() {
 	*x = Failure{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[30]
+	mi := &file_transport_transportpb_session_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2317,7 +2721,7 @@ func (x *Failure) String() string {
 func (*Failure) ProtoMessage() {}
 
 func (x *Failure) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[30]
+	mi := &file_transport_transportpb_session_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2330,7 +2734,7 @@ func (x *Failure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Failure.ProtoReflect.Descriptor instead.
 func (*Failure) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{30}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Failure) GetMessage() string {
@@ -2365,7 +2769,7 @@ type StatusChange struct {
 
 func (x *StatusChange) Reset() {
 	*x = StatusChange{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[31]
+	mi := &file_transport_transportpb_session_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2377,7 +2781,7 @@ func (x *StatusChange) String() string {
 func (*StatusChange) ProtoMessage() {}
 
 func (x *StatusChange) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[31]
+	mi := &file_transport_transportpb_session_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2390,7 +2794,7 @@ func (x *StatusChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusChange.ProtoReflect.Descriptor instead.
 func (*StatusChange) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{31}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *StatusChange) GetJob() []byte {
@@ -2430,7 +2834,7 @@ type Metrics struct {
 
 func (x *Metrics) Reset() {
 	*x = Metrics{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[32]
+	mi := &file_transport_transportpb_session_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2442,7 +2846,7 @@ func (x *Metrics) String() string {
 func (*Metrics) ProtoMessage() {}
 
 func (x *Metrics) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[32]
+	mi := &file_transport_transportpb_session_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2455,7 +2859,7 @@ func (x *Metrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Metrics.ProtoReflect.Descriptor instead.
 func (*Metrics) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{32}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Metrics) GetStartDelayMillis() int64 {
@@ -2527,7 +2931,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[33]
+	mi := &file_transport_transportpb_session_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2539,7 +2943,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[33]
+	mi := &file_transport_transportpb_session_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2552,7 +2956,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{33}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Ack) GetJob() []byte {
@@ -2599,7 +3003,7 @@ type AckBatch struct {
 
 func (x *AckBatch) Reset() {
 	*x = AckBatch{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[34]
+	mi := &file_transport_transportpb_session_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2611,7 +3015,7 @@ func (x *AckBatch) String() string {
 func (*AckBatch) ProtoMessage() {}
 
 func (x *AckBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[34]
+	mi := &file_transport_transportpb_session_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2624,7 +3028,7 @@ func (x *AckBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AckBatch.ProtoReflect.Descriptor instead.
 func (*AckBatch) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{34}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *AckBatch) GetAcks() []*Ack {
@@ -2649,7 +3053,7 @@ type Decline struct {
 
 func (x *Decline) Reset() {
 	*x = Decline{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[35]
+	mi := &file_transport_transportpb_session_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2661,7 +3065,7 @@ func (x *Decline) String() string {
 func (*Decline) ProtoMessage() {}
 
 func (x *Decline) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[35]
+	mi := &file_transport_transportpb_session_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2674,7 +3078,7 @@ func (x *Decline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decline.ProtoReflect.Descriptor instead.
 func (*Decline) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{35}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Decline) GetJob() []byte {
@@ -2738,7 +3142,7 @@ type Progress struct {
 
 func (x *Progress) Reset() {
 	*x = Progress{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[36]
+	mi := &file_transport_transportpb_session_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2750,7 +3154,7 @@ func (x *Progress) String() string {
 func (*Progress) ProtoMessage() {}
 
 func (x *Progress) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[36]
+	mi := &file_transport_transportpb_session_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2763,7 +3167,7 @@ func (x *Progress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Progress.ProtoReflect.Descriptor instead.
 func (*Progress) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{36}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Progress) GetJob() []byte {
@@ -2805,7 +3209,7 @@ type SubtaskProgress struct {
 
 func (x *SubtaskProgress) Reset() {
 	*x = SubtaskProgress{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[37]
+	mi := &file_transport_transportpb_session_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2817,7 +3221,7 @@ func (x *SubtaskProgress) String() string {
 func (*SubtaskProgress) ProtoMessage() {}
 
 func (x *SubtaskProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[37]
+	mi := &file_transport_transportpb_session_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2830,7 +3234,7 @@ func (x *SubtaskProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskProgress.ProtoReflect.Descriptor instead.
 func (*SubtaskProgress) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{37}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *SubtaskProgress) GetSubtask() *Subtask {
@@ -2863,7 +3267,7 @@ type ChunksMarked struct {
 
 func (x *ChunksMarked) Reset() {
 	*x = ChunksMarked{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[38]
+	mi := &file_transport_transportpb_session_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2875,7 +3279,7 @@ func (x *ChunksMarked) String() string {
 func (*ChunksMarked) ProtoMessage() {}
 
 func (x *ChunksMarked) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[38]
+	mi := &file_transport_transportpb_session_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2888,7 +3292,7 @@ func (x *ChunksMarked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChunksMarked.ProtoReflect.Descriptor instead.
 func (*ChunksMarked) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{38}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ChunksMarked) GetSweep() uint64 {
@@ -2910,7 +3314,7 @@ type ChunksDeleted struct {
 
 func (x *ChunksDeleted) Reset() {
 	*x = ChunksDeleted{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[39]
+	mi := &file_transport_transportpb_session_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2922,7 +3326,7 @@ func (x *ChunksDeleted) String() string {
 func (*ChunksDeleted) ProtoMessage() {}
 
 func (x *ChunksDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[39]
+	mi := &file_transport_transportpb_session_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2935,7 +3339,7 @@ func (x *ChunksDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChunksDeleted.ProtoReflect.Descriptor instead.
 func (*ChunksDeleted) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{39}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ChunksDeleted) GetSweep() uint64 {
@@ -2977,7 +3381,7 @@ type TaskMetrics struct {
 
 func (x *TaskMetrics) Reset() {
 	*x = TaskMetrics{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[40]
+	mi := &file_transport_transportpb_session_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2989,7 +3393,7 @@ func (x *TaskMetrics) String() string {
 func (*TaskMetrics) ProtoMessage() {}
 
 func (x *TaskMetrics) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[40]
+	mi := &file_transport_transportpb_session_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3002,7 +3406,7 @@ func (x *TaskMetrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskMetrics.ProtoReflect.Descriptor instead.
 func (*TaskMetrics) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{40}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *TaskMetrics) GetJob() []byte {
@@ -3046,7 +3450,7 @@ type SubtaskMetrics struct {
 
 func (x *SubtaskMetrics) Reset() {
 	*x = SubtaskMetrics{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[41]
+	mi := &file_transport_transportpb_session_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3058,7 +3462,7 @@ func (x *SubtaskMetrics) String() string {
 func (*SubtaskMetrics) ProtoMessage() {}
 
 func (x *SubtaskMetrics) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[41]
+	mi := &file_transport_transportpb_session_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3071,7 +3475,7 @@ func (x *SubtaskMetrics) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskMetrics.ProtoReflect.Descriptor instead.
 func (*SubtaskMetrics) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{41}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *SubtaskMetrics) GetSubtask() *Subtask {
@@ -3175,7 +3579,7 @@ type TaskLoad struct {
 
 func (x *TaskLoad) Reset() {
 	*x = TaskLoad{}
-	mi := &file_transport_transportpb_session_proto_msgTypes[42]
+	mi := &file_transport_transportpb_session_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3187,7 +3591,7 @@ func (x *TaskLoad) String() string {
 func (*TaskLoad) ProtoMessage() {}
 
 func (x *TaskLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_session_proto_msgTypes[42]
+	mi := &file_transport_transportpb_session_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3200,7 +3604,7 @@ func (x *TaskLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskLoad.ProtoReflect.Descriptor instead.
 func (*TaskLoad) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{42}
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *TaskLoad) GetRecordsIn() float64 {
@@ -3259,11 +3663,532 @@ func (x *TaskLoad) GetInFlightBytes() int64 {
 	return 0
 }
 
+// ChunkRefs are many references in little room: 32 bytes and a size for each.
+type ChunkRefs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ids           []byte                 `protobuf:"bytes,1,opt,name=ids,proto3" json:"ids,omitempty"`
+	Sizes         []int64                `protobuf:"varint,2,rep,packed,name=sizes,proto3" json:"sizes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChunkRefs) Reset() {
+	*x = ChunkRefs{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChunkRefs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChunkRefs) ProtoMessage() {}
+
+func (x *ChunkRefs) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChunkRefs.ProtoReflect.Descriptor instead.
+func (*ChunkRefs) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *ChunkRefs) GetIds() []byte {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+func (x *ChunkRefs) GetSizes() []int64 {
+	if x != nil {
+		return x.Sizes
+	}
+	return nil
+}
+
+type Inventory struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Request       uint64                 `protobuf:"varint,1,opt,name=request,proto3" json:"request,omitempty"`
+	First         bool                   `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"`
+	Last          bool                   `protobuf:"varint,3,opt,name=last,proto3" json:"last,omitempty"`
+	Chunks        *ChunkRefs             `protobuf:"bytes,4,opt,name=chunks,proto3" json:"chunks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Inventory) Reset() {
+	*x = Inventory{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Inventory) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Inventory) ProtoMessage() {}
+
+func (x *Inventory) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Inventory.ProtoReflect.Descriptor instead.
+func (*Inventory) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *Inventory) GetRequest() uint64 {
+	if x != nil {
+		return x.Request
+	}
+	return 0
+}
+
+func (x *Inventory) GetFirst() bool {
+	if x != nil {
+		return x.First
+	}
+	return false
+}
+
+func (x *Inventory) GetLast() bool {
+	if x != nil {
+		return x.Last
+	}
+	return false
+}
+
+func (x *Inventory) GetChunks() *ChunkRefs {
+	if x != nil {
+		return x.Chunks
+	}
+	return nil
+}
+
+type InventoryChange struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Added         *ChunkRefs             `protobuf:"bytes,1,opt,name=added,proto3" json:"added,omitempty"`
+	Removed       [][]byte               `protobuf:"bytes,2,rep,name=removed,proto3" json:"removed,omitempty"` // 32 bytes each, as below
+	Corrupt       [][]byte               `protobuf:"bytes,3,rep,name=corrupt,proto3" json:"corrupt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InventoryChange) Reset() {
+	*x = InventoryChange{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InventoryChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InventoryChange) ProtoMessage() {}
+
+func (x *InventoryChange) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InventoryChange.ProtoReflect.Descriptor instead.
+func (*InventoryChange) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *InventoryChange) GetAdded() *ChunkRefs {
+	if x != nil {
+		return x.Added
+	}
+	return nil
+}
+
+func (x *InventoryChange) GetRemoved() [][]byte {
+	if x != nil {
+		return x.Removed
+	}
+	return nil
+}
+
+func (x *InventoryChange) GetCorrupt() [][]byte {
+	if x != nil {
+		return x.Corrupt
+	}
+	return nil
+}
+
+type StoreReport struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Chunks        int64                  `protobuf:"varint,2,opt,name=chunks,proto3" json:"chunks,omitempty"`
+	Bytes         int64                  `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	StoredBytes   int64                  `protobuf:"varint,4,opt,name=stored_bytes,json=storedBytes,proto3" json:"stored_bytes,omitempty"`
+	FreeBytes     int64                  `protobuf:"varint,5,opt,name=free_bytes,json=freeBytes,proto3" json:"free_bytes,omitempty"`
+	TotalBytes    int64                  `protobuf:"varint,6,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	Quarantined   int64                  `protobuf:"varint,7,opt,name=quarantined,proto3" json:"quarantined,omitempty"`
+	Scrub         *ScrubProgress         `protobuf:"bytes,8,opt,name=scrub,proto3" json:"scrub,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoreReport) Reset() {
+	*x = StoreReport{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoreReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoreReport) ProtoMessage() {}
+
+func (x *StoreReport) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoreReport.ProtoReflect.Descriptor instead.
+func (*StoreReport) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *StoreReport) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *StoreReport) GetChunks() int64 {
+	if x != nil {
+		return x.Chunks
+	}
+	return 0
+}
+
+func (x *StoreReport) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *StoreReport) GetStoredBytes() int64 {
+	if x != nil {
+		return x.StoredBytes
+	}
+	return 0
+}
+
+func (x *StoreReport) GetFreeBytes() int64 {
+	if x != nil {
+		return x.FreeBytes
+	}
+	return 0
+}
+
+func (x *StoreReport) GetTotalBytes() int64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
+func (x *StoreReport) GetQuarantined() int64 {
+	if x != nil {
+		return x.Quarantined
+	}
+	return 0
+}
+
+func (x *StoreReport) GetScrub() *ScrubProgress {
+	if x != nil {
+		return x.Scrub
+	}
+	return nil
+}
+
+type ScrubProgress struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CompletedAt   int64                  `protobuf:"varint,1,opt,name=completed_at,json=completedAt,proto3" json:"completed_at,omitempty"`
+	Corrupt       int64                  `protobuf:"varint,2,opt,name=corrupt,proto3" json:"corrupt,omitempty"`
+	StartedAt     int64                  `protobuf:"varint,3,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	Done          int64                  `protobuf:"varint,4,opt,name=done,proto3" json:"done,omitempty"`
+	Total         int64                  `protobuf:"varint,5,opt,name=total,proto3" json:"total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScrubProgress) Reset() {
+	*x = ScrubProgress{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScrubProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScrubProgress) ProtoMessage() {}
+
+func (x *ScrubProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScrubProgress.ProtoReflect.Descriptor instead.
+func (*ScrubProgress) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *ScrubProgress) GetCompletedAt() int64 {
+	if x != nil {
+		return x.CompletedAt
+	}
+	return 0
+}
+
+func (x *ScrubProgress) GetCorrupt() int64 {
+	if x != nil {
+		return x.Corrupt
+	}
+	return 0
+}
+
+func (x *ScrubProgress) GetStartedAt() int64 {
+	if x != nil {
+		return x.StartedAt
+	}
+	return 0
+}
+
+func (x *ScrubProgress) GetDone() int64 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *ScrubProgress) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+type LocateChunks struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Request       uint64                 `protobuf:"varint,1,opt,name=request,proto3" json:"request,omitempty"`
+	Chunks        [][]byte               `protobuf:"bytes,2,rep,name=chunks,proto3" json:"chunks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LocateChunks) Reset() {
+	*x = LocateChunks{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocateChunks) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocateChunks) ProtoMessage() {}
+
+func (x *LocateChunks) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocateChunks.ProtoReflect.Descriptor instead.
+func (*LocateChunks) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *LocateChunks) GetRequest() uint64 {
+	if x != nil {
+		return x.Request
+	}
+	return 0
+}
+
+func (x *LocateChunks) GetChunks() [][]byte {
+	if x != nil {
+		return x.Chunks
+	}
+	return nil
+}
+
+type ChunksCopied struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Order         uint64                 `protobuf:"varint,1,opt,name=order,proto3" json:"order,omitempty"`
+	Copied        [][]byte               `protobuf:"bytes,2,rep,name=copied,proto3" json:"copied,omitempty"`
+	Failed        []*ChunkFailure        `protobuf:"bytes,3,rep,name=failed,proto3" json:"failed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChunksCopied) Reset() {
+	*x = ChunksCopied{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChunksCopied) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChunksCopied) ProtoMessage() {}
+
+func (x *ChunksCopied) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChunksCopied.ProtoReflect.Descriptor instead.
+func (*ChunksCopied) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *ChunksCopied) GetOrder() uint64 {
+	if x != nil {
+		return x.Order
+	}
+	return 0
+}
+
+func (x *ChunksCopied) GetCopied() [][]byte {
+	if x != nil {
+		return x.Copied
+	}
+	return nil
+}
+
+func (x *ChunksCopied) GetFailed() []*ChunkFailure {
+	if x != nil {
+		return x.Failed
+	}
+	return nil
+}
+
+type ChunkFailure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Chunk         []byte                 `protobuf:"bytes,1,opt,name=chunk,proto3" json:"chunk,omitempty"`
+	Error         string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChunkFailure) Reset() {
+	*x = ChunkFailure{}
+	mi := &file_transport_transportpb_session_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChunkFailure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChunkFailure) ProtoMessage() {}
+
+func (x *ChunkFailure) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_session_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChunkFailure.ProtoReflect.Descriptor instead.
+func (*ChunkFailure) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_session_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *ChunkFailure) GetChunk() []byte {
+	if x != nil {
+		return x.Chunk
+	}
+	return nil
+}
+
+func (x *ChunkFailure) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 var File_transport_transportpb_session_proto protoreflect.FileDescriptor
 
 const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\n" +
-	"#transport/transportpb/session.proto\x12\x12cairn.transport.v1\x1a#checkpoint/checkpointpb/state.proto\"\xc2\x05\n" +
+	"#transport/transportpb/session.proto\x12\x12cairn.transport.v1\x1a#checkpoint/checkpointpb/state.proto\"\x94\a\n" +
 	"\x06ToNode\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x127\n" +
 	"\aleading\x18\x02 \x01(\v2\x1b.cairn.transport.v1.LeadingH\x00R\aleading\x128\n" +
@@ -3277,7 +4202,12 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"markChunks\x12G\n" +
 	"\rdelete_chunks\x18\n" +
 	" \x01(\v2 .cairn.transport.v1.DeleteChunksH\x00R\fdeleteChunks\x12D\n" +
-	"\fcancel_tasks\x18P \x01(\v2\x1f.cairn.transport.v1.CancelTasksH\x00R\vcancelTasksB\t\n" +
+	"\fcancel_tasks\x18P \x01(\v2\x1f.cairn.transport.v1.CancelTasksH\x00R\vcancelTasks\x12A\n" +
+	"\vcopy_chunks\x18n \x01(\v2\x1e.cairn.transport.v1.CopyChunksH\x00R\n" +
+	"copyChunks\x12A\n" +
+	"\vlist_chunks\x18o \x01(\v2\x1e.cairn.transport.v1.ListChunksH\x00R\n" +
+	"listChunks\x12J\n" +
+	"\x0echunks_located\x18p \x01(\v2!.cairn.transport.v1.ChunksLocatedH\x00R\rchunksLocatedB\t\n" +
 	"\amessage\"!\n" +
 	"\aLeading\x12\x16\n" +
 	"\x06leader\x18\x01 \x01(\tR\x06leader\"\xf6\x01\n" +
@@ -3352,13 +4282,30 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\x18\x03 \x01(\x04R\n" +
 	"checkpoint\x12)\n" +
-	"\x10latest_completed\x18\x04 \x01(\x04R\x0flatestCompleted\"\"\n" +
+	"\x10latest_completed\x18\x04 \x01(\x04R\x0flatestCompleted\"S\n" +
 	"\n" +
 	"MarkChunks\x12\x14\n" +
-	"\x05sweep\x18\x01 \x01(\x04R\x05sweep\"<\n" +
+	"\x05sweep\x18\x01 \x01(\x04R\x05sweep\x12/\n" +
+	"\x04live\x18n \x03(\v2\x1b.cairn.transport.v1.NodeRefR\x04live\"<\n" +
 	"\fDeleteChunks\x12\x14\n" +
 	"\x05sweep\x18\x01 \x01(\x04R\x05sweep\x12\x16\n" +
-	"\x06chunks\x18\x02 \x03(\fR\x06chunks\"\xd2\x01\n" +
+	"\x06chunks\x18\x02 \x03(\fR\x06chunks\"Y\n" +
+	"\n" +
+	"CopyChunks\x12\x14\n" +
+	"\x05order\x18\x01 \x01(\x04R\x05order\x125\n" +
+	"\x06copies\x18\x02 \x03(\v2\x1d.cairn.transport.v1.ChunkCopyR\x06copies\"q\n" +
+	"\tChunkCopy\x123\n" +
+	"\x05chunk\x18\x01 \x01(\v2\x1d.cairn.checkpoint.v1.ChunkRefR\x05chunk\x12/\n" +
+	"\x04from\x18\x02 \x03(\v2\x1b.cairn.transport.v1.NodeRefR\x04from\"&\n" +
+	"\n" +
+	"ListChunks\x12\x18\n" +
+	"\arequest\x18\x01 \x01(\x04R\arequest\"\x96\x01\n" +
+	"\rChunksLocated\x12\x18\n" +
+	"\arequest\x18\x01 \x01(\x04R\arequest\x121\n" +
+	"\x05nodes\x18\x02 \x03(\v2\x1b.cairn.transport.v1.NodeRefR\x05nodes\x128\n" +
+	"\x06chunks\x18\x03 \x03(\v2 .cairn.transport.v1.ChunkHoldersR\x06chunks\"$\n" +
+	"\fChunkHolders\x12\x14\n" +
+	"\x05nodes\x18\x01 \x03(\x03R\x05nodes\"\xd2\x01\n" +
 	"\aBarrier\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1c\n" +
 	"\ttimestamp\x18\x02 \x01(\x03R\ttimestamp\x12\x12\n" +
@@ -3392,7 +4339,7 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\n" +
 	"Assignment\x121\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x1b.cairn.transport.v1.NodeRefR\x05nodes\x12\x17\n" +
-	"\anode_of\x18\x02 \x03(\x03R\x06nodeOf\"\xd6\x05\n" +
+	"\anode_of\x18\x02 \x03(\x03R\x06nodeOf\"\xbf\b\n" +
 	"\bFromNode\x121\n" +
 	"\x05hello\x18\x01 \x01(\v2\x19.cairn.transport.v1.HelloH\x00R\x05hello\x12=\n" +
 	"\theartbeat\x18\x02 \x01(\v2\x1d.cairn.transport.v1.HeartbeatH\x00R\theartbeat\x12A\n" +
@@ -3406,14 +4353,21 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\rchunks_marked\x18\t \x01(\v2 .cairn.transport.v1.ChunksMarkedH\x00R\fchunksMarked\x12J\n" +
 	"\x0echunks_deleted\x18\n" +
 	" \x01(\v2!.cairn.transport.v1.ChunksDeletedH\x00R\rchunksDeleted\x12D\n" +
-	"\ftask_metrics\x182 \x01(\v2\x1f.cairn.transport.v1.TaskMetricsH\x00R\vtaskMetricsB\t\n" +
-	"\amessage\"\xb8\x01\n" +
+	"\ftask_metrics\x182 \x01(\v2\x1f.cairn.transport.v1.TaskMetricsH\x00R\vtaskMetrics\x12=\n" +
+	"\tinventory\x18n \x01(\v2\x1d.cairn.transport.v1.InventoryH\x00R\tinventory\x12P\n" +
+	"\x10inventory_change\x18o \x01(\v2#.cairn.transport.v1.InventoryChangeH\x00R\x0finventoryChange\x12D\n" +
+	"\fstore_report\x18p \x01(\v2\x1f.cairn.transport.v1.StoreReportH\x00R\vstoreReport\x12G\n" +
+	"\rlocate_chunks\x18q \x01(\v2 .cairn.transport.v1.LocateChunksH\x00R\flocateChunks\x12G\n" +
+	"\rchunks_copied\x18r \x01(\v2 .cairn.transport.v1.ChunksCopiedH\x00R\fchunksCopiedB\t\n" +
+	"\amessage\"\xef\x01\n" +
 	"\x05Hello\x12/\n" +
 	"\x04node\x18\x01 \x01(\v2\x1b.cairn.transport.v1.NodeRefR\x04node\x12\x14\n" +
 	"\x05slots\x18\x02 \x01(\x03R\x05slots\x12\x1a\n" +
 	"\bprograms\x18\x03 \x03(\tR\bprograms\x12\x18\n" +
 	"\aversion\x18\x04 \x01(\tR\aversion\x122\n" +
-	"\x04docs\x18Z \x03(\v2\x1e.cairn.transport.v1.ProgramDocR\x04docs\"h\n" +
+	"\x04docs\x18Z \x03(\v2\x1e.cairn.transport.v1.ProgramDocR\x04docs\x12\x12\n" +
+	"\x04zone\x18n \x01(\tR\x04zone\x12!\n" +
+	"\fshared_store\x18o \x01(\tR\vsharedStore\"h\n" +
 	"\n" +
 	"ProgramDoc\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
@@ -3540,7 +4494,47 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\x14backpressured_millis\x18\x06 \x01(\x01R\x13backpressuredMillis\x12\x1f\n" +
 	"\vidle_millis\x18\a \x01(\x01R\n" +
 	"idleMillis\x12&\n" +
-	"\x0fin_flight_bytes\x18\b \x01(\x03R\rinFlightBytes2]\n" +
+	"\x0fin_flight_bytes\x18\b \x01(\x03R\rinFlightBytes\"3\n" +
+	"\tChunkRefs\x12\x10\n" +
+	"\x03ids\x18\x01 \x01(\fR\x03ids\x12\x14\n" +
+	"\x05sizes\x18\x02 \x03(\x03R\x05sizes\"\x86\x01\n" +
+	"\tInventory\x12\x18\n" +
+	"\arequest\x18\x01 \x01(\x04R\arequest\x12\x14\n" +
+	"\x05first\x18\x02 \x01(\bR\x05first\x12\x12\n" +
+	"\x04last\x18\x03 \x01(\bR\x04last\x125\n" +
+	"\x06chunks\x18\x04 \x01(\v2\x1d.cairn.transport.v1.ChunkRefsR\x06chunks\"z\n" +
+	"\x0fInventoryChange\x123\n" +
+	"\x05added\x18\x01 \x01(\v2\x1d.cairn.transport.v1.ChunkRefsR\x05added\x12\x18\n" +
+	"\aremoved\x18\x02 \x03(\fR\aremoved\x12\x18\n" +
+	"\acorrupt\x18\x03 \x03(\fR\acorrupt\"\x8d\x02\n" +
+	"\vStoreReport\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
+	"\x06chunks\x18\x02 \x01(\x03R\x06chunks\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12!\n" +
+	"\fstored_bytes\x18\x04 \x01(\x03R\vstoredBytes\x12\x1d\n" +
+	"\n" +
+	"free_bytes\x18\x05 \x01(\x03R\tfreeBytes\x12\x1f\n" +
+	"\vtotal_bytes\x18\x06 \x01(\x03R\n" +
+	"totalBytes\x12 \n" +
+	"\vquarantined\x18\a \x01(\x03R\vquarantined\x127\n" +
+	"\x05scrub\x18\b \x01(\v2!.cairn.transport.v1.ScrubProgressR\x05scrub\"\x95\x01\n" +
+	"\rScrubProgress\x12!\n" +
+	"\fcompleted_at\x18\x01 \x01(\x03R\vcompletedAt\x12\x18\n" +
+	"\acorrupt\x18\x02 \x01(\x03R\acorrupt\x12\x1d\n" +
+	"\n" +
+	"started_at\x18\x03 \x01(\x03R\tstartedAt\x12\x12\n" +
+	"\x04done\x18\x04 \x01(\x03R\x04done\x12\x14\n" +
+	"\x05total\x18\x05 \x01(\x03R\x05total\"@\n" +
+	"\fLocateChunks\x12\x18\n" +
+	"\arequest\x18\x01 \x01(\x04R\arequest\x12\x16\n" +
+	"\x06chunks\x18\x02 \x03(\fR\x06chunks\"v\n" +
+	"\fChunksCopied\x12\x14\n" +
+	"\x05order\x18\x01 \x01(\x04R\x05order\x12\x16\n" +
+	"\x06copied\x18\x02 \x03(\fR\x06copied\x128\n" +
+	"\x06failed\x18\x03 \x03(\v2 .cairn.transport.v1.ChunkFailureR\x06failed\":\n" +
+	"\fChunkFailure\x12\x14\n" +
+	"\x05chunk\x18\x01 \x01(\fR\x05chunk\x12\x14\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error2]\n" +
 	"\x0eSessionService\x12K\n" +
 	"\vOpenSession\x12\x1c.cairn.transport.v1.FromNode\x1a\x1a.cairn.transport.v1.ToNode(\x010\x01B\x1dZ\x1bcairn/transport/transportpbb\x06proto3"
 
@@ -3556,7 +4550,7 @@ func file_transport_transportpb_session_proto_rawDescGZIP() []byte {
 	return file_transport_transportpb_session_proto_rawDescData
 }
 
-var file_transport_transportpb_session_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
+var file_transport_transportpb_session_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
 var file_transport_transportpb_session_proto_goTypes = []any{
 	(*ToNode)(nil),                    // 0: cairn.transport.v1.ToNode
 	(*Leading)(nil),                   // 1: cairn.transport.v1.Leading
@@ -3571,41 +4565,55 @@ var file_transport_transportpb_session_proto_goTypes = []any{
 	(*NotifyAborted)(nil),             // 10: cairn.transport.v1.NotifyAborted
 	(*MarkChunks)(nil),                // 11: cairn.transport.v1.MarkChunks
 	(*DeleteChunks)(nil),              // 12: cairn.transport.v1.DeleteChunks
-	(*Barrier)(nil),                   // 13: cairn.transport.v1.Barrier
-	(*Subtask)(nil),                   // 14: cairn.transport.v1.Subtask
-	(*Vertex)(nil),                    // 15: cairn.transport.v1.Vertex
-	(*Edge)(nil),                      // 16: cairn.transport.v1.Edge
-	(*Topology)(nil),                  // 17: cairn.transport.v1.Topology
-	(*NodeRef)(nil),                   // 18: cairn.transport.v1.NodeRef
-	(*Assignment)(nil),                // 19: cairn.transport.v1.Assignment
-	(*FromNode)(nil),                  // 20: cairn.transport.v1.FromNode
-	(*Hello)(nil),                     // 21: cairn.transport.v1.Hello
-	(*ProgramDoc)(nil),                // 22: cairn.transport.v1.ProgramDoc
-	(*ParamDoc)(nil),                  // 23: cairn.transport.v1.ParamDoc
-	(*Heartbeat)(nil),                 // 24: cairn.transport.v1.Heartbeat
-	(*JobPlanned)(nil),                // 25: cairn.transport.v1.JobPlanned
-	(*OperatorText)(nil),              // 26: cairn.transport.v1.OperatorText
-	(*Report)(nil),                    // 27: cairn.transport.v1.Report
-	(*AttemptReport)(nil),             // 28: cairn.transport.v1.AttemptReport
-	(*SubtaskReport)(nil),             // 29: cairn.transport.v1.SubtaskReport
-	(*Failure)(nil),                   // 30: cairn.transport.v1.Failure
-	(*StatusChange)(nil),              // 31: cairn.transport.v1.StatusChange
-	(*Metrics)(nil),                   // 32: cairn.transport.v1.Metrics
-	(*Ack)(nil),                       // 33: cairn.transport.v1.Ack
-	(*AckBatch)(nil),                  // 34: cairn.transport.v1.AckBatch
-	(*Decline)(nil),                   // 35: cairn.transport.v1.Decline
-	(*Progress)(nil),                  // 36: cairn.transport.v1.Progress
-	(*SubtaskProgress)(nil),           // 37: cairn.transport.v1.SubtaskProgress
-	(*ChunksMarked)(nil),              // 38: cairn.transport.v1.ChunksMarked
-	(*ChunksDeleted)(nil),             // 39: cairn.transport.v1.ChunksDeleted
-	(*TaskMetrics)(nil),               // 40: cairn.transport.v1.TaskMetrics
-	(*SubtaskMetrics)(nil),            // 41: cairn.transport.v1.SubtaskMetrics
-	(*TaskLoad)(nil),                  // 42: cairn.transport.v1.TaskLoad
-	nil,                               // 43: cairn.transport.v1.PlanJob.ParamsEntry
-	nil,                               // 44: cairn.transport.v1.Overrides.ParallelismEntry
-	nil,                               // 45: cairn.transport.v1.Overrides.MaxParallelismEntry
-	nil,                               // 46: cairn.transport.v1.Deploy.ParamsEntry
-	(*checkpointpb.SubtaskState)(nil), // 47: cairn.checkpoint.v1.SubtaskState
+	(*CopyChunks)(nil),                // 13: cairn.transport.v1.CopyChunks
+	(*ChunkCopy)(nil),                 // 14: cairn.transport.v1.ChunkCopy
+	(*ListChunks)(nil),                // 15: cairn.transport.v1.ListChunks
+	(*ChunksLocated)(nil),             // 16: cairn.transport.v1.ChunksLocated
+	(*ChunkHolders)(nil),              // 17: cairn.transport.v1.ChunkHolders
+	(*Barrier)(nil),                   // 18: cairn.transport.v1.Barrier
+	(*Subtask)(nil),                   // 19: cairn.transport.v1.Subtask
+	(*Vertex)(nil),                    // 20: cairn.transport.v1.Vertex
+	(*Edge)(nil),                      // 21: cairn.transport.v1.Edge
+	(*Topology)(nil),                  // 22: cairn.transport.v1.Topology
+	(*NodeRef)(nil),                   // 23: cairn.transport.v1.NodeRef
+	(*Assignment)(nil),                // 24: cairn.transport.v1.Assignment
+	(*FromNode)(nil),                  // 25: cairn.transport.v1.FromNode
+	(*Hello)(nil),                     // 26: cairn.transport.v1.Hello
+	(*ProgramDoc)(nil),                // 27: cairn.transport.v1.ProgramDoc
+	(*ParamDoc)(nil),                  // 28: cairn.transport.v1.ParamDoc
+	(*Heartbeat)(nil),                 // 29: cairn.transport.v1.Heartbeat
+	(*JobPlanned)(nil),                // 30: cairn.transport.v1.JobPlanned
+	(*OperatorText)(nil),              // 31: cairn.transport.v1.OperatorText
+	(*Report)(nil),                    // 32: cairn.transport.v1.Report
+	(*AttemptReport)(nil),             // 33: cairn.transport.v1.AttemptReport
+	(*SubtaskReport)(nil),             // 34: cairn.transport.v1.SubtaskReport
+	(*Failure)(nil),                   // 35: cairn.transport.v1.Failure
+	(*StatusChange)(nil),              // 36: cairn.transport.v1.StatusChange
+	(*Metrics)(nil),                   // 37: cairn.transport.v1.Metrics
+	(*Ack)(nil),                       // 38: cairn.transport.v1.Ack
+	(*AckBatch)(nil),                  // 39: cairn.transport.v1.AckBatch
+	(*Decline)(nil),                   // 40: cairn.transport.v1.Decline
+	(*Progress)(nil),                  // 41: cairn.transport.v1.Progress
+	(*SubtaskProgress)(nil),           // 42: cairn.transport.v1.SubtaskProgress
+	(*ChunksMarked)(nil),              // 43: cairn.transport.v1.ChunksMarked
+	(*ChunksDeleted)(nil),             // 44: cairn.transport.v1.ChunksDeleted
+	(*TaskMetrics)(nil),               // 45: cairn.transport.v1.TaskMetrics
+	(*SubtaskMetrics)(nil),            // 46: cairn.transport.v1.SubtaskMetrics
+	(*TaskLoad)(nil),                  // 47: cairn.transport.v1.TaskLoad
+	(*ChunkRefs)(nil),                 // 48: cairn.transport.v1.ChunkRefs
+	(*Inventory)(nil),                 // 49: cairn.transport.v1.Inventory
+	(*InventoryChange)(nil),           // 50: cairn.transport.v1.InventoryChange
+	(*StoreReport)(nil),               // 51: cairn.transport.v1.StoreReport
+	(*ScrubProgress)(nil),             // 52: cairn.transport.v1.ScrubProgress
+	(*LocateChunks)(nil),              // 53: cairn.transport.v1.LocateChunks
+	(*ChunksCopied)(nil),              // 54: cairn.transport.v1.ChunksCopied
+	(*ChunkFailure)(nil),              // 55: cairn.transport.v1.ChunkFailure
+	nil,                               // 56: cairn.transport.v1.PlanJob.ParamsEntry
+	nil,                               // 57: cairn.transport.v1.Overrides.ParallelismEntry
+	nil,                               // 58: cairn.transport.v1.Overrides.MaxParallelismEntry
+	nil,                               // 59: cairn.transport.v1.Deploy.ParamsEntry
+	(*checkpointpb.SubtaskState)(nil), // 60: cairn.checkpoint.v1.SubtaskState
+	(*checkpointpb.ChunkRef)(nil),     // 61: cairn.checkpoint.v1.ChunkRef
 }
 var file_transport_transportpb_session_proto_depIdxs = []int32{
 	1,  // 0: cairn.transport.v1.ToNode.leading:type_name -> cairn.transport.v1.Leading
@@ -3618,63 +4626,81 @@ var file_transport_transportpb_session_proto_depIdxs = []int32{
 	11, // 7: cairn.transport.v1.ToNode.mark_chunks:type_name -> cairn.transport.v1.MarkChunks
 	12, // 8: cairn.transport.v1.ToNode.delete_chunks:type_name -> cairn.transport.v1.DeleteChunks
 	7,  // 9: cairn.transport.v1.ToNode.cancel_tasks:type_name -> cairn.transport.v1.CancelTasks
-	43, // 10: cairn.transport.v1.PlanJob.params:type_name -> cairn.transport.v1.PlanJob.ParamsEntry
-	3,  // 11: cairn.transport.v1.PlanJob.overrides:type_name -> cairn.transport.v1.Overrides
-	44, // 12: cairn.transport.v1.Overrides.parallelism:type_name -> cairn.transport.v1.Overrides.ParallelismEntry
-	45, // 13: cairn.transport.v1.Overrides.max_parallelism:type_name -> cairn.transport.v1.Overrides.MaxParallelismEntry
-	46, // 14: cairn.transport.v1.Deploy.params:type_name -> cairn.transport.v1.Deploy.ParamsEntry
-	17, // 15: cairn.transport.v1.Deploy.topology:type_name -> cairn.transport.v1.Topology
-	19, // 16: cairn.transport.v1.Deploy.assignment:type_name -> cairn.transport.v1.Assignment
-	47, // 17: cairn.transport.v1.Deploy.states:type_name -> cairn.checkpoint.v1.SubtaskState
-	3,  // 18: cairn.transport.v1.Deploy.overrides:type_name -> cairn.transport.v1.Overrides
-	5,  // 19: cairn.transport.v1.Deploy.kept:type_name -> cairn.transport.v1.KeptSubtask
-	14, // 20: cairn.transport.v1.KeptSubtask.subtask:type_name -> cairn.transport.v1.Subtask
-	14, // 21: cairn.transport.v1.CancelTasks.subtasks:type_name -> cairn.transport.v1.Subtask
-	13, // 22: cairn.transport.v1.Trigger.barrier:type_name -> cairn.transport.v1.Barrier
-	14, // 23: cairn.transport.v1.Trigger.subtasks:type_name -> cairn.transport.v1.Subtask
-	15, // 24: cairn.transport.v1.Topology.vertices:type_name -> cairn.transport.v1.Vertex
-	16, // 25: cairn.transport.v1.Topology.edges:type_name -> cairn.transport.v1.Edge
-	18, // 26: cairn.transport.v1.Assignment.nodes:type_name -> cairn.transport.v1.NodeRef
-	21, // 27: cairn.transport.v1.FromNode.hello:type_name -> cairn.transport.v1.Hello
-	24, // 28: cairn.transport.v1.FromNode.heartbeat:type_name -> cairn.transport.v1.Heartbeat
-	25, // 29: cairn.transport.v1.FromNode.job_planned:type_name -> cairn.transport.v1.JobPlanned
-	27, // 30: cairn.transport.v1.FromNode.report:type_name -> cairn.transport.v1.Report
-	31, // 31: cairn.transport.v1.FromNode.status_change:type_name -> cairn.transport.v1.StatusChange
-	34, // 32: cairn.transport.v1.FromNode.ack_batch:type_name -> cairn.transport.v1.AckBatch
-	35, // 33: cairn.transport.v1.FromNode.decline:type_name -> cairn.transport.v1.Decline
-	36, // 34: cairn.transport.v1.FromNode.progress:type_name -> cairn.transport.v1.Progress
-	38, // 35: cairn.transport.v1.FromNode.chunks_marked:type_name -> cairn.transport.v1.ChunksMarked
-	39, // 36: cairn.transport.v1.FromNode.chunks_deleted:type_name -> cairn.transport.v1.ChunksDeleted
-	40, // 37: cairn.transport.v1.FromNode.task_metrics:type_name -> cairn.transport.v1.TaskMetrics
-	18, // 38: cairn.transport.v1.Hello.node:type_name -> cairn.transport.v1.NodeRef
-	22, // 39: cairn.transport.v1.Hello.docs:type_name -> cairn.transport.v1.ProgramDoc
-	23, // 40: cairn.transport.v1.ProgramDoc.params:type_name -> cairn.transport.v1.ParamDoc
-	17, // 41: cairn.transport.v1.JobPlanned.topology:type_name -> cairn.transport.v1.Topology
-	26, // 42: cairn.transport.v1.JobPlanned.operators:type_name -> cairn.transport.v1.OperatorText
-	28, // 43: cairn.transport.v1.Report.attempts:type_name -> cairn.transport.v1.AttemptReport
-	29, // 44: cairn.transport.v1.AttemptReport.subtasks:type_name -> cairn.transport.v1.SubtaskReport
-	33, // 45: cairn.transport.v1.AttemptReport.acks:type_name -> cairn.transport.v1.Ack
-	14, // 46: cairn.transport.v1.SubtaskReport.subtask:type_name -> cairn.transport.v1.Subtask
-	30, // 47: cairn.transport.v1.SubtaskReport.failure:type_name -> cairn.transport.v1.Failure
-	47, // 48: cairn.transport.v1.SubtaskReport.final:type_name -> cairn.checkpoint.v1.SubtaskState
-	29, // 49: cairn.transport.v1.StatusChange.report:type_name -> cairn.transport.v1.SubtaskReport
-	47, // 50: cairn.transport.v1.Ack.state:type_name -> cairn.checkpoint.v1.SubtaskState
-	32, // 51: cairn.transport.v1.Ack.metrics:type_name -> cairn.transport.v1.Metrics
-	33, // 52: cairn.transport.v1.AckBatch.acks:type_name -> cairn.transport.v1.Ack
-	14, // 53: cairn.transport.v1.Decline.subtask:type_name -> cairn.transport.v1.Subtask
-	37, // 54: cairn.transport.v1.Progress.subtasks:type_name -> cairn.transport.v1.SubtaskProgress
-	14, // 55: cairn.transport.v1.SubtaskProgress.subtask:type_name -> cairn.transport.v1.Subtask
-	32, // 56: cairn.transport.v1.SubtaskProgress.metrics:type_name -> cairn.transport.v1.Metrics
-	41, // 57: cairn.transport.v1.TaskMetrics.subtasks:type_name -> cairn.transport.v1.SubtaskMetrics
-	14, // 58: cairn.transport.v1.SubtaskMetrics.subtask:type_name -> cairn.transport.v1.Subtask
-	42, // 59: cairn.transport.v1.SubtaskMetrics.load:type_name -> cairn.transport.v1.TaskLoad
-	20, // 60: cairn.transport.v1.SessionService.OpenSession:input_type -> cairn.transport.v1.FromNode
-	0,  // 61: cairn.transport.v1.SessionService.OpenSession:output_type -> cairn.transport.v1.ToNode
-	61, // [61:62] is the sub-list for method output_type
-	60, // [60:61] is the sub-list for method input_type
-	60, // [60:60] is the sub-list for extension type_name
-	60, // [60:60] is the sub-list for extension extendee
-	0,  // [0:60] is the sub-list for field type_name
+	13, // 10: cairn.transport.v1.ToNode.copy_chunks:type_name -> cairn.transport.v1.CopyChunks
+	15, // 11: cairn.transport.v1.ToNode.list_chunks:type_name -> cairn.transport.v1.ListChunks
+	16, // 12: cairn.transport.v1.ToNode.chunks_located:type_name -> cairn.transport.v1.ChunksLocated
+	56, // 13: cairn.transport.v1.PlanJob.params:type_name -> cairn.transport.v1.PlanJob.ParamsEntry
+	3,  // 14: cairn.transport.v1.PlanJob.overrides:type_name -> cairn.transport.v1.Overrides
+	57, // 15: cairn.transport.v1.Overrides.parallelism:type_name -> cairn.transport.v1.Overrides.ParallelismEntry
+	58, // 16: cairn.transport.v1.Overrides.max_parallelism:type_name -> cairn.transport.v1.Overrides.MaxParallelismEntry
+	59, // 17: cairn.transport.v1.Deploy.params:type_name -> cairn.transport.v1.Deploy.ParamsEntry
+	22, // 18: cairn.transport.v1.Deploy.topology:type_name -> cairn.transport.v1.Topology
+	24, // 19: cairn.transport.v1.Deploy.assignment:type_name -> cairn.transport.v1.Assignment
+	60, // 20: cairn.transport.v1.Deploy.states:type_name -> cairn.checkpoint.v1.SubtaskState
+	3,  // 21: cairn.transport.v1.Deploy.overrides:type_name -> cairn.transport.v1.Overrides
+	5,  // 22: cairn.transport.v1.Deploy.kept:type_name -> cairn.transport.v1.KeptSubtask
+	19, // 23: cairn.transport.v1.KeptSubtask.subtask:type_name -> cairn.transport.v1.Subtask
+	19, // 24: cairn.transport.v1.CancelTasks.subtasks:type_name -> cairn.transport.v1.Subtask
+	18, // 25: cairn.transport.v1.Trigger.barrier:type_name -> cairn.transport.v1.Barrier
+	19, // 26: cairn.transport.v1.Trigger.subtasks:type_name -> cairn.transport.v1.Subtask
+	23, // 27: cairn.transport.v1.MarkChunks.live:type_name -> cairn.transport.v1.NodeRef
+	14, // 28: cairn.transport.v1.CopyChunks.copies:type_name -> cairn.transport.v1.ChunkCopy
+	61, // 29: cairn.transport.v1.ChunkCopy.chunk:type_name -> cairn.checkpoint.v1.ChunkRef
+	23, // 30: cairn.transport.v1.ChunkCopy.from:type_name -> cairn.transport.v1.NodeRef
+	23, // 31: cairn.transport.v1.ChunksLocated.nodes:type_name -> cairn.transport.v1.NodeRef
+	17, // 32: cairn.transport.v1.ChunksLocated.chunks:type_name -> cairn.transport.v1.ChunkHolders
+	20, // 33: cairn.transport.v1.Topology.vertices:type_name -> cairn.transport.v1.Vertex
+	21, // 34: cairn.transport.v1.Topology.edges:type_name -> cairn.transport.v1.Edge
+	23, // 35: cairn.transport.v1.Assignment.nodes:type_name -> cairn.transport.v1.NodeRef
+	26, // 36: cairn.transport.v1.FromNode.hello:type_name -> cairn.transport.v1.Hello
+	29, // 37: cairn.transport.v1.FromNode.heartbeat:type_name -> cairn.transport.v1.Heartbeat
+	30, // 38: cairn.transport.v1.FromNode.job_planned:type_name -> cairn.transport.v1.JobPlanned
+	32, // 39: cairn.transport.v1.FromNode.report:type_name -> cairn.transport.v1.Report
+	36, // 40: cairn.transport.v1.FromNode.status_change:type_name -> cairn.transport.v1.StatusChange
+	39, // 41: cairn.transport.v1.FromNode.ack_batch:type_name -> cairn.transport.v1.AckBatch
+	40, // 42: cairn.transport.v1.FromNode.decline:type_name -> cairn.transport.v1.Decline
+	41, // 43: cairn.transport.v1.FromNode.progress:type_name -> cairn.transport.v1.Progress
+	43, // 44: cairn.transport.v1.FromNode.chunks_marked:type_name -> cairn.transport.v1.ChunksMarked
+	44, // 45: cairn.transport.v1.FromNode.chunks_deleted:type_name -> cairn.transport.v1.ChunksDeleted
+	45, // 46: cairn.transport.v1.FromNode.task_metrics:type_name -> cairn.transport.v1.TaskMetrics
+	49, // 47: cairn.transport.v1.FromNode.inventory:type_name -> cairn.transport.v1.Inventory
+	50, // 48: cairn.transport.v1.FromNode.inventory_change:type_name -> cairn.transport.v1.InventoryChange
+	51, // 49: cairn.transport.v1.FromNode.store_report:type_name -> cairn.transport.v1.StoreReport
+	53, // 50: cairn.transport.v1.FromNode.locate_chunks:type_name -> cairn.transport.v1.LocateChunks
+	54, // 51: cairn.transport.v1.FromNode.chunks_copied:type_name -> cairn.transport.v1.ChunksCopied
+	23, // 52: cairn.transport.v1.Hello.node:type_name -> cairn.transport.v1.NodeRef
+	27, // 53: cairn.transport.v1.Hello.docs:type_name -> cairn.transport.v1.ProgramDoc
+	28, // 54: cairn.transport.v1.ProgramDoc.params:type_name -> cairn.transport.v1.ParamDoc
+	22, // 55: cairn.transport.v1.JobPlanned.topology:type_name -> cairn.transport.v1.Topology
+	31, // 56: cairn.transport.v1.JobPlanned.operators:type_name -> cairn.transport.v1.OperatorText
+	33, // 57: cairn.transport.v1.Report.attempts:type_name -> cairn.transport.v1.AttemptReport
+	34, // 58: cairn.transport.v1.AttemptReport.subtasks:type_name -> cairn.transport.v1.SubtaskReport
+	38, // 59: cairn.transport.v1.AttemptReport.acks:type_name -> cairn.transport.v1.Ack
+	19, // 60: cairn.transport.v1.SubtaskReport.subtask:type_name -> cairn.transport.v1.Subtask
+	35, // 61: cairn.transport.v1.SubtaskReport.failure:type_name -> cairn.transport.v1.Failure
+	60, // 62: cairn.transport.v1.SubtaskReport.final:type_name -> cairn.checkpoint.v1.SubtaskState
+	34, // 63: cairn.transport.v1.StatusChange.report:type_name -> cairn.transport.v1.SubtaskReport
+	60, // 64: cairn.transport.v1.Ack.state:type_name -> cairn.checkpoint.v1.SubtaskState
+	37, // 65: cairn.transport.v1.Ack.metrics:type_name -> cairn.transport.v1.Metrics
+	38, // 66: cairn.transport.v1.AckBatch.acks:type_name -> cairn.transport.v1.Ack
+	19, // 67: cairn.transport.v1.Decline.subtask:type_name -> cairn.transport.v1.Subtask
+	42, // 68: cairn.transport.v1.Progress.subtasks:type_name -> cairn.transport.v1.SubtaskProgress
+	19, // 69: cairn.transport.v1.SubtaskProgress.subtask:type_name -> cairn.transport.v1.Subtask
+	37, // 70: cairn.transport.v1.SubtaskProgress.metrics:type_name -> cairn.transport.v1.Metrics
+	46, // 71: cairn.transport.v1.TaskMetrics.subtasks:type_name -> cairn.transport.v1.SubtaskMetrics
+	19, // 72: cairn.transport.v1.SubtaskMetrics.subtask:type_name -> cairn.transport.v1.Subtask
+	47, // 73: cairn.transport.v1.SubtaskMetrics.load:type_name -> cairn.transport.v1.TaskLoad
+	48, // 74: cairn.transport.v1.Inventory.chunks:type_name -> cairn.transport.v1.ChunkRefs
+	48, // 75: cairn.transport.v1.InventoryChange.added:type_name -> cairn.transport.v1.ChunkRefs
+	52, // 76: cairn.transport.v1.StoreReport.scrub:type_name -> cairn.transport.v1.ScrubProgress
+	55, // 77: cairn.transport.v1.ChunksCopied.failed:type_name -> cairn.transport.v1.ChunkFailure
+	25, // 78: cairn.transport.v1.SessionService.OpenSession:input_type -> cairn.transport.v1.FromNode
+	0,  // 79: cairn.transport.v1.SessionService.OpenSession:output_type -> cairn.transport.v1.ToNode
+	79, // [79:80] is the sub-list for method output_type
+	78, // [78:79] is the sub-list for method input_type
+	78, // [78:78] is the sub-list for extension type_name
+	78, // [78:78] is the sub-list for extension extendee
+	0,  // [0:78] is the sub-list for field type_name
 }
 
 func init() { file_transport_transportpb_session_proto_init() }
@@ -3693,8 +4719,11 @@ func file_transport_transportpb_session_proto_init() {
 		(*ToNode_MarkChunks)(nil),
 		(*ToNode_DeleteChunks)(nil),
 		(*ToNode_CancelTasks)(nil),
+		(*ToNode_CopyChunks)(nil),
+		(*ToNode_ListChunks)(nil),
+		(*ToNode_ChunksLocated)(nil),
 	}
-	file_transport_transportpb_session_proto_msgTypes[20].OneofWrappers = []any{
+	file_transport_transportpb_session_proto_msgTypes[25].OneofWrappers = []any{
 		(*FromNode_Hello)(nil),
 		(*FromNode_Heartbeat)(nil),
 		(*FromNode_JobPlanned)(nil),
@@ -3706,15 +4735,20 @@ func file_transport_transportpb_session_proto_init() {
 		(*FromNode_ChunksMarked)(nil),
 		(*FromNode_ChunksDeleted)(nil),
 		(*FromNode_TaskMetrics)(nil),
+		(*FromNode_Inventory)(nil),
+		(*FromNode_InventoryChange)(nil),
+		(*FromNode_StoreReport)(nil),
+		(*FromNode_LocateChunks)(nil),
+		(*FromNode_ChunksCopied)(nil),
 	}
-	file_transport_transportpb_session_proto_msgTypes[41].OneofWrappers = []any{}
+	file_transport_transportpb_session_proto_msgTypes[46].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_transportpb_session_proto_rawDesc), len(file_transport_transportpb_session_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   47,
+			NumMessages:   60,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

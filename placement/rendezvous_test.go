@@ -1,9 +1,11 @@
-package statestore
+package placement
 
 import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/zeebo/blake3"
 
 	"cairn/checkpoint"
 )
@@ -16,6 +18,22 @@ func testNodes(n int) []checkpoint.NodeID {
 	return nodes
 }
 
+// rendezvous is Order without zones and holders.
+func rendezvous(chunk checkpoint.ChunkID, ids []checkpoint.NodeID) []checkpoint.NodeID {
+	var nodes []Node
+	for _, id := range ids {
+		nodes = append(nodes, Node{ID: id})
+	}
+	var ordered []checkpoint.NodeID
+	for _, n := range Order(chunk, nodes, nil) {
+		ordered = append(ordered, n.ID)
+	}
+	return ordered
+}
+
+// chunkID names a chunk with the given content.
+func chunkID(content string) checkpoint.ChunkID { return blake3.Sum256([]byte(content)) }
+
 // Nodes and coordinators of different versions must agree on the order, so it is fixed here.
 func TestRendezvousGolden(t *testing.T) {
 	for _, test := range []struct {
@@ -26,7 +44,7 @@ func TestRendezvousGolden(t *testing.T) {
 		{"a", []checkpoint.NodeID{"n1", "n4", "n2", "n3", "n5"}},
 		{"b", []checkpoint.NodeID{"n5", "n1", "n2", "n3", "n4"}},
 	} {
-		if got := rendezvous(RefOf([]byte(test.content)).ID, testNodes(5)); !slices.Equal(got, test.want) {
+		if got := rendezvous(chunkID(test.content), testNodes(5)); !slices.Equal(got, test.want) {
 			t.Errorf("order for %q: %q, want %q", test.content, got, test.want)
 		}
 	}
@@ -37,7 +55,7 @@ func TestRendezvousIgnoresTheOrderOfNodes(t *testing.T) {
 	reversed := slices.Clone(nodes)
 	slices.Reverse(reversed)
 	for i := range 50 {
-		id := RefOf([]byte{byte(i)}).ID
+		id := chunkID(string([]byte{byte(i)}))
 		if a, b := rendezvous(id, nodes), rendezvous(id, reversed); !slices.Equal(a, b) {
 			t.Fatalf("%v and %v", a, b)
 		}
@@ -51,7 +69,7 @@ func TestRendezvousIgnoresTheOrderOfNodes(t *testing.T) {
 func TestRendezvousIsStable(t *testing.T) {
 	nodes := testNodes(6)
 	for i := range 50 {
-		id := RefOf([]byte{byte(i)}).ID
+		id := chunkID(string([]byte{byte(i)}))
 		for _, gone := range nodes {
 			isGone := func(n checkpoint.NodeID) bool { return n == gone }
 			want := slices.DeleteFunc(rendezvous(id, nodes), isGone)
@@ -68,7 +86,7 @@ func TestRendezvousSpreads(t *testing.T) {
 	nodes := testNodes(5)
 	first := make(map[checkpoint.NodeID]int)
 	for i := range chunks {
-		first[rendezvous(RefOf(fmt.Appendf(nil, "%d", i)).ID, nodes)[0]]++
+		first[rendezvous(chunkID(fmt.Sprint(i)), nodes)[0]]++
 	}
 	for _, n := range nodes {
 		if share := first[n]; share < chunks/5*85/100 || share > chunks/5*115/100 {
