@@ -83,13 +83,13 @@ var (
 	_ executor.ChunkSweeper = (*statestore.Swept)(nil)
 )
 
-func (c chunks) Write(ctx context.Context, ref checkpoint.ChunkRef, data []byte) error {
-	return translateChunkError(c.store.Write(ctx, ref, data))
+func (c chunks) Write(ctx context.Context, ref checkpoint.ChunkRef, chunk transport.EncodedChunk) error {
+	return translateChunkError(c.store.WriteEncoded(ctx, ref, encodedOf(chunk)))
 }
 
-func (c chunks) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error) {
-	data, err := c.store.Get(ctx, ref)
-	return data, translateChunkError(err)
+func (c chunks) Get(ctx context.Context, ref checkpoint.ChunkRef) (transport.EncodedChunk, error) {
+	e, err := c.store.GetEncoded(ctx, ref)
+	return chunkOf(e), translateChunkError(err)
 }
 
 func (c chunks) Has(ctx context.Context, ref checkpoint.ChunkRef) (bool, error) {
@@ -109,16 +109,37 @@ func translateChunkError(err error) error {
 	return err
 }
 
+// encodedOf and chunkOf translate the form of a chunk. Both ends know the same encodings, and refuse others.
+func encodedOf(chunk transport.EncodedChunk) statestore.Encoded {
+	e := statestore.Encoded{Encoding: statestore.EncodingRaw, Data: chunk.Data}
+	if chunk.Encoding == transport.ChunkZstd {
+		e.Encoding = statestore.EncodingZstd
+	}
+	return e
+}
+
+func chunkOf(e statestore.Encoded) transport.EncodedChunk {
+	chunk := transport.EncodedChunk{Encoding: transport.ChunkRaw, Data: e.Data}
+	if e.Encoding == statestore.EncodingZstd {
+		chunk.Encoding = transport.ChunkZstd
+	}
+	return chunk
+}
+
 // storePeer is another node's part of the store.
 type storePeer struct{ *transport.Peer }
 
-func (p storePeer) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error) {
-	data, err := p.Peer.Get(ctx, ref)
+func (p storePeer) Put(ctx context.Context, ref checkpoint.ChunkRef, e statestore.Encoded) error {
+	return p.Peer.Put(ctx, ref, chunkOf(e))
+}
+
+func (p storePeer) Get(ctx context.Context, ref checkpoint.ChunkRef) (statestore.Encoded, error) {
+	chunk, err := p.Peer.Get(ctx, ref)
 	switch {
 	case errors.Is(err, transport.ErrChunkNotFound):
-		return nil, fmt.Errorf("%w: %w", statestore.ErrNotFound, err)
+		return statestore.Encoded{}, fmt.Errorf("%w: %w", statestore.ErrNotFound, err)
 	case errors.Is(err, transport.ErrChunkCorrupt):
-		return nil, fmt.Errorf("%w: %w", statestore.ErrCorrupt, err)
+		return statestore.Encoded{}, fmt.Errorf("%w: %w", statestore.ErrCorrupt, err)
 	}
-	return data, err
+	return encodedOf(chunk), err
 }

@@ -57,13 +57,13 @@ const doubtLimit = time.Second
 // doubtfulPeer is a node that gossip calls failed.
 type doubtfulPeer struct{ storePeer }
 
-func (p doubtfulPeer) Put(ctx context.Context, ref checkpoint.ChunkRef, data []byte) error {
+func (p doubtfulPeer) Put(ctx context.Context, ref checkpoint.ChunkRef, e statestore.Encoded) error {
 	ctx, cancel := context.WithTimeout(ctx, doubtLimit)
 	defer cancel()
-	return p.storePeer.Put(ctx, ref, data)
+	return p.storePeer.Put(ctx, ref, e)
 }
 
-func (p doubtfulPeer) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error) {
+func (p doubtfulPeer) Get(ctx context.Context, ref checkpoint.ChunkRef) (statestore.Encoded, error) {
 	ctx, cancel := context.WithTimeout(ctx, doubtLimit)
 	defer cancel()
 	return p.storePeer.Get(ctx, ref)

@@ -11,16 +11,23 @@ import (
 	"cairn/checkpoint"
 )
 
-// content is what a chunk is to hold: data, or what the file at a path holds, or both, which are the same then.
+// content is what a chunk is to hold, in one form or several, which are of the same content then. It is known to be what
+// the chunk's reference names.
 type content struct {
-	data []byte
-	file string // empty for none
+	data    []byte
+	file    string  // that holds it; empty for none
+	encoded Encoded // with nil Data for none
 }
 
 // load returns the bytes, which are those that ref names.
 func (c content) load(fsys fileSystem, ref checkpoint.ChunkRef) ([]byte, error) {
-	if c.file == "" || c.data != nil {
+	switch {
+	case c.data != nil:
 		return c.data, nil
+	case c.encoded.Data != nil:
+		return c.encoded.Decode(ref)
+	case c.file == "":
+		return nil, nil
 	}
 	data, err := fsys.ReadFile(c.file, ref.Size)
 	if err != nil {
@@ -30,6 +37,25 @@ func (c content) load(fsys fileSystem, ref checkpoint.ChunkRef) ([]byte, error) 
 		return nil, fmt.Errorf("%s: %w", c.file, err)
 	}
 	return data, nil
+}
+
+// encode makes sure that the encoded form is there. It may lie in the buffer, which is given back after the last use.
+func (c *content) encode(fsys fileSystem, ref checkpoint.ChunkRef) (*buffer, error) {
+	if c.encoded.Data != nil {
+		return nil, nil
+	}
+	data, err := c.load(fsys, ref)
+	if err != nil {
+		return nil, err
+	}
+	c.data = data
+	if !worthTrying(data) {
+		c.encoded = Encoded{Data: data}
+		return nil, nil
+	}
+	room := borrow(compressedBound(len(data)))
+	c.encoded = encodeInto(room.bytes[:0], data)
+	return room, nil
 }
 
 // newFileRef returns the reference of a file's content. It reads the file once, and keeps little of it in memory.

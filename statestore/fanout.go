@@ -35,8 +35,8 @@ func (f *fanout) candidates(chunk checkpoint.ChunkID) []PeerInfo {
 
 // put stores a chunk on want of the given peers, taking the first ones first and replacing each that fails
 // by the next in order. It returns when want have it, no peer is left or ctx is done, and all its
-// goroutines have ended: data may then be reused.
-func (f *fanout) put(ctx context.Context, ref checkpoint.ChunkRef, data []byte, order []PeerInfo, want int) ([]checkpoint.NodeID, NodeErrors) {
+// goroutines have ended: the memory of e may then be reused.
+func (f *fanout) put(ctx context.Context, ref checkpoint.ChunkRef, e Encoded, order []PeerInfo, want int) ([]checkpoint.NodeID, NodeErrors) {
 	results := make([]error, len(order)) // each element is written by the one worker that drew its index
 	for i := range results {
 		results[i] = errNotTried
@@ -50,7 +50,7 @@ func (f *fanout) put(ctx context.Context, ref checkpoint.ChunkRef, data []byte, 
 				if i >= len(order) {
 					return
 				}
-				if results[i] = f.putTo(ctx, order[i], ref, data); results[i] == nil {
+				if results[i] = f.putTo(ctx, order[i], ref, e); results[i] == nil {
 					return
 				}
 			}
@@ -72,8 +72,8 @@ func sortResults(order []PeerInfo, results []error) (took []checkpoint.NodeID, f
 	return took, failed
 }
 
-func (f *fanout) putTo(ctx context.Context, p PeerInfo, ref checkpoint.ChunkRef, data []byte) error {
-	err := attempt(ctx, f.opts.PutTimeout, func(ctx context.Context) error { return p.Peer.Put(ctx, ref, data) })
+func (f *fanout) putTo(ctx context.Context, p PeerInfo, ref checkpoint.ChunkRef, e Encoded) error {
+	err := attempt(ctx, f.opts.PutTimeout, func(ctx context.Context) error { return p.Peer.Put(ctx, ref, e) })
 	if ctx.Err() == nil {
 		f.health.observe(p.ID, err)
 	}
@@ -82,29 +82,29 @@ func (f *fanout) putTo(ctx context.Context, p PeerInfo, ref checkpoint.ChunkRef,
 
 // get asks the given peers in order until one has a good copy, and reports whether one had. It also returns
 // what the others said.
-func (f *fanout) get(ctx context.Context, ref checkpoint.ChunkRef, order []PeerInfo) (data []byte, found bool, failed NodeErrors) {
+func (f *fanout) get(ctx context.Context, ref checkpoint.ChunkRef, order []PeerInfo) (c content, found bool, failed NodeErrors) {
 	for _, p := range order {
 		if ctx.Err() != nil {
 			break
 		}
-		data, err := f.getFrom(ctx, p, ref)
+		c, err := f.getFrom(ctx, p, ref)
 		if err == nil {
-			return data, true, failed
+			return c, true, failed
 		}
 		failed = append(failed, NodeError{Node: p.ID, Err: err})
 	}
-	return nil, false, failed
+	return content{}, false, failed
 }
 
-func (f *fanout) getFrom(ctx context.Context, p PeerInfo, ref checkpoint.ChunkRef) (data []byte, err error) {
+func (f *fanout) getFrom(ctx context.Context, p PeerInfo, ref checkpoint.ChunkRef) (c content, err error) {
 	err = attempt(ctx, f.opts.GetTimeout, func(ctx context.Context) error {
-		data, err = p.Peer.Get(ctx, ref)
+		c.encoded, err = p.Peer.Get(ctx, ref)
 		return err
 	})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		c.data, err = c.encoded.Decode(ref)
 	}
-	return data, verify(ref, data)
+	return c, err
 }
 
 // attempt runs one exchange with a peer under a timeout, and says so when it was the timeout that ended it.

@@ -53,6 +53,7 @@ type Local struct {
 var (
 	_ Store         = (*Local)(nil)
 	_ FilePutter    = (*Local)(nil)
+	_ EncodedStore  = (*Local)(nil)
 	_ Inventory     = (*Local)(nil)
 	_ trustingStore = (*Local)(nil)
 )

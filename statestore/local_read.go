@@ -36,6 +36,12 @@ func (l *Local) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error
 	return data, nil
 }
 
+// GetEncoded implements EncodedStore.
+func (l *Local) GetEncoded(ctx context.Context, ref checkpoint.ChunkRef) (Encoded, error) {
+	data, err := l.Get(ctx, ref)
+	return Encoded{Data: data}, err
+}
+
 // Has implements Store.
 func (l *Local) Has(ctx context.Context, ref checkpoint.ChunkRef) (bool, error) {
 	if err := l.begin(); err != nil {

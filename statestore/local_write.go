@@ -42,6 +42,14 @@ func (l *Local) Write(ctx context.Context, ref checkpoint.ChunkRef, data []byte)
 	return l.writeVerified(ctx, ref, content{data: data})
 }
 
+// WriteEncoded implements EncodedStore.
+func (l *Local) WriteEncoded(ctx context.Context, ref checkpoint.ChunkRef, e Encoded) error {
+	if err := e.verify(ref); err != nil {
+		return err
+	}
+	return l.writeVerified(ctx, ref, content{encoded: e})
+}
+
 // writeVerified implements trustingStore.
 func (l *Local) writeVerified(ctx context.Context, ref checkpoint.ChunkRef, c content) error {
 	if err := l.begin(); err != nil {

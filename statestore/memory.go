@@ -20,6 +20,7 @@ type Memory struct {
 
 var (
 	_ Store         = (*Memory)(nil)
+	_ EncodedStore  = (*Memory)(nil)
 	_ Inventory     = (*Memory)(nil)
 	_ trustingStore = (*Memory)(nil)
 )
@@ -45,6 +46,21 @@ func (m *Memory) Write(ctx context.Context, ref checkpoint.ChunkRef, data []byte
 		return err
 	}
 	return m.writeVerified(ctx, ref, content{data: data})
+}
+
+// WriteEncoded implements EncodedStore.
+func (m *Memory) WriteEncoded(ctx context.Context, ref checkpoint.ChunkRef, e Encoded) error {
+	data, err := e.Decode(ref)
+	if err != nil {
+		return err
+	}
+	return m.writeVerified(ctx, ref, content{data: data})
+}
+
+// GetEncoded implements EncodedStore.
+func (m *Memory) GetEncoded(ctx context.Context, ref checkpoint.ChunkRef) (Encoded, error) {
+	data, err := m.Get(ctx, ref)
+	return Encoded{Data: data}, err
 }
 
 // writeVerified implements trustingStore.

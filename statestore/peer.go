@@ -7,15 +7,15 @@ import (
 	"cairn/placement"
 )
 
-// Peer is the store of another node, as seen over the network. Its methods return when ctx is done, and keep no
-// reference to data.
+// Peer is the store of another node, as seen over the network. Chunks travel in the form in which they are stored. Its
+// methods return when ctx is done, and keep no reference to the data that they are given.
 type Peer interface {
 	// Put makes a chunk durable on the peer, which verifies it first. A nil error is the peer's word that a
 	// power failure on its side will not lose the chunk.
-	Put(ctx context.Context, ref checkpoint.ChunkRef, data []byte) error
+	Put(ctx context.Context, ref checkpoint.ChunkRef, e Encoded) error
 	// Get returns a chunk of the peer. Its errors wrap ErrNotFound or ErrCorrupt where they apply; the
-	// caller checks the bytes all the same.
-	Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error)
+	// caller checks the content all the same, with Encoded.Decode. The data belongs to the caller.
+	Get(ctx context.Context, ref checkpoint.ChunkRef) (Encoded, error)
 	// Has reports whether the peer holds the chunk. A peer under sweeps takes the question for a wish to keep it.
 	Has(ctx context.Context, ref checkpoint.ChunkRef) (bool, error)
 }
@@ -39,12 +39,23 @@ func AsPeer(s Store) Peer { return storePeer{s} }
 
 type storePeer struct{ store Store }
 
-func (p storePeer) Put(ctx context.Context, ref checkpoint.ChunkRef, data []byte) error {
+func (p storePeer) Put(ctx context.Context, ref checkpoint.ChunkRef, e Encoded) error {
+	if s, ok := p.store.(EncodedStore); ok {
+		return s.WriteEncoded(ctx, ref, e)
+	}
+	data, err := e.Decode(ref)
+	if err != nil {
+		return err
+	}
 	return p.store.Write(ctx, ref, data)
 }
 
-func (p storePeer) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error) {
-	return p.store.Get(ctx, ref)
+func (p storePeer) Get(ctx context.Context, ref checkpoint.ChunkRef) (Encoded, error) {
+	if s, ok := p.store.(EncodedStore); ok {
+		return s.GetEncoded(ctx, ref)
+	}
+	data, err := p.store.Get(ctx, ref)
+	return Encoded{Data: data}, err
 }
 
 func (p storePeer) Has(ctx context.Context, ref checkpoint.ChunkRef) (bool, error) {

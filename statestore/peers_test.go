@@ -37,7 +37,7 @@ func (p *testPeer) begin(ctx context.Context) error {
 	return fail
 }
 
-func (p *testPeer) Put(ctx context.Context, ref checkpoint.ChunkRef, data []byte) error {
+func (p *testPeer) Put(ctx context.Context, ref checkpoint.ChunkRef, e statestore.Encoded) error {
 	p.mu.Lock()
 	p.puts[ref.ID]++
 	onPut := p.onPut
@@ -48,22 +48,22 @@ func (p *testPeer) Put(ctx context.Context, ref checkpoint.ChunkRef, data []byte
 	if err := p.begin(ctx); err != nil {
 		return err
 	}
-	return p.Memory.Write(ctx, ref, data)
+	return p.Memory.WriteEncoded(ctx, ref, e)
 }
 
-func (p *testPeer) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error) {
+func (p *testPeer) Get(ctx context.Context, ref checkpoint.ChunkRef) (statestore.Encoded, error) {
 	p.mu.Lock()
 	p.gets++
 	spoil := p.spoil
 	p.mu.Unlock()
 	if err := p.begin(ctx); err != nil {
-		return nil, err
+		return statestore.Encoded{}, err
 	}
-	data, err := p.Memory.Get(ctx, ref)
+	e, err := p.Memory.GetEncoded(ctx, ref)
 	if err == nil && spoil != nil {
-		data = spoil(data)
+		e.Data = spoil(e.Data)
 	}
-	return data, err
+	return e, err
 }
 
 // set changes what is wrong with the peer.

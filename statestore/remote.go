@@ -32,7 +32,7 @@ func (r *Remote) Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, err
 		return checkpoint.ChunkRef{}, fmt.Errorf("chunk %s: %w", ref.ID, ErrNoNodes)
 	}
 	want := min(r.fan.opts.Replicas, len(order))
-	took, failed := r.fan.put(ctx, ref, data, order, want)
+	took, failed := r.fan.put(ctx, ref, Encode(data), order, want)
 	if err := ctx.Err(); err != nil && len(took) < want {
 		// The nodes failed because the caller gave up: that must not pass for "nobody could take it".
 		return checkpoint.ChunkRef{}, fmt.Errorf("chunk %s: %d of %d copies made: %w", ref.ID, len(took), want, err)
@@ -54,9 +54,9 @@ func (r *Remote) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, erro
 	if len(order) == 0 {
 		return nil, fmt.Errorf("chunk %s: %w", ref.ID, ErrNoNodes)
 	}
-	data, found, failed := r.fan.get(ctx, ref, order)
+	c, found, failed := r.fan.get(ctx, ref, order)
 	if found {
-		return data, nil
+		return c.data, nil
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("chunk %s: %w", ref.ID, err)

@@ -61,10 +61,11 @@ func (r *Replicated) replicate(ctx context.Context, ref checkpoint.ChunkRef, c c
 	order := r.fan.candidates(ref.ID)
 	want := min(r.fan.opts.Replicas-1, len(order))
 	if want > 0 {
-		var err error
-		if c.data, err = c.load(osFS{}, ref); err != nil {
+		room, err := c.encode(osFS{}, ref)
+		if err != nil {
 			return err
 		}
+		defer room.giveBack()
 	}
 	result := PutResult{Ref: ref, Replicas: r.fan.opts.Replicas, Nodes: []checkpoint.NodeID{r.fan.self}}
 
@@ -72,7 +73,7 @@ func (r *Replicated) replicate(ctx context.Context, ref checkpoint.ChunkRef, c c
 	defer cancel()
 	var remote sync.WaitGroup
 	var took []checkpoint.NodeID
-	remote.Go(func() { took, result.Failed = r.fan.put(remoteCtx, ref, c.data, order, want) })
+	remote.Go(func() { took, result.Failed = r.fan.put(remoteCtx, ref, c.encoded, order, want) })
 	err := writeVerified(ctx, r.local, ref, c)
 	if err != nil {
 		cancel() // without a local copy there is no ack, so the others are of no use
@@ -101,10 +102,10 @@ func (r *Replicated) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, 
 	if localErr == nil {
 		return data, nil
 	}
-	data, found, failed := r.fan.get(ctx, ref, r.fan.candidates(ref.ID))
+	c, found, failed := r.fan.get(ctx, ref, r.fan.candidates(ref.ID))
 	if found {
-		r.heal(ctx, ref, data)
-		return data, nil
+		r.heal(ctx, ref, c)
+		return c.data, nil
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("chunk %s: %w", ref.ID, err)
@@ -114,8 +115,8 @@ func (r *Replicated) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, 
 }
 
 // heal writes a verified copy from a peer to the node's own store.
-func (r *Replicated) heal(ctx context.Context, ref checkpoint.ChunkRef, data []byte) {
-	if err := writeVerified(ctx, r.local, ref, content{data: data}); err != nil {
+func (r *Replicated) heal(ctx context.Context, ref checkpoint.ChunkRef, c content) {
+	if err := writeVerified(ctx, r.local, ref, c); err != nil {
 		r.fan.opts.Logger.Warn("a chunk read from a peer could not be stored here", "chunk", ref.ID, "error", err)
 	}
 }

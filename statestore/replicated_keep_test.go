@@ -34,7 +34,7 @@ func TestKeepOnReplicas(t *testing.T) {
 				order = peers.order(t, ref)
 			}
 			for _, i := range test.holders {
-				if err := peers[order[i]].Put(t.Context(), ref, data); err != nil {
+				if err := peers[order[i]].Write(t.Context(), ref, data); err != nil {
 					t.Fatal(err)
 				}
 			}

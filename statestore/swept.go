@@ -16,6 +16,7 @@ const maxKept = 1 << 20
 // ownStore is a store that owns its copies, and takes data on trust.
 type ownStore interface {
 	Store
+	EncodedStore
 	Inventory
 	trustingStore
 }
@@ -40,6 +41,7 @@ type Swept struct {
 var (
 	_ Store         = (*Swept)(nil)
 	_ FilePutter    = (*Swept)(nil)
+	_ EncodedStore  = (*Swept)(nil)
 	_ trustingStore = (*Swept)(nil)
 )
 
@@ -122,6 +124,19 @@ func (s *Swept) Write(ctx context.Context, ref checkpoint.ChunkRef, data []byte)
 		return err
 	}
 	return s.writeVerified(ctx, ref, content{data: data})
+}
+
+// WriteEncoded implements EncodedStore.
+func (s *Swept) WriteEncoded(ctx context.Context, ref checkpoint.ChunkRef, e Encoded) error {
+	if err := e.verify(ref); err != nil {
+		return err
+	}
+	return s.writeVerified(ctx, ref, content{encoded: e})
+}
+
+// GetEncoded implements EncodedStore.
+func (s *Swept) GetEncoded(ctx context.Context, ref checkpoint.ChunkRef) (Encoded, error) {
+	return s.own.GetEncoded(ctx, ref)
 }
 
 // writeVerified implements trustingStore.

@@ -41,7 +41,7 @@ func TestI5_KeptSinceTheMark(t *testing.T) {
 			return err
 		},
 		"put of a peer": func(s *statestore.Swept) error {
-			return statestore.AsPeer(s).Put(t.Context(), ref, data)
+			return statestore.AsPeer(s).Put(t.Context(), ref, statestore.Encode(data))
 		},
 	}
 	for how, ask := range asks {

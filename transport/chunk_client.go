@@ -22,13 +22,11 @@ type Peer struct {
 // Peer returns the chunk store of the node at address. It does not connect yet.
 func (d *Dialer) Peer(address string) *Peer { return &Peer{dialer: d, address: address} }
 
-// Put sends a chunk, and returns when the peer has it durably. data is not kept.
-func (p *Peer) Put(ctx context.Context, ref checkpoint.ChunkRef, data []byte) error {
-	if err := checkChunkRef(ref); err != nil {
+// Put sends a chunk, and returns when the peer has it durably. The data is not kept.
+func (p *Peer) Put(ctx context.Context, ref checkpoint.ChunkRef, chunk EncodedChunk) error {
+	header := chunkHeader{ref: ref, encoding: chunk.Encoding, size: int64(len(chunk.Data))}
+	if err := header.check(); err != nil {
 		return p.failed("put", ref, err)
-	}
-	if int64(len(data)) != ref.Size {
-		return p.failed("put", ref, fmt.Errorf("%w: %d bytes instead of %d", ErrChunkCorrupt, len(data), ref.Size))
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -37,7 +35,7 @@ func (p *Peer) Put(ctx context.Context, ref checkpoint.ChunkRef, data []byte) er
 		if err != nil {
 			return err
 		}
-		if err := sendChunk(stream, ref, data); err != nil && !errors.Is(err, io.EOF) {
+		if err := sendChunk(stream, header, chunk.Data); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 		_, err = stream.CloseAndRecv() // after EOF: the peer's reason for ending early
@@ -45,35 +43,50 @@ func (p *Peer) Put(ctx context.Context, ref checkpoint.ChunkRef, data []byte) er
 	})
 }
 
-func sendChunk(stream grpc.ClientStreamingClient[transportpb.ChunkData, transportpb.PutChunkResponse], ref checkpoint.ChunkRef, data []byte) error {
-	header := &transportpb.ChunkData{Kind: &transportpb.ChunkData_Header{Header: checkpoint.ChunkRefToPB(ref)}}
-	if err := stream.Send(header); err != nil {
+func sendChunk(stream grpc.ClientStreamingClient[transportpb.ChunkData, transportpb.PutChunkResponse], header chunkHeader, data []byte) error {
+	if err := stream.Send(header.toPB()); err != nil {
 		return err
 	}
 	return pieces(data, func(piece []byte) error { return stream.SendMsg(&outgoing{data: piece}) })
 }
 
-// Get returns a chunk from the peer: as many bytes as ref says. The caller verifies the content.
-func (p *Peer) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error) {
+// Get returns a chunk from the peer, not decoded yet. The caller verifies the content.
+func (p *Peer) Get(ctx context.Context, ref checkpoint.ChunkRef) (EncodedChunk, error) {
 	if err := checkChunkRef(ref); err != nil {
-		return nil, p.failed("get", ref, err)
+		return EncodedChunk{}, p.failed("get", ref, err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // also when the peer sends more than it should
-	var data []byte
+	var chunk EncodedChunk
 	err := p.call("get", ref, func(client transportpb.ChunkServiceClient) error {
 		stream, err := client.GetChunk(ctx, &transportpb.GetChunkRequest{Ref: checkpoint.ChunkRefToPB(ref)})
 		if err != nil {
 			return err
 		}
-		data, err = receivePieces(stream, newAssembly(ref))
+		chunk, err = receiveChunk(stream, ref)
 		return err
 	})
-	return data, err
+	return chunk, err
+}
+
+// receiveChunk reads the header of the chunk that was asked for, and what follows it.
+func receiveChunk(stream grpc.ServerStreamingClient[transportpb.ChunkData], ref checkpoint.ChunkRef) (EncodedChunk, error) {
+	first, err := stream.Recv()
+	if err != nil {
+		return EncodedChunk{}, err
+	}
+	header, err := chunkHeaderFromPB(first.GetEncoded())
+	if err != nil {
+		return EncodedChunk{}, err
+	}
+	if header.ref != ref {
+		return EncodedChunk{}, fmt.Errorf("%w: chunk %s of %d bytes came instead of one of %d", ErrChunkCorrupt, header.ref.ID, header.ref.Size, ref.Size)
+	}
+	return receivePieces(stream, newAssembly(header))
 }
 
 // receivePieces reads pieces to the end of a stream.
-func receivePieces(stream interface{ RecvMsg(any) error }, whole *assembly) ([]byte, error) {
+func receivePieces(stream interface{ RecvMsg(any) error }, whole *assembly) (EncodedChunk, error) {
 	in := incoming{header: &transportpb.ChunkData{}}
 	defer in.free()
 	for {
@@ -82,13 +95,13 @@ func receivePieces(stream interface{ RecvMsg(any) error }, whole *assembly) ([]b
 			return whole.chunk()
 		}
 		if err != nil {
-			return nil, err
+			return EncodedChunk{}, err
 		}
 		if !in.isPayload {
-			return nil, fmt.Errorf("%w: not a piece of a chunk", ErrMalformed)
+			return EncodedChunk{}, fmt.Errorf("%w: not a piece of a chunk", ErrMalformed)
 		}
 		if err := whole.add(in.data); err != nil {
-			return nil, err
+			return EncodedChunk{}, err
 		}
 		in.free()
 	}

@@ -21,15 +21,15 @@ func (s *chunkServer) PutChunk(stream grpc.ClientStreamingServer[transportpb.Chu
 	if err != nil {
 		return toStatus(fmt.Errorf("chunk without its header: %w", err))
 	}
-	ref, err := chunkRefFromPB(first.GetHeader())
+	header, err := chunkHeaderFromPB(first.GetEncoded())
 	if err != nil {
 		return toStatus(err)
 	}
-	data, err := receivePieces(stream, newAssembly(ref))
+	chunk, err := receivePieces(stream, newAssembly(header))
 	if err != nil {
 		return toStatus(err)
 	}
-	if err := s.store.Write(stream.Context(), ref, data); err != nil {
+	if err := s.store.Write(stream.Context(), header.ref, chunk); err != nil {
 		return toStatus(err)
 	}
 	return stream.SendAndClose(&transportpb.PutChunkResponse{})
@@ -41,11 +41,18 @@ func (s *chunkServer) GetChunk(request *transportpb.GetChunkRequest, stream grpc
 	if err != nil {
 		return toStatus(err)
 	}
-	data, err := s.store.Get(stream.Context(), ref)
+	chunk, err := s.store.Get(stream.Context(), ref)
 	if err != nil {
 		return toStatus(err)
 	}
-	return pieces(data, func(piece []byte) error { return stream.SendMsg(&outgoing{data: piece, shared: true}) })
+	header := chunkHeader{ref: ref, encoding: chunk.Encoding, size: int64(len(chunk.Data))}
+	if err := header.check(); err != nil {
+		return toStatus(err)
+	}
+	if err := stream.Send(header.toPB()); err != nil {
+		return err
+	}
+	return pieces(chunk.Data, func(piece []byte) error { return stream.SendMsg(&outgoing{data: piece, shared: true}) })
 }
 
 // HasChunk says whether a chunk is there.

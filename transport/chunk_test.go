@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"sync"
@@ -20,28 +21,28 @@ type chunkMap struct {
 	fail error // what Write and Get return, when set
 
 	mu     sync.Mutex
-	chunks map[checkpoint.ChunkID][]byte
+	chunks map[checkpoint.ChunkID]EncodedChunk
 }
 
-func newChunkMap() *chunkMap { return &chunkMap{chunks: make(map[checkpoint.ChunkID][]byte)} }
+func newChunkMap() *chunkMap { return &chunkMap{chunks: make(map[checkpoint.ChunkID]EncodedChunk)} }
 
-func (m *chunkMap) Write(_ context.Context, ref checkpoint.ChunkRef, data []byte) error {
+func (m *chunkMap) Write(_ context.Context, ref checkpoint.ChunkRef, chunk EncodedChunk) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.fail == nil {
-		m.chunks[ref.ID] = data
+		m.chunks[ref.ID] = chunk
 	}
 	return m.fail
 }
 
-func (m *chunkMap) Get(_ context.Context, ref checkpoint.ChunkRef) ([]byte, error) {
+func (m *chunkMap) Get(_ context.Context, ref checkpoint.ChunkRef) (EncodedChunk, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	data, found := m.chunks[ref.ID]
+	chunk, found := m.chunks[ref.ID]
 	if m.fail == nil && !found {
-		return nil, fmt.Errorf("chunk %s: %w", ref.ID, ErrChunkNotFound)
+		return chunk, fmt.Errorf("chunk %s: %w", ref.ID, ErrChunkNotFound)
 	}
-	return data, m.fail
+	return chunk, m.fail
 }
 
 func (m *chunkMap) Has(_ context.Context, ref checkpoint.ChunkRef) (bool, error) {
@@ -68,7 +69,7 @@ func TestChunkRoundTrip(t *testing.T) {
 			t.Fatalf("before the put: has %t, %v", has, err)
 		}
 		sent := bytes.Clone(data)
-		if err := peer.Put(t.Context(), ref, sent); err != nil {
+		if err := peer.Put(t.Context(), ref, EncodedChunk{Data: sent}); err != nil {
 			t.Fatal(err)
 		}
 		clear(sent) // the caller has its memory back
@@ -76,20 +77,34 @@ func TestChunkRoundTrip(t *testing.T) {
 			t.Fatalf("after the put: has %t, %v", has, err)
 		}
 		got, err := peer.Get(t.Context(), ref)
-		if err != nil || !bytes.Equal(got, data) {
-			t.Fatalf("chunk of %d bytes came back as %d bytes, %v", size, len(got), err)
+		if err != nil || got.Encoding != ChunkRaw || !bytes.Equal(got.Data, data) {
+			t.Fatalf("chunk of %d bytes came back as %d bytes, %v", size, len(got.Data), err)
 		}
+	}
+}
+
+// What travels compressed arrives as it was sent, in as many bytes.
+func TestChunkTravelsCompressed(t *testing.T) {
+	store := newChunkMap()
+	peer := dialer(t).Peer(serve(t, ServerOptions{Chunks: store}))
+	ref, sent := chunkRef(1, 5<<20), EncodedChunk{Encoding: ChunkZstd, Data: bytes.Repeat([]byte("frame"), 300_000)}
+	if err := peer.Put(t.Context(), ref, sent); err != nil {
+		t.Fatal(err)
+	}
+	got, err := peer.Get(t.Context(), ref)
+	if err != nil || got.Encoding != sent.Encoding || !bytes.Equal(got.Data, sent.Data) || !bytes.Equal(store.chunks[ref.ID].Data, sent.Data) {
+		t.Fatalf("%d bytes, encoding %d, %v", len(got.Data), got.Encoding, err)
 	}
 }
 
 func TestChunkLargest(t *testing.T) {
 	peer := dialer(t).Peer(serve(t, ServerOptions{Chunks: newChunkMap()}))
 	ref := chunkRef(1, MaxChunkSize)
-	if err := peer.Put(t.Context(), ref, make([]byte, MaxChunkSize)); err != nil {
+	if err := peer.Put(t.Context(), ref, EncodedChunk{Data: make([]byte, MaxChunkSize)}); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := peer.Get(t.Context(), ref); err != nil || len(got) != MaxChunkSize {
-		t.Fatalf("got %d bytes, %v", len(got), err)
+	if got, err := peer.Get(t.Context(), ref); err != nil || len(got.Data) != MaxChunkSize {
+		t.Fatalf("got %d bytes, %v", len(got.Data), err)
 	}
 }
 
@@ -107,7 +122,7 @@ func TestChunkErrorsKeepTheirMeaning(t *testing.T) {
 		store := newChunkMap()
 		store.fail = tc.fail
 		peer := dialer(t).Peer(serve(t, ServerOptions{Chunks: store}))
-		putErr := peer.Put(t.Context(), chunkRef(1, 3<<20), make([]byte, 3<<20))
+		putErr := peer.Put(t.Context(), chunkRef(1, 3<<20), EncodedChunk{Data: make([]byte, 3<<20)})
 		_, getErr := peer.Get(t.Context(), chunkRef(1, 1))
 		_, hasErr := peer.Has(t.Context(), chunkRef(1, 1))
 		for _, err := range []error{putErr, getErr, hasErr} {
@@ -127,20 +142,24 @@ func TestChunkErrorsKeepTheirMeaning(t *testing.T) {
 func TestChunkRefusedBeforeItIsSent(t *testing.T) {
 	peer := dialer(t).Peer(deadAddress(t))
 	for _, tc := range []struct {
-		name string
-		ref  checkpoint.ChunkRef
-		data []byte
-		want error
+		name     string
+		ref      checkpoint.ChunkRef
+		encoding ChunkEncoding
+		data     []byte
+		want     error
 	}{
-		{"too large", chunkRef(1, MaxChunkSize+1), nil, ErrChunkTooLarge},
-		{"no name", checkpoint.ChunkRef{Size: 1}, []byte("x"), ErrMalformed},
-		{"negative", chunkRef(1, -1), nil, ErrMalformed},
-		{"not the size", chunkRef(1, 2), []byte("x"), ErrChunkCorrupt},
-		{"nobody there", chunkRef(1, 1), []byte("x"), ErrUnreachable},
+		{"too large", chunkRef(1, MaxChunkSize+1), ChunkRaw, nil, ErrChunkTooLarge},
+		{"no name", checkpoint.ChunkRef{Size: 1}, ChunkRaw, []byte("x"), ErrMalformed},
+		{"negative", chunkRef(1, -1), ChunkRaw, nil, ErrMalformed},
+		{"not the size", chunkRef(1, 2), ChunkRaw, []byte("x"), ErrChunkCorrupt},
+		{"compressed and no smaller", chunkRef(1, 1), ChunkZstd, []byte("x"), ErrChunkCorrupt},
+		{"compressed to nothing", chunkRef(1, 1), ChunkZstd, nil, ErrChunkCorrupt},
+		{"unknown encoding", chunkRef(1, 1), 7, []byte("x"), ErrMalformed},
+		{"nobody there", chunkRef(1, 1), ChunkRaw, []byte("x"), ErrUnreachable},
 	} {
-		wantError(t, peer.Put(t.Context(), tc.ref, tc.data), tc.want)
-		if tc.name == "not the size" {
-			continue
+		wantError(t, peer.Put(t.Context(), tc.ref, EncodedChunk{Encoding: tc.encoding, Data: tc.data}), tc.want)
+		if tc.want == ErrChunkCorrupt || tc.encoding > ChunkZstd {
+			continue // the reference is fine
 		}
 		_, err := peer.Get(t.Context(), tc.ref)
 		wantError(t, err, tc.want)
@@ -157,13 +176,20 @@ func TestChunkServerTrustsNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	header := func(ref checkpoint.ChunkRef) *transportpb.ChunkData {
-		return &transportpb.ChunkData{Kind: &transportpb.ChunkData_Header{Header: checkpoint.ChunkRefToPB(ref)}}
+		return chunkHeader{ref: ref, size: ref.Size}.toPB()
 	}
 	piece := func(s string) *transportpb.ChunkData {
 		return &transportpb.ChunkData{Kind: &transportpb.ChunkData_Piece{Piece: []byte(s)}}
 	}
 	badName := header(chunkRef(1, 1))
-	badName.GetHeader().Id = []byte("../../etc/passwd")
+	badName.GetEncoded().Ref.Id = []byte("../../etc/passwd")
+	compressed := func(size, content int) *transportpb.ChunkData {
+		return chunkHeader{ref: chunkRef(1, content), encoding: ChunkZstd, size: int64(size)}.toPB()
+	}
+	unknown, none := header(chunkRef(1, 3)), header(chunkRef(1, 3))
+	unknown.GetEncoded().Encoding, none.GetEncoded().Encoding = 9, 0
+	huge := header(chunkRef(1, 4))
+	huge.GetEncoded().Size = math.MaxUint64
 	for _, tc := range []struct {
 		name     string
 		messages []*transportpb.ChunkData
@@ -176,6 +202,12 @@ func TestChunkServerTrustsNobody(t *testing.T) {
 		{"two headers", []*transportpb.ChunkData{header(chunkRef(1, 4)), header(chunkRef(1, 4))}, nil},
 		{"bad name", []*transportpb.ChunkData{badName}, nil},
 		{"nothing", nil, nil},
+		{"compressed to more", []*transportpb.ChunkData{compressed(4, 4), piece("abcd")}, ErrChunkCorrupt},
+		{"more than its encoded size", []*transportpb.ChunkData{compressed(3, 9), piece("abcd")}, ErrChunkTooLarge},
+		{"less than its encoded size", []*transportpb.ChunkData{compressed(3, 9), piece("ab")}, ErrChunkCorrupt},
+		{"unknown encoding", []*transportpb.ChunkData{unknown, piece("abc")}, nil},
+		{"no encoding", []*transportpb.ChunkData{none, piece("abc")}, nil},
+		{"encoded size without bound", []*transportpb.ChunkData{huge, piece("abcd")}, ErrChunkTooLarge},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			stream, err := transportpb.NewChunkServiceClient(c).PutChunk(t.Context())
@@ -204,9 +236,9 @@ func TestChunkServerTrustsNobody(t *testing.T) {
 func TestChunkClientTrustsNobody(t *testing.T) {
 	store := newChunkMap()
 	peer := dialer(t).Peer(serve(t, ServerOptions{Chunks: store}))
-	store.chunks[checkpoint.ChunkID{1}] = make([]byte, 2<<20)
+	store.chunks[checkpoint.ChunkID{1}] = EncodedChunk{Data: make([]byte, 2<<20)}
 	_, err := peer.Get(t.Context(), chunkRef(1, 1<<20))
-	wantError(t, err, ErrChunkTooLarge)
+	wantError(t, err, ErrChunkCorrupt)
 	_, err = peer.Get(t.Context(), chunkRef(1, 2<<20+1))
 	wantError(t, err, ErrChunkCorrupt)
 }
@@ -219,7 +251,7 @@ func TestChunkTransferIsBoundedByItsContext(t *testing.T) {
 		<-blocked.reached
 		cancel()
 	}()
-	wantError(t, peer.Put(ctx, chunkRef(1, 1), []byte("x")), context.Canceled)
+	wantError(t, peer.Put(ctx, chunkRef(1, 1), EncodedChunk{Data: []byte("x")}), context.Canceled)
 }
 
 // blockedStore is a ChunkStore whose writes never end by themselves.
@@ -228,7 +260,7 @@ type blockedStore struct {
 	reached chan struct{} // closed by the first write
 }
 
-func (s blockedStore) Write(ctx context.Context, _ checkpoint.ChunkRef, _ []byte) error {
+func (s blockedStore) Write(ctx context.Context, _ checkpoint.ChunkRef, _ EncodedChunk) error {
 	close(s.reached)
 	<-ctx.Done()
 	return ctx.Err()

@@ -73,7 +73,7 @@ func TestDialerRefusesAfterClose(t *testing.T) {
 	wantError(t, err, ErrClosed)
 	_, err = d.OpenChannel(t.Context(), "127.0.0.1:1", ChannelID{}, func() {})
 	wantError(t, err, ErrClosed)
-	wantError(t, d.Peer("127.0.0.1:1").Put(t.Context(), chunkRef(1, 0), nil), ErrClosed)
+	wantError(t, d.Peer("127.0.0.1:1").Put(t.Context(), chunkRef(1, 0), EncodedChunk{}), ErrClosed)
 }
 
 func TestDialerKeepsBulkAndControlApart(t *testing.T) {

@@ -56,18 +56,18 @@ func (p storePeer) reach(ctx context.Context) (statestore.Peer, error) {
 	return statestore.AsPeer(n.store), nil
 }
 
-func (p storePeer) Put(ctx context.Context, ref checkpoint.ChunkRef, data []byte) error {
+func (p storePeer) Put(ctx context.Context, ref checkpoint.ChunkRef, e statestore.Encoded) error {
 	peer, err := p.reach(ctx)
 	if err != nil {
 		return err
 	}
-	return peer.Put(ctx, ref, data)
+	return peer.Put(ctx, ref, e)
 }
 
-func (p storePeer) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error) {
+func (p storePeer) Get(ctx context.Context, ref checkpoint.ChunkRef) (statestore.Encoded, error) {
 	peer, err := p.reach(ctx)
 	if err != nil {
-		return nil, err
+		return statestore.Encoded{}, err
 	}
 	return peer.Get(ctx, ref)
 }

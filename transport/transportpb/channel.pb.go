@@ -26,6 +26,55 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type ChunkEncoding int32
+
+const (
+	ChunkEncoding_CHUNK_ENCODING_UNSPECIFIED ChunkEncoding = 0
+	ChunkEncoding_CHUNK_ENCODING_RAW         ChunkEncoding = 1
+	ChunkEncoding_CHUNK_ENCODING_ZSTD        ChunkEncoding = 2 // one frame, smaller than the content
+)
+
+// Enum value maps for ChunkEncoding.
+var (
+	ChunkEncoding_name = map[int32]string{
+		0: "CHUNK_ENCODING_UNSPECIFIED",
+		1: "CHUNK_ENCODING_RAW",
+		2: "CHUNK_ENCODING_ZSTD",
+	}
+	ChunkEncoding_value = map[string]int32{
+		"CHUNK_ENCODING_UNSPECIFIED": 0,
+		"CHUNK_ENCODING_RAW":         1,
+		"CHUNK_ENCODING_ZSTD":        2,
+	}
+)
+
+func (x ChunkEncoding) Enum() *ChunkEncoding {
+	p := new(ChunkEncoding)
+	*p = x
+	return p
+}
+
+func (x ChunkEncoding) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ChunkEncoding) Descriptor() protoreflect.EnumDescriptor {
+	return file_transport_transportpb_channel_proto_enumTypes[0].Descriptor()
+}
+
+func (ChunkEncoding) Type() protoreflect.EnumType {
+	return &file_transport_transportpb_channel_proto_enumTypes[0]
+}
+
+func (x ChunkEncoding) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ChunkEncoding.Descriptor instead.
+func (ChunkEncoding) EnumDescriptor() ([]byte, []int) {
+	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{0}
+}
+
 type ChannelData struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Kind:
@@ -243,8 +292,8 @@ type ChunkData struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Kind:
 	//
-	//	*ChunkData_Header
 	//	*ChunkData_Piece
+	//	*ChunkData_Encoded
 	Kind          isChunkData_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -287,15 +336,6 @@ func (x *ChunkData) GetKind() isChunkData_Kind {
 	return nil
 }
 
-func (x *ChunkData) GetHeader() *checkpointpb.ChunkRef {
-	if x != nil {
-		if x, ok := x.Kind.(*ChunkData_Header); ok {
-			return x.Header
-		}
-	}
-	return nil
-}
-
 func (x *ChunkData) GetPiece() []byte {
 	if x != nil {
 		if x, ok := x.Kind.(*ChunkData_Piece); ok {
@@ -305,21 +345,91 @@ func (x *ChunkData) GetPiece() []byte {
 	return nil
 }
 
-type isChunkData_Kind interface {
-	isChunkData_Kind()
+func (x *ChunkData) GetEncoded() *ChunkHeader {
+	if x != nil {
+		if x, ok := x.Kind.(*ChunkData_Encoded); ok {
+			return x.Encoded
+		}
+	}
+	return nil
 }
 
-type ChunkData_Header struct {
-	Header *checkpointpb.ChunkRef `protobuf:"bytes,1,opt,name=header,proto3,oneof"` // in the first message of a put, and only there
+type isChunkData_Kind interface {
+	isChunkData_Kind()
 }
 
 type ChunkData_Piece struct {
 	Piece []byte `protobuf:"bytes,2,opt,name=piece,proto3,oneof"`
 }
 
-func (*ChunkData_Header) isChunkData_Kind() {}
+type ChunkData_Encoded struct {
+	Encoded *ChunkHeader `protobuf:"bytes,120,opt,name=encoded,proto3,oneof"` // in the first message, and only there
+}
 
 func (*ChunkData_Piece) isChunkData_Kind() {}
+
+func (*ChunkData_Encoded) isChunkData_Kind() {}
+
+// What the pieces that follow are.
+type ChunkHeader struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ref           *checkpointpb.ChunkRef `protobuf:"bytes,120,opt,name=ref,proto3" json:"ref,omitempty"`
+	Encoding      ChunkEncoding          `protobuf:"varint,121,opt,name=encoding,proto3,enum=cairn.transport.v1.ChunkEncoding" json:"encoding,omitempty"`
+	Size          uint64                 `protobuf:"varint,122,opt,name=size,proto3" json:"size,omitempty"` // of the encoded content: the sum of the pieces
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChunkHeader) Reset() {
+	*x = ChunkHeader{}
+	mi := &file_transport_transportpb_channel_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChunkHeader) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChunkHeader) ProtoMessage() {}
+
+func (x *ChunkHeader) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_channel_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChunkHeader.ProtoReflect.Descriptor instead.
+func (*ChunkHeader) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ChunkHeader) GetRef() *checkpointpb.ChunkRef {
+	if x != nil {
+		return x.Ref
+	}
+	return nil
+}
+
+func (x *ChunkHeader) GetEncoding() ChunkEncoding {
+	if x != nil {
+		return x.Encoding
+	}
+	return ChunkEncoding_CHUNK_ENCODING_UNSPECIFIED
+}
+
+func (x *ChunkHeader) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
 
 type PutChunkResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -329,7 +439,7 @@ type PutChunkResponse struct {
 
 func (x *PutChunkResponse) Reset() {
 	*x = PutChunkResponse{}
-	mi := &file_transport_transportpb_channel_proto_msgTypes[4]
+	mi := &file_transport_transportpb_channel_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -341,7 +451,7 @@ func (x *PutChunkResponse) String() string {
 func (*PutChunkResponse) ProtoMessage() {}
 
 func (x *PutChunkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_channel_proto_msgTypes[4]
+	mi := &file_transport_transportpb_channel_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -354,7 +464,7 @@ func (x *PutChunkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutChunkResponse.ProtoReflect.Descriptor instead.
 func (*PutChunkResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{4}
+	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{5}
 }
 
 type GetChunkRequest struct {
@@ -366,7 +476,7 @@ type GetChunkRequest struct {
 
 func (x *GetChunkRequest) Reset() {
 	*x = GetChunkRequest{}
-	mi := &file_transport_transportpb_channel_proto_msgTypes[5]
+	mi := &file_transport_transportpb_channel_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -378,7 +488,7 @@ func (x *GetChunkRequest) String() string {
 func (*GetChunkRequest) ProtoMessage() {}
 
 func (x *GetChunkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_channel_proto_msgTypes[5]
+	mi := &file_transport_transportpb_channel_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -391,7 +501,7 @@ func (x *GetChunkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetChunkRequest.ProtoReflect.Descriptor instead.
 func (*GetChunkRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{5}
+	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetChunkRequest) GetRef() *checkpointpb.ChunkRef {
@@ -410,7 +520,7 @@ type HasChunkRequest struct {
 
 func (x *HasChunkRequest) Reset() {
 	*x = HasChunkRequest{}
-	mi := &file_transport_transportpb_channel_proto_msgTypes[6]
+	mi := &file_transport_transportpb_channel_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -422,7 +532,7 @@ func (x *HasChunkRequest) String() string {
 func (*HasChunkRequest) ProtoMessage() {}
 
 func (x *HasChunkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_channel_proto_msgTypes[6]
+	mi := &file_transport_transportpb_channel_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -435,7 +545,7 @@ func (x *HasChunkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HasChunkRequest.ProtoReflect.Descriptor instead.
 func (*HasChunkRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{6}
+	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *HasChunkRequest) GetRef() *checkpointpb.ChunkRef {
@@ -454,7 +564,7 @@ type HasChunkResponse struct {
 
 func (x *HasChunkResponse) Reset() {
 	*x = HasChunkResponse{}
-	mi := &file_transport_transportpb_channel_proto_msgTypes[7]
+	mi := &file_transport_transportpb_channel_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -466,7 +576,7 @@ func (x *HasChunkResponse) String() string {
 func (*HasChunkResponse) ProtoMessage() {}
 
 func (x *HasChunkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_channel_proto_msgTypes[7]
+	mi := &file_transport_transportpb_channel_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -479,7 +589,7 @@ func (x *HasChunkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HasChunkResponse.ProtoReflect.Descriptor instead.
 func (*HasChunkResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{7}
+	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *HasChunkResponse) GetHas() bool {
@@ -506,18 +616,26 @@ const file_transport_transportpb_channel_proto_rawDesc = "" +
 	"\x02to\x18\x05 \x01(\x03R\x02to\"=\n" +
 	"\rChannelOpened\x12\x16\n" +
 	"\x06frames\x18< \x01(\rR\x06frames\x12\x14\n" +
-	"\x05bytes\x18= \x01(\x04R\x05bytes\"d\n" +
-	"\tChunkData\x127\n" +
-	"\x06header\x18\x01 \x01(\v2\x1d.cairn.checkpoint.v1.ChunkRefH\x00R\x06header\x12\x16\n" +
-	"\x05piece\x18\x02 \x01(\fH\x00R\x05pieceB\x06\n" +
-	"\x04kind\"\x12\n" +
+	"\x05bytes\x18= \x01(\x04R\x05bytes\"v\n" +
+	"\tChunkData\x12\x16\n" +
+	"\x05piece\x18\x02 \x01(\fH\x00R\x05piece\x12;\n" +
+	"\aencoded\x18x \x01(\v2\x1f.cairn.transport.v1.ChunkHeaderH\x00R\aencodedB\x06\n" +
+	"\x04kindJ\x04\b\x01\x10\x02R\x06header\"\x91\x01\n" +
+	"\vChunkHeader\x12/\n" +
+	"\x03ref\x18x \x01(\v2\x1d.cairn.checkpoint.v1.ChunkRefR\x03ref\x12=\n" +
+	"\bencoding\x18y \x01(\x0e2!.cairn.transport.v1.ChunkEncodingR\bencoding\x12\x12\n" +
+	"\x04size\x18z \x01(\x04R\x04size\"\x12\n" +
 	"\x10PutChunkResponse\"B\n" +
 	"\x0fGetChunkRequest\x12/\n" +
 	"\x03ref\x18\x01 \x01(\v2\x1d.cairn.checkpoint.v1.ChunkRefR\x03ref\"B\n" +
 	"\x0fHasChunkRequest\x12/\n" +
 	"\x03ref\x18\x01 \x01(\v2\x1d.cairn.checkpoint.v1.ChunkRefR\x03ref\"$\n" +
 	"\x10HasChunkResponse\x12\x10\n" +
-	"\x03has\x18\x01 \x01(\bR\x03has2g\n" +
+	"\x03has\x18\x01 \x01(\bR\x03has*`\n" +
+	"\rChunkEncoding\x12\x1e\n" +
+	"\x1aCHUNK_ENCODING_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12CHUNK_ENCODING_RAW\x10\x01\x12\x17\n" +
+	"\x13CHUNK_ENCODING_ZSTD\x10\x022g\n" +
 	"\x0eChannelService\x12U\n" +
 	"\vOpenChannel\x12\x1f.cairn.transport.v1.ChannelData\x1a!.cairn.transport.v1.ChannelOpened(\x010\x012\x8a\x02\n" +
 	"\fChunkService\x12Q\n" +
@@ -537,36 +655,41 @@ func file_transport_transportpb_channel_proto_rawDescGZIP() []byte {
 	return file_transport_transportpb_channel_proto_rawDescData
 }
 
-var file_transport_transportpb_channel_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_transport_transportpb_channel_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_transport_transportpb_channel_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_transport_transportpb_channel_proto_goTypes = []any{
-	(*ChannelData)(nil),           // 0: cairn.transport.v1.ChannelData
-	(*ChannelHeader)(nil),         // 1: cairn.transport.v1.ChannelHeader
-	(*ChannelOpened)(nil),         // 2: cairn.transport.v1.ChannelOpened
-	(*ChunkData)(nil),             // 3: cairn.transport.v1.ChunkData
-	(*PutChunkResponse)(nil),      // 4: cairn.transport.v1.PutChunkResponse
-	(*GetChunkRequest)(nil),       // 5: cairn.transport.v1.GetChunkRequest
-	(*HasChunkRequest)(nil),       // 6: cairn.transport.v1.HasChunkRequest
-	(*HasChunkResponse)(nil),      // 7: cairn.transport.v1.HasChunkResponse
-	(*checkpointpb.ChunkRef)(nil), // 8: cairn.checkpoint.v1.ChunkRef
+	(ChunkEncoding)(0),            // 0: cairn.transport.v1.ChunkEncoding
+	(*ChannelData)(nil),           // 1: cairn.transport.v1.ChannelData
+	(*ChannelHeader)(nil),         // 2: cairn.transport.v1.ChannelHeader
+	(*ChannelOpened)(nil),         // 3: cairn.transport.v1.ChannelOpened
+	(*ChunkData)(nil),             // 4: cairn.transport.v1.ChunkData
+	(*ChunkHeader)(nil),           // 5: cairn.transport.v1.ChunkHeader
+	(*PutChunkResponse)(nil),      // 6: cairn.transport.v1.PutChunkResponse
+	(*GetChunkRequest)(nil),       // 7: cairn.transport.v1.GetChunkRequest
+	(*HasChunkRequest)(nil),       // 8: cairn.transport.v1.HasChunkRequest
+	(*HasChunkResponse)(nil),      // 9: cairn.transport.v1.HasChunkResponse
+	(*checkpointpb.ChunkRef)(nil), // 10: cairn.checkpoint.v1.ChunkRef
 }
 var file_transport_transportpb_channel_proto_depIdxs = []int32{
-	1, // 0: cairn.transport.v1.ChannelData.header:type_name -> cairn.transport.v1.ChannelHeader
-	8, // 1: cairn.transport.v1.ChunkData.header:type_name -> cairn.checkpoint.v1.ChunkRef
-	8, // 2: cairn.transport.v1.GetChunkRequest.ref:type_name -> cairn.checkpoint.v1.ChunkRef
-	8, // 3: cairn.transport.v1.HasChunkRequest.ref:type_name -> cairn.checkpoint.v1.ChunkRef
-	0, // 4: cairn.transport.v1.ChannelService.OpenChannel:input_type -> cairn.transport.v1.ChannelData
-	3, // 5: cairn.transport.v1.ChunkService.PutChunk:input_type -> cairn.transport.v1.ChunkData
-	5, // 6: cairn.transport.v1.ChunkService.GetChunk:input_type -> cairn.transport.v1.GetChunkRequest
-	6, // 7: cairn.transport.v1.ChunkService.HasChunk:input_type -> cairn.transport.v1.HasChunkRequest
-	2, // 8: cairn.transport.v1.ChannelService.OpenChannel:output_type -> cairn.transport.v1.ChannelOpened
-	4, // 9: cairn.transport.v1.ChunkService.PutChunk:output_type -> cairn.transport.v1.PutChunkResponse
-	3, // 10: cairn.transport.v1.ChunkService.GetChunk:output_type -> cairn.transport.v1.ChunkData
-	7, // 11: cairn.transport.v1.ChunkService.HasChunk:output_type -> cairn.transport.v1.HasChunkResponse
-	8, // [8:12] is the sub-list for method output_type
-	4, // [4:8] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	2,  // 0: cairn.transport.v1.ChannelData.header:type_name -> cairn.transport.v1.ChannelHeader
+	5,  // 1: cairn.transport.v1.ChunkData.encoded:type_name -> cairn.transport.v1.ChunkHeader
+	10, // 2: cairn.transport.v1.ChunkHeader.ref:type_name -> cairn.checkpoint.v1.ChunkRef
+	0,  // 3: cairn.transport.v1.ChunkHeader.encoding:type_name -> cairn.transport.v1.ChunkEncoding
+	10, // 4: cairn.transport.v1.GetChunkRequest.ref:type_name -> cairn.checkpoint.v1.ChunkRef
+	10, // 5: cairn.transport.v1.HasChunkRequest.ref:type_name -> cairn.checkpoint.v1.ChunkRef
+	1,  // 6: cairn.transport.v1.ChannelService.OpenChannel:input_type -> cairn.transport.v1.ChannelData
+	4,  // 7: cairn.transport.v1.ChunkService.PutChunk:input_type -> cairn.transport.v1.ChunkData
+	7,  // 8: cairn.transport.v1.ChunkService.GetChunk:input_type -> cairn.transport.v1.GetChunkRequest
+	8,  // 9: cairn.transport.v1.ChunkService.HasChunk:input_type -> cairn.transport.v1.HasChunkRequest
+	3,  // 10: cairn.transport.v1.ChannelService.OpenChannel:output_type -> cairn.transport.v1.ChannelOpened
+	6,  // 11: cairn.transport.v1.ChunkService.PutChunk:output_type -> cairn.transport.v1.PutChunkResponse
+	4,  // 12: cairn.transport.v1.ChunkService.GetChunk:output_type -> cairn.transport.v1.ChunkData
+	9,  // 13: cairn.transport.v1.ChunkService.HasChunk:output_type -> cairn.transport.v1.HasChunkResponse
+	10, // [10:14] is the sub-list for method output_type
+	6,  // [6:10] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_transport_transportpb_channel_proto_init() }
@@ -579,21 +702,22 @@ func file_transport_transportpb_channel_proto_init() {
 		(*ChannelData_Frame)(nil),
 	}
 	file_transport_transportpb_channel_proto_msgTypes[3].OneofWrappers = []any{
-		(*ChunkData_Header)(nil),
 		(*ChunkData_Piece)(nil),
+		(*ChunkData_Encoded)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_transportpb_channel_proto_rawDesc), len(file_transport_transportpb_channel_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   8,
+			NumEnums:      1,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
 		GoTypes:           file_transport_transportpb_channel_proto_goTypes,
 		DependencyIndexes: file_transport_transportpb_channel_proto_depIdxs,
+		EnumInfos:         file_transport_transportpb_channel_proto_enumTypes,
 		MessageInfos:      file_transport_transportpb_channel_proto_msgTypes,
 	}.Build()
 	File_transport_transportpb_channel_proto = out.File

@@ -134,9 +134,9 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type ChunkServiceClient interface {
-	// A header, then the content in pieces. The response says that the chunk is durable.
+	// A header, then the encoded content in pieces. The response says that the chunk is durable.
 	PutChunk(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[ChunkData, PutChunkResponse], error)
-	// The content in pieces.
+	// A header, then the encoded content in pieces.
 	GetChunk(ctx context.Context, in *GetChunkRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ChunkData], error)
 	HasChunk(ctx context.Context, in *HasChunkRequest, opts ...grpc.CallOption) (*HasChunkResponse, error)
 }
@@ -195,9 +195,9 @@ func (c *chunkServiceClient) HasChunk(ctx context.Context, in *HasChunkRequest, 
 // All implementations must embed UnimplementedChunkServiceServer
 // for forward compatibility.
 type ChunkServiceServer interface {
-	// A header, then the content in pieces. The response says that the chunk is durable.
+	// A header, then the encoded content in pieces. The response says that the chunk is durable.
 	PutChunk(grpc.ClientStreamingServer[ChunkData, PutChunkResponse]) error
-	// The content in pieces.
+	// A header, then the encoded content in pieces.
 	GetChunk(*GetChunkRequest, grpc.ServerStreamingServer[ChunkData]) error
 	HasChunk(context.Context, *HasChunkRequest) (*HasChunkResponse, error)
 	mustEmbedUnimplementedChunkServiceServer()

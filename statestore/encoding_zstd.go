@@ -1,0 +1,89 @@
+package statestore
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+const (
+	// minCompressed is the size in bytes below which compressing is not tried: it would save next to nothing.
+	minCompressed = 256
+	// A chunk above probeAbove bytes is compressed only if probes of it, probeSize bytes each, can be.
+	probeAbove = 128 << 10
+	probeSize  = 16 << 10
+	// zstdWindow is how far back a frame refers. It bounds what an encoder keeps in memory.
+	zstdWindow = 1 << 20
+)
+
+// pays reports whether compressing saves at least an eighth. What saves less is not worth the time of every read.
+func pays(compressed, size int) bool { return compressed <= size-size/8 }
+
+// worthTrying reports whether data may be worth compressing. Of large data it compresses two pieces to see: encrypted
+// and already compressed state, as in a table of a key-value store, shows there.
+func worthTrying(data []byte) bool {
+	if len(data) < minCompressed {
+		return false
+	}
+	if len(data) <= probeAbove {
+		return true
+	}
+	scratch := borrow(2*probeSize + compressedBound(2*probeSize))
+	defer scratch.giveBack()
+	probe := scratch.bytes[:0]
+	for _, from := range [...]int{len(data) / 4, len(data) * 3 / 4} {
+		probe = append(probe, data[from:from+probeSize]...)
+	}
+	return pays(len(compress(probe[len(probe):], probe)), len(probe))
+}
+
+// compressedBound is how large the frame of data of a size can get, about.
+func compressedBound(size int) int { return size + size>>10 + 64 }
+
+// encoders and decoders are pooled: each holds tables of some hundred KiB. None has a goroutine.
+var (
+	encoders = sync.Pool{New: func() any {
+		e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
+			zstd.WithWindowSize(zstdWindow), zstd.WithEncoderCRC(false))
+		if err != nil {
+			panic(fmt.Sprintf("statestore: zstd encoder of fixed options: %v", err))
+		}
+		return e
+	}}
+	decoders = sync.Pool{New: func() any {
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecodeAllCapLimit(true),
+			zstd.WithDecoderMaxWindow(MaxChunkSize), zstd.WithDecoderMaxMemory(MaxChunkSize))
+		if err != nil {
+			panic(fmt.Sprintf("statestore: zstd decoder of fixed options: %v", err))
+		}
+		return d
+	}}
+)
+
+// compress appends the zstd frame of data to dst. It has no checksum: the hash of the content is one.
+func compress(dst, data []byte) []byte {
+	e := encoders.Get().(*zstd.Encoder)
+	defer encoders.Put(e)
+	return e.EncodeAll(data, dst)
+}
+
+// decompress appends the content of a frame to dst, and never more than dst has room for.
+func decompress(dst, frame []byte) ([]byte, error) {
+	d := decoders.Get().(*zstd.Decoder)
+	defer decoders.Put(d)
+	return d.DecodeAll(frame, dst)
+}
+
+// frameSize returns the size of the content in bytes that a frame claims to have.
+func frameSize(frame []byte) (int64, error) {
+	var h zstd.Header
+	if err := h.Decode(frame); err != nil {
+		return 0, err
+	}
+	if h.Skippable || !h.HasFCS || h.DictionaryID != 0 || h.FrameContentSize > MaxChunkSize {
+		return 0, errors.New("not a frame of ours")
+	}
+	return int64(h.FrameContentSize), nil
+}
