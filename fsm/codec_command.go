@@ -15,8 +15,8 @@ import (
 //
 // Version 2 added sources, savepoints that are kept, sizes, details, and the whole of the configuration. Version 3 added
 // changes of parallelism, nodes that are drained, slot sharing groups, fingerprints, and subtasks that go on when others
-// are restarted.
-const commandVersion = 3
+// are restarted. Version 4 added imported savepoints; jobs start from registered ones only.
+const commandVersion = 4
 
 // EncodeCommand returns the persisted form of c, to be proposed to Raft. Equal commands give equal bytes; failure texts
 // are cut as Step would cut them.
@@ -92,6 +92,10 @@ func commandToPB(c Command) (*fsmpb.Command, error) {
 		pb.Command = &fsmpb.Command_DisposeSavepoint{DisposeSavepoint: &fsmpb.DisposeSavepoint{
 			Job: c.Job[:], Savepoint: uint64(c.Savepoint), At: int64(c.At),
 		}}
+	case BeginImport:
+		pb.Command = &fsmpb.Command_BeginImport{BeginImport: beginImportToPB(c)}
+	case FinishImport:
+		pb.Command = &fsmpb.Command_FinishImport{FinishImport: finishImportToPB(c)}
 	case RescaleJob:
 		pb.Command = &fsmpb.Command_RescaleJob{RescaleJob: rescaleToPB(c)}
 	case MoveJob:
@@ -141,6 +145,10 @@ func (d *decoding) command(pb *fsmpb.Command) Command {
 		return DisposeSavepoint{
 			Job: d.job(c.GetJob()), Savepoint: checkpoint.ID(c.GetSavepoint()), At: checkpoint.Timestamp(c.GetAt()),
 		}
+	case *fsmpb.Command_BeginImport:
+		return d.beginImport(pb.BeginImport)
+	case *fsmpb.Command_FinishImport:
+		return d.finishImport(pb.FinishImport)
 	case *fsmpb.Command_RescaleJob:
 		return d.rescale(pb.RescaleJob)
 	case *fsmpb.Command_MoveJob:
@@ -164,7 +172,7 @@ func submitJobToPB(c SubmitJob) *fsmpb.SubmitJob {
 		Job: c.Job[:], Name: []byte(c.Name), Program: []byte(c.Program), Params: paramsToPB(c.Params),
 		Topology: topologyToPB(c.Topology), Config: configToPB(c.Config), Source: sourceToPB(c.Source), At: int64(c.At),
 		Fingerprint: []byte(c.Fingerprint),
-		Parallelism: parallelismToPB(c.Parallelism),
+		Parallelism: parallelismToPB(c.Parallelism), Unregistered: c.Unregistered,
 	}
 }
 
@@ -173,7 +181,8 @@ func (d *decoding) submitJob(pb *fsmpb.SubmitJob) SubmitJob {
 		Job: d.job(pb.GetJob()), Name: string(pb.GetName()), Program: string(pb.GetProgram()),
 		Params: d.params(pb.GetParams()), Topology: d.topology(pb.GetTopology()), Config: d.config(pb.GetConfig()),
 		Source: d.source(pb.GetSource()), At: checkpoint.Timestamp(pb.GetAt()), Fingerprint: checkpoint.Fingerprint(pb.GetFingerprint()),
-		Parallelism: d.parallelism(pb.GetParallelism()),
+		Parallelism:  d.parallelism(pb.GetParallelism()),
+		Unregistered: pb.GetUnregistered() || d.version < 4 && pb.GetSource() != nil,
 	}
 }
 

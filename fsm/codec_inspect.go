@@ -8,7 +8,7 @@ type SnapshotInfo struct {
 	Index       uint64 // of the last Raft entry that it holds
 	Jobs        int
 	Checkpoints int // retained
-	Savepoints  int
+	Savepoints  int // imported ones, too
 }
 
 // Inspect describes a snapshot that EncodeSnapshot wrote. It demands as much of the bytes as DecodeSnapshot.
@@ -24,5 +24,6 @@ func Inspect(snapshot []byte) (SnapshotInfo, error) {
 		info.Checkpoints += len(j.Completed)
 		info.Savepoints += len(j.Savepoints)
 	}
+	info.Savepoints += len(s.Imports)
 	return info, nil
 }

@@ -13,16 +13,18 @@ import (
 // A snapshot starts with four bytes of magic and two of version (big-endian), so that a foreign or newer
 // file is refused with a clear error instead of being half understood. Version 2 added sources, savepoints, summaries,
 // sizes, details, and the whole of the configuration; version 3 shapes that change, drained nodes, slot sharing
-// groups, fingerprints, and subtasks that have been running for several attempts.
+// groups, fingerprints, and subtasks that have been running for several attempts; version 4 imported savepoints.
 const (
 	snapshotMagic   = "CRNF"
-	snapshotVersion = 3
+	snapshotVersion = 4
 	snapshotHeader  = len(snapshotMagic) + 2
 )
 
 // EncodeSnapshot returns the persisted form of s. Equal states give equal bytes (I10).
 func EncodeSnapshot(s *State) ([]byte, error) {
-	pb := &fsmpb.Snapshot{LastIndex: s.LastIndex, Jobs: each(s.SortedJobs(), jobToPB), Drained: s.drainedToPB()}
+	pb := &fsmpb.Snapshot{
+		LastIndex: s.LastIndex, Jobs: each(s.SortedJobs(), jobToPB), Drained: s.drainedToPB(), Imports: each(s.Imports, importToPB),
+	}
 	header := binary.BigEndian.AppendUint16([]byte(snapshotMagic), snapshotVersion)
 	b, err := deterministic.MarshalAppend(header, pb)
 	if err != nil {
@@ -50,6 +52,7 @@ func DecodeSnapshot(b []byte) (*State, error) {
 	s.LastIndex = pb.GetLastIndex()
 	d := decoding{version: int(version)}
 	s.Drained = d.drained(pb.GetDrained())
+	s.Imports = each(pb.GetImports(), d.imported)
 	for _, pbj := range pb.GetJobs() {
 		j := d.jobState(pbj)
 		if s.Jobs[j.ID] != nil {

@@ -40,7 +40,7 @@ func sampleCommands() []Command {
 		SubmitJob{
 			Job: job, Name: "wörd\xffcount", Program: "wordcount", Params: map[string]string{"input": "/data/\xfe", "b": "2", "": "empty"},
 			Topology: topology(), Fingerprint: "1-0123", Parallelism: map[checkpoint.OperatorID]int{"count": 2, "read": 1}, Config: config, At: 1_700_000_000_000,
-			Source: Source{Job: jobID(7), Checkpoint: 16, Kind: checkpoint.KindSavepoint, Manifest: manifest(16), Claim: true, AllowNonRestoredState: true},
+			Source: Source{Job: jobID(7), Checkpoint: 16, Kind: checkpoint.KindSavepoint, Manifest: manifest(16), Claim: true, AllowNonRestoredState: true}, Unregistered: true,
 		},
 		ConfigureJob{Job: job, Config: config, At: 1_700_000_000_008},
 		StartAttempt{Job: job, Attempt: 4, Assignment: assignment(), Kept: []int{0, 2}, RestoreFrom: 17, At: 1_700_000_000_001},
@@ -69,6 +69,11 @@ func sampleCommands() []Command {
 		MoveJob{Job: job, Attempt: 4, Checkpoint: 22, Cause: "node n2 is drained \xff", Term: 9, At: 1_700_000_000_011},
 		DrainNode{Node: "n2", At: 1_700_000_000_012},
 		UndrainNode{Node: "n2"},
+		BeginImport{
+			Job: jobID(7), JobName: "wörd\xff", Checkpoint: 23, Manifest: manifest(23), TriggeredAt: 1_699_000_000_000, StateSize: 1 << 40,
+			NumSubtasks: 3, At: 1_700_000_000_013,
+		},
+		FinishImport{Job: jobID(7), Checkpoint: 23, Manifest: manifest(23), At: 1_700_000_000_014},
 	}
 }
 
@@ -128,6 +133,8 @@ func sampleState(t testing.TB) *State {
 	h := s.fail(12, "of all")
 	h.Global = true
 	s.must(h)
+	s.imported(99, 7)
+	s.must(s.beginImport(98, 8))
 	return s.state
 }
 
@@ -178,6 +185,8 @@ type commandList struct {
 	MoveJob
 	DrainNode
 	UndrainNode
+	BeginImport
+	FinishImport
 }
 
 func TestCommandGolden(t *testing.T) {

@@ -32,7 +32,8 @@ func commandsOf2() []Command {
 		SubmitJob{
 			Job: job, Name: "wörd\xffcount", Program: "wordcount", Params: map[string]string{"input": "/data/\xfe", "b": "2", "": "empty"},
 			Topology: topology(), Config: config, At: 1_700_000_000_000,
-			Source: Source{Job: jobID(7), Checkpoint: 16, Kind: checkpoint.KindSavepoint, Manifest: manifest(16), Claim: true, AllowNonRestoredState: true},
+			Source:       Source{Job: jobID(7), Checkpoint: 16, Kind: checkpoint.KindSavepoint, Manifest: manifest(16), Claim: true, AllowNonRestoredState: true},
+			Unregistered: true,
 		},
 		ConfigureJob{Job: job, Config: config, At: 1_700_000_000_008},
 		StartAttempt{Job: job, Attempt: 4, Assignment: assignment(), RestoreFrom: 17, At: 1_700_000_000_001},

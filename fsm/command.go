@@ -11,8 +11,8 @@ type Command interface{ command() }
 //
 // With a Source that is claimed, the source leaves its owner's log or savepoints and becomes the first entry of the
 // new job's log. That is rejected with ErrWrongStatus when it is a checkpoint of a job that has not ended, and with
-// ErrInUse when a job still depends on it. A source whose job is known but which that job neither retains nor
-// holds as a savepoint is rejected with ErrUnknownCheckpoint; one of a job that is not known here (imported) is not.
+// ErrInUse when a job still depends on it. A source that its job neither retains nor has as a savepoint, and that is not
+// imported, is rejected with ErrUnknownCheckpoint; one whose import is not finished with ErrIncomplete.
 type SubmitJob struct {
 	Job      checkpoint.JobID
 	Name     string
@@ -25,7 +25,10 @@ type SubmitJob struct {
 	Parallelism map[checkpoint.OperatorID]int
 	Config      checkpoint.Config
 	Source      Source
-	At          checkpoint.Timestamp
+	// Unregistered says that the source may be one of a job that is not known here, imported by nobody: before version 4
+	// clients stored such a one and told nobody but the submission. It is only in entries of the log from then.
+	Unregistered bool
+	At           checkpoint.Timestamp
 }
 
 // ConfigureJob changes the configuration of a job that has not ended. Config is the whole of it; it must be valid
@@ -146,11 +149,37 @@ type FinishDiscards struct {
 
 // DisposeSavepoint gives up a savepoint: it moves to the discard list. It is rejected with ErrUnknownCheckpoint when
 // the job has no such savepoint, and with ErrInUse while a job that was submitted from it has not completed a
-// checkpoint of its own, or while the job itself would restart from it. The job may have ended.
+// checkpoint of its own, or while the job itself would restart from it. The job may have ended. One that was imported,
+// completely or not, is forgotten at once: what it named is then named by nobody, and a sweep of all that the nodes have
+// finds it.
 type DisposeSavepoint struct {
 	Job       checkpoint.JobID
 	Savepoint checkpoint.ID
 	At        checkpoint.Timestamp
+}
+
+// BeginImport registers a savepoint that is about to be copied into the cluster. Its manifest must be stored by then: from
+// now on the manifest, and all that it names, is spared by every sweep (LiveOf). When that manifest is registered already,
+// or its job has it as a savepoint or checkpoint, nothing changes. It is rejected with ErrSavepointExists when its job and
+// ID are those of a savepoint with another manifest.
+type BeginImport struct {
+	Job         checkpoint.JobID // that took it; it may be unknown here
+	JobName     string           // at that time; empty when it is not known
+	Checkpoint  checkpoint.ID
+	Manifest    checkpoint.ChunkRef
+	TriggeredAt checkpoint.Timestamp
+	StateSize   int64
+	NumSubtasks int
+	At          checkpoint.Timestamp
+}
+
+// FinishImport says that all that an imported savepoint names is stored. It is rejected with ErrUnknownCheckpoint when
+// nothing here has that manifest: it was disposed of meanwhile. One that is finished stays as it is.
+type FinishImport struct {
+	Job        checkpoint.JobID
+	Checkpoint checkpoint.ID
+	Manifest   checkpoint.ChunkRef
+	At         checkpoint.Timestamp
 }
 
 // RescaleJob ends the running attempt at its newest checkpoint, to go on from there with another parallelism. Checkpoint
@@ -205,6 +234,8 @@ func (BeginCheckpoint) command()    {}
 func (CompleteCheckpoint) command() {}
 func (AbortCheckpoint) command()    {}
 func (FinishDiscards) command()     {}
+func (BeginImport) command()        {}
+func (FinishImport) command()       {}
 func (RescaleJob) command()         {}
 func (MoveJob) command()            {}
 func (DrainNode) command()          {}

@@ -25,6 +25,10 @@ var (
 	ErrUnknownCheckpoint = errors.New("unknown checkpoint")
 	// ErrInUse says that a job depends on the checkpoint or savepoint.
 	ErrInUse = errors.New("in use")
+	// ErrSavepointExists says that there is another savepoint of that job and ID, with other content.
+	ErrSavepointExists = errors.New("savepoint exists")
+	// ErrIncomplete says that the import of a savepoint has begun and is not finished.
+	ErrIncomplete = errors.New("import is not complete")
 	// ErrNotPending says that the checkpoint never began or has its outcome already (I2).
 	ErrNotPending = errors.New("checkpoint is not pending")
 )

@@ -156,6 +156,28 @@ func (s *script) submitFrom(n, owner byte, kind checkpoint.Kind, id checkpoint.I
 	return c
 }
 
+// beginImport begins to import a savepoint of a job that need not be known.
+func (s *script) beginImport(owner byte, id checkpoint.ID) BeginImport {
+	return BeginImport{
+		Job: jobID(owner), JobName: "imported", Checkpoint: id, Manifest: manifestOf(jobID(owner), id),
+		TriggeredAt: s.at - 5000, StateSize: 900, NumSubtasks: 3, At: s.at,
+	}
+}
+
+func (s *script) finishImport(owner byte, id checkpoint.ID) FinishImport {
+	return FinishImport{Job: jobID(owner), Checkpoint: id, Manifest: manifestOf(jobID(owner), id), At: s.at}
+}
+
+// imported imports such a savepoint.
+func (s *script) imported(owner byte, id checkpoint.ID) {
+	s.t.Helper()
+	s.must(s.beginImport(owner, id))
+	s.must(s.finishImport(owner, id))
+}
+
+// unregistered is a submission as it could be before imports were registered.
+func unregistered(c SubmitJob) SubmitJob { c.Unregistered = true; return c }
+
 // runningFrom submits job n so and starts its first attempt from there.
 func (s *script) runningFrom(n, owner byte, kind checkpoint.Kind, id checkpoint.ID, claim bool) {
 	s.t.Helper()

@@ -29,7 +29,7 @@ func commandOf(t *rapid.T, s *State, at checkpoint.Timestamp) Command {
 	switch rapid.SampledFrom([]string{
 		"submit", "submit", "start", "start", "start", "fail", "cancel", "end", "begin", "begin", "begin", "begin", "complete",
 		"complete", "complete", "complete", "abort", "abort", "finish", "finish", "configure", "dispose",
-		"rescale", "rescale", "move", "drain",
+		"rescale", "rescale", "move", "drain", "import", "import", "imported", "imported",
 	}).Draw(t, "command") {
 	case "submit":
 		c := checkpoint.DefaultConfig()
@@ -38,7 +38,7 @@ func commandOf(t *rapid.T, s *State, at checkpoint.Timestamp) Command {
 		c.TolerableFailures = rapid.IntRange(0, 2).Draw(t, "tolerate")
 		return SubmitJob{
 			Job: id, Name: rapid.SampledFrom([]string{"a", "b", "c", "d", ""}).Draw(t, "name"), Program: "p", Topology: graphOf(n), Config: c, At: at,
-			Source: sourceOf(t, s),
+			Source: sourceOf(t, s), Unregistered: rapid.IntRange(0, 3).Draw(t, "unregistered") == 0,
 			Params: rapid.MapOfN(rapid.String(), rapid.String(), 0, 5).Draw(t, "params"),
 		}
 	case "start":
@@ -85,7 +85,19 @@ func commandOf(t *rapid.T, s *State, at checkpoint.Timestamp) Command {
 		c := j.Config
 		c.Retain = rapid.IntRange(0, 3).Draw(t, "retain")
 		return ConfigureJob{Job: id, Config: c, At: at}
+	case "import":
+		i := importOf(t, s)
+		return BeginImport{
+			Job: i.Job, JobName: "x", Checkpoint: i.Checkpoint, Manifest: i.Manifest, StateSize: rapid.Int64Range(-1, 9).Draw(t, "size"), At: at,
+		}
+	case "imported":
+		i := importOf(t, s)
+		return FinishImport{Job: i.Job, Checkpoint: i.Checkpoint, Manifest: i.Manifest, At: at}
 	case "dispose":
+		if rapid.Bool().Draw(t, "an import") {
+			i := importOf(t, s)
+			return DisposeSavepoint{Job: i.Job, Savepoint: i.Checkpoint, At: at}
+		}
 		if len(j.Savepoints) > 0 {
 			one = rapid.SampledFrom(savepointIDs(j)).Draw(t, "savepoint")
 		}
@@ -134,11 +146,36 @@ func keptOf(t *rapid.T, j *Job) []int {
 	return kept
 }
 
+// importOf draws what may be imported: savepoints of jobs that are not known, and of those that are, kept and given up,
+// with their content or with another.
+func importOf(t *rapid.T, s *State) Import {
+	var all []Import
+	for _, owner := range []byte{98, 99} {
+		for id := checkpoint.ID(1); id <= 2; id++ {
+			all = append(all, Import{Job: jobID(owner), Checkpoint: id, Manifest: manifestOf(jobID(owner), id)})
+		}
+	}
+	all = append(all, Import{Job: jobID(99), Checkpoint: 1, Manifest: manifestOf(jobID(98), 2)})
+	for _, j := range s.SortedJobs() {
+		for _, c := range slices.Concat(j.Completed, j.Savepoints) {
+			all = append(all, Import{Job: j.ID, Checkpoint: c.ID, Manifest: c.Manifest})
+		}
+		for _, d := range j.Discards {
+			all = append(all, Import{Job: j.ID, Checkpoint: d.ID, Manifest: d.Manifest})
+		}
+	}
+	all = append(all, s.Imports...)
+	return rapid.SampledFrom(all).Draw(t, "import")
+}
+
 // sourceOf draws nothing, an imported savepoint, or a checkpoint or savepoint of a job that is known.
 func sourceOf(t *rapid.T, s *State) Source {
 	jobs := s.SortedJobs()
 	imported := Source{Job: jobID(99), Checkpoint: 2, Kind: checkpoint.KindSavepoint, Manifest: manifestOf(jobID(99), 2)}
 	sources := []Source{{}, {}, imported}
+	for _, i := range s.Imports {
+		sources = append(sources, Source{Job: i.Job, Checkpoint: i.Checkpoint, Kind: checkpoint.KindSavepoint, Manifest: i.Manifest})
+	}
 	for _, j := range jobs {
 		for _, c := range j.Completed {
 			sources = append(sources, Source{Job: j.ID, Checkpoint: c.ID, Kind: checkpoint.KindCheckpoint, Manifest: c.Manifest})
@@ -295,7 +332,7 @@ func (l *ledger) agrees(t *rapid.T, s *State) {
 	}
 }
 
-// named returns every manifest that the jobs keep or have yet to discard.
+// named returns every manifest that was imported, or that the jobs keep or have yet to discard.
 func named(s *State) map[checkpoint.ChunkID]bool {
 	all := make(map[checkpoint.ChunkID]bool)
 	for _, j := range s.Jobs {
@@ -305,6 +342,9 @@ func named(s *State) map[checkpoint.ChunkID]bool {
 		for _, d := range j.Discards {
 			all[d.Manifest.ID] = true
 		}
+	}
+	for _, i := range s.Imports {
+		all[i.Manifest.ID] = true
 	}
 	return all
 }
@@ -316,7 +356,8 @@ func (l *ledger) keeps(t *rapid.T, c Command, before, after *State) {
 	finish, finishes := c.(FinishDiscards)
 	free := before.Discardable(finish.Job)
 	for manifest := range named(before) {
-		deleted := finishes && slices.ContainsFunc(free, func(d Discard) bool { return d.Manifest.ID == manifest })
+		deleted := finishes && slices.ContainsFunc(free, func(d Discard) bool { return d.Manifest.ID == manifest }) ||
+			disposesOf(c, before, manifest)
 		if !still[manifest] && !deleted {
 			t.Fatalf("I5: after %+v nobody names the manifest %s", c, manifest)
 		}
@@ -330,9 +371,15 @@ func (l *ledger) keeps(t *rapid.T, c Command, before, after *State) {
 			t.Fatalf("I5: after %+v a sweep would take the manifest %s, which job %s needs", c, manifest, job)
 		}
 	}
+	for _, i := range after.Imports {
+		if !live[i.Manifest.ID] {
+			t.Fatalf("I5: after %+v a sweep would take savepoint %d of %s, which was imported", c, i.Checkpoint, i.Job)
+		}
+	}
 	for _, j := range after.SortedJobs() {
 		for _, d := range after.Discardable(j.ID) {
-			if live[d.Manifest.ID] {
+			if live[d.Manifest.ID] && !slices.ContainsFunc(after.Imports, func(i Import) bool { return i.Manifest.ID == d.Manifest.ID }) &&
+				!keptElsewhere(after, j, d) {
 				t.Fatalf("I5: after %+v discard %d of %s is alive", c, d.ID, j.ID)
 			}
 		}
@@ -342,6 +389,18 @@ func (l *ledger) keeps(t *rapid.T, c Command, before, after *State) {
 			}
 		}
 	}
+}
+
+// disposesOf reports whether a command gives up an imported savepoint that nobody depends on.
+func disposesOf(c Command, before *State, manifest checkpoint.ChunkID) bool {
+	dispose, is := c.(DisposeSavepoint)
+	i, ok := before.ImportByID(dispose.Job, dispose.Savepoint)
+	return is && ok && i.Manifest.ID == manifest && len(HoldsOf(before.SortedJobs())[manifest]) == 0
+}
+
+// keptElsewhere reports whether what a job has discarded was imported meanwhile and claimed by another job.
+func keptElsewhere(s *State, owner *Job, d Discard) bool {
+	return slices.ContainsFunc(s.SortedJobs(), func(j *Job) bool { return j != owner && j.keeps(d.Manifest.ID) })
 }
 
 // holding is a published job and what it looked like then.

@@ -120,6 +120,13 @@ func (m *Machine) Drained() map[checkpoint.NodeID]checkpoint.Timestamp {
 	return m.mu.state.Drained
 }
 
+// Imports returns the imported savepoints. The slice is immutable.
+func (m *Machine) Imports() []Import {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mu.state.Imports
+}
+
 // Job returns the job of that ID, nil when there is none.
 func (m *Machine) Job(id checkpoint.JobID) *Job {
 	m.mu.Lock()

@@ -11,6 +11,9 @@ type State struct {
 	// Drained holds the task nodes that are given no subtasks, and since when. A published map never changes: Step
 	// puts another one in its place.
 	Drained map[checkpoint.NodeID]checkpoint.Timestamp
+	// Imports holds the savepoints that were brought into the cluster from directories and that nobody has disposed of or
+	// claimed, in the order in which their imports began. A published slice never changes.
+	Imports []Import
 	// LastIndex is the Raft index of the last applied command, 0 before the first.
 	LastIndex uint64
 }

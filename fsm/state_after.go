@@ -27,6 +27,7 @@ const (
 //   - No task goes on unattended: a running job restarts with a new attempt, and a job that the snapshot does not know
 //     ends as failed, which keeps its checkpoints.
 //   - The nodes that are drained at present stay drained, and no others are.
+//   - Imported savepoints of the snapshot come back beside the present ones.
 //
 // It returns an error, and s is of no use, when a counter is at its end.
 func (s *State) After(present *State, term checkpoint.Term, at checkpoint.Timestamp) error {
@@ -62,6 +63,7 @@ func (s *State) After(present *State, term checkpoint.Term, at checkpoint.Timest
 		}
 	}
 	s.Drained = present.Drained // of the nodes of today
+	s.Imports = mergeImports(present.Imports, s.Imports)
 	s.LastIndex = max(s.LastIndex, present.LastIndex)
 	return s.check()
 }

@@ -23,7 +23,7 @@ func (s *State) check() error {
 		}
 		names[j.Name] = j.ID
 	}
-	return nil
+	return s.checkImports()
 }
 
 func (j *Job) check() error {

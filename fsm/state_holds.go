@@ -65,10 +65,7 @@ func (h Holds) mayDiscard(j *Job, d Discard) bool {
 // Holders returns the jobs that were submitted from a checkpoint or savepoint of the given job without claiming it
 // and have not completed a checkpoint of their own, in the order of their submission.
 func (s *State) Holders(job checkpoint.JobID, id checkpoint.ID) []checkpoint.JobID {
-	var manifest checkpoint.ChunkID
-	if owner := s.Jobs[job]; owner != nil {
-		manifest = owner.manifestOf(id)
-	}
+	manifest := s.manifestOf(job, id)
 	var holders []checkpoint.JobID
 	for _, j := range s.SortedJobs() {
 		named := j.Source.Job == job && j.Source.Checkpoint == id
@@ -77,6 +74,18 @@ func (s *State) Holders(job checkpoint.JobID, id checkpoint.ID) []checkpoint.Job
 		}
 	}
 	return holders
+}
+
+// manifestOf returns the manifest of a checkpoint or savepoint of the given job, which may be unknown here when it was
+// imported; zero when there is none.
+func (s *State) manifestOf(job checkpoint.JobID, id checkpoint.ID) (manifest checkpoint.ChunkID) {
+	if owner := s.Jobs[job]; owner != nil {
+		manifest = owner.manifestOf(id)
+	}
+	if imported, ok := s.ImportByID(job, id); ok && manifest.IsZero() {
+		manifest = imported.Manifest.ID
+	}
+	return manifest
 }
 
 // manifestOf returns the manifest of a checkpoint or savepoint that the job keeps or has yet to discard; zero when

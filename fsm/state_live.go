@@ -6,16 +6,18 @@ import "cairn/checkpoint"
 // in the order of the jobs.
 type Live struct {
 	// Manifests are alive with every chunk that they name: of retained checkpoints, savepoints, sources that a job
-	// still needs, and discarded checkpoints that somebody depends on.
+	// still needs, discarded checkpoints that somebody depends on, and imported savepoints.
 	Manifests []checkpoint.ChunkRef
 	// Details are alive by themselves: the breakdowns of the checkpoints in the histories.
 	Details []checkpoint.ChunkRef
+	// Incomplete are those of Manifests of which not all may be stored yet, because they are being imported.
+	Incomplete []checkpoint.ChunkRef
 }
 
-// LiveOf returns what the jobs name. What they have discarded and nobody depends on is not part of it; nor are
+// LiveOf returns what the jobs and the imported savepoints name. What they have discarded and nobody depends on is not part of it; nor are
 // checkpoints that are pending, whose chunks the state does not know.
-func LiveOf(jobs []*Job) Live {
-	var manifests, details refs
+func LiveOf(jobs []*Job, imports []Import) Live {
+	var manifests, details, incomplete refs
 	holds := HoldsOf(jobs)
 	for _, j := range jobs {
 		for _, c := range j.Completed {
@@ -36,11 +38,17 @@ func LiveOf(jobs []*Job) Live {
 			details.add(o.Detail.Chunk)
 		}
 	}
-	return Live{Manifests: manifests.list, Details: details.list}
+	for _, i := range imports {
+		manifests.add(i.Manifest)
+		if !i.Complete() {
+			incomplete.add(i.Manifest)
+		}
+	}
+	return Live{Manifests: manifests.list, Details: details.list, Incomplete: incomplete.list}
 }
 
 // Live returns what LiveOf does for all jobs.
-func (s *State) Live() Live { return LiveOf(s.SortedJobs()) }
+func (s *State) Live() Live { return LiveOf(s.SortedJobs(), s.Imports) }
 
 // refs is a list of chunks without repetitions.
 type refs struct {

@@ -23,7 +23,8 @@ func TestI5_WhatASweepMustSpare(t *testing.T) {
 	s.runningFrom(2, 1, aCheckpoint, 2, false)
 	s.completed(1, 1) // 6: 2 leaves the log, in use
 	s.must(s.submitFrom(3, 1, aSavepoint, 4, false))
-	s.must(s.submitFrom(4, 9, aSavepoint, 7, false)) // imported
+	s.imported(9, 7)
+	s.must(s.submitFrom(4, 9, aSavepoint, 7, false))
 	imported := manifestOf(jobID(9), 7)
 	wantLive := func(when string, manifests ...checkpoint.ChunkRef) {
 		t.Helper()
@@ -43,7 +44,9 @@ func TestI5_WhatASweepMustSpare(t *testing.T) {
 	wantLive("when job 2 needs its source no more", manifest(3), manifest(6), manifest(4), manifestOf(jobID(2), 3), imported)
 	s.ended(4)
 	s.must(s.end(1, JobFinished))
-	wantLive("when jobs have ended", manifest(4), manifestOf(jobID(2), 3))
+	wantLive("when jobs have ended", manifest(4), manifestOf(jobID(2), 3), imported)
+	s.must(DisposeSavepoint{Job: jobID(9), Savepoint: 7, At: s.at})
+	wantLive("when the import was disposed of", manifest(4), manifestOf(jobID(2), 3))
 }
 
 func detailChunk(id checkpoint.ID) checkpoint.ChunkRef {
@@ -53,7 +56,7 @@ func detailChunk(id checkpoint.ID) checkpoint.ChunkRef {
 func TestInspect(t *testing.T) {
 	s := sampleState(t)
 	got, err := Inspect(encoded(t, s))
-	want := SnapshotInfo{Version: snapshotVersion, Index: s.LastIndex, Jobs: 12, Checkpoints: 7, Savepoints: 1}
+	want := SnapshotInfo{Version: snapshotVersion, Index: s.LastIndex, Jobs: 12, Checkpoints: 7, Savepoints: 3}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}

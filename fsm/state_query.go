@@ -17,7 +17,7 @@ func NewState() *State {
 // Clone returns a state that further steps of s do not change, nor its own steps s. It costs one pointer
 // per job: the jobs themselves are immutable and shared.
 func (s *State) Clone() *State {
-	return &State{Jobs: maps.Clone(s.Jobs), Drained: s.Drained, LastIndex: s.LastIndex}
+	return &State{Jobs: maps.Clone(s.Jobs), Drained: s.Drained, Imports: s.Imports, LastIndex: s.LastIndex}
 }
 
 // SortedJobs returns all jobs in the order of their submission; ties are ordered by ID.
@@ -94,6 +94,11 @@ func (j *Job) PendingByID(id checkpoint.ID) (Pending, bool) {
 		return Pending{}, false
 	}
 	return j.Pending[i], true
+}
+
+func (j *Job) hasSavepoint(id checkpoint.ID) bool {
+	_, has := j.SavepointByID(id)
+	return has
 }
 
 // SavepointByID returns the savepoint of that ID.

@@ -46,6 +46,10 @@ func (s *State) Step(index uint64, c Command) (Result, error) {
 		return Result{}, s.finishDiscards(c)
 	case DisposeSavepoint:
 		return Result{}, s.disposeSavepoint(c)
+	case BeginImport:
+		return Result{}, s.beginImport(c)
+	case FinishImport:
+		return Result{}, s.finishImport(c)
 	case RescaleJob:
 		return s.rescaleJob(c)
 	case MoveJob:

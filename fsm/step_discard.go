@@ -51,6 +51,9 @@ func (s *State) finishDiscards(c FinishDiscards) error {
 
 func (s *State) disposeSavepoint(c DisposeSavepoint) error {
 	j, err := s.draft(c.Job)
+	if imported, ok := s.ImportByID(c.Job, c.Savepoint); ok && (err != nil || !j.hasSavepoint(c.Savepoint)) {
+		return s.disposeImport(imported)
+	}
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func (s *State) submitJob(c SubmitJob) error {
 		ID: c.Job, Name: c.Name, Program: c.Program, Params: c.Params, Topology: c.Topology, Parallelism: c.Parallelism,
 		Fingerprint: c.Fingerprint, Config: c.Config, Source: c.Source, SubmittedAt: c.At, Status: JobCreated,
 	}
-	owner, err := s.take(j)
+	owner, err := s.take(j, c.Unregistered)
 	if err != nil {
 		return fmt.Errorf("job %q: %w", c.Name, err)
 	}

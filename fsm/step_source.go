@@ -28,24 +28,22 @@ func (c Source) validate(of checkpoint.JobID) error {
 	return nil
 }
 
-// take gives a new job its source, and returns the draft of the job that owned it where that has lost it.
-func (s *State) take(j *Job) (owner *Job, err error) {
+// take gives a new job its source, and returns the draft of the job that owned it where that has lost it. unregistered is
+// SubmitJob's.
+func (s *State) take(j *Job, unregistered bool) (owner *Job, err error) {
 	source := j.Source
 	if source.IsZero() {
 		return nil, nil
 	}
 	j.FirstID, j.LastID = source.Checkpoint, source.Checkpoint // so that the next ID is larger (L1)
-	entry, owner, err := s.find(source)
-	switch {
-	case err != nil:
-		return nil, err
-	case owner == nil:
-		err = s.mayImport(source)
-	case source.Claim:
-		err = s.mayClaim(source, owner)
-	}
+	entry, owner, err := s.find(source, unregistered)
 	if err != nil || !source.Claim {
 		return nil, err
+	}
+	if owner != nil || !unregistered {
+		if err := s.mayClaim(source, owner); err != nil {
+			return nil, err
+		}
 	}
 	// It is not an attempt of the new job that took it: nobody is to be told of its completion.
 	entry.Attempt, entry.Stop = 0, checkpoint.StopNone
@@ -53,17 +51,25 @@ func (s *State) take(j *Job) (owner *Job, err error) {
 	if owner != nil {
 		taken := func(c Completed) bool { return c.ID == source.Checkpoint }
 		owner.Completed, owner.Savepoints = without(owner.Completed, taken), without(owner.Savepoints, taken)
+	} else {
+		s.forgetImport(source.Manifest.ID)
 	}
 	return owner, nil
 }
 
-// find returns the checkpoint or savepoint that a source names, and a draft of the job that owns it: nil for an
-// imported one, of which no more is known than the source says.
-func (s *State) find(source Source) (Completed, *Job, error) {
+// find returns the checkpoint or savepoint that a source names, and a draft of the job that owns it: nil for one that was
+// imported.
+func (s *State) find(source Source, unregistered bool) (Completed, *Job, error) {
 	owner, err := s.draft(source.Job)
-	if errors.Is(err, ErrUnknownJob) {
-		imported := Completed{ID: source.Checkpoint, Kind: source.Kind, Manifest: source.Manifest}
-		return imported, nil, nil
+	if imported, ok := s.importOf(source); ok && (err != nil || !owner.keeps(source.Manifest.ID)) {
+		return imported.entry(), nil, imported.mayStart()
+	}
+	if err != nil && unregistered {
+		entry := Completed{ID: source.Checkpoint, Kind: source.Kind, Manifest: source.Manifest}
+		return entry, nil, s.mayImport(source)
+	}
+	if err != nil {
+		return Completed{}, nil, fmt.Errorf("%w: no %s %d of job %s is here", ErrUnknownCheckpoint, source.Kind, source.Checkpoint, source.Job)
 	}
 	among := owner.Completed
 	if source.Kind == checkpoint.KindSavepoint {
@@ -81,9 +87,9 @@ func (s *State) find(source Source) (Completed, *Job, error) {
 }
 
 // mayClaim says why a source cannot change hands. The checkpoints of a job that goes on are what it would restart
-// from; its savepoints are the user's to give away.
+// from; its savepoints are the user's to give away, and so are those without an owner here, which were imported.
 func (s *State) mayClaim(source Source, owner *Job) error {
-	if !owner.Status.Terminal() && source.Kind == checkpoint.KindCheckpoint {
+	if owner != nil && !owner.Status.Terminal() && source.Kind == checkpoint.KindCheckpoint {
 		return fmt.Errorf("%w: checkpoint %d belongs to job %s, which is %s: claim it when that has ended, or take a savepoint",
 			ErrWrongStatus, source.Checkpoint, owner.ID, owner.Status)
 	}
@@ -93,8 +99,8 @@ func (s *State) mayClaim(source Source, owner *Job) error {
 	return nil
 }
 
-// mayImport says why a source of a job that is not known here cannot be used: its manifest has an owner all the same,
-// for that job was known once. What is being discarded nobody comes to depend on any more.
+// mayImport says why an unregistered source of a job that is not known here cannot be used: its manifest has an owner all
+// the same, for that job was known once. What is being discarded nobody comes to depend on any more.
 func (s *State) mayImport(source Source) error {
 	manifest := source.Manifest.ID
 	for _, j := range s.SortedJobs() {

@@ -153,12 +153,14 @@ func TestTheFirstCheckpointsWithoutAClaimAreFull(t *testing.T) {
 	}
 }
 
-// TestAnImportedSource comes from a job that is not known here.
-func TestAnImportedSource(t *testing.T) {
+// TestAnUnregisteredSource comes from a job that is not known here, as it could before imports were registered.
+func TestAnUnregisteredSource(t *testing.T) {
 	for name, claim := range map[string]bool{"claimed": true, "not claimed": false} {
 		t.Run(name, func(t *testing.T) {
 			s := newScript(t)
-			s.runningFrom(2, 9, aSavepoint, 40, claim)
+			s.rejects(ErrUnknownCheckpoint, s.submitFrom(2, 9, aSavepoint, 40, claim))
+			s.must(unregistered(s.submitFrom(2, 9, aSavepoint, 40, claim)))
+			s.must(s.start(2, 40))
 			j := s.job(2)
 			if j.LastID != 40 || j.NeedsSource() == claim {
 				t.Errorf("last ID %d, needs its source %t", j.LastID, j.NeedsSource())
@@ -173,32 +175,32 @@ func TestAnImportedSource(t *testing.T) {
 			if got := s.state.Live().Manifests; !slices.Equal(got, []checkpoint.ChunkRef{manifestOf(jobID(9), 40)}) {
 				t.Errorf("live %v", got)
 			}
-			s.rejects(ErrInUse, s.submitFrom(3, 9, aSavepoint, 40, true))
-			s.must(s.submitFrom(3, 9, aSavepoint, 40, false))
+			s.rejects(ErrInUse, unregistered(s.submitFrom(3, 9, aSavepoint, 40, true)))
+			s.must(unregistered(s.submitFrom(3, 9, aSavepoint, 40, false)))
 		})
 	}
 }
 
-// TestAnImportedSourceThatIsBeingDiscarded was claimed and subsumed: nobody comes to depend on it any more, else a sweep
-// that has begun would delete what somebody needs.
-func TestAnImportedSourceThatIsBeingDiscarded(t *testing.T) {
+// TestAnUnregisteredSourceThatIsBeingDiscarded was claimed and subsumed: nobody comes to depend on it any more, else a
+// sweep that has begun would delete what somebody needs.
+func TestAnUnregisteredSourceThatIsBeingDiscarded(t *testing.T) {
 	s := newScript(t)
-	s.must(s.submitFrom(3, 9, aSavepoint, 40, false))
-	s.rejects(ErrInUse, s.submitFrom(2, 9, aSavepoint, 40, true))
+	s.must(unregistered(s.submitFrom(3, 9, aSavepoint, 40, false)))
+	s.rejects(ErrInUse, unregistered(s.submitFrom(2, 9, aSavepoint, 40, true)))
 	s.ended(3)
-	c := s.submitFrom(2, 9, aSavepoint, 40, true)
+	c := unregistered(s.submitFrom(2, 9, aSavepoint, 40, true))
 	c.Config.Retain = 1
 	s.must(c)
-	s.must(s.submitFrom(4, 9, aSavepoint, 40, false)) // job 2 keeps it as yet
+	s.must(unregistered(s.submitFrom(4, 9, aSavepoint, 40, false))) // job 2 keeps it as yet
 	s.must(s.start(2, 40))
 	s.completed(2, 1)
 	s.wantFree(2, "while job 4 depends on it")
 	s.ended(4)
 	s.wantFree(2, "after the end of job 4", 40)
-	s.rejects(ErrInUse, s.submitFrom(5, 9, aSavepoint, 40, false))
-	s.rejects(ErrInUse, s.submitFrom(5, 9, aSavepoint, 40, true))
+	s.rejects(ErrInUse, unregistered(s.submitFrom(5, 9, aSavepoint, 40, false)))
+	s.rejects(ErrInUse, unregistered(s.submitFrom(5, 9, aSavepoint, 40, true)))
 	s.must(FinishDiscards{Job: jobID(2), Checkpoints: []checkpoint.ID{40}})
-	s.must(s.submitFrom(5, 9, aSavepoint, 40, true)) // imported anew
+	s.must(unregistered(s.submitFrom(5, 9, aSavepoint, 40, true)))
 }
 
 func TestSourceRejections(t *testing.T) {

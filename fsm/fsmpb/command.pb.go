@@ -43,6 +43,8 @@ type Command struct {
 	//	*Command_MoveJob
 	//	*Command_DrainNode
 	//	*Command_UndrainNode
+	//	*Command_BeginImport
+	//	*Command_FinishImport
 	Command       isCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -220,6 +222,24 @@ func (x *Command) GetUndrainNode() *UndrainNode {
 	return nil
 }
 
+func (x *Command) GetBeginImport() *BeginImport {
+	if x != nil {
+		if x, ok := x.Command.(*Command_BeginImport); ok {
+			return x.BeginImport
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetFinishImport() *FinishImport {
+	if x != nil {
+		if x, ok := x.Command.(*Command_FinishImport); ok {
+			return x.FinishImport
+		}
+	}
+	return nil
+}
+
 type isCommand_Command interface {
 	isCommand_Command()
 }
@@ -284,6 +304,14 @@ type Command_UndrainNode struct {
 	UndrainNode *UndrainNode `protobuf:"bytes,33,opt,name=undrain_node,json=undrainNode,proto3,oneof"`
 }
 
+type Command_BeginImport struct {
+	BeginImport *BeginImport `protobuf:"bytes,180,opt,name=begin_import,json=beginImport,proto3,oneof"` // this and the next since version 4
+}
+
+type Command_FinishImport struct {
+	FinishImport *FinishImport `protobuf:"bytes,181,opt,name=finish_import,json=finishImport,proto3,oneof"`
+}
+
 func (*Command_SubmitJob) isCommand_Command() {}
 
 func (*Command_StartAttempt) isCommand_Command() {}
@@ -314,6 +342,10 @@ func (*Command_DrainNode) isCommand_Command() {}
 
 func (*Command_UndrainNode) isCommand_Command() {}
 
+func (*Command_BeginImport) isCommand_Command() {}
+
+func (*Command_FinishImport) isCommand_Command() {}
+
 type SubmitJob struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"` // 16 bytes, here and below
@@ -325,7 +357,8 @@ type SubmitJob struct {
 	At            int64                  `protobuf:"varint,7,opt,name=at,proto3" json:"at,omitempty"`
 	Source        *Source                `protobuf:"bytes,8,opt,name=source,proto3" json:"source,omitempty"` // since version 2; absent for a fresh start
 	Fingerprint   []byte                 `protobuf:"bytes,40,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
-	Parallelism   []*OperatorParallelism `protobuf:"bytes,30,rep,name=parallelism,proto3" json:"parallelism,omitempty"` // since version 3; ascending by operator
+	Parallelism   []*OperatorParallelism `protobuf:"bytes,30,rep,name=parallelism,proto3" json:"parallelism,omitempty"`     // since version 3; ascending by operator
+	Unregistered  bool                   `protobuf:"varint,180,opt,name=unregistered,proto3" json:"unregistered,omitempty"` // since version 4; what is older is so
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -428,6 +461,13 @@ func (x *SubmitJob) GetParallelism() []*OperatorParallelism {
 		return x.Parallelism
 	}
 	return nil
+}
+
+func (x *SubmitJob) GetUnregistered() bool {
+	if x != nil {
+		return x.Unregistered
+	}
+	return false
 }
 
 type ConfigureJob struct {
@@ -1254,6 +1294,174 @@ func (x *DisposeSavepoint) GetAt() int64 {
 	return 0
 }
 
+type BeginImport struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	JobName       []byte                 `protobuf:"bytes,2,opt,name=job_name,json=jobName,proto3" json:"job_name,omitempty"`
+	Checkpoint    uint64                 `protobuf:"varint,3,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Manifest      *checkpointpb.ChunkRef `protobuf:"bytes,4,opt,name=manifest,proto3" json:"manifest,omitempty"`
+	TriggeredAt   int64                  `protobuf:"varint,5,opt,name=triggered_at,json=triggeredAt,proto3" json:"triggered_at,omitempty"`
+	StateSize     int64                  `protobuf:"varint,6,opt,name=state_size,json=stateSize,proto3" json:"state_size,omitempty"`
+	NumSubtasks   int64                  `protobuf:"varint,7,opt,name=num_subtasks,json=numSubtasks,proto3" json:"num_subtasks,omitempty"`
+	At            int64                  `protobuf:"varint,8,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeginImport) Reset() {
+	*x = BeginImport{}
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeginImport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeginImport) ProtoMessage() {}
+
+func (x *BeginImport) ProtoReflect() protoreflect.Message {
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeginImport.ProtoReflect.Descriptor instead.
+func (*BeginImport) Descriptor() ([]byte, []int) {
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *BeginImport) GetJob() []byte {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *BeginImport) GetJobName() []byte {
+	if x != nil {
+		return x.JobName
+	}
+	return nil
+}
+
+func (x *BeginImport) GetCheckpoint() uint64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *BeginImport) GetManifest() *checkpointpb.ChunkRef {
+	if x != nil {
+		return x.Manifest
+	}
+	return nil
+}
+
+func (x *BeginImport) GetTriggeredAt() int64 {
+	if x != nil {
+		return x.TriggeredAt
+	}
+	return 0
+}
+
+func (x *BeginImport) GetStateSize() int64 {
+	if x != nil {
+		return x.StateSize
+	}
+	return 0
+}
+
+func (x *BeginImport) GetNumSubtasks() int64 {
+	if x != nil {
+		return x.NumSubtasks
+	}
+	return 0
+}
+
+func (x *BeginImport) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+type FinishImport struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Checkpoint    uint64                 `protobuf:"varint,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Manifest      *checkpointpb.ChunkRef `protobuf:"bytes,3,opt,name=manifest,proto3" json:"manifest,omitempty"`
+	At            int64                  `protobuf:"varint,4,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FinishImport) Reset() {
+	*x = FinishImport{}
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FinishImport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FinishImport) ProtoMessage() {}
+
+func (x *FinishImport) ProtoReflect() protoreflect.Message {
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FinishImport.ProtoReflect.Descriptor instead.
+func (*FinishImport) Descriptor() ([]byte, []int) {
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *FinishImport) GetJob() []byte {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *FinishImport) GetCheckpoint() uint64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *FinishImport) GetManifest() *checkpointpb.ChunkRef {
+	if x != nil {
+		return x.Manifest
+	}
+	return nil
+}
+
+func (x *FinishImport) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
 type RescaleJob struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -1269,7 +1477,7 @@ type RescaleJob struct {
 
 func (x *RescaleJob) Reset() {
 	*x = RescaleJob{}
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[12]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1281,7 +1489,7 @@ func (x *RescaleJob) String() string {
 func (*RescaleJob) ProtoMessage() {}
 
 func (x *RescaleJob) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[12]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1294,7 +1502,7 @@ func (x *RescaleJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RescaleJob.ProtoReflect.Descriptor instead.
 func (*RescaleJob) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{12}
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RescaleJob) GetJob() []byte {
@@ -1360,7 +1568,7 @@ type MoveJob struct {
 
 func (x *MoveJob) Reset() {
 	*x = MoveJob{}
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[13]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1372,7 +1580,7 @@ func (x *MoveJob) String() string {
 func (*MoveJob) ProtoMessage() {}
 
 func (x *MoveJob) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[13]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1385,7 +1593,7 @@ func (x *MoveJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveJob.ProtoReflect.Descriptor instead.
 func (*MoveJob) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{13}
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *MoveJob) GetJob() []byte {
@@ -1440,7 +1648,7 @@ type DrainNode struct {
 
 func (x *DrainNode) Reset() {
 	*x = DrainNode{}
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[14]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1452,7 +1660,7 @@ func (x *DrainNode) String() string {
 func (*DrainNode) ProtoMessage() {}
 
 func (x *DrainNode) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[14]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1465,7 +1673,7 @@ func (x *DrainNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainNode.ProtoReflect.Descriptor instead.
 func (*DrainNode) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{14}
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DrainNode) GetNode() []byte {
@@ -1491,7 +1699,7 @@ type UndrainNode struct {
 
 func (x *UndrainNode) Reset() {
 	*x = UndrainNode{}
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[15]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1503,7 +1711,7 @@ func (x *UndrainNode) String() string {
 func (*UndrainNode) ProtoMessage() {}
 
 func (x *UndrainNode) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_command_proto_msgTypes[15]
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1516,7 +1724,7 @@ func (x *UndrainNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndrainNode.ProtoReflect.Descriptor instead.
 func (*UndrainNode) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{15}
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UndrainNode) GetNode() []byte {
@@ -1530,7 +1738,7 @@ var File_fsm_fsmpb_command_proto protoreflect.FileDescriptor
 
 const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"\n" +
-	"\x17fsm/fsmpb/command.proto\x12\fcairn.fsm.v1\x1a#checkpoint/checkpointpb/state.proto\x1a\x13fsm/fsmpb/job.proto\"\xef\a\n" +
+	"\x17fsm/fsmpb/command.proto\x12\fcairn.fsm.v1\x1a#checkpoint/checkpointpb/state.proto\x1a\x13fsm/fsmpb/job.proto\"\xf4\b\n" +
 	"\aCommand\x128\n" +
 	"\n" +
 	"submit_job\x18\x01 \x01(\v2\x17.cairn.fsm.v1.SubmitJobH\x00R\tsubmitJob\x12A\n" +
@@ -1551,8 +1759,10 @@ const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"\bmove_job\x18\x1f \x01(\v2\x15.cairn.fsm.v1.MoveJobH\x00R\amoveJob\x128\n" +
 	"\n" +
 	"drain_node\x18  \x01(\v2\x17.cairn.fsm.v1.DrainNodeH\x00R\tdrainNode\x12>\n" +
-	"\fundrain_node\x18! \x01(\v2\x19.cairn.fsm.v1.UndrainNodeH\x00R\vundrainNodeB\t\n" +
-	"\acommand\"\xff\x02\n" +
+	"\fundrain_node\x18! \x01(\v2\x19.cairn.fsm.v1.UndrainNodeH\x00R\vundrainNode\x12?\n" +
+	"\fbegin_import\x18\xb4\x01 \x01(\v2\x19.cairn.fsm.v1.BeginImportH\x00R\vbeginImport\x12B\n" +
+	"\rfinish_import\x18\xb5\x01 \x01(\v2\x1a.cairn.fsm.v1.FinishImportH\x00R\ffinishImportB\t\n" +
+	"\acommand\"\xa4\x03\n" +
 	"\tSubmitJob\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\fR\x04name\x12\x18\n" +
@@ -1563,7 +1773,8 @@ const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"\x02at\x18\a \x01(\x03R\x02at\x12,\n" +
 	"\x06source\x18\b \x01(\v2\x14.cairn.fsm.v1.SourceR\x06source\x12 \n" +
 	"\vfingerprint\x18( \x01(\fR\vfingerprint\x12C\n" +
-	"\vparallelism\x18\x1e \x03(\v2!.cairn.fsm.v1.OperatorParallelismR\vparallelism\"^\n" +
+	"\vparallelism\x18\x1e \x03(\v2!.cairn.fsm.v1.OperatorParallelismR\vparallelism\x12#\n" +
+	"\funregistered\x18\xb4\x01 \x01(\bR\funregistered\"^\n" +
 	"\fConfigureJob\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12,\n" +
 	"\x06config\x18\x02 \x01(\v2\x14.cairn.fsm.v1.ConfigR\x06config\x12\x0e\n" +
@@ -1641,7 +1852,26 @@ const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"\x10DisposeSavepoint\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x1c\n" +
 	"\tsavepoint\x18\x02 \x01(\x04R\tsavepoint\x12\x0e\n" +
-	"\x02at\x18\x03 \x01(\x03R\x02at\"\xf5\x01\n" +
+	"\x02at\x18\x03 \x01(\x03R\x02at\"\x8a\x02\n" +
+	"\vBeginImport\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\fR\x03job\x12\x19\n" +
+	"\bjob_name\x18\x02 \x01(\fR\ajobName\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x03 \x01(\x04R\n" +
+	"checkpoint\x129\n" +
+	"\bmanifest\x18\x04 \x01(\v2\x1d.cairn.checkpoint.v1.ChunkRefR\bmanifest\x12!\n" +
+	"\ftriggered_at\x18\x05 \x01(\x03R\vtriggeredAt\x12\x1d\n" +
+	"\n" +
+	"state_size\x18\x06 \x01(\x03R\tstateSize\x12!\n" +
+	"\fnum_subtasks\x18\a \x01(\x03R\vnumSubtasks\x12\x0e\n" +
+	"\x02at\x18\b \x01(\x03R\x02at\"\x8b\x01\n" +
+	"\fFinishImport\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\fR\x03job\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\x04R\n" +
+	"checkpoint\x129\n" +
+	"\bmanifest\x18\x03 \x01(\v2\x1d.cairn.checkpoint.v1.ChunkRefR\bmanifest\x12\x0e\n" +
+	"\x02at\x18\x04 \x01(\x03R\x02at\"\xf5\x01\n" +
 	"\n" +
 	"RescaleJob\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
@@ -1680,7 +1910,7 @@ func file_fsm_fsmpb_command_proto_rawDescGZIP() []byte {
 	return file_fsm_fsmpb_command_proto_rawDescData
 }
 
-var file_fsm_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_fsm_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_fsm_fsmpb_command_proto_goTypes = []any{
 	(*Command)(nil),               // 0: cairn.fsm.v1.Command
 	(*SubmitJob)(nil),             // 1: cairn.fsm.v1.SubmitJob
@@ -1694,20 +1924,22 @@ var file_fsm_fsmpb_command_proto_goTypes = []any{
 	(*AbortCheckpoint)(nil),       // 9: cairn.fsm.v1.AbortCheckpoint
 	(*FinishDiscards)(nil),        // 10: cairn.fsm.v1.FinishDiscards
 	(*DisposeSavepoint)(nil),      // 11: cairn.fsm.v1.DisposeSavepoint
-	(*RescaleJob)(nil),            // 12: cairn.fsm.v1.RescaleJob
-	(*MoveJob)(nil),               // 13: cairn.fsm.v1.MoveJob
-	(*DrainNode)(nil),             // 14: cairn.fsm.v1.DrainNode
-	(*UndrainNode)(nil),           // 15: cairn.fsm.v1.UndrainNode
-	(*Param)(nil),                 // 16: cairn.fsm.v1.Param
-	(*Topology)(nil),              // 17: cairn.fsm.v1.Topology
-	(*Config)(nil),                // 18: cairn.fsm.v1.Config
-	(*Source)(nil),                // 19: cairn.fsm.v1.Source
-	(*OperatorParallelism)(nil),   // 20: cairn.fsm.v1.OperatorParallelism
-	(*Assignment)(nil),            // 21: cairn.fsm.v1.Assignment
-	(*Restart)(nil),               // 22: cairn.fsm.v1.Restart
-	(*checkpointpb.ChunkRef)(nil), // 23: cairn.checkpoint.v1.ChunkRef
-	(*Sizes)(nil),                 // 24: cairn.fsm.v1.Sizes
-	(*Detail)(nil),                // 25: cairn.fsm.v1.Detail
+	(*BeginImport)(nil),           // 12: cairn.fsm.v1.BeginImport
+	(*FinishImport)(nil),          // 13: cairn.fsm.v1.FinishImport
+	(*RescaleJob)(nil),            // 14: cairn.fsm.v1.RescaleJob
+	(*MoveJob)(nil),               // 15: cairn.fsm.v1.MoveJob
+	(*DrainNode)(nil),             // 16: cairn.fsm.v1.DrainNode
+	(*UndrainNode)(nil),           // 17: cairn.fsm.v1.UndrainNode
+	(*Param)(nil),                 // 18: cairn.fsm.v1.Param
+	(*Topology)(nil),              // 19: cairn.fsm.v1.Topology
+	(*Config)(nil),                // 20: cairn.fsm.v1.Config
+	(*Source)(nil),                // 21: cairn.fsm.v1.Source
+	(*OperatorParallelism)(nil),   // 22: cairn.fsm.v1.OperatorParallelism
+	(*Assignment)(nil),            // 23: cairn.fsm.v1.Assignment
+	(*Restart)(nil),               // 24: cairn.fsm.v1.Restart
+	(*checkpointpb.ChunkRef)(nil), // 25: cairn.checkpoint.v1.ChunkRef
+	(*Sizes)(nil),                 // 26: cairn.fsm.v1.Sizes
+	(*Detail)(nil),                // 27: cairn.fsm.v1.Detail
 }
 var file_fsm_fsmpb_command_proto_depIdxs = []int32{
 	1,  // 0: cairn.fsm.v1.Command.submit_job:type_name -> cairn.fsm.v1.SubmitJob
@@ -1721,30 +1953,34 @@ var file_fsm_fsmpb_command_proto_depIdxs = []int32{
 	10, // 8: cairn.fsm.v1.Command.finish_discards:type_name -> cairn.fsm.v1.FinishDiscards
 	2,  // 9: cairn.fsm.v1.Command.configure_job:type_name -> cairn.fsm.v1.ConfigureJob
 	11, // 10: cairn.fsm.v1.Command.dispose_savepoint:type_name -> cairn.fsm.v1.DisposeSavepoint
-	12, // 11: cairn.fsm.v1.Command.rescale_job:type_name -> cairn.fsm.v1.RescaleJob
-	13, // 12: cairn.fsm.v1.Command.move_job:type_name -> cairn.fsm.v1.MoveJob
-	14, // 13: cairn.fsm.v1.Command.drain_node:type_name -> cairn.fsm.v1.DrainNode
-	15, // 14: cairn.fsm.v1.Command.undrain_node:type_name -> cairn.fsm.v1.UndrainNode
-	16, // 15: cairn.fsm.v1.SubmitJob.params:type_name -> cairn.fsm.v1.Param
-	17, // 16: cairn.fsm.v1.SubmitJob.topology:type_name -> cairn.fsm.v1.Topology
-	18, // 17: cairn.fsm.v1.SubmitJob.config:type_name -> cairn.fsm.v1.Config
-	19, // 18: cairn.fsm.v1.SubmitJob.source:type_name -> cairn.fsm.v1.Source
-	20, // 19: cairn.fsm.v1.SubmitJob.parallelism:type_name -> cairn.fsm.v1.OperatorParallelism
-	18, // 20: cairn.fsm.v1.ConfigureJob.config:type_name -> cairn.fsm.v1.Config
-	21, // 21: cairn.fsm.v1.StartAttempt.assignment:type_name -> cairn.fsm.v1.Assignment
-	22, // 22: cairn.fsm.v1.FailAttempt.restart:type_name -> cairn.fsm.v1.Restart
-	23, // 23: cairn.fsm.v1.CompleteCheckpoint.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
-	24, // 24: cairn.fsm.v1.CompleteCheckpoint.sizes:type_name -> cairn.fsm.v1.Sizes
-	25, // 25: cairn.fsm.v1.CompleteCheckpoint.detail:type_name -> cairn.fsm.v1.Detail
-	24, // 26: cairn.fsm.v1.AbortCheckpoint.sizes:type_name -> cairn.fsm.v1.Sizes
-	25, // 27: cairn.fsm.v1.AbortCheckpoint.detail:type_name -> cairn.fsm.v1.Detail
-	17, // 28: cairn.fsm.v1.RescaleJob.topology:type_name -> cairn.fsm.v1.Topology
-	20, // 29: cairn.fsm.v1.RescaleJob.parallelism:type_name -> cairn.fsm.v1.OperatorParallelism
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	14, // 11: cairn.fsm.v1.Command.rescale_job:type_name -> cairn.fsm.v1.RescaleJob
+	15, // 12: cairn.fsm.v1.Command.move_job:type_name -> cairn.fsm.v1.MoveJob
+	16, // 13: cairn.fsm.v1.Command.drain_node:type_name -> cairn.fsm.v1.DrainNode
+	17, // 14: cairn.fsm.v1.Command.undrain_node:type_name -> cairn.fsm.v1.UndrainNode
+	12, // 15: cairn.fsm.v1.Command.begin_import:type_name -> cairn.fsm.v1.BeginImport
+	13, // 16: cairn.fsm.v1.Command.finish_import:type_name -> cairn.fsm.v1.FinishImport
+	18, // 17: cairn.fsm.v1.SubmitJob.params:type_name -> cairn.fsm.v1.Param
+	19, // 18: cairn.fsm.v1.SubmitJob.topology:type_name -> cairn.fsm.v1.Topology
+	20, // 19: cairn.fsm.v1.SubmitJob.config:type_name -> cairn.fsm.v1.Config
+	21, // 20: cairn.fsm.v1.SubmitJob.source:type_name -> cairn.fsm.v1.Source
+	22, // 21: cairn.fsm.v1.SubmitJob.parallelism:type_name -> cairn.fsm.v1.OperatorParallelism
+	20, // 22: cairn.fsm.v1.ConfigureJob.config:type_name -> cairn.fsm.v1.Config
+	23, // 23: cairn.fsm.v1.StartAttempt.assignment:type_name -> cairn.fsm.v1.Assignment
+	24, // 24: cairn.fsm.v1.FailAttempt.restart:type_name -> cairn.fsm.v1.Restart
+	25, // 25: cairn.fsm.v1.CompleteCheckpoint.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	26, // 26: cairn.fsm.v1.CompleteCheckpoint.sizes:type_name -> cairn.fsm.v1.Sizes
+	27, // 27: cairn.fsm.v1.CompleteCheckpoint.detail:type_name -> cairn.fsm.v1.Detail
+	26, // 28: cairn.fsm.v1.AbortCheckpoint.sizes:type_name -> cairn.fsm.v1.Sizes
+	27, // 29: cairn.fsm.v1.AbortCheckpoint.detail:type_name -> cairn.fsm.v1.Detail
+	25, // 30: cairn.fsm.v1.BeginImport.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	25, // 31: cairn.fsm.v1.FinishImport.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	19, // 32: cairn.fsm.v1.RescaleJob.topology:type_name -> cairn.fsm.v1.Topology
+	22, // 33: cairn.fsm.v1.RescaleJob.parallelism:type_name -> cairn.fsm.v1.OperatorParallelism
+	34, // [34:34] is the sub-list for method output_type
+	34, // [34:34] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_fsm_fsmpb_command_proto_init() }
@@ -1769,6 +2005,8 @@ func file_fsm_fsmpb_command_proto_init() {
 		(*Command_MoveJob)(nil),
 		(*Command_DrainNode)(nil),
 		(*Command_UndrainNode)(nil),
+		(*Command_BeginImport)(nil),
+		(*Command_FinishImport)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1776,7 +2014,7 @@ func file_fsm_fsmpb_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fsm_fsmpb_command_proto_rawDesc), len(file_fsm_fsmpb_command_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -27,8 +27,9 @@ const (
 type Snapshot struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	LastIndex     uint64                 `protobuf:"varint,1,opt,name=last_index,json=lastIndex,proto3" json:"last_index,omitempty"`
-	Jobs          []*Job                 `protobuf:"bytes,2,rep,name=jobs,proto3" json:"jobs,omitempty"`        // by time of submission, then ID
-	Drained       []*DrainedNode         `protobuf:"bytes,30,rep,name=drained,proto3" json:"drained,omitempty"` // since version 3; ascending by node
+	Jobs          []*Job                 `protobuf:"bytes,2,rep,name=jobs,proto3" json:"jobs,omitempty"`         // by time of submission, then ID
+	Drained       []*DrainedNode         `protobuf:"bytes,30,rep,name=drained,proto3" json:"drained,omitempty"`  // since version 3; ascending by node
+	Imports       []*Import              `protobuf:"bytes,180,rep,name=imports,proto3" json:"imports,omitempty"` // since version 4; in the order in which they began
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -84,6 +85,121 @@ func (x *Snapshot) GetDrained() []*DrainedNode {
 	return nil
 }
 
+func (x *Snapshot) GetImports() []*Import {
+	if x != nil {
+		return x.Imports
+	}
+	return nil
+}
+
+type Import struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"` // 16 bytes
+	JobName       []byte                 `protobuf:"bytes,2,opt,name=job_name,json=jobName,proto3" json:"job_name,omitempty"`
+	Checkpoint    uint64                 `protobuf:"varint,3,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Manifest      *checkpointpb.ChunkRef `protobuf:"bytes,4,opt,name=manifest,proto3" json:"manifest,omitempty"`
+	TriggeredAt   int64                  `protobuf:"varint,5,opt,name=triggered_at,json=triggeredAt,proto3" json:"triggered_at,omitempty"`
+	StateSize     int64                  `protobuf:"varint,6,opt,name=state_size,json=stateSize,proto3" json:"state_size,omitempty"`
+	NumSubtasks   int64                  `protobuf:"varint,7,opt,name=num_subtasks,json=numSubtasks,proto3" json:"num_subtasks,omitempty"`
+	BegunAt       int64                  `protobuf:"varint,8,opt,name=begun_at,json=begunAt,proto3" json:"begun_at,omitempty"`
+	FinishedAt    int64                  `protobuf:"varint,9,opt,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"` // 0 while it is not complete
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Import) Reset() {
+	*x = Import{}
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Import) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Import) ProtoMessage() {}
+
+func (x *Import) ProtoReflect() protoreflect.Message {
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Import.ProtoReflect.Descriptor instead.
+func (*Import) Descriptor() ([]byte, []int) {
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Import) GetJob() []byte {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *Import) GetJobName() []byte {
+	if x != nil {
+		return x.JobName
+	}
+	return nil
+}
+
+func (x *Import) GetCheckpoint() uint64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *Import) GetManifest() *checkpointpb.ChunkRef {
+	if x != nil {
+		return x.Manifest
+	}
+	return nil
+}
+
+func (x *Import) GetTriggeredAt() int64 {
+	if x != nil {
+		return x.TriggeredAt
+	}
+	return 0
+}
+
+func (x *Import) GetStateSize() int64 {
+	if x != nil {
+		return x.StateSize
+	}
+	return 0
+}
+
+func (x *Import) GetNumSubtasks() int64 {
+	if x != nil {
+		return x.NumSubtasks
+	}
+	return 0
+}
+
+func (x *Import) GetBegunAt() int64 {
+	if x != nil {
+		return x.BegunAt
+	}
+	return 0
+}
+
+func (x *Import) GetFinishedAt() int64 {
+	if x != nil {
+		return x.FinishedAt
+	}
+	return 0
+}
+
 type DrainedNode struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Node          []byte                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
@@ -94,7 +210,7 @@ type DrainedNode struct {
 
 func (x *DrainedNode) Reset() {
 	*x = DrainedNode{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[1]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -106,7 +222,7 @@ func (x *DrainedNode) String() string {
 func (*DrainedNode) ProtoMessage() {}
 
 func (x *DrainedNode) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[1]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -119,7 +235,7 @@ func (x *DrainedNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainedNode.ProtoReflect.Descriptor instead.
 func (*DrainedNode) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{1}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *DrainedNode) GetNode() []byte {
@@ -179,7 +295,7 @@ type Job struct {
 
 func (x *Job) Reset() {
 	*x = Job{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[2]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -191,7 +307,7 @@ func (x *Job) String() string {
 func (*Job) ProtoMessage() {}
 
 func (x *Job) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[2]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -204,7 +320,7 @@ func (x *Job) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Job.ProtoReflect.Descriptor instead.
 func (*Job) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{2}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Job) GetId() []byte {
@@ -462,7 +578,7 @@ type Shape struct {
 
 func (x *Shape) Reset() {
 	*x = Shape{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[3]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -474,7 +590,7 @@ func (x *Shape) String() string {
 func (*Shape) ProtoMessage() {}
 
 func (x *Shape) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[3]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -487,7 +603,7 @@ func (x *Shape) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shape.ProtoReflect.Descriptor instead.
 func (*Shape) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{3}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Shape) GetTopology() *Topology {
@@ -514,7 +630,7 @@ type FormerTopology struct {
 
 func (x *FormerTopology) Reset() {
 	*x = FormerTopology{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[4]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -526,7 +642,7 @@ func (x *FormerTopology) String() string {
 func (*FormerTopology) ProtoMessage() {}
 
 func (x *FormerTopology) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[4]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -539,7 +655,7 @@ func (x *FormerTopology) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FormerTopology.ProtoReflect.Descriptor instead.
 func (*FormerTopology) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{4}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *FormerTopology) GetLast() uint32 {
@@ -573,7 +689,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[5]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -585,7 +701,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[5]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -598,7 +714,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{5}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Pending) GetId() uint64 {
@@ -682,7 +798,7 @@ type Completed struct {
 
 func (x *Completed) Reset() {
 	*x = Completed{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[6]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -694,7 +810,7 @@ func (x *Completed) String() string {
 func (*Completed) ProtoMessage() {}
 
 func (x *Completed) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[6]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -707,7 +823,7 @@ func (x *Completed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Completed.ProtoReflect.Descriptor instead.
 func (*Completed) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{6}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Completed) GetId() uint64 {
@@ -790,7 +906,7 @@ type Discard struct {
 
 func (x *Discard) Reset() {
 	*x = Discard{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[7]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -802,7 +918,7 @@ func (x *Discard) String() string {
 func (*Discard) ProtoMessage() {}
 
 func (x *Discard) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[7]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -815,7 +931,7 @@ func (x *Discard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Discard.ProtoReflect.Descriptor instead.
 func (*Discard) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{7}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Discard) GetId() uint64 {
@@ -843,7 +959,7 @@ type Counters struct {
 
 func (x *Counters) Reset() {
 	*x = Counters{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[8]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -855,7 +971,7 @@ func (x *Counters) String() string {
 func (*Counters) ProtoMessage() {}
 
 func (x *Counters) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[8]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -868,7 +984,7 @@ func (x *Counters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counters.ProtoReflect.Descriptor instead.
 func (*Counters) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{8}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Counters) GetCompleted() uint64 {
@@ -916,7 +1032,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[9]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -928,7 +1044,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[9]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -941,7 +1057,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{9}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Outcome) GetId() uint64 {
@@ -1070,7 +1186,7 @@ type Summary struct {
 
 func (x *Summary) Reset() {
 	*x = Summary{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[10]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1082,7 +1198,7 @@ func (x *Summary) String() string {
 func (*Summary) ProtoMessage() {}
 
 func (x *Summary) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[10]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1095,7 +1211,7 @@ func (x *Summary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Summary.ProtoReflect.Descriptor instead.
 func (*Summary) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{10}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Summary) GetDuration() *Distribution {
@@ -1154,7 +1270,7 @@ type Distribution struct {
 
 func (x *Distribution) Reset() {
 	*x = Distribution{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[11]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1166,7 +1282,7 @@ func (x *Distribution) String() string {
 func (*Distribution) ProtoMessage() {}
 
 func (x *Distribution) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[11]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1179,7 +1295,7 @@ func (x *Distribution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Distribution.ProtoReflect.Descriptor instead.
 func (*Distribution) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{11}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Distribution) GetCount() int64 {
@@ -1228,12 +1344,27 @@ var File_fsm_fsmpb_snapshot_proto protoreflect.FileDescriptor
 
 const file_fsm_fsmpb_snapshot_proto_rawDesc = "" +
 	"\n" +
-	"\x18fsm/fsmpb/snapshot.proto\x12\fcairn.fsm.v1\x1a#checkpoint/checkpointpb/state.proto\x1a\x13fsm/fsmpb/job.proto\"\x85\x01\n" +
+	"\x18fsm/fsmpb/snapshot.proto\x12\fcairn.fsm.v1\x1a#checkpoint/checkpointpb/state.proto\x1a\x13fsm/fsmpb/job.proto\"\xb6\x01\n" +
 	"\bSnapshot\x12\x1d\n" +
 	"\n" +
 	"last_index\x18\x01 \x01(\x04R\tlastIndex\x12%\n" +
 	"\x04jobs\x18\x02 \x03(\v2\x11.cairn.fsm.v1.JobR\x04jobs\x123\n" +
-	"\adrained\x18\x1e \x03(\v2\x19.cairn.fsm.v1.DrainedNodeR\adrained\"1\n" +
+	"\adrained\x18\x1e \x03(\v2\x19.cairn.fsm.v1.DrainedNodeR\adrained\x12/\n" +
+	"\aimports\x18\xb4\x01 \x03(\v2\x14.cairn.fsm.v1.ImportR\aimports\"\xb1\x02\n" +
+	"\x06Import\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\fR\x03job\x12\x19\n" +
+	"\bjob_name\x18\x02 \x01(\fR\ajobName\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x03 \x01(\x04R\n" +
+	"checkpoint\x129\n" +
+	"\bmanifest\x18\x04 \x01(\v2\x1d.cairn.checkpoint.v1.ChunkRefR\bmanifest\x12!\n" +
+	"\ftriggered_at\x18\x05 \x01(\x03R\vtriggeredAt\x12\x1d\n" +
+	"\n" +
+	"state_size\x18\x06 \x01(\x03R\tstateSize\x12!\n" +
+	"\fnum_subtasks\x18\a \x01(\x03R\vnumSubtasks\x12\x19\n" +
+	"\bbegun_at\x18\b \x01(\x03R\abegunAt\x12\x1f\n" +
+	"\vfinished_at\x18\t \x01(\x03R\n" +
+	"finishedAt\"1\n" +
 	"\vDrainedNode\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\fR\x04node\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\"\xe8\n" +
@@ -1363,68 +1494,71 @@ func file_fsm_fsmpb_snapshot_proto_rawDescGZIP() []byte {
 	return file_fsm_fsmpb_snapshot_proto_rawDescData
 }
 
-var file_fsm_fsmpb_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_fsm_fsmpb_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_fsm_fsmpb_snapshot_proto_goTypes = []any{
 	(*Snapshot)(nil),              // 0: cairn.fsm.v1.Snapshot
-	(*DrainedNode)(nil),           // 1: cairn.fsm.v1.DrainedNode
-	(*Job)(nil),                   // 2: cairn.fsm.v1.Job
-	(*Shape)(nil),                 // 3: cairn.fsm.v1.Shape
-	(*FormerTopology)(nil),        // 4: cairn.fsm.v1.FormerTopology
-	(*Pending)(nil),               // 5: cairn.fsm.v1.Pending
-	(*Completed)(nil),             // 6: cairn.fsm.v1.Completed
-	(*Discard)(nil),               // 7: cairn.fsm.v1.Discard
-	(*Counters)(nil),              // 8: cairn.fsm.v1.Counters
-	(*Outcome)(nil),               // 9: cairn.fsm.v1.Outcome
-	(*Summary)(nil),               // 10: cairn.fsm.v1.Summary
-	(*Distribution)(nil),          // 11: cairn.fsm.v1.Distribution
-	(*Param)(nil),                 // 12: cairn.fsm.v1.Param
-	(*Topology)(nil),              // 13: cairn.fsm.v1.Topology
-	(*Config)(nil),                // 14: cairn.fsm.v1.Config
-	(*Assignment)(nil),            // 15: cairn.fsm.v1.Assignment
-	(*Restart)(nil),               // 16: cairn.fsm.v1.Restart
-	(*Source)(nil),                // 17: cairn.fsm.v1.Source
-	(*OperatorParallelism)(nil),   // 18: cairn.fsm.v1.OperatorParallelism
-	(*checkpointpb.ChunkRef)(nil), // 19: cairn.checkpoint.v1.ChunkRef
-	(*Sizes)(nil),                 // 20: cairn.fsm.v1.Sizes
-	(*Detail)(nil),                // 21: cairn.fsm.v1.Detail
+	(*Import)(nil),                // 1: cairn.fsm.v1.Import
+	(*DrainedNode)(nil),           // 2: cairn.fsm.v1.DrainedNode
+	(*Job)(nil),                   // 3: cairn.fsm.v1.Job
+	(*Shape)(nil),                 // 4: cairn.fsm.v1.Shape
+	(*FormerTopology)(nil),        // 5: cairn.fsm.v1.FormerTopology
+	(*Pending)(nil),               // 6: cairn.fsm.v1.Pending
+	(*Completed)(nil),             // 7: cairn.fsm.v1.Completed
+	(*Discard)(nil),               // 8: cairn.fsm.v1.Discard
+	(*Counters)(nil),              // 9: cairn.fsm.v1.Counters
+	(*Outcome)(nil),               // 10: cairn.fsm.v1.Outcome
+	(*Summary)(nil),               // 11: cairn.fsm.v1.Summary
+	(*Distribution)(nil),          // 12: cairn.fsm.v1.Distribution
+	(*checkpointpb.ChunkRef)(nil), // 13: cairn.checkpoint.v1.ChunkRef
+	(*Param)(nil),                 // 14: cairn.fsm.v1.Param
+	(*Topology)(nil),              // 15: cairn.fsm.v1.Topology
+	(*Config)(nil),                // 16: cairn.fsm.v1.Config
+	(*Assignment)(nil),            // 17: cairn.fsm.v1.Assignment
+	(*Restart)(nil),               // 18: cairn.fsm.v1.Restart
+	(*Source)(nil),                // 19: cairn.fsm.v1.Source
+	(*OperatorParallelism)(nil),   // 20: cairn.fsm.v1.OperatorParallelism
+	(*Sizes)(nil),                 // 21: cairn.fsm.v1.Sizes
+	(*Detail)(nil),                // 22: cairn.fsm.v1.Detail
 }
 var file_fsm_fsmpb_snapshot_proto_depIdxs = []int32{
-	2,  // 0: cairn.fsm.v1.Snapshot.jobs:type_name -> cairn.fsm.v1.Job
-	1,  // 1: cairn.fsm.v1.Snapshot.drained:type_name -> cairn.fsm.v1.DrainedNode
-	12, // 2: cairn.fsm.v1.Job.params:type_name -> cairn.fsm.v1.Param
-	13, // 3: cairn.fsm.v1.Job.topology:type_name -> cairn.fsm.v1.Topology
-	14, // 4: cairn.fsm.v1.Job.config:type_name -> cairn.fsm.v1.Config
-	15, // 5: cairn.fsm.v1.Job.assignment:type_name -> cairn.fsm.v1.Assignment
-	16, // 6: cairn.fsm.v1.Job.restart:type_name -> cairn.fsm.v1.Restart
-	5,  // 7: cairn.fsm.v1.Job.pending:type_name -> cairn.fsm.v1.Pending
-	6,  // 8: cairn.fsm.v1.Job.completed:type_name -> cairn.fsm.v1.Completed
-	7,  // 9: cairn.fsm.v1.Job.discards:type_name -> cairn.fsm.v1.Discard
-	8,  // 10: cairn.fsm.v1.Job.counters:type_name -> cairn.fsm.v1.Counters
-	9,  // 11: cairn.fsm.v1.Job.history:type_name -> cairn.fsm.v1.Outcome
-	17, // 12: cairn.fsm.v1.Job.source:type_name -> cairn.fsm.v1.Source
-	6,  // 13: cairn.fsm.v1.Job.savepoints:type_name -> cairn.fsm.v1.Completed
-	10, // 14: cairn.fsm.v1.Job.summary:type_name -> cairn.fsm.v1.Summary
-	18, // 15: cairn.fsm.v1.Job.parallelism:type_name -> cairn.fsm.v1.OperatorParallelism
-	3,  // 16: cairn.fsm.v1.Job.next:type_name -> cairn.fsm.v1.Shape
-	4,  // 17: cairn.fsm.v1.Job.former:type_name -> cairn.fsm.v1.FormerTopology
-	13, // 18: cairn.fsm.v1.Shape.topology:type_name -> cairn.fsm.v1.Topology
-	18, // 19: cairn.fsm.v1.Shape.parallelism:type_name -> cairn.fsm.v1.OperatorParallelism
-	13, // 20: cairn.fsm.v1.FormerTopology.topology:type_name -> cairn.fsm.v1.Topology
-	19, // 21: cairn.fsm.v1.Completed.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
-	19, // 22: cairn.fsm.v1.Discard.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
-	20, // 23: cairn.fsm.v1.Outcome.sizes:type_name -> cairn.fsm.v1.Sizes
-	21, // 24: cairn.fsm.v1.Outcome.detail:type_name -> cairn.fsm.v1.Detail
-	11, // 25: cairn.fsm.v1.Summary.duration:type_name -> cairn.fsm.v1.Distribution
-	11, // 26: cairn.fsm.v1.Summary.state_size:type_name -> cairn.fsm.v1.Distribution
-	11, // 27: cairn.fsm.v1.Summary.checkpointed:type_name -> cairn.fsm.v1.Distribution
-	11, // 28: cairn.fsm.v1.Summary.alignment:type_name -> cairn.fsm.v1.Distribution
-	11, // 29: cairn.fsm.v1.Summary.processed:type_name -> cairn.fsm.v1.Distribution
-	11, // 30: cairn.fsm.v1.Summary.persisted:type_name -> cairn.fsm.v1.Distribution
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	3,  // 0: cairn.fsm.v1.Snapshot.jobs:type_name -> cairn.fsm.v1.Job
+	2,  // 1: cairn.fsm.v1.Snapshot.drained:type_name -> cairn.fsm.v1.DrainedNode
+	1,  // 2: cairn.fsm.v1.Snapshot.imports:type_name -> cairn.fsm.v1.Import
+	13, // 3: cairn.fsm.v1.Import.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	14, // 4: cairn.fsm.v1.Job.params:type_name -> cairn.fsm.v1.Param
+	15, // 5: cairn.fsm.v1.Job.topology:type_name -> cairn.fsm.v1.Topology
+	16, // 6: cairn.fsm.v1.Job.config:type_name -> cairn.fsm.v1.Config
+	17, // 7: cairn.fsm.v1.Job.assignment:type_name -> cairn.fsm.v1.Assignment
+	18, // 8: cairn.fsm.v1.Job.restart:type_name -> cairn.fsm.v1.Restart
+	6,  // 9: cairn.fsm.v1.Job.pending:type_name -> cairn.fsm.v1.Pending
+	7,  // 10: cairn.fsm.v1.Job.completed:type_name -> cairn.fsm.v1.Completed
+	8,  // 11: cairn.fsm.v1.Job.discards:type_name -> cairn.fsm.v1.Discard
+	9,  // 12: cairn.fsm.v1.Job.counters:type_name -> cairn.fsm.v1.Counters
+	10, // 13: cairn.fsm.v1.Job.history:type_name -> cairn.fsm.v1.Outcome
+	19, // 14: cairn.fsm.v1.Job.source:type_name -> cairn.fsm.v1.Source
+	7,  // 15: cairn.fsm.v1.Job.savepoints:type_name -> cairn.fsm.v1.Completed
+	11, // 16: cairn.fsm.v1.Job.summary:type_name -> cairn.fsm.v1.Summary
+	20, // 17: cairn.fsm.v1.Job.parallelism:type_name -> cairn.fsm.v1.OperatorParallelism
+	4,  // 18: cairn.fsm.v1.Job.next:type_name -> cairn.fsm.v1.Shape
+	5,  // 19: cairn.fsm.v1.Job.former:type_name -> cairn.fsm.v1.FormerTopology
+	15, // 20: cairn.fsm.v1.Shape.topology:type_name -> cairn.fsm.v1.Topology
+	20, // 21: cairn.fsm.v1.Shape.parallelism:type_name -> cairn.fsm.v1.OperatorParallelism
+	15, // 22: cairn.fsm.v1.FormerTopology.topology:type_name -> cairn.fsm.v1.Topology
+	13, // 23: cairn.fsm.v1.Completed.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	13, // 24: cairn.fsm.v1.Discard.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	21, // 25: cairn.fsm.v1.Outcome.sizes:type_name -> cairn.fsm.v1.Sizes
+	22, // 26: cairn.fsm.v1.Outcome.detail:type_name -> cairn.fsm.v1.Detail
+	12, // 27: cairn.fsm.v1.Summary.duration:type_name -> cairn.fsm.v1.Distribution
+	12, // 28: cairn.fsm.v1.Summary.state_size:type_name -> cairn.fsm.v1.Distribution
+	12, // 29: cairn.fsm.v1.Summary.checkpointed:type_name -> cairn.fsm.v1.Distribution
+	12, // 30: cairn.fsm.v1.Summary.alignment:type_name -> cairn.fsm.v1.Distribution
+	12, // 31: cairn.fsm.v1.Summary.processed:type_name -> cairn.fsm.v1.Distribution
+	12, // 32: cairn.fsm.v1.Summary.persisted:type_name -> cairn.fsm.v1.Distribution
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_fsm_fsmpb_snapshot_proto_init() }
@@ -1439,7 +1573,7 @@ func file_fsm_fsmpb_snapshot_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fsm_fsmpb_snapshot_proto_rawDesc), len(file_fsm_fsmpb_snapshot_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
