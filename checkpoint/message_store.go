@@ -14,9 +14,10 @@ import "fmt"
 type MarkChunks struct {
 	Term  Term
 	Sweep uint64 // numbers the leader's sweeps: the reference generation that its plan sees
-	// Live are the processes that may store chunks, for a shared store only: what others stored there, who have ended,
-	// the first of these deletes on their behalf.
-	Live []NodeRef
+	// Live are the processes that are alive or may be, for a shared store only. Gone are owners of objects in it who have
+	// ended for good: what this sweep deletes of theirs, the first of Live deletes on their behalf. For an owner in
+	// neither list nobody else deletes: it may have started behind the mark, and be storing.
+	Live, Gone []NodeRef
 }
 
 // DeleteChunks makes a node delete chunks that no checkpoint names, or of which there are copies enough elsewhere. It
@@ -77,6 +78,8 @@ type Inventory struct {
 	Request     uint64 // of ListChunks, 0 for the node's own
 	First, Last bool
 	Chunks      []ChunkRef
+	// Owners are, in the last piece of the list of a shared store, all processes that own objects in it.
+	Owners []NodeRef
 }
 
 // InventoryChange says what has changed on a node's disk, about as it happens.

@@ -49,7 +49,7 @@ func drawStoreFromNode(t *rapid.T) checkpoint.FromNode {
 	case 0:
 		return checkpoint.Inventory{
 			Request: rapid.Uint64().Draw(t, "request"), First: rapid.Bool().Draw(t, "first"), Last: rapid.Bool().Draw(t, "last"),
-			Chunks: listOf(t, drawRef),
+			Chunks: listOf(t, drawRef), Owners: listOf(t, drawNode),
 		}
 	case 1:
 		return checkpoint.InventoryChange{Added: listOf(t, drawRef), Removed: listOf(t, drawChunk), Corrupt: listOf(t, drawChunk)}

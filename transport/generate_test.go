@@ -177,7 +177,7 @@ func drawToNode(t *rapid.T) checkpoint.ToNode {
 		m.Kind, m.Stop = drawKind(t), drawStop(t)
 		return m
 	case 6:
-		return checkpoint.MarkChunks{Term: drawTerm(t), Sweep: rapid.Uint64().Draw(t, "sweep"), Live: listOf(t, drawNode)}
+		return checkpoint.MarkChunks{Term: drawTerm(t), Sweep: rapid.Uint64().Draw(t, "sweep"), Live: listOf(t, drawNode), Gone: listOf(t, drawNode)}
 	case 7:
 		return checkpoint.DeleteChunks{
 			Term: drawTerm(t), Sweep: rapid.Uint64().Draw(t, "sweep"),

@@ -60,6 +60,7 @@ func fromNodeToPB(m checkpoint.FromNode) (*transportpb.FromNode, error) {
 	case checkpoint.Inventory:
 		pb.Message = &transportpb.FromNode_Inventory{Inventory: &transportpb.Inventory{
 			Request: m.Request, First: m.First, Last: m.Last, Chunks: chunkRefsToPB(m.Chunks),
+			Owners: each(m.Owners, nodeToPB),
 		}}
 	case checkpoint.InventoryChange:
 		pb.Message = &transportpb.FromNode_InventoryChange{InventoryChange: &transportpb.InventoryChange{
@@ -186,7 +187,7 @@ func fromNodeFromPB(pb *transportpb.FromNode) (checkpoint.FromNode, error) {
 	case *transportpb.FromNode_Inventory:
 		m = checkpoint.Inventory{
 			Request: w.Inventory.GetRequest(), First: w.Inventory.GetFirst(), Last: w.Inventory.GetLast(),
-			Chunks: d.chunkRefs(w.Inventory.GetChunks()),
+			Chunks: d.chunkRefs(w.Inventory.GetChunks()), Owners: each(w.Inventory.GetOwners(), nodeFromPB),
 		}
 	case *transportpb.FromNode_InventoryChange:
 		m = checkpoint.InventoryChange{

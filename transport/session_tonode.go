@@ -46,7 +46,7 @@ func toNodeToPB(m checkpoint.ToNode) (*transportpb.ToNode, error) {
 			LatestCompleted: uint64(m.LatestCompleted),
 		}}
 	case checkpoint.MarkChunks:
-		pb.Message = &transportpb.ToNode_MarkChunks{MarkChunks: &transportpb.MarkChunks{Sweep: m.Sweep, Live: each(m.Live, nodeToPB)}}
+		pb.Message = &transportpb.ToNode_MarkChunks{MarkChunks: &transportpb.MarkChunks{Sweep: m.Sweep, Live: each(m.Live, nodeToPB), Gone: each(m.Gone, nodeToPB)}}
 	case checkpoint.DeleteChunks:
 		pb.Message = &transportpb.ToNode_DeleteChunks{DeleteChunks: &transportpb.DeleteChunks{
 			Sweep: m.Sweep, Chunks: each(m.Chunks, chunkToPB),
@@ -120,7 +120,9 @@ func toNodeFromPB(pb *transportpb.ToNode) (checkpoint.ToNode, error) {
 			Checkpoint: checkpoint.ID(n.GetCheckpoint()), LatestCompleted: checkpoint.ID(n.GetLatestCompleted()),
 		}
 	case *transportpb.ToNode_MarkChunks:
-		m = checkpoint.MarkChunks{Term: term, Sweep: w.MarkChunks.GetSweep(), Live: each(w.MarkChunks.GetLive(), nodeFromPB)}
+		m = checkpoint.MarkChunks{
+			Term: term, Sweep: w.MarkChunks.GetSweep(), Live: each(w.MarkChunks.GetLive(), nodeFromPB), Gone: each(w.MarkChunks.GetGone(), nodeFromPB),
+		}
 	case *transportpb.ToNode_DeleteChunks:
 		m = checkpoint.DeleteChunks{
 			Term: term, Sweep: w.DeleteChunks.GetSweep(), Chunks: each(w.DeleteChunks.GetChunks(), d.chunk),

@@ -1016,6 +1016,7 @@ type MarkChunks struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Sweep         uint64                 `protobuf:"varint,1,opt,name=sweep,proto3" json:"sweep,omitempty"`
 	Live          []*NodeRef             `protobuf:"bytes,110,rep,name=live,proto3" json:"live,omitempty"` // for a shared store
+	Gone          []*NodeRef             `protobuf:"bytes,140,rep,name=gone,proto3" json:"gone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1060,6 +1061,13 @@ func (x *MarkChunks) GetSweep() uint64 {
 func (x *MarkChunks) GetLive() []*NodeRef {
 	if x != nil {
 		return x.Live
+	}
+	return nil
+}
+
+func (x *MarkChunks) GetGone() []*NodeRef {
+	if x != nil {
+		return x.Gone
 	}
 	return nil
 }
@@ -3722,6 +3730,7 @@ type Inventory struct {
 	First         bool                   `protobuf:"varint,2,opt,name=first,proto3" json:"first,omitempty"`
 	Last          bool                   `protobuf:"varint,3,opt,name=last,proto3" json:"last,omitempty"`
 	Chunks        *ChunkRefs             `protobuf:"bytes,4,opt,name=chunks,proto3" json:"chunks,omitempty"`
+	Owners        []*NodeRef             `protobuf:"bytes,140,rep,name=owners,proto3" json:"owners,omitempty"` // of a shared store
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3780,6 +3789,13 @@ func (x *Inventory) GetLast() bool {
 func (x *Inventory) GetChunks() *ChunkRefs {
 	if x != nil {
 		return x.Chunks
+	}
+	return nil
+}
+
+func (x *Inventory) GetOwners() []*NodeRef {
+	if x != nil {
+		return x.Owners
 	}
 	return nil
 }
@@ -4282,11 +4298,12 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\x18\x03 \x01(\x04R\n" +
 	"checkpoint\x12)\n" +
-	"\x10latest_completed\x18\x04 \x01(\x04R\x0flatestCompleted\"S\n" +
+	"\x10latest_completed\x18\x04 \x01(\x04R\x0flatestCompleted\"\x85\x01\n" +
 	"\n" +
 	"MarkChunks\x12\x14\n" +
 	"\x05sweep\x18\x01 \x01(\x04R\x05sweep\x12/\n" +
-	"\x04live\x18n \x03(\v2\x1b.cairn.transport.v1.NodeRefR\x04live\"<\n" +
+	"\x04live\x18n \x03(\v2\x1b.cairn.transport.v1.NodeRefR\x04live\x120\n" +
+	"\x04gone\x18\x8c\x01 \x03(\v2\x1b.cairn.transport.v1.NodeRefR\x04gone\"<\n" +
 	"\fDeleteChunks\x12\x14\n" +
 	"\x05sweep\x18\x01 \x01(\x04R\x05sweep\x12\x16\n" +
 	"\x06chunks\x18\x02 \x03(\fR\x06chunks\"Y\n" +
@@ -4497,12 +4514,13 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\x0fin_flight_bytes\x18\b \x01(\x03R\rinFlightBytes\"3\n" +
 	"\tChunkRefs\x12\x10\n" +
 	"\x03ids\x18\x01 \x01(\fR\x03ids\x12\x14\n" +
-	"\x05sizes\x18\x02 \x03(\x03R\x05sizes\"\x86\x01\n" +
+	"\x05sizes\x18\x02 \x03(\x03R\x05sizes\"\xbc\x01\n" +
 	"\tInventory\x12\x18\n" +
 	"\arequest\x18\x01 \x01(\x04R\arequest\x12\x14\n" +
 	"\x05first\x18\x02 \x01(\bR\x05first\x12\x12\n" +
 	"\x04last\x18\x03 \x01(\bR\x04last\x125\n" +
-	"\x06chunks\x18\x04 \x01(\v2\x1d.cairn.transport.v1.ChunkRefsR\x06chunks\"z\n" +
+	"\x06chunks\x18\x04 \x01(\v2\x1d.cairn.transport.v1.ChunkRefsR\x06chunks\x124\n" +
+	"\x06owners\x18\x8c\x01 \x03(\v2\x1b.cairn.transport.v1.NodeRefR\x06owners\"z\n" +
 	"\x0fInventoryChange\x123\n" +
 	"\x05added\x18\x01 \x01(\v2\x1d.cairn.transport.v1.ChunkRefsR\x05added\x12\x18\n" +
 	"\aremoved\x18\x02 \x03(\fR\aremoved\x12\x18\n" +
@@ -4644,63 +4662,65 @@ var file_transport_transportpb_session_proto_depIdxs = []int32{
 	18, // 25: cairn.transport.v1.Trigger.barrier:type_name -> cairn.transport.v1.Barrier
 	19, // 26: cairn.transport.v1.Trigger.subtasks:type_name -> cairn.transport.v1.Subtask
 	23, // 27: cairn.transport.v1.MarkChunks.live:type_name -> cairn.transport.v1.NodeRef
-	14, // 28: cairn.transport.v1.CopyChunks.copies:type_name -> cairn.transport.v1.ChunkCopy
-	61, // 29: cairn.transport.v1.ChunkCopy.chunk:type_name -> cairn.checkpoint.v1.ChunkRef
-	23, // 30: cairn.transport.v1.ChunkCopy.from:type_name -> cairn.transport.v1.NodeRef
-	23, // 31: cairn.transport.v1.ChunksLocated.nodes:type_name -> cairn.transport.v1.NodeRef
-	17, // 32: cairn.transport.v1.ChunksLocated.chunks:type_name -> cairn.transport.v1.ChunkHolders
-	20, // 33: cairn.transport.v1.Topology.vertices:type_name -> cairn.transport.v1.Vertex
-	21, // 34: cairn.transport.v1.Topology.edges:type_name -> cairn.transport.v1.Edge
-	23, // 35: cairn.transport.v1.Assignment.nodes:type_name -> cairn.transport.v1.NodeRef
-	26, // 36: cairn.transport.v1.FromNode.hello:type_name -> cairn.transport.v1.Hello
-	29, // 37: cairn.transport.v1.FromNode.heartbeat:type_name -> cairn.transport.v1.Heartbeat
-	30, // 38: cairn.transport.v1.FromNode.job_planned:type_name -> cairn.transport.v1.JobPlanned
-	32, // 39: cairn.transport.v1.FromNode.report:type_name -> cairn.transport.v1.Report
-	36, // 40: cairn.transport.v1.FromNode.status_change:type_name -> cairn.transport.v1.StatusChange
-	39, // 41: cairn.transport.v1.FromNode.ack_batch:type_name -> cairn.transport.v1.AckBatch
-	40, // 42: cairn.transport.v1.FromNode.decline:type_name -> cairn.transport.v1.Decline
-	41, // 43: cairn.transport.v1.FromNode.progress:type_name -> cairn.transport.v1.Progress
-	43, // 44: cairn.transport.v1.FromNode.chunks_marked:type_name -> cairn.transport.v1.ChunksMarked
-	44, // 45: cairn.transport.v1.FromNode.chunks_deleted:type_name -> cairn.transport.v1.ChunksDeleted
-	45, // 46: cairn.transport.v1.FromNode.task_metrics:type_name -> cairn.transport.v1.TaskMetrics
-	49, // 47: cairn.transport.v1.FromNode.inventory:type_name -> cairn.transport.v1.Inventory
-	50, // 48: cairn.transport.v1.FromNode.inventory_change:type_name -> cairn.transport.v1.InventoryChange
-	51, // 49: cairn.transport.v1.FromNode.store_report:type_name -> cairn.transport.v1.StoreReport
-	53, // 50: cairn.transport.v1.FromNode.locate_chunks:type_name -> cairn.transport.v1.LocateChunks
-	54, // 51: cairn.transport.v1.FromNode.chunks_copied:type_name -> cairn.transport.v1.ChunksCopied
-	23, // 52: cairn.transport.v1.Hello.node:type_name -> cairn.transport.v1.NodeRef
-	27, // 53: cairn.transport.v1.Hello.docs:type_name -> cairn.transport.v1.ProgramDoc
-	28, // 54: cairn.transport.v1.ProgramDoc.params:type_name -> cairn.transport.v1.ParamDoc
-	22, // 55: cairn.transport.v1.JobPlanned.topology:type_name -> cairn.transport.v1.Topology
-	31, // 56: cairn.transport.v1.JobPlanned.operators:type_name -> cairn.transport.v1.OperatorText
-	33, // 57: cairn.transport.v1.Report.attempts:type_name -> cairn.transport.v1.AttemptReport
-	34, // 58: cairn.transport.v1.AttemptReport.subtasks:type_name -> cairn.transport.v1.SubtaskReport
-	38, // 59: cairn.transport.v1.AttemptReport.acks:type_name -> cairn.transport.v1.Ack
-	19, // 60: cairn.transport.v1.SubtaskReport.subtask:type_name -> cairn.transport.v1.Subtask
-	35, // 61: cairn.transport.v1.SubtaskReport.failure:type_name -> cairn.transport.v1.Failure
-	60, // 62: cairn.transport.v1.SubtaskReport.final:type_name -> cairn.checkpoint.v1.SubtaskState
-	34, // 63: cairn.transport.v1.StatusChange.report:type_name -> cairn.transport.v1.SubtaskReport
-	60, // 64: cairn.transport.v1.Ack.state:type_name -> cairn.checkpoint.v1.SubtaskState
-	37, // 65: cairn.transport.v1.Ack.metrics:type_name -> cairn.transport.v1.Metrics
-	38, // 66: cairn.transport.v1.AckBatch.acks:type_name -> cairn.transport.v1.Ack
-	19, // 67: cairn.transport.v1.Decline.subtask:type_name -> cairn.transport.v1.Subtask
-	42, // 68: cairn.transport.v1.Progress.subtasks:type_name -> cairn.transport.v1.SubtaskProgress
-	19, // 69: cairn.transport.v1.SubtaskProgress.subtask:type_name -> cairn.transport.v1.Subtask
-	37, // 70: cairn.transport.v1.SubtaskProgress.metrics:type_name -> cairn.transport.v1.Metrics
-	46, // 71: cairn.transport.v1.TaskMetrics.subtasks:type_name -> cairn.transport.v1.SubtaskMetrics
-	19, // 72: cairn.transport.v1.SubtaskMetrics.subtask:type_name -> cairn.transport.v1.Subtask
-	47, // 73: cairn.transport.v1.SubtaskMetrics.load:type_name -> cairn.transport.v1.TaskLoad
-	48, // 74: cairn.transport.v1.Inventory.chunks:type_name -> cairn.transport.v1.ChunkRefs
-	48, // 75: cairn.transport.v1.InventoryChange.added:type_name -> cairn.transport.v1.ChunkRefs
-	52, // 76: cairn.transport.v1.StoreReport.scrub:type_name -> cairn.transport.v1.ScrubProgress
-	55, // 77: cairn.transport.v1.ChunksCopied.failed:type_name -> cairn.transport.v1.ChunkFailure
-	25, // 78: cairn.transport.v1.SessionService.OpenSession:input_type -> cairn.transport.v1.FromNode
-	0,  // 79: cairn.transport.v1.SessionService.OpenSession:output_type -> cairn.transport.v1.ToNode
-	79, // [79:80] is the sub-list for method output_type
-	78, // [78:79] is the sub-list for method input_type
-	78, // [78:78] is the sub-list for extension type_name
-	78, // [78:78] is the sub-list for extension extendee
-	0,  // [0:78] is the sub-list for field type_name
+	23, // 28: cairn.transport.v1.MarkChunks.gone:type_name -> cairn.transport.v1.NodeRef
+	14, // 29: cairn.transport.v1.CopyChunks.copies:type_name -> cairn.transport.v1.ChunkCopy
+	61, // 30: cairn.transport.v1.ChunkCopy.chunk:type_name -> cairn.checkpoint.v1.ChunkRef
+	23, // 31: cairn.transport.v1.ChunkCopy.from:type_name -> cairn.transport.v1.NodeRef
+	23, // 32: cairn.transport.v1.ChunksLocated.nodes:type_name -> cairn.transport.v1.NodeRef
+	17, // 33: cairn.transport.v1.ChunksLocated.chunks:type_name -> cairn.transport.v1.ChunkHolders
+	20, // 34: cairn.transport.v1.Topology.vertices:type_name -> cairn.transport.v1.Vertex
+	21, // 35: cairn.transport.v1.Topology.edges:type_name -> cairn.transport.v1.Edge
+	23, // 36: cairn.transport.v1.Assignment.nodes:type_name -> cairn.transport.v1.NodeRef
+	26, // 37: cairn.transport.v1.FromNode.hello:type_name -> cairn.transport.v1.Hello
+	29, // 38: cairn.transport.v1.FromNode.heartbeat:type_name -> cairn.transport.v1.Heartbeat
+	30, // 39: cairn.transport.v1.FromNode.job_planned:type_name -> cairn.transport.v1.JobPlanned
+	32, // 40: cairn.transport.v1.FromNode.report:type_name -> cairn.transport.v1.Report
+	36, // 41: cairn.transport.v1.FromNode.status_change:type_name -> cairn.transport.v1.StatusChange
+	39, // 42: cairn.transport.v1.FromNode.ack_batch:type_name -> cairn.transport.v1.AckBatch
+	40, // 43: cairn.transport.v1.FromNode.decline:type_name -> cairn.transport.v1.Decline
+	41, // 44: cairn.transport.v1.FromNode.progress:type_name -> cairn.transport.v1.Progress
+	43, // 45: cairn.transport.v1.FromNode.chunks_marked:type_name -> cairn.transport.v1.ChunksMarked
+	44, // 46: cairn.transport.v1.FromNode.chunks_deleted:type_name -> cairn.transport.v1.ChunksDeleted
+	45, // 47: cairn.transport.v1.FromNode.task_metrics:type_name -> cairn.transport.v1.TaskMetrics
+	49, // 48: cairn.transport.v1.FromNode.inventory:type_name -> cairn.transport.v1.Inventory
+	50, // 49: cairn.transport.v1.FromNode.inventory_change:type_name -> cairn.transport.v1.InventoryChange
+	51, // 50: cairn.transport.v1.FromNode.store_report:type_name -> cairn.transport.v1.StoreReport
+	53, // 51: cairn.transport.v1.FromNode.locate_chunks:type_name -> cairn.transport.v1.LocateChunks
+	54, // 52: cairn.transport.v1.FromNode.chunks_copied:type_name -> cairn.transport.v1.ChunksCopied
+	23, // 53: cairn.transport.v1.Hello.node:type_name -> cairn.transport.v1.NodeRef
+	27, // 54: cairn.transport.v1.Hello.docs:type_name -> cairn.transport.v1.ProgramDoc
+	28, // 55: cairn.transport.v1.ProgramDoc.params:type_name -> cairn.transport.v1.ParamDoc
+	22, // 56: cairn.transport.v1.JobPlanned.topology:type_name -> cairn.transport.v1.Topology
+	31, // 57: cairn.transport.v1.JobPlanned.operators:type_name -> cairn.transport.v1.OperatorText
+	33, // 58: cairn.transport.v1.Report.attempts:type_name -> cairn.transport.v1.AttemptReport
+	34, // 59: cairn.transport.v1.AttemptReport.subtasks:type_name -> cairn.transport.v1.SubtaskReport
+	38, // 60: cairn.transport.v1.AttemptReport.acks:type_name -> cairn.transport.v1.Ack
+	19, // 61: cairn.transport.v1.SubtaskReport.subtask:type_name -> cairn.transport.v1.Subtask
+	35, // 62: cairn.transport.v1.SubtaskReport.failure:type_name -> cairn.transport.v1.Failure
+	60, // 63: cairn.transport.v1.SubtaskReport.final:type_name -> cairn.checkpoint.v1.SubtaskState
+	34, // 64: cairn.transport.v1.StatusChange.report:type_name -> cairn.transport.v1.SubtaskReport
+	60, // 65: cairn.transport.v1.Ack.state:type_name -> cairn.checkpoint.v1.SubtaskState
+	37, // 66: cairn.transport.v1.Ack.metrics:type_name -> cairn.transport.v1.Metrics
+	38, // 67: cairn.transport.v1.AckBatch.acks:type_name -> cairn.transport.v1.Ack
+	19, // 68: cairn.transport.v1.Decline.subtask:type_name -> cairn.transport.v1.Subtask
+	42, // 69: cairn.transport.v1.Progress.subtasks:type_name -> cairn.transport.v1.SubtaskProgress
+	19, // 70: cairn.transport.v1.SubtaskProgress.subtask:type_name -> cairn.transport.v1.Subtask
+	37, // 71: cairn.transport.v1.SubtaskProgress.metrics:type_name -> cairn.transport.v1.Metrics
+	46, // 72: cairn.transport.v1.TaskMetrics.subtasks:type_name -> cairn.transport.v1.SubtaskMetrics
+	19, // 73: cairn.transport.v1.SubtaskMetrics.subtask:type_name -> cairn.transport.v1.Subtask
+	47, // 74: cairn.transport.v1.SubtaskMetrics.load:type_name -> cairn.transport.v1.TaskLoad
+	48, // 75: cairn.transport.v1.Inventory.chunks:type_name -> cairn.transport.v1.ChunkRefs
+	23, // 76: cairn.transport.v1.Inventory.owners:type_name -> cairn.transport.v1.NodeRef
+	48, // 77: cairn.transport.v1.InventoryChange.added:type_name -> cairn.transport.v1.ChunkRefs
+	52, // 78: cairn.transport.v1.StoreReport.scrub:type_name -> cairn.transport.v1.ScrubProgress
+	55, // 79: cairn.transport.v1.ChunksCopied.failed:type_name -> cairn.transport.v1.ChunkFailure
+	25, // 80: cairn.transport.v1.SessionService.OpenSession:input_type -> cairn.transport.v1.FromNode
+	0,  // 81: cairn.transport.v1.SessionService.OpenSession:output_type -> cairn.transport.v1.ToNode
+	81, // [81:82] is the sub-list for method output_type
+	80, // [80:81] is the sub-list for method input_type
+	80, // [80:80] is the sub-list for extension type_name
+	80, // [80:80] is the sub-list for extension extendee
+	0,  // [0:80] is the sub-list for field type_name
 }
 
 func init() { file_transport_transportpb_session_proto_init() }
