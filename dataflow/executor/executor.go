@@ -25,6 +25,10 @@ type Config struct {
 	Registry *dataflow.Registry // the programs that the node can run
 	Store    dataflow.ChunkStore
 	Sweeper  ChunkSweeper // of the node's own part of Store
+	// Custodian keeps that part for the leader besides. Without it the leader is not told what is in it.
+	Custodian Custodian
+	// Zone is what the node fails together with, empty when it was told none.
+	Zone string
 	// Dialer connects to tasks on other nodes. Tasks on this node are connected without it. It returns an
 	// error that is ErrUnknownAttempt when the other side has not been told of the attempt yet.
 	Dialer exchange.Connector
@@ -85,7 +89,8 @@ type Executor struct {
 	leaderChanged chan struct{}  // capacity 1: the leader's session opened or closed; never closed
 	attemptEnded  chan struct{}  // capacity 1: an attempt's tasks have ended; never closed
 	progressed    chan struct{}  // capacity 1: a checkpoint has got on, or there is somebody new to tell; never closed
-	running       sync.WaitGroup // attempts, plans and deletions; nothing is added once mu.closed is set
+	reported      chan struct{}  // capacity 1: the leader has been sent the Report; never closed
+	running       sync.WaitGroup // attempts, plans, copies and deletions; nothing is added once mu.closed is set
 
 	life context.Context // ends when Run does
 	end  context.CancelFunc
@@ -98,6 +103,7 @@ type Executor struct {
 		leaderless time.Time
 		jobs       map[checkpoint.JobID]*job
 		outbox     outbox
+		leadership *leadership // nil while no session of a leader is open
 	}
 }
 
@@ -112,6 +118,9 @@ func New(cfg Config) (*Executor, error) {
 	if cfg.CancellationInterval == 0 {
 		cfg.CancellationInterval = DefaultCancellationInterval
 	}
+	if cfg.Custodian == nil {
+		cfg.Custodian = noCustodian{}
+	}
 	e := &Executor{
 		cfg:           cfg,
 		log:           cfg.Logger.With("node", cfg.Self.ID),
@@ -120,6 +129,7 @@ func New(cfg Config) (*Executor, error) {
 		leaderChanged: make(chan struct{}, 1),
 		progressed:    make(chan struct{}, 1),
 		attemptEnded:  make(chan struct{}, 1),
+		reported:      make(chan struct{}, 1),
 	}
 	e.life, e.end = context.WithCancel(context.Background())
 	e.mu.jobs = make(map[checkpoint.JobID]*job)
@@ -131,6 +141,7 @@ func New(cfg Config) (*Executor, error) {
 func (e *Executor) Hello() checkpoint.Hello {
 	return checkpoint.Hello{
 		Node: e.cfg.Self, Slots: e.cfg.Slots, Programs: e.cfg.Registry.Names(), Docs: e.cfg.Registry.Docs(), Version: e.cfg.Version,
+		Zone: e.cfg.Zone,
 	}
 }
 
@@ -142,6 +153,7 @@ func (e *Executor) Run(ctx context.Context) error {
 	loops.Go(func() { e.watchForLeader(ctx) })
 	loops.Go(func() { e.progressLoop(ctx) })
 	loops.Go(func() { e.metricsLoop(ctx) })
+	loops.Go(func() { e.custodyLoop(ctx) })
 	loops.Wait() // until ctx is done
 	e.end()
 	e.mu.Lock()

@@ -63,6 +63,15 @@ func fencedMessages() []fencedMessage {
 		{name: "DeleteChunks", effect: "sweeps", make: func(term checkpoint.Term, _ checkpoint.JobID, _ checkpoint.Attempt) checkpoint.ToNode {
 			return checkpoint.DeleteChunks{Term: term, Sweep: 3, Chunks: make([]checkpoint.ChunkID, 1)}
 		}},
+		{name: "CopyChunks", effect: "custody", make: func(term checkpoint.Term, _ checkpoint.JobID, _ checkpoint.Attempt) checkpoint.ToNode {
+			return checkpoint.CopyChunks{Term: term, Order: 4, Copies: make([]checkpoint.ChunkCopy, 2)}
+		}},
+		{name: "ListChunks", effect: "custody", make: func(term checkpoint.Term, _ checkpoint.JobID, _ checkpoint.Attempt) checkpoint.ToNode {
+			return checkpoint.ListChunks{Term: term, Request: 5}
+		}},
+		{name: "ChunksLocated", effect: "custody", make: func(term checkpoint.Term, _ checkpoint.JobID, _ checkpoint.Attempt) checkpoint.ToNode {
+			return checkpoint.ChunksLocated{Term: term, Request: 6}
+		}},
 	}
 }
 
@@ -127,7 +136,7 @@ func (f *fenced) state() map[string]string {
 		heard = append(heard, task.takeHeard()...)
 	}
 	told := append(append(f.leader.take(), f.deposed.take()...), f.follower.take()...)
-	sweeps := f.sweeper.asked()
+	sweeps, custody := f.sweeper.asked(), f.keeper.asked()
 	e := f.Executor
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -143,11 +152,12 @@ func (f *fenced) state() map[string]string {
 		jobs = append(jobs, line)
 	}
 	return map[string]string{
-		"term":   fmt.Sprintf("%d led by %s", e.mu.fence.term, e.mu.fence.leader),
-		"jobs":   strings.Join(jobs, "\n"),
-		"heard":  strings.Join(heard, ", "),
-		"told":   fmt.Sprintf("%+v", told),
-		"sweeps": strings.Join(sweeps, ", "),
+		"term":    fmt.Sprintf("%d led by %s", e.mu.fence.term, e.mu.fence.leader),
+		"jobs":    strings.Join(jobs, "\n"),
+		"heard":   strings.Join(heard, ", "),
+		"told":    fmt.Sprintf("%+v", told),
+		"sweeps":  strings.Join(sweeps, ", "),
+		"custody": strings.Join(custody, ", "),
 	}
 }
 

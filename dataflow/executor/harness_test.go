@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,6 +38,7 @@ type cluster struct {
 	stopped chan struct{} // closed when Run has returned
 	peer    *fakePeer
 	sweeper *fakeSweeper
+	keeper  *fakeCustodian
 	slow    chan struct{} // closed by the test to let the program "slow" be built
 
 	mu    sync.Mutex
@@ -95,9 +97,9 @@ func inCluster(t *testing.T, test func(*testing.T, *cluster)) {
 }
 
 func newCluster(t *testing.T) *cluster {
-	c := &cluster{t: t, stopped: make(chan struct{}), peer: &fakePeer{}, sweeper: &fakeSweeper{}, slow: make(chan struct{})}
+	c := &cluster{t: t, stopped: make(chan struct{}), peer: &fakePeer{}, sweeper: &fakeSweeper{}, keeper: &fakeCustodian{}, slow: make(chan struct{})}
 	e, err := New(Config{
-		Self: self, Slots: 4, Version: "test", Registry: testRegistry(c.slow), Store: noStore{}, Sweeper: c.sweeper, Dialer: c.peer,
+		Self: self, Slots: 4, Version: "test", Registry: testRegistry(c.slow), Store: noStore{}, Sweeper: c.sweeper, Custodian: c.keeper, Dialer: c.peer,
 		OrphanTimeout: time.Minute, CancellationTimeout: 3 * time.Minute, Fatal: func(cause error) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
@@ -291,8 +293,10 @@ type fakeSession struct {
 	got    []checkpoint.FromNode
 	broken bool
 	slow   bool // something that was sent still waits
-	// offered is apart from got: it comes once a second.
+	// offered is apart from got: it comes once a second. So is what the custodian offers, in custody: the Report has always
+	// been sent before that.
 	offered []checkpoint.TaskMetrics
+	custody []checkpoint.FromNode
 }
 
 func (s *fakeSession) Offer(messages ...checkpoint.FromNode) bool {
@@ -302,7 +306,11 @@ func (s *fakeSession) Offer(messages ...checkpoint.FromNode) bool {
 		return false
 	}
 	for _, m := range messages {
-		s.offered = append(s.offered, m.(checkpoint.TaskMetrics))
+		if measured, is := m.(checkpoint.TaskMetrics); is {
+			s.offered = append(s.offered, measured)
+		} else {
+			s.custody = append(s.custody, m)
+		}
 	}
 	return true
 }
@@ -423,3 +431,48 @@ func (s *fakeSweeper) Delete(ctx context.Context, sweep uint64, chunks []checkpo
 	}
 	return len(chunks) - 1, 1, s.err
 }
+
+// fakeCustodian serves a leader with one piece of an empty list, and one for each request. It notes what it is asked for.
+type fakeCustodian struct {
+	fakeSweeper
+	serving atomic.Int64
+}
+
+func (c *fakeCustodian) Serve(ctx context.Context, leader Leader) {
+	if c.serving.Add(1) != 1 {
+		panic("two leaders are served at a time")
+	}
+	defer c.serving.Add(-1)
+	leader.Offer(checkpoint.Inventory{First: true, Last: true})
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case request := <-leader.Lists():
+			c.note("list %d", request)
+			leader.Tell(checkpoint.Inventory{Request: request, First: true, Last: true})
+		}
+	}
+}
+
+// Copy copies all but the first.
+func (c *fakeCustodian) Copy(ctx context.Context, copies []checkpoint.ChunkCopy) (copied []checkpoint.ChunkID, failed []checkpoint.ChunkFailure) {
+	c.note("copy %d", len(copies))
+	if c.hold != nil {
+		select {
+		case <-c.hold:
+		case <-ctx.Done():
+			c.note("copying ended: %v", ctx.Err())
+		}
+	}
+	for i, one := range copies {
+		if i == 0 {
+			failed = append(failed, checkpoint.ChunkFailure{Chunk: one.Chunk.ID, Error: "disk on fire"})
+			continue
+		}
+		copied = append(copied, one.Chunk.ID)
+	}
+	return copied, failed
+}
+
+func (c *fakeCustodian) Located(m checkpoint.ChunksLocated) { c.note("located %d", m.Request) }

@@ -74,14 +74,17 @@ func (e *Executor) sendLoop(ctx context.Context) {
 		}
 		e.mu.Lock()
 		to, messages := e.mu.outbox.take()
+		leadership := e.mu.leadership
 		e.mu.Unlock()
-		e.send(to, messages)
+		if e.send(to, messages) && len(messages) > 0 {
+			leadership.told() // what is sent first to a leader begins with the Report
+		}
 	}
 }
 
 // send sends messages in order. When the session breaks, the rest is dropped: what was not said is in the
-// Report on the next one.
-func (e *Executor) send(to Session, messages []checkpoint.FromNode) {
+// Report on the next one. It reports whether all were sent.
+func (e *Executor) send(to Session, messages []checkpoint.FromNode) bool {
 	for _, m := range messages {
 		if err := to.Send(m); err != nil {
 			e.log.Warn("telling the leader failed; it is told again on its next session", "cause", err)
@@ -91,7 +94,8 @@ func (e *Executor) send(to Session, messages []checkpoint.FromNode) {
 			if err := to.Close(); err != nil {
 				e.log.Debug("closing the session", "cause", err)
 			}
-			return
+			return false
 		}
 	}
+	return true
 }

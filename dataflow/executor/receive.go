@@ -15,6 +15,7 @@ func (e *Executor) SessionClosed(s Session) {
 		return
 	}
 	e.mu.outbox.redirect(nil)
+	e.leadLocked(nil)
 	e.mu.leaderless = time.Now()
 	e.signalLeaderChanged()
 	e.log.Info("the leader's session closed", "term", e.mu.fence.term)
@@ -70,6 +71,12 @@ func (e *Executor) handleLocked(s Session, m checkpoint.ToNode) []func() {
 		return []func(){func() { e.markChunks(s, m) }}
 	case checkpoint.DeleteChunks:
 		e.deleteChunksLocked(s, m)
+	case checkpoint.CopyChunks:
+		e.copyChunksLocked(m)
+	case checkpoint.ListChunks:
+		e.mu.leadership.listLocked(m.Request)
+	case checkpoint.ChunksLocated:
+		return []func(){func() { e.cfg.Custodian.Located(m) }}
 	}
 	return nil
 }
@@ -80,6 +87,7 @@ func (e *Executor) leadingLocked(s Session, m checkpoint.Leading) {
 	e.mu.leaderless = time.Time{}
 	e.signalLeaderChanged()
 	e.mu.outbox.redirect(s)
+	e.leadLocked(s)
 	report := checkpoint.Report{Term: m.Term}
 	var declines []checkpoint.Decline
 	for _, id := range sortedKeys(e.mu.jobs, compareJobs) {
