@@ -28,7 +28,6 @@ func (c *Custodian) Serve(ctx context.Context, leader Leader) {
 	defer c.questions.close()
 	t := &teller{Custodian: c, leader: leader, owed: c.cfg.Feed != nil}
 	if t.owed {
-		c.cfg.Feed.listen()
 		defer c.cfg.Feed.ignore()
 	}
 	t.run(ctx)
@@ -42,8 +41,8 @@ type teller struct {
 	// has asked for, 0 for none.
 	owed    bool
 	request uint64
-	// gone are the chunks that the leader was told are not there any more, after the list began that is being sent; nil
-	// between lists.
+	// gone are the chunks that the leader was told were removed, since the list began that is being sent; nil between lists.
+	// Of those that came back since it has been told, too.
 	gone map[checkpoint.ChunkID]struct{}
 }
 
@@ -89,6 +88,7 @@ func (t *teller) lists(ctx context.Context) {
 	request := t.request
 	if t.owed {
 		request = 0
+		t.cfg.Feed.listen() // what changed before this is in the list
 	}
 	err := t.list(ctx, request)
 	switch {
@@ -99,7 +99,6 @@ func (t *teller) lists(ctx context.Context) {
 		t.request = 0
 	case errors.Is(err, errOvertaken):
 		t.log.Warn("the leader gets the list of the chunks anew", "node", t.cfg.Self, "cause", err)
-		t.cfg.Feed.listen()
 		t.owed = true
 	default:
 		t.log.Error("the chunks cannot be listed; trying again", "node", t.cfg.Self, "cause", err)
@@ -149,11 +148,7 @@ func (t *teller) changes(ctx context.Context) error {
 		}
 	}
 	for id, c := range all {
-		switch {
-		case t.gone == nil:
-		case c.state == present:
-			delete(t.gone, id)
-		default:
+		if t.gone != nil && c.state != present {
 			t.gone[id] = struct{}{}
 		}
 	}

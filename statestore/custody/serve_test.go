@@ -31,9 +31,10 @@ func TestLeadersPictureIsTheDisk(t *testing.T) {
 
 // playStory returns how often a leader got a second list, and how many corrupt copies were told of.
 func playStory(t *testing.T, random *rand.Rand) (relisted, corrupt int) {
-	const names, piece = 60, 7
+	const piece = 7
+	names := 3 + random.IntN(60)
 	d := newDisk(random.IntN(names))
-	d.feed.limit = 5 + random.IntN(30)
+	d.feed.limit = 1 + random.IntN(30)
 	waits := rand.New(rand.NewPCG(random.Uint64(), 0))
 	d.step = func() { time.Sleep(time.Duration(waits.IntN(20)) * time.Millisecond) }
 	c := newCustodian(t, d, piece, nil)
@@ -58,13 +59,19 @@ func playStory(t *testing.T, random *rand.Rand) (relisted, corrupt int) {
 	}
 	for range random.IntN(12) {
 		time.Sleep(time.Duration(random.IntN(400)) * time.Millisecond)
-		switch random.IntN(4) {
+		present := leaders[len(leaders)-1]
+		switch random.IntN(5) {
 		case 0:
 			lead()
 		case 1:
-			leaders[len(leaders)-1].setBusy(true)
+			present.setBusy(true)
+		case 2:
+			select {
+			case present.lists <- 1 + random.Uint64N(9):
+			default:
+			}
 		default:
-			leaders[len(leaders)-1].setBusy(false)
+			present.setBusy(false)
 		}
 	}
 	changing.Wait()
