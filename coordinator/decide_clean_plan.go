@@ -122,7 +122,7 @@ func (v *View) OnSweepPlanning() SweepInput {
 		Sweep: c.number, Discards: v.stillDiscardable(c.taken), Garbage: slices.Clip(c.garbage),
 		Named: v.namedBesideManifests(), Known: make(map[checkpoint.ChunkID][]checkpoint.ChunkID),
 	}
-	live := fsm.LiveOf(v.Jobs)
+	live := fsm.LiveOf(v.Jobs, v.Imports)
 	in.Live = live.Manifests
 	for _, detail := range live.Details {
 		in.Named = append(in.Named, detail.ID)

@@ -185,7 +185,7 @@ func (v *View) endSweep(cause string, now time.Time) {
 		s.cleaning = 0
 	}
 	wanted := make(map[checkpoint.ChunkID]bool)
-	for _, ref := range fsm.LiveOf(v.Jobs).Manifests {
+	for _, ref := range fsm.LiveOf(v.Jobs, v.Imports).Manifests {
 		wanted[ref.ID] = true
 	}
 	for _, s := range v.jobs {

@@ -61,6 +61,8 @@ type View struct {
 	Drained map[checkpoint.NodeID]checkpoint.Timestamp
 	// Jobs are the replicated jobs, oldest first. They are immutable and replaced before each Decide.
 	Jobs []*fsm.Job
+	// Imports are the imported savepoints, replaced like Jobs, and not changed.
+	Imports []fsm.Import
 
 	byID  map[checkpoint.JobID]*fsm.Job
 	nodes map[checkpoint.NodeID]*nodeView

@@ -77,8 +77,7 @@ func New(cfg Config) (*Custodian, error) {
 }
 
 var (
-	_ Store  = (*statestore.Swept)(nil)
-	_ Source = (statestore.Peer)(nil)
+	_ Store = (*statestore.Swept)(nil)
 )
 
 // errOvertaken says that the leader has to be given the list anew: more has changed than is remembered.
