@@ -154,6 +154,11 @@ type Savepoint struct {
 	ManifestSize int64  `json:"manifest_size"`
 	// UsedBy are the IDs of jobs that were submitted from it and have not completed a checkpoint of their own.
 	UsedBy []string `json:"used_by"`
+	// Imported says that it was copied into the cluster from a directory, at ImportedAt; Incomplete that this has begun and
+	// is not finished, so that no job can start from it. An imported one has JobName from the directory.
+	Imported   bool  `json:"imported"`
+	ImportedAt int64 `json:"imported_at"`
+	Incomplete bool  `json:"incomplete"`
 }
 
 // SnapshotInfo describes a snapshot of the replicated state.

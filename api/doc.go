@@ -8,6 +8,8 @@ package api
 import (
 	"context"
 	"io"
+
+	"cairn/checkpoint"
 )
 
 // Service is the client API. Any coordinator answers: one that does not lead forwards to the leader.
@@ -54,6 +56,21 @@ type Service interface {
 	ListSavepoints(ctx context.Context, job string) ([]Savepoint, error)
 	// DisposeSavepoint gives up a savepoint; its state is deleted afterwards.
 	DisposeSavepoint(ctx context.Context, job string, id uint64) error
+
+	// BeginImport registers a savepoint whose manifest is stored, before its chunks are: from then on nothing that it names
+	// is deleted. jobName is what the job was called that took it, and may be empty. A savepoint that is registered already,
+	// or that its job still has, stays as it is. It returns an error of code Unavailable when the manifest is not there (any
+	// more): it is to be stored again then.
+	BeginImport(ctx context.Context, manifest checkpoint.ChunkRef, jobName string) (Savepoint, error)
+	// FinishImport says that all that the savepoint names is stored, and fails unless that is so.
+	FinishImport(ctx context.Context, job string, id uint64) (Savepoint, error)
+
+	// StoreStatus tells how the state store is.
+	StoreStatus(ctx context.Context) (StoreStatus, error)
+	// LocateCheckpoint tells what a completed checkpoint or savepoint that is kept consists of.
+	LocateCheckpoint(ctx context.Context, job string, id uint64) (CheckpointLocation, error)
+	// LocateChunks tells which nodes hold chunks, at most MaxLocated of them.
+	LocateChunks(ctx context.Context, chunks []checkpoint.ChunkRef) (ChunkLocations, error)
 
 	// ListPrograms lists the programs that the nodes which are alive were built with, by name.
 	ListPrograms(ctx context.Context) ([]Program, error)

@@ -1,5 +1,7 @@
 package api
 
+import "cairn/checkpoint"
+
 // StoreStatus says how the state store is, as the leader knows it from the nodes' inventories.
 type StoreStatus struct {
 	// Backend is "nodes", or the name of the shared store, without secrets.
@@ -19,6 +21,8 @@ type StoreStatus struct {
 	// SweptAt is when all that the nodes hold was last compared with what is named.
 	SweptAt int64       `json:"swept_at"`
 	Nodes   []StoreNode `json:"nodes"`
+	// Problems says what is not as it should be, one sentence each.
+	Problems []string `json:"problems"`
 }
 
 // ChunkCount is a number of chunks and the bytes of their content.
@@ -48,4 +52,32 @@ type StoreNode struct {
 	ScrubbedAt   int64   `json:"scrubbed_at"`
 	ScrubCorrupt int64   `json:"scrub_corrupt"`
 	ScrubShare   float64 `json:"scrub_share"` // of the present pass that is done, 0 between passes
+}
+
+// MaxLocated bounds what is asked of one LocateChunks.
+const MaxLocated = 16384
+
+// CheckpointLocation says what a checkpoint or savepoint consists of. All else is in its manifest.
+type CheckpointLocation struct {
+	Job      string // ID
+	JobName  string
+	ID       uint64
+	Kind     string // "checkpoint" or "savepoint"
+	Manifest checkpoint.ChunkRef
+	Detail   checkpoint.ChunkRef // the breakdown of its statistics, zero when that is no chunk
+	Replicas int                 // copies that each chunk should have
+	// Incomplete says that it is an imported savepoint of which not all has been stored yet.
+	Incomplete bool
+}
+
+// ChunkLocations says which nodes hold chunks.
+type ChunkLocations struct {
+	// Complete says that every living node has told what it holds; Shared that there is one store for all nodes, in which
+	// each of them finds what is there. Without the one, or with the other, Holders does not say who has what.
+	Complete bool
+	Shared   bool
+	// Nodes are those that hold some of the chunks, and Holders, in the order of the question, the positions of each chunk's
+	// in Nodes.
+	Nodes   []string
+	Holders [][]int
 }

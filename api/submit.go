@@ -19,8 +19,7 @@ type Source struct {
 	Checkpoint uint64 `json:"checkpoint"`
 	// Kind is "checkpoint" or "savepoint": which of the two the user means, so that one is not taken for the other.
 	Kind string `json:"kind"`
-	// Manifest is the chunk of the manifest, and ManifestSize its size, of a savepoint that was imported from a
-	// directory and that the cluster need not know. Otherwise the cluster fills them in.
+	// Manifest is the chunk of the manifest, and ManifestSize its size. The cluster fills them in.
 	Manifest     string `json:"manifest"`
 	ManifestSize int64  `json:"manifest_size"`
 	// Claim makes the new job the owner (Flink's restore mode CLAIM; otherwise NO_CLAIM).

@@ -70,13 +70,13 @@ func (v *View) OnConfirmed(sweep uint64, err error, now time.Time) {
 	}
 }
 
-// OnImportBegun records that chunks are being stored which nothing names before a job is submitted that starts from
-// them: sweeps wait for it. It returns a number for OnImportEnded.
+// OnImportBegun records that the manifest of a savepoint has been stored which nothing names before its import is
+// registered: sweeps wait for it. It returns a number for OnImportEnded.
 func (v *View) OnImportBegun() uint64 {
 	v.cleaning.lastImport++
 	v.cleaning.imports[v.cleaning.lastImport] = false
 	return v.cleaning.lastImport
 }
 
-// OnImportEnded records that the job was submitted, or will not be.
+// OnImportEnded records that the import was registered, or will not be.
 func (v *View) OnImportEnded(n uint64) { delete(v.cleaning.imports, n) }

@@ -13,7 +13,7 @@ func toAPIError(err error) error {
 	switch {
 	case errors.Is(err, fsm.ErrUnknownJob), errors.Is(err, fsm.ErrUnknownCheckpoint):
 		code = api.NotFound
-	case errors.Is(err, fsm.ErrNameTaken), errors.Is(err, fsm.ErrJobExists):
+	case errors.Is(err, fsm.ErrNameTaken), errors.Is(err, fsm.ErrJobExists), errors.Is(err, fsm.ErrSavepointExists):
 		code = api.AlreadyExists
 	case errors.Is(err, fsm.ErrInvalid):
 		code = api.Invalid

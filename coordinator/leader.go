@@ -27,6 +27,8 @@ type replicatedLog interface {
 	readIndex(ctx context.Context, term checkpoint.Term) error
 	// jobs returns the replicated jobs, oldest first, as immutable values.
 	jobs() []*fsm.Job
+	// imports returns the imported savepoints as an immutable slice.
+	imports() []fsm.Import
 	// drained returns the drained nodes as an immutable map.
 	drained() map[checkpoint.NodeID]checkpoint.Timestamp
 }
@@ -93,6 +95,8 @@ func (l *leader) run(ctx context.Context, registry *sessions) error {
 
 // refresh gives the view the replicated state of the moment.
 func (l *leader) refresh() {
+	// The imports come first: what a job claims between the two is then seen twice, and not nowhere.
+	l.view.Imports = l.raft.imports()
 	l.view.SetJobs(l.raft.jobs())
 	l.view.Drained = l.raft.drained()
 }

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"cairn/api"
 	"cairn/checkpoint"
-	"cairn/fsm"
 )
 
 // The leader's part in sweeps that is not deciding. See decide_clean.go for what a sweep is.
@@ -50,26 +48,6 @@ func getManifest(ctx context.Context, store Store, ref checkpoint.ChunkRef) (che
 		return checkpoint.Manifest{}, fmt.Errorf("manifest %s: %w", ref.ID, err)
 	}
 	return m, nil
-}
-
-// keepImported makes sure that what a job is to start from is on the nodes and stays there. A client has stored it
-// without our knowing when, and nothing names it yet: a sweep whose marks came after that may have condemned it. It is
-// asked for once more, now that sweeps wait for the submission (View.OnImportBegun).
-func keepImported(ctx context.Context, store Store, what string, source fsm.Source) error {
-	m, err := getManifest(ctx, store, source.Manifest)
-	if err == nil {
-		refs := []checkpoint.ChunkRef{source.Manifest}
-		for _, s := range m.Subtasks {
-			for _, h := range s.Handles {
-				refs = append(refs, h.Chunks...)
-			}
-		}
-		err = store.Keep(ctx, refs)
-	}
-	if err != nil {
-		return api.Errorf(api.Unavailable, "%s: its state is not on the nodes; import it again: %v", what, err)
-	}
-	return nil
 }
 
 func (l *leader) logPlan(p SweepPlan) {

@@ -28,51 +28,30 @@ func checkSource(s *api.Source) error {
 		return api.Errorf(api.Invalid, "%s %d: name the job that took it", s.Kind, s.Checkpoint)
 	case s.Checkpoint == 0:
 		return api.Errorf(api.Invalid, "%s 0 of job %s: IDs begin at 1", s.Kind, s.Job)
-	case s.Manifest == "" && s.ManifestSize != 0, s.ManifestSize < 0:
-		return api.Errorf(api.Invalid, "%s %d of job %s: a manifest of %d bytes without a name", s.Kind, s.Checkpoint, s.Job, s.ManifestSize)
+	case s.Manifest != "" || s.ManifestSize != 0:
+		return api.Errorf(api.Invalid, "%s %d of job %s: its manifest is not for clients to name; import the savepoint first", s.Kind, s.Checkpoint, s.Job)
 	}
 	return nil
 }
 
-// resolveSource finds what a submission wants to start from. The job that took it may have ended. An imported one
-// brings its manifest along, and no job need be known for it.
-func resolveSource(jobs []*fsm.Job, s *api.Source) (fsm.Source, error) {
+// source finds what a submission wants to start from. The job that took it may have ended, or be unknown here when it was
+// imported.
+func (r reading) source(s *api.Source) (fsm.Source, error) {
 	if s == nil {
 		return fsm.Source{}, nil
 	}
 	source := fsm.Source{
 		Checkpoint: checkpoint.ID(s.Checkpoint), Kind: kinds[s.Kind], Claim: s.Claim, AllowNonRestoredState: s.AllowNonRestoredState,
 	}
-	if s.Manifest != "" {
-		return imported(source, s)
+	k, err := r.kept(s.Job, source.Checkpoint)
+	if err != nil || k.kind != source.Kind {
+		return source, r.notKept(s.Job, source.Kind, source.Checkpoint)
 	}
-	j, err := findJob(jobs, s.Job)
-	if err != nil {
-		return source, err
+	source.Job, source.Manifest = k.job, k.manifest
+	if k.incomplete {
+		return source, api.Errorf(api.Conflict, "the import of savepoint %d of job %s is not finished: repeat \"coord savepoint import DIR\", "+
+			"which goes on where it ended, or give it up with \"coord savepoint dispose %s/%d\"", s.Checkpoint, s.Job, k.job, s.Checkpoint)
 	}
-	source.Job = j.ID
-	among := j.Completed
-	if source.Kind == checkpoint.KindSavepoint {
-		among = j.Savepoints
-	}
-	for _, c := range among {
-		if c.ID == source.Checkpoint {
-			source.Manifest = c.Manifest
-			return source, nil
-		}
-	}
-	return source, noSuchCheckpoint(j, source.Kind, source.Checkpoint)
-}
-
-func imported(source fsm.Source, s *api.Source) (fsm.Source, error) {
-	id, err := checkpoint.ParseChunkID(s.Manifest)
-	if err != nil {
-		return source, api.Errorf(api.Invalid, "manifest of the imported %s: %v", s.Kind, err)
-	}
-	if source.Job, err = checkpoint.ParseJobID(s.Job); err != nil {
-		return source, api.Errorf(api.Invalid, "imported %s %d: %v", s.Kind, s.Checkpoint, err)
-	}
-	source.Manifest = checkpoint.ChunkRef{ID: id, Size: s.ManifestSize}
 	return source, nil
 }
 
@@ -81,10 +60,7 @@ func imported(source fsm.Source, s *api.Source) (fsm.Source, error) {
 func (l *leader) loadSource(ctx context.Context, request uint64, p *planRequest) {
 	l.tasks.Go(func() {
 		what := fmt.Sprintf("%s %d of job %s", p.source.Kind, p.source.Checkpoint, p.req.Source.Job)
-		err := checkState(ctx, l.store, what, p.source, p.imported != 0, p.graph.topology, p.config.Backend)
-		if err == nil && p.imported != 0 {
-			err = keepImported(ctx, l.store, what, p.source)
-		}
+		err := checkState(ctx, l.store, what, p.source, p.graph.topology, p.config.Backend)
 		l.inbox.post(func() {
 			if l.requests.plans[request] != p {
 				return
@@ -99,11 +75,8 @@ func (l *leader) loadSource(ctx context.Context, request uint64, p *planRequest)
 }
 
 // checkState returns an error that says what does not fit unless a job of the given graph can start from the source.
-// what names the source as the user did. Of an imported one that is all that is known; one that is not has been found in
-// the replicated state, where a savepoint that a job has claimed is a checkpoint of that job.
-func checkState(ctx context.Context, store Store, what string, source fsm.Source, imported bool, t checkpoint.Topology,
-	backend checkpoint.StateBackend,
-) error {
+// what names the source as the user did: a savepoint that a job has claimed is a checkpoint of that job.
+func checkState(ctx context.Context, store Store, what string, source fsm.Source, t checkpoint.Topology, backend checkpoint.StateBackend) error {
 	data, err := store.Get(ctx, source.Manifest)
 	if err != nil {
 		return api.Errorf(api.Unavailable, "%s: its manifest could not be read: %v", what, err)
@@ -112,7 +85,7 @@ func checkState(ctx context.Context, store Store, what string, source fsm.Source
 	switch {
 	case err != nil:
 		return api.Errorf(api.Invalid, "%s: %v", what, err)
-	case m.ID != source.Checkpoint || imported && m.Kind != source.Kind:
+	case m.ID != source.Checkpoint:
 		return api.Errorf(api.Invalid, "%s: the manifest named for it is of %s %d of job %s", what, m.Kind, m.ID, m.Job)
 	}
 	if err := m.RestorableBy(backend); err != nil {

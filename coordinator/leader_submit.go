@@ -18,10 +18,8 @@ type planRequest struct {
 	req    api.SubmitJobRequest
 	config checkpoint.Config
 	source fsm.Source
-	graph  plannedGraph // when the node has answered
-	// imported numbers the import that sweeps wait for, 0 for none.
-	imported uint64
-	reply    chan submitted // capacity 1
+	graph  plannedGraph   // when the node has answered
+	reply  chan submitted // capacity 1
 }
 
 // plannedGraph is what the coordinator keeps of a graph.
@@ -41,7 +39,7 @@ func (l *leader) submit(req api.SubmitJobRequest, config checkpoint.Config, repl
 		reply <- submitted{err: nameTakenError(running)}
 		return
 	}
-	source, err := resolveSource(l.raft.jobs(), req.Source)
+	source, err := l.reading().source(req.Source)
 	if err != nil {
 		reply <- submitted{err: err}
 		return
@@ -52,9 +50,6 @@ func (l *leader) submit(req api.SubmitJobRequest, config checkpoint.Config, repl
 		return
 	}
 	p := &planRequest{node: node, req: req, config: config, source: source, reply: reply}
-	if req.Source != nil && req.Source.Manifest != "" {
-		p.imported = l.view.OnImportBegun()
-	}
 	request := l.nextPlan()
 	l.requests.plans[request] = p
 	l.send(node, checkpoint.PlanJob{
@@ -177,8 +172,5 @@ func (l *leader) withdrawPlan(reply chan submitted, why error) {
 func (l *leader) endPlan(request uint64, with submitted) {
 	p := l.requests.plans[request]
 	delete(l.requests.plans, request)
-	if p.imported != 0 {
-		l.view.OnImportEnded(p.imported)
-	}
 	p.reply <- with
 }

@@ -40,6 +40,12 @@ func (l *scriptedLog) jobs() []*fsm.Job {
 	return l.state.SortedJobs()
 }
 
+func (l *scriptedLog) imports() []fsm.Import {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.state.Imports
+}
+
 func (l *scriptedLog) drained() map[checkpoint.NodeID]checkpoint.Timestamp {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 // on the leader loop.
 type reading struct {
 	jobs    []*fsm.Job // oldest first
+	imports []fsm.Import
 	drained map[checkpoint.NodeID]checkpoint.Timestamp
 	view    *View // nil where this coordinator answers from its own copy alone (api.WithStale)
 	now     time.Time
@@ -20,7 +21,7 @@ type reading struct {
 
 func (l *leader) reading() reading {
 	l.refresh()
-	return reading{jobs: l.view.Jobs, drained: l.view.Drained, view: l.view, now: time.Now()}
+	return reading{jobs: l.view.Jobs, imports: l.view.Imports, drained: l.view.Drained, view: l.view, now: time.Now()}
 }
 
 // job resolves a job's ID or name.

@@ -12,7 +12,7 @@ import (
 
 // fillStatus fills in nodes and jobs, and the problems that they have.
 func fillStatus(status *api.Status, v *View, replicas int, now time.Time) {
-	r := reading{jobs: v.Jobs, drained: v.Drained, view: v, now: now}
+	r := reading{jobs: v.Jobs, imports: v.Imports, drained: v.Drained, view: v, now: now}
 	status.Nodes, _ = r.nodes()
 	status.Jobs, status.Problems = []api.JobSummary{}, []string{}
 	problem := func(format string, args ...any) {

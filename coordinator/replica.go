@@ -142,6 +142,8 @@ func (r *replica) shutdown() error {
 
 func (r *replica) jobs() []*fsm.Job { return r.machine.Jobs() }
 
+func (r *replica) imports() []fsm.Import { return r.machine.Imports() }
+
 func (r *replica) drained() map[checkpoint.NodeID]checkpoint.Timestamp { return r.machine.Drained() }
 
 // barrierLimit bounds the wait for what is committed to be applied: far above what a log takes between two

@@ -88,7 +88,7 @@ func (k call[T]) attempt(ctx context.Context, c *Coordinator) (T, error) {
 // coordinator's own copy when the caller is content with that.
 func read[T any](ctx context.Context, c *Coordinator, f func(reading) (T, error), remote func(context.Context, api.Service) (T, error)) (T, error) {
 	if api.Stale(ctx) {
-		return f(reading{jobs: c.replica.jobs(), drained: c.replica.drained(), now: time.Now()})
+		return f(reading{imports: c.replica.imports(), jobs: c.replica.jobs(), drained: c.replica.drained(), now: time.Now()})
 	}
 	return call[T]{
 		local: func(ctx context.Context, l *leader) (T, error) {

@@ -101,7 +101,7 @@ func (s service) ListSavepoints(ctx context.Context, ref string) ([]api.Savepoin
 func (s service) DisposeSavepoint(ctx context.Context, ref string, id uint64) error {
 	_, err := call[struct{}]{
 		local: func(ctx context.Context, l *leader) (struct{}, error) {
-			return askJob(ctx, l, ref, func(j *fsm.Job) (struct{}, error) { return struct{}{}, l.dispose(j, checkpoint.ID(id)) })
+			return ask(ctx, l, func() (struct{}, error) { return struct{}{}, l.dispose(ref, checkpoint.ID(id)) })
 		},
 		remote: func(ctx context.Context, r api.Service) (struct{}, error) {
 			return struct{}{}, r.DisposeSavepoint(ctx, ref, id)
@@ -110,20 +110,21 @@ func (s service) DisposeSavepoint(ctx context.Context, ref string, id uint64) er
 	return err
 }
 
-func (l *leader) dispose(j *fsm.Job, id checkpoint.ID) error {
-	c, found := j.SavepointByID(id)
-	if !found {
-		return noSuchCheckpoint(j, checkpoint.KindSavepoint, id)
+func (l *leader) dispose(ref string, id checkpoint.ID) error {
+	r := l.reading()
+	k, err := r.kept(ref, id)
+	if err != nil || !k.savepoint {
+		return r.notKept(ref, checkpoint.KindSavepoint, id)
 	}
-	if users := fsm.HoldsOf(l.view.Jobs)[c.Manifest.ID]; len(users) > 0 {
+	if users := fsm.HoldsOf(r.jobs)[k.manifest.ID]; len(users) > 0 {
 		names := make([]string, len(users))
 		for i, user := range users {
 			names[i] = fmt.Sprintf("%s (%s)", l.view.byID[user].Name, user)
 		}
 		return api.Errorf(api.Conflict, "savepoint %d of job %s is in use: job %s was submitted from it and has not completed a "+
-			"checkpoint of its own; wait for one, or cancel that job", id, j.Name, strings.Join(names, ", "))
+			"checkpoint of its own; wait for one, or cancel that job", id, k.jobName, strings.Join(names, ", "))
 	}
-	return l.proposeOne(fsm.DisposeSavepoint{Job: j.ID, Savepoint: id, At: now()})
+	return l.proposeOne(fsm.DisposeSavepoint{Job: k.job, Savepoint: id, At: now()})
 }
 
 // noSuchCheckpoint says why a job's checkpoint or savepoint cannot be had, and which can.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"cairn/api"
+	"cairn/checkpoint"
 	pb "cairn/transport/transportpb"
 )
 
@@ -148,6 +149,59 @@ func (c *Client) DisposeSavepoint(ctx context.Context, job string, id uint64) er
 	}
 	_, err := call(ctx, c, m, &pb.DisposeSavepointRequest{Job: job, Id: id}, nothing[*pb.DisposeSavepointResponse])
 	return err
+}
+
+// BeginImport implements api.Service. It may be repeated without harm.
+func (c *Client) BeginImport(ctx context.Context, manifest checkpoint.ChunkRef, jobName string) (api.Savepoint, error) {
+	m := method[*pb.BeginImportRequest, *pb.SavepointInfo]{manner{name: "begin import", patient: true}, rpcs.BeginImport}
+	request := &pb.BeginImportRequest{Manifest: checkpoint.ChunkRefToPB(manifest), JobName: jobName}
+	return call(ctx, c, m, request, savepointFromPB)
+}
+
+// FinishImport implements api.Service. It may be repeated without harm.
+func (c *Client) FinishImport(ctx context.Context, job string, id uint64) (api.Savepoint, error) {
+	m := method[*pb.FinishImportRequest, *pb.SavepointInfo]{manner{name: "finish import", patient: true}, rpcs.FinishImport}
+	return call(ctx, c, m, &pb.FinishImportRequest{Job: job, Id: id}, savepointFromPB)
+}
+
+// StoreStatus implements api.Service.
+func (c *Client) StoreStatus(ctx context.Context) (api.StoreStatus, error) {
+	m := method[*pb.StoreStatusRequest, *pb.StoreStatusResponse]{manner{name: "store status"}, rpcs.StoreStatus}
+	return call(ctx, c, m, &pb.StoreStatusRequest{}, storeStatusFromPB)
+}
+
+// LocateCheckpoint implements api.Service.
+func (c *Client) LocateCheckpoint(ctx context.Context, job string, id uint64) (api.CheckpointLocation, error) {
+	m := method[*pb.LocateCheckpointRequest, *pb.CheckpointLocation]{manner{name: "locate checkpoint"}, rpcs.LocateCheckpoint}
+	found, err := call(ctx, c, m, &pb.LocateCheckpointRequest{Job: job, Id: id}, func(r *pb.CheckpointLocation) decoded[api.CheckpointLocation] {
+		v, err := locationFromPB(r)
+		return decoded[api.CheckpointLocation]{v, err}
+	})
+	return found.of("locate checkpoint", err)
+}
+
+// LocateChunks implements api.Service.
+func (c *Client) LocateChunks(ctx context.Context, chunks []checkpoint.ChunkRef) (api.ChunkLocations, error) {
+	m := method[*pb.LocateChunksRequest, *pb.ChunkLocations]{manner{name: "locate chunks"}, rpcs.LocateChunks}
+	request := &pb.LocateChunksRequest{Chunks: list(chunks, checkpoint.ChunkRefToPB)}
+	found, err := call(ctx, c, m, request, func(r *pb.ChunkLocations) decoded[api.ChunkLocations] {
+		v, err := chunkLocationsFromPB(r, len(chunks))
+		return decoded[api.ChunkLocations]{v, err}
+	})
+	return found.of("locate chunks", err)
+}
+
+// decoded is an answer that may turn out to make no sense.
+type decoded[T any] struct {
+	value T
+	err   error
+}
+
+func (d decoded[T]) of(method string, err error) (T, error) {
+	if err == nil && d.err != nil {
+		err = api.Errorf(api.Internal, "%s: the answer makes no sense: %v", method, d.err)
+	}
+	return d.value, err
 }
 
 // nothing takes a response that says nothing.

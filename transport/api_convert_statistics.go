@@ -67,9 +67,9 @@ func distributionFromPB(pb *transportpb.Distribution) api.Distribution {
 
 func savepointToPB(s api.Savepoint) *transportpb.SavepointInfo {
 	return &transportpb.SavepointInfo{
-		Job: s.Job, JobName: s.JobName, Id: s.ID, Stop: s.Stop, TriggeredAt: s.TriggeredAt, CompletedAt: s.CompletedAt,
+		Job: s.Job, JobName: text(s.JobName), Id: s.ID, Stop: s.Stop, TriggeredAt: s.TriggeredAt, CompletedAt: s.CompletedAt,
 		StateSize: s.StateSize, NumSubtasks: int64(s.NumSubtasks), Manifest: s.Manifest, ManifestSize: s.ManifestSize,
-		UsedBy: s.UsedBy,
+		UsedBy: s.UsedBy, Imported: s.Imported, ImportedAt: s.ImportedAt, Incomplete: s.Incomplete,
 	}
 }
 
@@ -78,6 +78,7 @@ func savepointFromPB(pb *transportpb.SavepointInfo) api.Savepoint {
 		Job: pb.GetJob(), JobName: pb.GetJobName(), ID: pb.GetId(), Stop: pb.GetStop(),
 		TriggeredAt: pb.GetTriggeredAt(), CompletedAt: pb.GetCompletedAt(), StateSize: pb.GetStateSize(),
 		NumSubtasks: int(pb.GetNumSubtasks()), Manifest: pb.GetManifest(), ManifestSize: pb.GetManifestSize(),
-		UsedBy: append([]string{}, pb.GetUsedBy()...),
+		UsedBy:   append([]string{}, pb.GetUsedBy()...),
+		Imported: pb.GetImported(), ImportedAt: pb.GetImportedAt(), Incomplete: pb.GetIncomplete(),
 	}
 }

@@ -164,6 +164,39 @@ func (s *apiServer) DisposeSavepoint(ctx context.Context, r *transportpb.Dispose
 	return &transportpb.DisposeSavepointResponse{}, apiToStatus(err)
 }
 
+func (s *apiServer) BeginImport(ctx context.Context, r *transportpb.BeginImportRequest) (*transportpb.SavepointInfo, error) {
+	manifest, err := chunkRefFromPB(r.GetManifest())
+	if err != nil {
+		return nil, apiToStatus(api.Errorf(api.Invalid, "begin import: %v", err))
+	}
+	v, err := s.service.BeginImport(ctx, manifest, r.GetJobName())
+	return respond(v, err, savepointToPB)
+}
+
+func (s *apiServer) FinishImport(ctx context.Context, r *transportpb.FinishImportRequest) (*transportpb.SavepointInfo, error) {
+	v, err := s.service.FinishImport(ctx, r.GetJob(), r.GetId())
+	return respond(v, err, savepointToPB)
+}
+
+func (s *apiServer) StoreStatus(ctx context.Context, _ *transportpb.StoreStatusRequest) (*transportpb.StoreStatusResponse, error) {
+	v, err := s.service.StoreStatus(ctx)
+	return respond(v, err, storeStatusToPB)
+}
+
+func (s *apiServer) LocateCheckpoint(ctx context.Context, r *transportpb.LocateCheckpointRequest) (*transportpb.CheckpointLocation, error) {
+	v, err := s.service.LocateCheckpoint(ctx, r.GetJob(), r.GetId())
+	return respond(v, err, locationToPB)
+}
+
+func (s *apiServer) LocateChunks(ctx context.Context, r *transportpb.LocateChunksRequest) (*transportpb.ChunkLocations, error) {
+	chunks, err := chunkRefsFromPB(r.GetChunks())
+	if err != nil {
+		return nil, apiToStatus(api.Errorf(api.Invalid, "locate chunks: %v", err))
+	}
+	v, err := s.service.LocateChunks(ctx, chunks)
+	return respond(v, err, chunkLocationsToPB)
+}
+
 func (s *apiServer) RemovePeer(ctx context.Context, r *transportpb.RemovePeerRequest) (*transportpb.RemovePeerResponse, error) {
 	err := s.service.RemovePeer(ctx, r.GetId())
 	return &transportpb.RemovePeerResponse{}, apiToStatus(err)

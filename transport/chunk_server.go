@@ -12,7 +12,8 @@ import (
 // chunkServer answers ChunkService.
 type chunkServer struct {
 	transportpb.UnimplementedChunkServiceServer
-	store ChunkStore
+	store     ChunkStore
+	verifying verifySlots
 }
 
 // PutChunk stores a chunk that comes in pieces.

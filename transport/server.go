@@ -82,7 +82,7 @@ func NewServer(o ServerOptions) *Server {
 		transportpb.RegisterChannelServiceServer(s.grpc, &channelServer{server: s, handler: o.Channels})
 	}
 	if o.Chunks != nil {
-		transportpb.RegisterChunkServiceServer(s.grpc, &chunkServer{store: o.Chunks})
+		transportpb.RegisterChunkServiceServer(s.grpc, &chunkServer{store: o.Chunks, verifying: newVerifySlots()})
 	}
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)

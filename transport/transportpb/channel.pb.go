@@ -75,6 +75,61 @@ func (ChunkEncoding) EnumDescriptor() ([]byte, []int) {
 	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{0}
 }
 
+type VerifyChunksResponse_Finding int32
+
+const (
+	VerifyChunksResponse_FINDING_UNSPECIFIED VerifyChunksResponse_Finding = 0
+	VerifyChunksResponse_FINDING_GOOD        VerifyChunksResponse_Finding = 1
+	VerifyChunksResponse_FINDING_MISSING     VerifyChunksResponse_Finding = 2
+	VerifyChunksResponse_FINDING_CORRUPT     VerifyChunksResponse_Finding = 3
+	VerifyChunksResponse_FINDING_ERROR       VerifyChunksResponse_Finding = 4
+)
+
+// Enum value maps for VerifyChunksResponse_Finding.
+var (
+	VerifyChunksResponse_Finding_name = map[int32]string{
+		0: "FINDING_UNSPECIFIED",
+		1: "FINDING_GOOD",
+		2: "FINDING_MISSING",
+		3: "FINDING_CORRUPT",
+		4: "FINDING_ERROR",
+	}
+	VerifyChunksResponse_Finding_value = map[string]int32{
+		"FINDING_UNSPECIFIED": 0,
+		"FINDING_GOOD":        1,
+		"FINDING_MISSING":     2,
+		"FINDING_CORRUPT":     3,
+		"FINDING_ERROR":       4,
+	}
+)
+
+func (x VerifyChunksResponse_Finding) Enum() *VerifyChunksResponse_Finding {
+	p := new(VerifyChunksResponse_Finding)
+	*p = x
+	return p
+}
+
+func (x VerifyChunksResponse_Finding) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (VerifyChunksResponse_Finding) Descriptor() protoreflect.EnumDescriptor {
+	return file_transport_transportpb_channel_proto_enumTypes[1].Descriptor()
+}
+
+func (VerifyChunksResponse_Finding) Type() protoreflect.EnumType {
+	return &file_transport_transportpb_channel_proto_enumTypes[1]
+}
+
+func (x VerifyChunksResponse_Finding) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use VerifyChunksResponse_Finding.Descriptor instead.
+func (VerifyChunksResponse_Finding) EnumDescriptor() ([]byte, []int) {
+	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{4, 0}
+}
+
 type ChannelData struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Kind:
@@ -288,6 +343,102 @@ func (x *ChannelOpened) GetBytes() uint64 {
 	return 0
 }
 
+type VerifyChunksRequest struct {
+	state         protoimpl.MessageState   `protogen:"open.v1"`
+	Refs          []*checkpointpb.ChunkRef `protobuf:"bytes,1,rep,name=refs,proto3" json:"refs,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyChunksRequest) Reset() {
+	*x = VerifyChunksRequest{}
+	mi := &file_transport_transportpb_channel_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyChunksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyChunksRequest) ProtoMessage() {}
+
+func (x *VerifyChunksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_channel_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyChunksRequest.ProtoReflect.Descriptor instead.
+func (*VerifyChunksRequest) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *VerifyChunksRequest) GetRefs() []*checkpointpb.ChunkRef {
+	if x != nil {
+		return x.Refs
+	}
+	return nil
+}
+
+type VerifyChunksResponse struct {
+	state         protoimpl.MessageState       `protogen:"open.v1"`
+	Finding       VerifyChunksResponse_Finding `protobuf:"varint,1,opt,name=finding,proto3,enum=cairn.transport.v1.VerifyChunksResponse_Finding" json:"finding,omitempty"`
+	Message       string                       `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"` // empty when it is good
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyChunksResponse) Reset() {
+	*x = VerifyChunksResponse{}
+	mi := &file_transport_transportpb_channel_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyChunksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyChunksResponse) ProtoMessage() {}
+
+func (x *VerifyChunksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_channel_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyChunksResponse.ProtoReflect.Descriptor instead.
+func (*VerifyChunksResponse) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *VerifyChunksResponse) GetFinding() VerifyChunksResponse_Finding {
+	if x != nil {
+		return x.Finding
+	}
+	return VerifyChunksResponse_FINDING_UNSPECIFIED
+}
+
+func (x *VerifyChunksResponse) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 type ChunkData struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Kind:
@@ -301,7 +452,7 @@ type ChunkData struct {
 
 func (x *ChunkData) Reset() {
 	*x = ChunkData{}
-	mi := &file_transport_transportpb_channel_proto_msgTypes[3]
+	mi := &file_transport_transportpb_channel_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -313,7 +464,7 @@ func (x *ChunkData) String() string {
 func (*ChunkData) ProtoMessage() {}
 
 func (x *ChunkData) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_channel_proto_msgTypes[3]
+	mi := &file_transport_transportpb_channel_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -326,7 +477,7 @@ func (x *ChunkData) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChunkData.ProtoReflect.Descriptor instead.
 func (*ChunkData) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{3}
+	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ChunkData) GetKind() isChunkData_Kind {
@@ -382,7 +533,7 @@ type ChunkHeader struct {
 
 func (x *ChunkHeader) Reset() {
 	*x = ChunkHeader{}
-	mi := &file_transport_transportpb_channel_proto_msgTypes[4]
+	mi := &file_transport_transportpb_channel_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -394,7 +545,7 @@ func (x *ChunkHeader) String() string {
 func (*ChunkHeader) ProtoMessage() {}
 
 func (x *ChunkHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_channel_proto_msgTypes[4]
+	mi := &file_transport_transportpb_channel_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -407,7 +558,7 @@ func (x *ChunkHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChunkHeader.ProtoReflect.Descriptor instead.
 func (*ChunkHeader) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{4}
+	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ChunkHeader) GetRef() *checkpointpb.ChunkRef {
@@ -439,7 +590,7 @@ type PutChunkResponse struct {
 
 func (x *PutChunkResponse) Reset() {
 	*x = PutChunkResponse{}
-	mi := &file_transport_transportpb_channel_proto_msgTypes[5]
+	mi := &file_transport_transportpb_channel_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -451,7 +602,7 @@ func (x *PutChunkResponse) String() string {
 func (*PutChunkResponse) ProtoMessage() {}
 
 func (x *PutChunkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_channel_proto_msgTypes[5]
+	mi := &file_transport_transportpb_channel_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -464,7 +615,7 @@ func (x *PutChunkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutChunkResponse.ProtoReflect.Descriptor instead.
 func (*PutChunkResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{5}
+	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{7}
 }
 
 type GetChunkRequest struct {
@@ -476,7 +627,7 @@ type GetChunkRequest struct {
 
 func (x *GetChunkRequest) Reset() {
 	*x = GetChunkRequest{}
-	mi := &file_transport_transportpb_channel_proto_msgTypes[6]
+	mi := &file_transport_transportpb_channel_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -488,7 +639,7 @@ func (x *GetChunkRequest) String() string {
 func (*GetChunkRequest) ProtoMessage() {}
 
 func (x *GetChunkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_channel_proto_msgTypes[6]
+	mi := &file_transport_transportpb_channel_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -501,7 +652,7 @@ func (x *GetChunkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetChunkRequest.ProtoReflect.Descriptor instead.
 func (*GetChunkRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{6}
+	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetChunkRequest) GetRef() *checkpointpb.ChunkRef {
@@ -520,7 +671,7 @@ type HasChunkRequest struct {
 
 func (x *HasChunkRequest) Reset() {
 	*x = HasChunkRequest{}
-	mi := &file_transport_transportpb_channel_proto_msgTypes[7]
+	mi := &file_transport_transportpb_channel_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -532,7 +683,7 @@ func (x *HasChunkRequest) String() string {
 func (*HasChunkRequest) ProtoMessage() {}
 
 func (x *HasChunkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_channel_proto_msgTypes[7]
+	mi := &file_transport_transportpb_channel_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -545,7 +696,7 @@ func (x *HasChunkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HasChunkRequest.ProtoReflect.Descriptor instead.
 func (*HasChunkRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{7}
+	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *HasChunkRequest) GetRef() *checkpointpb.ChunkRef {
@@ -564,7 +715,7 @@ type HasChunkResponse struct {
 
 func (x *HasChunkResponse) Reset() {
 	*x = HasChunkResponse{}
-	mi := &file_transport_transportpb_channel_proto_msgTypes[8]
+	mi := &file_transport_transportpb_channel_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -576,7 +727,7 @@ func (x *HasChunkResponse) String() string {
 func (*HasChunkResponse) ProtoMessage() {}
 
 func (x *HasChunkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_channel_proto_msgTypes[8]
+	mi := &file_transport_transportpb_channel_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -589,7 +740,7 @@ func (x *HasChunkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HasChunkResponse.ProtoReflect.Descriptor instead.
 func (*HasChunkResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{8}
+	return file_transport_transportpb_channel_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *HasChunkResponse) GetHas() bool {
@@ -616,7 +767,18 @@ const file_transport_transportpb_channel_proto_rawDesc = "" +
 	"\x02to\x18\x05 \x01(\x03R\x02to\"=\n" +
 	"\rChannelOpened\x12\x16\n" +
 	"\x06frames\x18< \x01(\rR\x06frames\x12\x14\n" +
-	"\x05bytes\x18= \x01(\x04R\x05bytes\"v\n" +
+	"\x05bytes\x18= \x01(\x04R\x05bytes\"H\n" +
+	"\x13VerifyChunksRequest\x121\n" +
+	"\x04refs\x18\x01 \x03(\v2\x1d.cairn.checkpoint.v1.ChunkRefR\x04refs\"\xef\x01\n" +
+	"\x14VerifyChunksResponse\x12J\n" +
+	"\afinding\x18\x01 \x01(\x0e20.cairn.transport.v1.VerifyChunksResponse.FindingR\afinding\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"q\n" +
+	"\aFinding\x12\x17\n" +
+	"\x13FINDING_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fFINDING_GOOD\x10\x01\x12\x13\n" +
+	"\x0fFINDING_MISSING\x10\x02\x12\x13\n" +
+	"\x0fFINDING_CORRUPT\x10\x03\x12\x11\n" +
+	"\rFINDING_ERROR\x10\x04\"v\n" +
 	"\tChunkData\x12\x16\n" +
 	"\x05piece\x18\x02 \x01(\fH\x00R\x05piece\x12;\n" +
 	"\aencoded\x18x \x01(\v2\x1f.cairn.transport.v1.ChunkHeaderH\x00R\aencodedB\x06\n" +
@@ -637,11 +799,12 @@ const file_transport_transportpb_channel_proto_rawDesc = "" +
 	"\x12CHUNK_ENCODING_RAW\x10\x01\x12\x17\n" +
 	"\x13CHUNK_ENCODING_ZSTD\x10\x022g\n" +
 	"\x0eChannelService\x12U\n" +
-	"\vOpenChannel\x12\x1f.cairn.transport.v1.ChannelData\x1a!.cairn.transport.v1.ChannelOpened(\x010\x012\x8a\x02\n" +
+	"\vOpenChannel\x12\x1f.cairn.transport.v1.ChannelData\x1a!.cairn.transport.v1.ChannelOpened(\x010\x012\xf1\x02\n" +
 	"\fChunkService\x12Q\n" +
 	"\bPutChunk\x12\x1d.cairn.transport.v1.ChunkData\x1a$.cairn.transport.v1.PutChunkResponse(\x01\x12P\n" +
 	"\bGetChunk\x12#.cairn.transport.v1.GetChunkRequest\x1a\x1d.cairn.transport.v1.ChunkData0\x01\x12U\n" +
-	"\bHasChunk\x12#.cairn.transport.v1.HasChunkRequest\x1a$.cairn.transport.v1.HasChunkResponseB\x1dZ\x1bcairn/transport/transportpbb\x06proto3"
+	"\bHasChunk\x12#.cairn.transport.v1.HasChunkRequest\x1a$.cairn.transport.v1.HasChunkResponse\x12e\n" +
+	"\fVerifyChunks\x12'.cairn.transport.v1.VerifyChunksRequest\x1a(.cairn.transport.v1.VerifyChunksResponse(\x010\x01B\x1dZ\x1bcairn/transport/transportpbb\x06proto3"
 
 var (
 	file_transport_transportpb_channel_proto_rawDescOnce sync.Once
@@ -655,41 +818,48 @@ func file_transport_transportpb_channel_proto_rawDescGZIP() []byte {
 	return file_transport_transportpb_channel_proto_rawDescData
 }
 
-var file_transport_transportpb_channel_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_transport_transportpb_channel_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_transport_transportpb_channel_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_transport_transportpb_channel_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_transport_transportpb_channel_proto_goTypes = []any{
-	(ChunkEncoding)(0),            // 0: cairn.transport.v1.ChunkEncoding
-	(*ChannelData)(nil),           // 1: cairn.transport.v1.ChannelData
-	(*ChannelHeader)(nil),         // 2: cairn.transport.v1.ChannelHeader
-	(*ChannelOpened)(nil),         // 3: cairn.transport.v1.ChannelOpened
-	(*ChunkData)(nil),             // 4: cairn.transport.v1.ChunkData
-	(*ChunkHeader)(nil),           // 5: cairn.transport.v1.ChunkHeader
-	(*PutChunkResponse)(nil),      // 6: cairn.transport.v1.PutChunkResponse
-	(*GetChunkRequest)(nil),       // 7: cairn.transport.v1.GetChunkRequest
-	(*HasChunkRequest)(nil),       // 8: cairn.transport.v1.HasChunkRequest
-	(*HasChunkResponse)(nil),      // 9: cairn.transport.v1.HasChunkResponse
-	(*checkpointpb.ChunkRef)(nil), // 10: cairn.checkpoint.v1.ChunkRef
+	(ChunkEncoding)(0),                // 0: cairn.transport.v1.ChunkEncoding
+	(VerifyChunksResponse_Finding)(0), // 1: cairn.transport.v1.VerifyChunksResponse.Finding
+	(*ChannelData)(nil),               // 2: cairn.transport.v1.ChannelData
+	(*ChannelHeader)(nil),             // 3: cairn.transport.v1.ChannelHeader
+	(*ChannelOpened)(nil),             // 4: cairn.transport.v1.ChannelOpened
+	(*VerifyChunksRequest)(nil),       // 5: cairn.transport.v1.VerifyChunksRequest
+	(*VerifyChunksResponse)(nil),      // 6: cairn.transport.v1.VerifyChunksResponse
+	(*ChunkData)(nil),                 // 7: cairn.transport.v1.ChunkData
+	(*ChunkHeader)(nil),               // 8: cairn.transport.v1.ChunkHeader
+	(*PutChunkResponse)(nil),          // 9: cairn.transport.v1.PutChunkResponse
+	(*GetChunkRequest)(nil),           // 10: cairn.transport.v1.GetChunkRequest
+	(*HasChunkRequest)(nil),           // 11: cairn.transport.v1.HasChunkRequest
+	(*HasChunkResponse)(nil),          // 12: cairn.transport.v1.HasChunkResponse
+	(*checkpointpb.ChunkRef)(nil),     // 13: cairn.checkpoint.v1.ChunkRef
 }
 var file_transport_transportpb_channel_proto_depIdxs = []int32{
-	2,  // 0: cairn.transport.v1.ChannelData.header:type_name -> cairn.transport.v1.ChannelHeader
-	5,  // 1: cairn.transport.v1.ChunkData.encoded:type_name -> cairn.transport.v1.ChunkHeader
-	10, // 2: cairn.transport.v1.ChunkHeader.ref:type_name -> cairn.checkpoint.v1.ChunkRef
-	0,  // 3: cairn.transport.v1.ChunkHeader.encoding:type_name -> cairn.transport.v1.ChunkEncoding
-	10, // 4: cairn.transport.v1.GetChunkRequest.ref:type_name -> cairn.checkpoint.v1.ChunkRef
-	10, // 5: cairn.transport.v1.HasChunkRequest.ref:type_name -> cairn.checkpoint.v1.ChunkRef
-	1,  // 6: cairn.transport.v1.ChannelService.OpenChannel:input_type -> cairn.transport.v1.ChannelData
-	4,  // 7: cairn.transport.v1.ChunkService.PutChunk:input_type -> cairn.transport.v1.ChunkData
-	7,  // 8: cairn.transport.v1.ChunkService.GetChunk:input_type -> cairn.transport.v1.GetChunkRequest
-	8,  // 9: cairn.transport.v1.ChunkService.HasChunk:input_type -> cairn.transport.v1.HasChunkRequest
-	3,  // 10: cairn.transport.v1.ChannelService.OpenChannel:output_type -> cairn.transport.v1.ChannelOpened
-	6,  // 11: cairn.transport.v1.ChunkService.PutChunk:output_type -> cairn.transport.v1.PutChunkResponse
-	4,  // 12: cairn.transport.v1.ChunkService.GetChunk:output_type -> cairn.transport.v1.ChunkData
-	9,  // 13: cairn.transport.v1.ChunkService.HasChunk:output_type -> cairn.transport.v1.HasChunkResponse
-	10, // [10:14] is the sub-list for method output_type
-	6,  // [6:10] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	3,  // 0: cairn.transport.v1.ChannelData.header:type_name -> cairn.transport.v1.ChannelHeader
+	13, // 1: cairn.transport.v1.VerifyChunksRequest.refs:type_name -> cairn.checkpoint.v1.ChunkRef
+	1,  // 2: cairn.transport.v1.VerifyChunksResponse.finding:type_name -> cairn.transport.v1.VerifyChunksResponse.Finding
+	8,  // 3: cairn.transport.v1.ChunkData.encoded:type_name -> cairn.transport.v1.ChunkHeader
+	13, // 4: cairn.transport.v1.ChunkHeader.ref:type_name -> cairn.checkpoint.v1.ChunkRef
+	0,  // 5: cairn.transport.v1.ChunkHeader.encoding:type_name -> cairn.transport.v1.ChunkEncoding
+	13, // 6: cairn.transport.v1.GetChunkRequest.ref:type_name -> cairn.checkpoint.v1.ChunkRef
+	13, // 7: cairn.transport.v1.HasChunkRequest.ref:type_name -> cairn.checkpoint.v1.ChunkRef
+	2,  // 8: cairn.transport.v1.ChannelService.OpenChannel:input_type -> cairn.transport.v1.ChannelData
+	7,  // 9: cairn.transport.v1.ChunkService.PutChunk:input_type -> cairn.transport.v1.ChunkData
+	10, // 10: cairn.transport.v1.ChunkService.GetChunk:input_type -> cairn.transport.v1.GetChunkRequest
+	11, // 11: cairn.transport.v1.ChunkService.HasChunk:input_type -> cairn.transport.v1.HasChunkRequest
+	5,  // 12: cairn.transport.v1.ChunkService.VerifyChunks:input_type -> cairn.transport.v1.VerifyChunksRequest
+	4,  // 13: cairn.transport.v1.ChannelService.OpenChannel:output_type -> cairn.transport.v1.ChannelOpened
+	9,  // 14: cairn.transport.v1.ChunkService.PutChunk:output_type -> cairn.transport.v1.PutChunkResponse
+	7,  // 15: cairn.transport.v1.ChunkService.GetChunk:output_type -> cairn.transport.v1.ChunkData
+	12, // 16: cairn.transport.v1.ChunkService.HasChunk:output_type -> cairn.transport.v1.HasChunkResponse
+	6,  // 17: cairn.transport.v1.ChunkService.VerifyChunks:output_type -> cairn.transport.v1.VerifyChunksResponse
+	13, // [13:18] is the sub-list for method output_type
+	8,  // [8:13] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_transport_transportpb_channel_proto_init() }
@@ -701,7 +871,7 @@ func file_transport_transportpb_channel_proto_init() {
 		(*ChannelData_Header)(nil),
 		(*ChannelData_Frame)(nil),
 	}
-	file_transport_transportpb_channel_proto_msgTypes[3].OneofWrappers = []any{
+	file_transport_transportpb_channel_proto_msgTypes[5].OneofWrappers = []any{
 		(*ChunkData_Piece)(nil),
 		(*ChunkData_Encoded)(nil),
 	}
@@ -710,8 +880,8 @@ func file_transport_transportpb_channel_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_transportpb_channel_proto_rawDesc), len(file_transport_transportpb_channel_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   9,
+			NumEnums:      2,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

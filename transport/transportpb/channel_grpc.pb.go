@@ -125,9 +125,10 @@ var ChannelService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	ChunkService_PutChunk_FullMethodName = "/cairn.transport.v1.ChunkService/PutChunk"
-	ChunkService_GetChunk_FullMethodName = "/cairn.transport.v1.ChunkService/GetChunk"
-	ChunkService_HasChunk_FullMethodName = "/cairn.transport.v1.ChunkService/HasChunk"
+	ChunkService_PutChunk_FullMethodName     = "/cairn.transport.v1.ChunkService/PutChunk"
+	ChunkService_GetChunk_FullMethodName     = "/cairn.transport.v1.ChunkService/GetChunk"
+	ChunkService_HasChunk_FullMethodName     = "/cairn.transport.v1.ChunkService/HasChunk"
+	ChunkService_VerifyChunks_FullMethodName = "/cairn.transport.v1.ChunkService/VerifyChunks"
 )
 
 // ChunkServiceClient is the client API for ChunkService service.
@@ -139,6 +140,8 @@ type ChunkServiceClient interface {
 	// A header, then the encoded content in pieces.
 	GetChunk(ctx context.Context, in *GetChunkRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ChunkData], error)
 	HasChunk(ctx context.Context, in *HasChunkRequest, opts ...grpc.CallOption) (*HasChunkResponse, error)
+	// Chunks to be read and checked where they are, and a finding for each of them, in the same order.
+	VerifyChunks(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[VerifyChunksRequest, VerifyChunksResponse], error)
 }
 
 type chunkServiceClient struct {
@@ -191,6 +194,19 @@ func (c *chunkServiceClient) HasChunk(ctx context.Context, in *HasChunkRequest, 
 	return out, nil
 }
 
+func (c *chunkServiceClient) VerifyChunks(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[VerifyChunksRequest, VerifyChunksResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ChunkService_ServiceDesc.Streams[2], ChunkService_VerifyChunks_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[VerifyChunksRequest, VerifyChunksResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ChunkService_VerifyChunksClient = grpc.BidiStreamingClient[VerifyChunksRequest, VerifyChunksResponse]
+
 // ChunkServiceServer is the server API for ChunkService service.
 // All implementations must embed UnimplementedChunkServiceServer
 // for forward compatibility.
@@ -200,6 +216,8 @@ type ChunkServiceServer interface {
 	// A header, then the encoded content in pieces.
 	GetChunk(*GetChunkRequest, grpc.ServerStreamingServer[ChunkData]) error
 	HasChunk(context.Context, *HasChunkRequest) (*HasChunkResponse, error)
+	// Chunks to be read and checked where they are, and a finding for each of them, in the same order.
+	VerifyChunks(grpc.BidiStreamingServer[VerifyChunksRequest, VerifyChunksResponse]) error
 	mustEmbedUnimplementedChunkServiceServer()
 }
 
@@ -218,6 +236,9 @@ func (UnimplementedChunkServiceServer) GetChunk(*GetChunkRequest, grpc.ServerStr
 }
 func (UnimplementedChunkServiceServer) HasChunk(context.Context, *HasChunkRequest) (*HasChunkResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method HasChunk not implemented")
+}
+func (UnimplementedChunkServiceServer) VerifyChunks(grpc.BidiStreamingServer[VerifyChunksRequest, VerifyChunksResponse]) error {
+	return status.Error(codes.Unimplemented, "method VerifyChunks not implemented")
 }
 func (UnimplementedChunkServiceServer) mustEmbedUnimplementedChunkServiceServer() {}
 func (UnimplementedChunkServiceServer) testEmbeddedByValue()                      {}
@@ -276,6 +297,13 @@ func _ChunkService_HasChunk_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ChunkService_VerifyChunks_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(ChunkServiceServer).VerifyChunks(&grpc.GenericServerStream[VerifyChunksRequest, VerifyChunksResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ChunkService_VerifyChunksServer = grpc.BidiStreamingServer[VerifyChunksRequest, VerifyChunksResponse]
+
 // ChunkService_ServiceDesc is the grpc.ServiceDesc for ChunkService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -298,6 +326,12 @@ var ChunkService_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "GetChunk",
 			Handler:       _ChunkService_GetChunk_Handler,
 			ServerStreams: true,
+		},
+		{
+			StreamName:    "VerifyChunks",
+			Handler:       _ChunkService_VerifyChunks_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
 		},
 	},
 	Metadata: "transport/transportpb/channel.proto",

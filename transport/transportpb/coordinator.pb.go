@@ -10,6 +10,7 @@
 package transportpb
 
 import (
+	checkpointpb "cairn/checkpoint/checkpointpb"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -3197,6 +3198,9 @@ type SavepointInfo struct {
 	Manifest      string                 `protobuf:"bytes,9,opt,name=manifest,proto3" json:"manifest,omitempty"`
 	ManifestSize  int64                  `protobuf:"varint,10,opt,name=manifest_size,json=manifestSize,proto3" json:"manifest_size,omitempty"`
 	UsedBy        []string               `protobuf:"bytes,11,rep,name=used_by,json=usedBy,proto3" json:"used_by,omitempty"`
+	Imported      bool                   `protobuf:"varint,180,opt,name=imported,proto3" json:"imported,omitempty"`
+	ImportedAt    int64                  `protobuf:"varint,181,opt,name=imported_at,json=importedAt,proto3" json:"imported_at,omitempty"`
+	Incomplete    bool                   `protobuf:"varint,182,opt,name=incomplete,proto3" json:"incomplete,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3308,6 +3312,815 @@ func (x *SavepointInfo) GetUsedBy() []string {
 	return nil
 }
 
+func (x *SavepointInfo) GetImported() bool {
+	if x != nil {
+		return x.Imported
+	}
+	return false
+}
+
+func (x *SavepointInfo) GetImportedAt() int64 {
+	if x != nil {
+		return x.ImportedAt
+	}
+	return 0
+}
+
+func (x *SavepointInfo) GetIncomplete() bool {
+	if x != nil {
+		return x.Incomplete
+	}
+	return false
+}
+
+type BeginImportRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Manifest      *checkpointpb.ChunkRef `protobuf:"bytes,1,opt,name=manifest,proto3" json:"manifest,omitempty"`
+	JobName       string                 `protobuf:"bytes,2,opt,name=job_name,json=jobName,proto3" json:"job_name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BeginImportRequest) Reset() {
+	*x = BeginImportRequest{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BeginImportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BeginImportRequest) ProtoMessage() {}
+
+func (x *BeginImportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BeginImportRequest.ProtoReflect.Descriptor instead.
+func (*BeginImportRequest) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *BeginImportRequest) GetManifest() *checkpointpb.ChunkRef {
+	if x != nil {
+		return x.Manifest
+	}
+	return nil
+}
+
+func (x *BeginImportRequest) GetJobName() string {
+	if x != nil {
+		return x.JobName
+	}
+	return ""
+}
+
+type FinishImportRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Id            uint64                 `protobuf:"varint,2,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FinishImportRequest) Reset() {
+	*x = FinishImportRequest{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FinishImportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FinishImportRequest) ProtoMessage() {}
+
+func (x *FinishImportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FinishImportRequest.ProtoReflect.Descriptor instead.
+func (*FinishImportRequest) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *FinishImportRequest) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *FinishImportRequest) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+type StoreStatusRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StoreStatusRequest) Reset() {
+	*x = StoreStatusRequest{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoreStatusRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoreStatusRequest) ProtoMessage() {}
+
+func (x *StoreStatusRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoreStatusRequest.ProtoReflect.Descriptor instead.
+func (*StoreStatusRequest) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{47}
+}
+
+type StoreStatusResponse struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Backend         string                 `protobuf:"bytes,1,opt,name=backend,proto3" json:"backend,omitempty"`
+	Replicas        int64                  `protobuf:"varint,2,opt,name=replicas,proto3" json:"replicas,omitempty"`
+	Chunks          int64                  `protobuf:"varint,3,opt,name=chunks,proto3" json:"chunks,omitempty"`
+	Bytes           int64                  `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Complete        bool                   `protobuf:"varint,5,opt,name=complete,proto3" json:"complete,omitempty"`
+	UnderReplicated *ChunkCount            `protobuf:"bytes,6,opt,name=under_replicated,json=underReplicated,proto3" json:"under_replicated,omitempty"`
+	Lost            *ChunkCount            `protobuf:"bytes,7,opt,name=lost,proto3" json:"lost,omitempty"`
+	Repairing       *ChunkCount            `protobuf:"bytes,8,opt,name=repairing,proto3" json:"repairing,omitempty"`
+	SweptAt         int64                  `protobuf:"varint,9,opt,name=swept_at,json=sweptAt,proto3" json:"swept_at,omitempty"`
+	Nodes           []*StoreNode           `protobuf:"bytes,10,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Problems        []string               `protobuf:"bytes,11,rep,name=problems,proto3" json:"problems,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *StoreStatusResponse) Reset() {
+	*x = StoreStatusResponse{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoreStatusResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoreStatusResponse) ProtoMessage() {}
+
+func (x *StoreStatusResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoreStatusResponse.ProtoReflect.Descriptor instead.
+func (*StoreStatusResponse) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *StoreStatusResponse) GetBackend() string {
+	if x != nil {
+		return x.Backend
+	}
+	return ""
+}
+
+func (x *StoreStatusResponse) GetReplicas() int64 {
+	if x != nil {
+		return x.Replicas
+	}
+	return 0
+}
+
+func (x *StoreStatusResponse) GetChunks() int64 {
+	if x != nil {
+		return x.Chunks
+	}
+	return 0
+}
+
+func (x *StoreStatusResponse) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *StoreStatusResponse) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
+func (x *StoreStatusResponse) GetUnderReplicated() *ChunkCount {
+	if x != nil {
+		return x.UnderReplicated
+	}
+	return nil
+}
+
+func (x *StoreStatusResponse) GetLost() *ChunkCount {
+	if x != nil {
+		return x.Lost
+	}
+	return nil
+}
+
+func (x *StoreStatusResponse) GetRepairing() *ChunkCount {
+	if x != nil {
+		return x.Repairing
+	}
+	return nil
+}
+
+func (x *StoreStatusResponse) GetSweptAt() int64 {
+	if x != nil {
+		return x.SweptAt
+	}
+	return 0
+}
+
+func (x *StoreStatusResponse) GetNodes() []*StoreNode {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *StoreStatusResponse) GetProblems() []string {
+	if x != nil {
+		return x.Problems
+	}
+	return nil
+}
+
+type ChunkCount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Chunks        int64                  `protobuf:"varint,1,opt,name=chunks,proto3" json:"chunks,omitempty"`
+	Bytes         int64                  `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChunkCount) Reset() {
+	*x = ChunkCount{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChunkCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChunkCount) ProtoMessage() {}
+
+func (x *ChunkCount) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChunkCount.ProtoReflect.Descriptor instead.
+func (*ChunkCount) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *ChunkCount) GetChunks() int64 {
+	if x != nil {
+		return x.Chunks
+	}
+	return 0
+}
+
+func (x *ChunkCount) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+type StoreNode struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Id              string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Zone            string                 `protobuf:"bytes,2,opt,name=zone,proto3" json:"zone,omitempty"`
+	State           string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	Path            string                 `protobuf:"bytes,4,opt,name=path,proto3" json:"path,omitempty"`
+	Complete        bool                   `protobuf:"varint,5,opt,name=complete,proto3" json:"complete,omitempty"`
+	Chunks          int64                  `protobuf:"varint,6,opt,name=chunks,proto3" json:"chunks,omitempty"`
+	Bytes           int64                  `protobuf:"varint,7,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	StoredBytes     int64                  `protobuf:"varint,8,opt,name=stored_bytes,json=storedBytes,proto3" json:"stored_bytes,omitempty"`
+	FreeBytes       int64                  `protobuf:"varint,9,opt,name=free_bytes,json=freeBytes,proto3" json:"free_bytes,omitempty"`
+	TotalBytes      int64                  `protobuf:"varint,10,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	UnderReplicated int64                  `protobuf:"varint,11,opt,name=under_replicated,json=underReplicated,proto3" json:"under_replicated,omitempty"`
+	Corrupt         int64                  `protobuf:"varint,12,opt,name=corrupt,proto3" json:"corrupt,omitempty"`
+	Repairing       int64                  `protobuf:"varint,13,opt,name=repairing,proto3" json:"repairing,omitempty"`
+	ScrubbedAt      int64                  `protobuf:"varint,14,opt,name=scrubbed_at,json=scrubbedAt,proto3" json:"scrubbed_at,omitempty"`
+	ScrubCorrupt    int64                  `protobuf:"varint,15,opt,name=scrub_corrupt,json=scrubCorrupt,proto3" json:"scrub_corrupt,omitempty"`
+	ScrubShare      float64                `protobuf:"fixed64,16,opt,name=scrub_share,json=scrubShare,proto3" json:"scrub_share,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *StoreNode) Reset() {
+	*x = StoreNode{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StoreNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StoreNode) ProtoMessage() {}
+
+func (x *StoreNode) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StoreNode.ProtoReflect.Descriptor instead.
+func (*StoreNode) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *StoreNode) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *StoreNode) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *StoreNode) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *StoreNode) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *StoreNode) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
+func (x *StoreNode) GetChunks() int64 {
+	if x != nil {
+		return x.Chunks
+	}
+	return 0
+}
+
+func (x *StoreNode) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *StoreNode) GetStoredBytes() int64 {
+	if x != nil {
+		return x.StoredBytes
+	}
+	return 0
+}
+
+func (x *StoreNode) GetFreeBytes() int64 {
+	if x != nil {
+		return x.FreeBytes
+	}
+	return 0
+}
+
+func (x *StoreNode) GetTotalBytes() int64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
+func (x *StoreNode) GetUnderReplicated() int64 {
+	if x != nil {
+		return x.UnderReplicated
+	}
+	return 0
+}
+
+func (x *StoreNode) GetCorrupt() int64 {
+	if x != nil {
+		return x.Corrupt
+	}
+	return 0
+}
+
+func (x *StoreNode) GetRepairing() int64 {
+	if x != nil {
+		return x.Repairing
+	}
+	return 0
+}
+
+func (x *StoreNode) GetScrubbedAt() int64 {
+	if x != nil {
+		return x.ScrubbedAt
+	}
+	return 0
+}
+
+func (x *StoreNode) GetScrubCorrupt() int64 {
+	if x != nil {
+		return x.ScrubCorrupt
+	}
+	return 0
+}
+
+func (x *StoreNode) GetScrubShare() float64 {
+	if x != nil {
+		return x.ScrubShare
+	}
+	return 0
+}
+
+type LocateCheckpointRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Id            uint64                 `protobuf:"varint,2,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LocateCheckpointRequest) Reset() {
+	*x = LocateCheckpointRequest{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocateCheckpointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocateCheckpointRequest) ProtoMessage() {}
+
+func (x *LocateCheckpointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocateCheckpointRequest.ProtoReflect.Descriptor instead.
+func (*LocateCheckpointRequest) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *LocateCheckpointRequest) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *LocateCheckpointRequest) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+type CheckpointLocation struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           string                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	JobName       string                 `protobuf:"bytes,2,opt,name=job_name,json=jobName,proto3" json:"job_name,omitempty"`
+	Id            uint64                 `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"`
+	Kind          string                 `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`
+	Manifest      *checkpointpb.ChunkRef `protobuf:"bytes,5,opt,name=manifest,proto3" json:"manifest,omitempty"`
+	Detail        *checkpointpb.ChunkRef `protobuf:"bytes,6,opt,name=detail,proto3" json:"detail,omitempty"` // absent when it is no chunk
+	Replicas      int64                  `protobuf:"varint,7,opt,name=replicas,proto3" json:"replicas,omitempty"`
+	Incomplete    bool                   `protobuf:"varint,8,opt,name=incomplete,proto3" json:"incomplete,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointLocation) Reset() {
+	*x = CheckpointLocation{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointLocation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointLocation) ProtoMessage() {}
+
+func (x *CheckpointLocation) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointLocation.ProtoReflect.Descriptor instead.
+func (*CheckpointLocation) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *CheckpointLocation) GetJob() string {
+	if x != nil {
+		return x.Job
+	}
+	return ""
+}
+
+func (x *CheckpointLocation) GetJobName() string {
+	if x != nil {
+		return x.JobName
+	}
+	return ""
+}
+
+func (x *CheckpointLocation) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *CheckpointLocation) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *CheckpointLocation) GetManifest() *checkpointpb.ChunkRef {
+	if x != nil {
+		return x.Manifest
+	}
+	return nil
+}
+
+func (x *CheckpointLocation) GetDetail() *checkpointpb.ChunkRef {
+	if x != nil {
+		return x.Detail
+	}
+	return nil
+}
+
+func (x *CheckpointLocation) GetReplicas() int64 {
+	if x != nil {
+		return x.Replicas
+	}
+	return 0
+}
+
+func (x *CheckpointLocation) GetIncomplete() bool {
+	if x != nil {
+		return x.Incomplete
+	}
+	return false
+}
+
+type LocateChunksRequest struct {
+	state         protoimpl.MessageState   `protogen:"open.v1"`
+	Chunks        []*checkpointpb.ChunkRef `protobuf:"bytes,1,rep,name=chunks,proto3" json:"chunks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LocateChunksRequest) Reset() {
+	*x = LocateChunksRequest{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocateChunksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocateChunksRequest) ProtoMessage() {}
+
+func (x *LocateChunksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocateChunksRequest.ProtoReflect.Descriptor instead.
+func (*LocateChunksRequest) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *LocateChunksRequest) GetChunks() []*checkpointpb.ChunkRef {
+	if x != nil {
+		return x.Chunks
+	}
+	return nil
+}
+
+type ChunkLocations struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Complete      bool                   `protobuf:"varint,1,opt,name=complete,proto3" json:"complete,omitempty"`
+	Shared        bool                   `protobuf:"varint,2,opt,name=shared,proto3" json:"shared,omitempty"`
+	Nodes         []string               `protobuf:"bytes,3,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	Holders       []*LocatedChunk        `protobuf:"bytes,4,rep,name=holders,proto3" json:"holders,omitempty"` // in the order of the question
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChunkLocations) Reset() {
+	*x = ChunkLocations{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChunkLocations) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChunkLocations) ProtoMessage() {}
+
+func (x *ChunkLocations) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChunkLocations.ProtoReflect.Descriptor instead.
+func (*ChunkLocations) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *ChunkLocations) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
+func (x *ChunkLocations) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
+}
+
+func (x *ChunkLocations) GetNodes() []string {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *ChunkLocations) GetHolders() []*LocatedChunk {
+	if x != nil {
+		return x.Holders
+	}
+	return nil
+}
+
+type LocatedChunk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Nodes         []uint32               `protobuf:"varint,1,rep,packed,name=nodes,proto3" json:"nodes,omitempty"` // positions
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LocatedChunk) Reset() {
+	*x = LocatedChunk{}
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocatedChunk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocatedChunk) ProtoMessage() {}
+
+func (x *LocatedChunk) ProtoReflect() protoreflect.Message {
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocatedChunk.ProtoReflect.Descriptor instead.
+func (*LocatedChunk) Descriptor() ([]byte, []int) {
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *LocatedChunk) GetNodes() []uint32 {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
 type ListSavepointsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Savepoints    []*SavepointInfo       `protobuf:"bytes,1,rep,name=savepoints,proto3" json:"savepoints,omitempty"`
@@ -3317,7 +4130,7 @@ type ListSavepointsResponse struct {
 
 func (x *ListSavepointsResponse) Reset() {
 	*x = ListSavepointsResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[45]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3329,7 +4142,7 @@ func (x *ListSavepointsResponse) String() string {
 func (*ListSavepointsResponse) ProtoMessage() {}
 
 func (x *ListSavepointsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[45]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3342,7 +4155,7 @@ func (x *ListSavepointsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSavepointsResponse.ProtoReflect.Descriptor instead.
 func (*ListSavepointsResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{45}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ListSavepointsResponse) GetSavepoints() []*SavepointInfo {
@@ -3362,7 +4175,7 @@ type DisposeSavepointRequest struct {
 
 func (x *DisposeSavepointRequest) Reset() {
 	*x = DisposeSavepointRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[46]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3374,7 +4187,7 @@ func (x *DisposeSavepointRequest) String() string {
 func (*DisposeSavepointRequest) ProtoMessage() {}
 
 func (x *DisposeSavepointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[46]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3387,7 +4200,7 @@ func (x *DisposeSavepointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisposeSavepointRequest.ProtoReflect.Descriptor instead.
 func (*DisposeSavepointRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{46}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DisposeSavepointRequest) GetJob() string {
@@ -3412,7 +4225,7 @@ type DisposeSavepointResponse struct {
 
 func (x *DisposeSavepointResponse) Reset() {
 	*x = DisposeSavepointResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[47]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3424,7 +4237,7 @@ func (x *DisposeSavepointResponse) String() string {
 func (*DisposeSavepointResponse) ProtoMessage() {}
 
 func (x *DisposeSavepointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[47]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3437,7 +4250,7 @@ func (x *DisposeSavepointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisposeSavepointResponse.ProtoReflect.Descriptor instead.
 func (*DisposeSavepointResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{47}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{58}
 }
 
 type RaftPeersRequest struct {
@@ -3448,7 +4261,7 @@ type RaftPeersRequest struct {
 
 func (x *RaftPeersRequest) Reset() {
 	*x = RaftPeersRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[48]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3460,7 +4273,7 @@ func (x *RaftPeersRequest) String() string {
 func (*RaftPeersRequest) ProtoMessage() {}
 
 func (x *RaftPeersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[48]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3473,7 +4286,7 @@ func (x *RaftPeersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftPeersRequest.ProtoReflect.Descriptor instead.
 func (*RaftPeersRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{48}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{59}
 }
 
 type RaftPeersResponse struct {
@@ -3485,7 +4298,7 @@ type RaftPeersResponse struct {
 
 func (x *RaftPeersResponse) Reset() {
 	*x = RaftPeersResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[49]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3497,7 +4310,7 @@ func (x *RaftPeersResponse) String() string {
 func (*RaftPeersResponse) ProtoMessage() {}
 
 func (x *RaftPeersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[49]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3510,7 +4323,7 @@ func (x *RaftPeersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RaftPeersResponse.ProtoReflect.Descriptor instead.
 func (*RaftPeersResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{49}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *RaftPeersResponse) GetVoters() []*VoterInfo {
@@ -3529,7 +4342,7 @@ type RemovePeerRequest struct {
 
 func (x *RemovePeerRequest) Reset() {
 	*x = RemovePeerRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[50]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3541,7 +4354,7 @@ func (x *RemovePeerRequest) String() string {
 func (*RemovePeerRequest) ProtoMessage() {}
 
 func (x *RemovePeerRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[50]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3554,7 +4367,7 @@ func (x *RemovePeerRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePeerRequest.ProtoReflect.Descriptor instead.
 func (*RemovePeerRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{50}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *RemovePeerRequest) GetId() string {
@@ -3572,7 +4385,7 @@ type RemovePeerResponse struct {
 
 func (x *RemovePeerResponse) Reset() {
 	*x = RemovePeerResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[51]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3584,7 +4397,7 @@ func (x *RemovePeerResponse) String() string {
 func (*RemovePeerResponse) ProtoMessage() {}
 
 func (x *RemovePeerResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[51]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3597,7 +4410,7 @@ func (x *RemovePeerResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePeerResponse.ProtoReflect.Descriptor instead.
 func (*RemovePeerResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{51}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{62}
 }
 
 type TransferLeadershipRequest struct {
@@ -3609,7 +4422,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[52]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3621,7 +4434,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[52]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3634,7 +4447,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{52}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *TransferLeadershipRequest) GetTarget() string {
@@ -3652,7 +4465,7 @@ type SaveSnapshotRequest struct {
 
 func (x *SaveSnapshotRequest) Reset() {
 	*x = SaveSnapshotRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[53]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3664,7 +4477,7 @@ func (x *SaveSnapshotRequest) String() string {
 func (*SaveSnapshotRequest) ProtoMessage() {}
 
 func (x *SaveSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[53]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3677,7 +4490,7 @@ func (x *SaveSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SaveSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{53}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{64}
 }
 
 // SnapshotPiece is a part of a snapshot, or, behind the last one that a coordinator sends, its description.
@@ -3691,7 +4504,7 @@ type SnapshotPiece struct {
 
 func (x *SnapshotPiece) Reset() {
 	*x = SnapshotPiece{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[54]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3703,7 +4516,7 @@ func (x *SnapshotPiece) String() string {
 func (*SnapshotPiece) ProtoMessage() {}
 
 func (x *SnapshotPiece) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[54]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3716,7 +4529,7 @@ func (x *SnapshotPiece) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotPiece.ProtoReflect.Descriptor instead.
 func (*SnapshotPiece) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{54}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *SnapshotPiece) GetInfo() *SnapshotInfo {
@@ -3749,7 +4562,7 @@ type SnapshotInfo struct {
 
 func (x *SnapshotInfo) Reset() {
 	*x = SnapshotInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[55]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3761,7 +4574,7 @@ func (x *SnapshotInfo) String() string {
 func (*SnapshotInfo) ProtoMessage() {}
 
 func (x *SnapshotInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[55]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3774,7 +4587,7 @@ func (x *SnapshotInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotInfo.ProtoReflect.Descriptor instead.
 func (*SnapshotInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{55}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *SnapshotInfo) GetVersion() int64 {
@@ -3843,7 +4656,7 @@ type JobMetricsRequest struct {
 
 func (x *JobMetricsRequest) Reset() {
 	*x = JobMetricsRequest{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[56]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3855,7 +4668,7 @@ func (x *JobMetricsRequest) String() string {
 func (*JobMetricsRequest) ProtoMessage() {}
 
 func (x *JobMetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[56]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3868,7 +4681,7 @@ func (x *JobMetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobMetricsRequest.ProtoReflect.Descriptor instead.
 func (*JobMetricsRequest) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{56}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *JobMetricsRequest) GetJob() string {
@@ -3897,7 +4710,7 @@ type JobMetricsResponse struct {
 
 func (x *JobMetricsResponse) Reset() {
 	*x = JobMetricsResponse{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[57]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3909,7 +4722,7 @@ func (x *JobMetricsResponse) String() string {
 func (*JobMetricsResponse) ProtoMessage() {}
 
 func (x *JobMetricsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[57]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3922,7 +4735,7 @@ func (x *JobMetricsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobMetricsResponse.ProtoReflect.Descriptor instead.
 func (*JobMetricsResponse) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{57}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *JobMetricsResponse) GetJob() string {
@@ -3969,7 +4782,7 @@ type SubtaskMetricsInfo struct {
 
 func (x *SubtaskMetricsInfo) Reset() {
 	*x = SubtaskMetricsInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[58]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3981,7 +4794,7 @@ func (x *SubtaskMetricsInfo) String() string {
 func (*SubtaskMetricsInfo) ProtoMessage() {}
 
 func (x *SubtaskMetricsInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[58]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3994,7 +4807,7 @@ func (x *SubtaskMetricsInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubtaskMetricsInfo.ProtoReflect.Descriptor instead.
 func (*SubtaskMetricsInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{58}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *SubtaskMetricsInfo) GetId() string {
@@ -4066,7 +4879,7 @@ type TaskTotalsInfo struct {
 
 func (x *TaskTotalsInfo) Reset() {
 	*x = TaskTotalsInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[59]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4078,7 +4891,7 @@ func (x *TaskTotalsInfo) String() string {
 func (*TaskTotalsInfo) ProtoMessage() {}
 
 func (x *TaskTotalsInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[59]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4091,7 +4904,7 @@ func (x *TaskTotalsInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskTotalsInfo.ProtoReflect.Descriptor instead.
 func (*TaskTotalsInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{59}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *TaskTotalsInfo) GetRecordsIn() int64 {
@@ -4145,7 +4958,7 @@ type TaskLoadInfo struct {
 
 func (x *TaskLoadInfo) Reset() {
 	*x = TaskLoadInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[60]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4157,7 +4970,7 @@ func (x *TaskLoadInfo) String() string {
 func (*TaskLoadInfo) ProtoMessage() {}
 
 func (x *TaskLoadInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[60]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4170,7 +4983,7 @@ func (x *TaskLoadInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskLoadInfo.ProtoReflect.Descriptor instead.
 func (*TaskLoadInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{60}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *TaskLoadInfo) GetRecordsInPerSecond() float64 {
@@ -4241,7 +5054,7 @@ type LastCheckpointInfo struct {
 
 func (x *LastCheckpointInfo) Reset() {
 	*x = LastCheckpointInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[61]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4253,7 +5066,7 @@ func (x *LastCheckpointInfo) String() string {
 func (*LastCheckpointInfo) ProtoMessage() {}
 
 func (x *LastCheckpointInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[61]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4266,7 +5079,7 @@ func (x *LastCheckpointInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LastCheckpointInfo.ProtoReflect.Descriptor instead.
 func (*LastCheckpointInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{61}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *LastCheckpointInfo) GetId() uint64 {
@@ -4311,7 +5124,7 @@ type VertexMetricsInfo struct {
 
 func (x *VertexMetricsInfo) Reset() {
 	*x = VertexMetricsInfo{}
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[62]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4323,7 +5136,7 @@ func (x *VertexMetricsInfo) String() string {
 func (*VertexMetricsInfo) ProtoMessage() {}
 
 func (x *VertexMetricsInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_transport_transportpb_coordinator_proto_msgTypes[62]
+	mi := &file_transport_transportpb_coordinator_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4336,7 +5149,7 @@ func (x *VertexMetricsInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VertexMetricsInfo.ProtoReflect.Descriptor instead.
 func (*VertexMetricsInfo) Descriptor() ([]byte, []int) {
-	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{62}
+	return file_transport_transportpb_coordinator_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *VertexMetricsInfo) GetMeasured() int64 {
@@ -4385,7 +5198,7 @@ var File_transport_transportpb_coordinator_proto protoreflect.FileDescriptor
 
 const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\n" +
-	"'transport/transportpb/coordinator.proto\x12\x12cairn.transport.v1\"\x0f\n" +
+	"'transport/transportpb/coordinator.proto\x12\x12cairn.transport.v1\x1a#checkpoint/checkpointpb/state.proto\"\x0f\n" +
 	"\rStatusRequest\"\x9b\x03\n" +
 	"\x0eStatusResponse\x126\n" +
 	"\x06leader\x18\x01 \x01(\v2\x1e.cairn.transport.v1.LeaderInfoR\x06leader\x125\n" +
@@ -4672,7 +5485,7 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\brestored\x18\x04 \x01(\x04R\brestored\"?\n" +
 	"\x17TriggerSavepointRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x12\n" +
-	"\x04stop\x18\x02 \x01(\tR\x04stop\"\xc2\x02\n" +
+	"\x04stop\x18\x02 \x01(\tR\x04stop\"\xa2\x03\n" +
 	"\rSavepointInfo\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x19\n" +
 	"\bjob_name\x18\x02 \x01(\tR\ajobName\x12\x0e\n" +
@@ -4686,7 +5499,82 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\bmanifest\x18\t \x01(\tR\bmanifest\x12#\n" +
 	"\rmanifest_size\x18\n" +
 	" \x01(\x03R\fmanifestSize\x12\x17\n" +
-	"\aused_by\x18\v \x03(\tR\x06usedBy\"[\n" +
+	"\aused_by\x18\v \x03(\tR\x06usedBy\x12\x1b\n" +
+	"\bimported\x18\xb4\x01 \x01(\bR\bimported\x12 \n" +
+	"\vimported_at\x18\xb5\x01 \x01(\x03R\n" +
+	"importedAt\x12\x1f\n" +
+	"\n" +
+	"incomplete\x18\xb6\x01 \x01(\bR\n" +
+	"incomplete\"j\n" +
+	"\x12BeginImportRequest\x129\n" +
+	"\bmanifest\x18\x01 \x01(\v2\x1d.cairn.checkpoint.v1.ChunkRefR\bmanifest\x12\x19\n" +
+	"\bjob_name\x18\x02 \x01(\tR\ajobName\"7\n" +
+	"\x13FinishImportRequest\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\x04R\x02id\"\x14\n" +
+	"\x12StoreStatusRequest\"\xbe\x03\n" +
+	"\x13StoreStatusResponse\x12\x18\n" +
+	"\abackend\x18\x01 \x01(\tR\abackend\x12\x1a\n" +
+	"\breplicas\x18\x02 \x01(\x03R\breplicas\x12\x16\n" +
+	"\x06chunks\x18\x03 \x01(\x03R\x06chunks\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x03R\x05bytes\x12\x1a\n" +
+	"\bcomplete\x18\x05 \x01(\bR\bcomplete\x12I\n" +
+	"\x10under_replicated\x18\x06 \x01(\v2\x1e.cairn.transport.v1.ChunkCountR\x0funderReplicated\x122\n" +
+	"\x04lost\x18\a \x01(\v2\x1e.cairn.transport.v1.ChunkCountR\x04lost\x12<\n" +
+	"\trepairing\x18\b \x01(\v2\x1e.cairn.transport.v1.ChunkCountR\trepairing\x12\x19\n" +
+	"\bswept_at\x18\t \x01(\x03R\asweptAt\x123\n" +
+	"\x05nodes\x18\n" +
+	" \x03(\v2\x1d.cairn.transport.v1.StoreNodeR\x05nodes\x12\x1a\n" +
+	"\bproblems\x18\v \x03(\tR\bproblems\":\n" +
+	"\n" +
+	"ChunkCount\x12\x16\n" +
+	"\x06chunks\x18\x01 \x01(\x03R\x06chunks\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\"\xd0\x03\n" +
+	"\tStoreNode\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04zone\x18\x02 \x01(\tR\x04zone\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12\x12\n" +
+	"\x04path\x18\x04 \x01(\tR\x04path\x12\x1a\n" +
+	"\bcomplete\x18\x05 \x01(\bR\bcomplete\x12\x16\n" +
+	"\x06chunks\x18\x06 \x01(\x03R\x06chunks\x12\x14\n" +
+	"\x05bytes\x18\a \x01(\x03R\x05bytes\x12!\n" +
+	"\fstored_bytes\x18\b \x01(\x03R\vstoredBytes\x12\x1d\n" +
+	"\n" +
+	"free_bytes\x18\t \x01(\x03R\tfreeBytes\x12\x1f\n" +
+	"\vtotal_bytes\x18\n" +
+	" \x01(\x03R\n" +
+	"totalBytes\x12)\n" +
+	"\x10under_replicated\x18\v \x01(\x03R\x0funderReplicated\x12\x18\n" +
+	"\acorrupt\x18\f \x01(\x03R\acorrupt\x12\x1c\n" +
+	"\trepairing\x18\r \x01(\x03R\trepairing\x12\x1f\n" +
+	"\vscrubbed_at\x18\x0e \x01(\x03R\n" +
+	"scrubbedAt\x12#\n" +
+	"\rscrub_corrupt\x18\x0f \x01(\x03R\fscrubCorrupt\x12\x1f\n" +
+	"\vscrub_share\x18\x10 \x01(\x01R\n" +
+	"scrubShare\";\n" +
+	"\x17LocateCheckpointRequest\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\x04R\x02id\"\x93\x02\n" +
+	"\x12CheckpointLocation\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\tR\x03job\x12\x19\n" +
+	"\bjob_name\x18\x02 \x01(\tR\ajobName\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\x04R\x02id\x12\x12\n" +
+	"\x04kind\x18\x04 \x01(\tR\x04kind\x129\n" +
+	"\bmanifest\x18\x05 \x01(\v2\x1d.cairn.checkpoint.v1.ChunkRefR\bmanifest\x125\n" +
+	"\x06detail\x18\x06 \x01(\v2\x1d.cairn.checkpoint.v1.ChunkRefR\x06detail\x12\x1a\n" +
+	"\breplicas\x18\a \x01(\x03R\breplicas\x12\x1e\n" +
+	"\n" +
+	"incomplete\x18\b \x01(\bR\n" +
+	"incomplete\"L\n" +
+	"\x13LocateChunksRequest\x125\n" +
+	"\x06chunks\x18\x01 \x03(\v2\x1d.cairn.checkpoint.v1.ChunkRefR\x06chunks\"\x96\x01\n" +
+	"\x0eChunkLocations\x12\x1a\n" +
+	"\bcomplete\x18\x01 \x01(\bR\bcomplete\x12\x16\n" +
+	"\x06shared\x18\x02 \x01(\bR\x06shared\x12\x14\n" +
+	"\x05nodes\x18\x03 \x03(\tR\x05nodes\x12:\n" +
+	"\aholders\x18\x04 \x03(\v2 .cairn.transport.v1.LocatedChunkR\aholders\"$\n" +
+	"\fLocatedChunk\x12\x14\n" +
+	"\x05nodes\x18\x01 \x03(\rR\x05nodes\"[\n" +
 	"\x16ListSavepointsResponse\x12A\n" +
 	"\n" +
 	"savepoints\x18\x01 \x03(\v2!.cairn.transport.v1.SavepointInfoR\n" +
@@ -4770,7 +5658,7 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\vstate_bytes\x18\x06 \x01(\x03R\n" +
 	"stateBytesB\f\n" +
 	"\n" +
-	"_watermark2\xd6\x11\n" +
+	"_watermark2\xb2\x15\n" +
 	"\x12CoordinatorService\x12O\n" +
 	"\x06Status\x12!.cairn.transport.v1.StatusRequest\x1a\".cairn.transport.v1.StatusResponse\x12R\n" +
 	"\aMembers\x12\".cairn.transport.v1.MembersRequest\x1a#.cairn.transport.v1.MembersResponse\x12N\n" +
@@ -4789,7 +5677,12 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\x11TriggerCheckpoint\x12\x1e.cairn.transport.v1.JobRequest\x1a\".cairn.transport.v1.CheckpointInfo\x12b\n" +
 	"\x10TriggerSavepoint\x12+.cairn.transport.v1.TriggerSavepointRequest\x1a!.cairn.transport.v1.SavepointInfo\x12\\\n" +
 	"\x0eListSavepoints\x12\x1e.cairn.transport.v1.JobRequest\x1a*.cairn.transport.v1.ListSavepointsResponse\x12m\n" +
-	"\x10DisposeSavepoint\x12+.cairn.transport.v1.DisposeSavepointRequest\x1a,.cairn.transport.v1.DisposeSavepointResponse\x12a\n" +
+	"\x10DisposeSavepoint\x12+.cairn.transport.v1.DisposeSavepointRequest\x1a,.cairn.transport.v1.DisposeSavepointResponse\x12X\n" +
+	"\vBeginImport\x12&.cairn.transport.v1.BeginImportRequest\x1a!.cairn.transport.v1.SavepointInfo\x12Z\n" +
+	"\fFinishImport\x12'.cairn.transport.v1.FinishImportRequest\x1a!.cairn.transport.v1.SavepointInfo\x12^\n" +
+	"\vStoreStatus\x12&.cairn.transport.v1.StoreStatusRequest\x1a'.cairn.transport.v1.StoreStatusResponse\x12g\n" +
+	"\x10LocateCheckpoint\x12+.cairn.transport.v1.LocateCheckpointRequest\x1a&.cairn.transport.v1.CheckpointLocation\x12[\n" +
+	"\fLocateChunks\x12'.cairn.transport.v1.LocateChunksRequest\x1a\".cairn.transport.v1.ChunkLocations\x12a\n" +
 	"\fListPrograms\x12'.cairn.transport.v1.ListProgramsRequest\x1a(.cairn.transport.v1.ListProgramsResponse\x12X\n" +
 	"\tListNodes\x12$.cairn.transport.v1.ListNodesRequest\x1a%.cairn.transport.v1.ListNodesResponse\x12J\n" +
 	"\tDrainNode\x12\x1f.cairn.transport.v1.NodeRequest\x1a\x1c.cairn.transport.v1.NodeInfo\x12L\n" +
@@ -4813,7 +5706,7 @@ func file_transport_transportpb_coordinator_proto_rawDescGZIP() []byte {
 	return file_transport_transportpb_coordinator_proto_rawDescData
 }
 
-var file_transport_transportpb_coordinator_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
+var file_transport_transportpb_coordinator_proto_msgTypes = make([]protoimpl.MessageInfo, 81)
 var file_transport_transportpb_coordinator_proto_goTypes = []any{
 	(*StatusRequest)(nil),                // 0: cairn.transport.v1.StatusRequest
 	(*StatusResponse)(nil),               // 1: cairn.transport.v1.StatusResponse
@@ -4860,31 +5753,43 @@ var file_transport_transportpb_coordinator_proto_goTypes = []any{
 	(*LatestCheckpoints)(nil),            // 42: cairn.transport.v1.LatestCheckpoints
 	(*TriggerSavepointRequest)(nil),      // 43: cairn.transport.v1.TriggerSavepointRequest
 	(*SavepointInfo)(nil),                // 44: cairn.transport.v1.SavepointInfo
-	(*ListSavepointsResponse)(nil),       // 45: cairn.transport.v1.ListSavepointsResponse
-	(*DisposeSavepointRequest)(nil),      // 46: cairn.transport.v1.DisposeSavepointRequest
-	(*DisposeSavepointResponse)(nil),     // 47: cairn.transport.v1.DisposeSavepointResponse
-	(*RaftPeersRequest)(nil),             // 48: cairn.transport.v1.RaftPeersRequest
-	(*RaftPeersResponse)(nil),            // 49: cairn.transport.v1.RaftPeersResponse
-	(*RemovePeerRequest)(nil),            // 50: cairn.transport.v1.RemovePeerRequest
-	(*RemovePeerResponse)(nil),           // 51: cairn.transport.v1.RemovePeerResponse
-	(*TransferLeadershipRequest)(nil),    // 52: cairn.transport.v1.TransferLeadershipRequest
-	(*SaveSnapshotRequest)(nil),          // 53: cairn.transport.v1.SaveSnapshotRequest
-	(*SnapshotPiece)(nil),                // 54: cairn.transport.v1.SnapshotPiece
-	(*SnapshotInfo)(nil),                 // 55: cairn.transport.v1.SnapshotInfo
-	(*JobMetricsRequest)(nil),            // 56: cairn.transport.v1.JobMetricsRequest
-	(*JobMetricsResponse)(nil),           // 57: cairn.transport.v1.JobMetricsResponse
-	(*SubtaskMetricsInfo)(nil),           // 58: cairn.transport.v1.SubtaskMetricsInfo
-	(*TaskTotalsInfo)(nil),               // 59: cairn.transport.v1.TaskTotalsInfo
-	(*TaskLoadInfo)(nil),                 // 60: cairn.transport.v1.TaskLoadInfo
-	(*LastCheckpointInfo)(nil),           // 61: cairn.transport.v1.LastCheckpointInfo
-	(*VertexMetricsInfo)(nil),            // 62: cairn.transport.v1.VertexMetricsInfo
-	nil,                                  // 63: cairn.transport.v1.Parallelism.OperatorsEntry
-	nil,                                  // 64: cairn.transport.v1.SubmitJobRequest.ParamsEntry
-	nil,                                  // 65: cairn.transport.v1.SubmitJobRequest.ConfigEntry
-	nil,                                  // 66: cairn.transport.v1.SetJobRequest.ConfigEntry
-	nil,                                  // 67: cairn.transport.v1.JobDetail.ParamsEntry
-	nil,                                  // 68: cairn.transport.v1.JobDetail.ConfigEntry
-	nil,                                  // 69: cairn.transport.v1.JobDetail.ParallelismEntry
+	(*BeginImportRequest)(nil),           // 45: cairn.transport.v1.BeginImportRequest
+	(*FinishImportRequest)(nil),          // 46: cairn.transport.v1.FinishImportRequest
+	(*StoreStatusRequest)(nil),           // 47: cairn.transport.v1.StoreStatusRequest
+	(*StoreStatusResponse)(nil),          // 48: cairn.transport.v1.StoreStatusResponse
+	(*ChunkCount)(nil),                   // 49: cairn.transport.v1.ChunkCount
+	(*StoreNode)(nil),                    // 50: cairn.transport.v1.StoreNode
+	(*LocateCheckpointRequest)(nil),      // 51: cairn.transport.v1.LocateCheckpointRequest
+	(*CheckpointLocation)(nil),           // 52: cairn.transport.v1.CheckpointLocation
+	(*LocateChunksRequest)(nil),          // 53: cairn.transport.v1.LocateChunksRequest
+	(*ChunkLocations)(nil),               // 54: cairn.transport.v1.ChunkLocations
+	(*LocatedChunk)(nil),                 // 55: cairn.transport.v1.LocatedChunk
+	(*ListSavepointsResponse)(nil),       // 56: cairn.transport.v1.ListSavepointsResponse
+	(*DisposeSavepointRequest)(nil),      // 57: cairn.transport.v1.DisposeSavepointRequest
+	(*DisposeSavepointResponse)(nil),     // 58: cairn.transport.v1.DisposeSavepointResponse
+	(*RaftPeersRequest)(nil),             // 59: cairn.transport.v1.RaftPeersRequest
+	(*RaftPeersResponse)(nil),            // 60: cairn.transport.v1.RaftPeersResponse
+	(*RemovePeerRequest)(nil),            // 61: cairn.transport.v1.RemovePeerRequest
+	(*RemovePeerResponse)(nil),           // 62: cairn.transport.v1.RemovePeerResponse
+	(*TransferLeadershipRequest)(nil),    // 63: cairn.transport.v1.TransferLeadershipRequest
+	(*SaveSnapshotRequest)(nil),          // 64: cairn.transport.v1.SaveSnapshotRequest
+	(*SnapshotPiece)(nil),                // 65: cairn.transport.v1.SnapshotPiece
+	(*SnapshotInfo)(nil),                 // 66: cairn.transport.v1.SnapshotInfo
+	(*JobMetricsRequest)(nil),            // 67: cairn.transport.v1.JobMetricsRequest
+	(*JobMetricsResponse)(nil),           // 68: cairn.transport.v1.JobMetricsResponse
+	(*SubtaskMetricsInfo)(nil),           // 69: cairn.transport.v1.SubtaskMetricsInfo
+	(*TaskTotalsInfo)(nil),               // 70: cairn.transport.v1.TaskTotalsInfo
+	(*TaskLoadInfo)(nil),                 // 71: cairn.transport.v1.TaskLoadInfo
+	(*LastCheckpointInfo)(nil),           // 72: cairn.transport.v1.LastCheckpointInfo
+	(*VertexMetricsInfo)(nil),            // 73: cairn.transport.v1.VertexMetricsInfo
+	nil,                                  // 74: cairn.transport.v1.Parallelism.OperatorsEntry
+	nil,                                  // 75: cairn.transport.v1.SubmitJobRequest.ParamsEntry
+	nil,                                  // 76: cairn.transport.v1.SubmitJobRequest.ConfigEntry
+	nil,                                  // 77: cairn.transport.v1.SetJobRequest.ConfigEntry
+	nil,                                  // 78: cairn.transport.v1.JobDetail.ParamsEntry
+	nil,                                  // 79: cairn.transport.v1.JobDetail.ConfigEntry
+	nil,                                  // 80: cairn.transport.v1.JobDetail.ParallelismEntry
+	(*checkpointpb.ChunkRef)(nil),        // 81: cairn.checkpoint.v1.ChunkRef
 }
 var file_transport_transportpb_coordinator_proto_depIdxs = []int32{
 	3,  // 0: cairn.transport.v1.StatusResponse.leader:type_name -> cairn.transport.v1.LeaderInfo
@@ -4895,26 +5800,26 @@ var file_transport_transportpb_coordinator_proto_depIdxs = []int32{
 	8,  // 5: cairn.transport.v1.ListProgramsResponse.programs:type_name -> cairn.transport.v1.ProgramInfo
 	9,  // 6: cairn.transport.v1.ProgramInfo.params:type_name -> cairn.transport.v1.ParamInfo
 	5,  // 7: cairn.transport.v1.ListNodesResponse.nodes:type_name -> cairn.transport.v1.NodeInfo
-	63, // 8: cairn.transport.v1.Parallelism.operators:type_name -> cairn.transport.v1.Parallelism.OperatorsEntry
+	74, // 8: cairn.transport.v1.Parallelism.operators:type_name -> cairn.transport.v1.Parallelism.OperatorsEntry
 	13, // 9: cairn.transport.v1.RescaleJobRequest.to:type_name -> cairn.transport.v1.Parallelism
 	28, // 10: cairn.transport.v1.RescaledInfo.job:type_name -> cairn.transport.v1.JobDetail
 	17, // 11: cairn.transport.v1.JobSummary.checkpoints:type_name -> cairn.transport.v1.JobCheckpoints
 	20, // 12: cairn.transport.v1.MembersResponse.members:type_name -> cairn.transport.v1.MemberInfo
-	64, // 13: cairn.transport.v1.SubmitJobRequest.params:type_name -> cairn.transport.v1.SubmitJobRequest.ParamsEntry
-	65, // 14: cairn.transport.v1.SubmitJobRequest.config:type_name -> cairn.transport.v1.SubmitJobRequest.ConfigEntry
+	75, // 13: cairn.transport.v1.SubmitJobRequest.params:type_name -> cairn.transport.v1.SubmitJobRequest.ParamsEntry
+	76, // 14: cairn.transport.v1.SubmitJobRequest.config:type_name -> cairn.transport.v1.SubmitJobRequest.ConfigEntry
 	22, // 15: cairn.transport.v1.SubmitJobRequest.source:type_name -> cairn.transport.v1.Source
 	13, // 16: cairn.transport.v1.SubmitJobRequest.parallelism:type_name -> cairn.transport.v1.Parallelism
-	66, // 17: cairn.transport.v1.SetJobRequest.config:type_name -> cairn.transport.v1.SetJobRequest.ConfigEntry
+	77, // 17: cairn.transport.v1.SetJobRequest.config:type_name -> cairn.transport.v1.SetJobRequest.ConfigEntry
 	27, // 18: cairn.transport.v1.ListJobsResponse.jobs:type_name -> cairn.transport.v1.JobInfo
 	16, // 19: cairn.transport.v1.JobInfo.summary:type_name -> cairn.transport.v1.JobSummary
 	27, // 20: cairn.transport.v1.JobDetail.job:type_name -> cairn.transport.v1.JobInfo
-	67, // 21: cairn.transport.v1.JobDetail.params:type_name -> cairn.transport.v1.JobDetail.ParamsEntry
-	68, // 22: cairn.transport.v1.JobDetail.config:type_name -> cairn.transport.v1.JobDetail.ConfigEntry
+	78, // 21: cairn.transport.v1.JobDetail.params:type_name -> cairn.transport.v1.JobDetail.ParamsEntry
+	79, // 22: cairn.transport.v1.JobDetail.config:type_name -> cairn.transport.v1.JobDetail.ConfigEntry
 	29, // 23: cairn.transport.v1.JobDetail.vertices:type_name -> cairn.transport.v1.VertexInfo
 	30, // 24: cairn.transport.v1.JobDetail.subtasks:type_name -> cairn.transport.v1.SubtaskInfo
 	22, // 25: cairn.transport.v1.JobDetail.source:type_name -> cairn.transport.v1.Source
-	69, // 26: cairn.transport.v1.JobDetail.parallelism:type_name -> cairn.transport.v1.JobDetail.ParallelismEntry
-	62, // 27: cairn.transport.v1.VertexInfo.metrics:type_name -> cairn.transport.v1.VertexMetricsInfo
+	80, // 26: cairn.transport.v1.JobDetail.parallelism:type_name -> cairn.transport.v1.JobDetail.ParallelismEntry
+	73, // 27: cairn.transport.v1.VertexInfo.metrics:type_name -> cairn.transport.v1.VertexMetricsInfo
 	32, // 28: cairn.transport.v1.ListCheckpointsResponse.checkpoints:type_name -> cairn.transport.v1.CheckpointInfo
 	32, // 29: cairn.transport.v1.CheckpointDetail.checkpoint:type_name -> cairn.transport.v1.CheckpointInfo
 	35, // 30: cairn.transport.v1.CheckpointDetail.subtasks:type_name -> cairn.transport.v1.SubtaskCheckpointInfo
@@ -4932,70 +5837,89 @@ var file_transport_transportpb_coordinator_proto_depIdxs = []int32{
 	32, // 42: cairn.transport.v1.LatestCheckpoints.completed:type_name -> cairn.transport.v1.CheckpointInfo
 	32, // 43: cairn.transport.v1.LatestCheckpoints.savepoint:type_name -> cairn.transport.v1.CheckpointInfo
 	32, // 44: cairn.transport.v1.LatestCheckpoints.failed:type_name -> cairn.transport.v1.CheckpointInfo
-	44, // 45: cairn.transport.v1.ListSavepointsResponse.savepoints:type_name -> cairn.transport.v1.SavepointInfo
-	4,  // 46: cairn.transport.v1.RaftPeersResponse.voters:type_name -> cairn.transport.v1.VoterInfo
-	55, // 47: cairn.transport.v1.SnapshotPiece.info:type_name -> cairn.transport.v1.SnapshotInfo
-	58, // 48: cairn.transport.v1.JobMetricsResponse.subtasks:type_name -> cairn.transport.v1.SubtaskMetricsInfo
-	59, // 49: cairn.transport.v1.SubtaskMetricsInfo.totals:type_name -> cairn.transport.v1.TaskTotalsInfo
-	60, // 50: cairn.transport.v1.SubtaskMetricsInfo.load:type_name -> cairn.transport.v1.TaskLoadInfo
-	61, // 51: cairn.transport.v1.SubtaskMetricsInfo.last_checkpoint:type_name -> cairn.transport.v1.LastCheckpointInfo
-	59, // 52: cairn.transport.v1.VertexMetricsInfo.totals:type_name -> cairn.transport.v1.TaskTotalsInfo
-	60, // 53: cairn.transport.v1.VertexMetricsInfo.load:type_name -> cairn.transport.v1.TaskLoadInfo
-	0,  // 54: cairn.transport.v1.CoordinatorService.Status:input_type -> cairn.transport.v1.StatusRequest
-	18, // 55: cairn.transport.v1.CoordinatorService.Members:input_type -> cairn.transport.v1.MembersRequest
-	21, // 56: cairn.transport.v1.CoordinatorService.SubmitJob:input_type -> cairn.transport.v1.SubmitJobRequest
-	25, // 57: cairn.transport.v1.CoordinatorService.ListJobs:input_type -> cairn.transport.v1.ListJobsRequest
-	23, // 58: cairn.transport.v1.CoordinatorService.ShowJob:input_type -> cairn.transport.v1.JobRequest
-	24, // 59: cairn.transport.v1.CoordinatorService.SetJob:input_type -> cairn.transport.v1.SetJobRequest
-	14, // 60: cairn.transport.v1.CoordinatorService.RescaleJob:input_type -> cairn.transport.v1.RescaleJobRequest
-	23, // 61: cairn.transport.v1.CoordinatorService.CancelJob:input_type -> cairn.transport.v1.JobRequest
-	56, // 62: cairn.transport.v1.CoordinatorService.JobMetrics:input_type -> cairn.transport.v1.JobMetricsRequest
-	23, // 63: cairn.transport.v1.CoordinatorService.ListCheckpoints:input_type -> cairn.transport.v1.JobRequest
-	33, // 64: cairn.transport.v1.CoordinatorService.ShowCheckpoint:input_type -> cairn.transport.v1.ShowCheckpointRequest
-	23, // 65: cairn.transport.v1.CoordinatorService.CheckpointStatistics:input_type -> cairn.transport.v1.JobRequest
-	23, // 66: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:input_type -> cairn.transport.v1.JobRequest
-	43, // 67: cairn.transport.v1.CoordinatorService.TriggerSavepoint:input_type -> cairn.transport.v1.TriggerSavepointRequest
-	23, // 68: cairn.transport.v1.CoordinatorService.ListSavepoints:input_type -> cairn.transport.v1.JobRequest
-	46, // 69: cairn.transport.v1.CoordinatorService.DisposeSavepoint:input_type -> cairn.transport.v1.DisposeSavepointRequest
-	6,  // 70: cairn.transport.v1.CoordinatorService.ListPrograms:input_type -> cairn.transport.v1.ListProgramsRequest
-	10, // 71: cairn.transport.v1.CoordinatorService.ListNodes:input_type -> cairn.transport.v1.ListNodesRequest
-	12, // 72: cairn.transport.v1.CoordinatorService.DrainNode:input_type -> cairn.transport.v1.NodeRequest
-	12, // 73: cairn.transport.v1.CoordinatorService.UndrainNode:input_type -> cairn.transport.v1.NodeRequest
-	48, // 74: cairn.transport.v1.CoordinatorService.RaftPeers:input_type -> cairn.transport.v1.RaftPeersRequest
-	50, // 75: cairn.transport.v1.CoordinatorService.RemovePeer:input_type -> cairn.transport.v1.RemovePeerRequest
-	52, // 76: cairn.transport.v1.CoordinatorService.TransferLeadership:input_type -> cairn.transport.v1.TransferLeadershipRequest
-	53, // 77: cairn.transport.v1.CoordinatorService.SaveSnapshot:input_type -> cairn.transport.v1.SaveSnapshotRequest
-	54, // 78: cairn.transport.v1.CoordinatorService.RestoreSnapshot:input_type -> cairn.transport.v1.SnapshotPiece
-	1,  // 79: cairn.transport.v1.CoordinatorService.Status:output_type -> cairn.transport.v1.StatusResponse
-	19, // 80: cairn.transport.v1.CoordinatorService.Members:output_type -> cairn.transport.v1.MembersResponse
-	27, // 81: cairn.transport.v1.CoordinatorService.SubmitJob:output_type -> cairn.transport.v1.JobInfo
-	26, // 82: cairn.transport.v1.CoordinatorService.ListJobs:output_type -> cairn.transport.v1.ListJobsResponse
-	28, // 83: cairn.transport.v1.CoordinatorService.ShowJob:output_type -> cairn.transport.v1.JobDetail
-	28, // 84: cairn.transport.v1.CoordinatorService.SetJob:output_type -> cairn.transport.v1.JobDetail
-	15, // 85: cairn.transport.v1.CoordinatorService.RescaleJob:output_type -> cairn.transport.v1.RescaledInfo
-	27, // 86: cairn.transport.v1.CoordinatorService.CancelJob:output_type -> cairn.transport.v1.JobInfo
-	57, // 87: cairn.transport.v1.CoordinatorService.JobMetrics:output_type -> cairn.transport.v1.JobMetricsResponse
-	31, // 88: cairn.transport.v1.CoordinatorService.ListCheckpoints:output_type -> cairn.transport.v1.ListCheckpointsResponse
-	34, // 89: cairn.transport.v1.CoordinatorService.ShowCheckpoint:output_type -> cairn.transport.v1.CheckpointDetail
-	38, // 90: cairn.transport.v1.CoordinatorService.CheckpointStatistics:output_type -> cairn.transport.v1.CheckpointStatisticsResponse
-	32, // 91: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:output_type -> cairn.transport.v1.CheckpointInfo
-	44, // 92: cairn.transport.v1.CoordinatorService.TriggerSavepoint:output_type -> cairn.transport.v1.SavepointInfo
-	45, // 93: cairn.transport.v1.CoordinatorService.ListSavepoints:output_type -> cairn.transport.v1.ListSavepointsResponse
-	47, // 94: cairn.transport.v1.CoordinatorService.DisposeSavepoint:output_type -> cairn.transport.v1.DisposeSavepointResponse
-	7,  // 95: cairn.transport.v1.CoordinatorService.ListPrograms:output_type -> cairn.transport.v1.ListProgramsResponse
-	11, // 96: cairn.transport.v1.CoordinatorService.ListNodes:output_type -> cairn.transport.v1.ListNodesResponse
-	5,  // 97: cairn.transport.v1.CoordinatorService.DrainNode:output_type -> cairn.transport.v1.NodeInfo
-	5,  // 98: cairn.transport.v1.CoordinatorService.UndrainNode:output_type -> cairn.transport.v1.NodeInfo
-	49, // 99: cairn.transport.v1.CoordinatorService.RaftPeers:output_type -> cairn.transport.v1.RaftPeersResponse
-	51, // 100: cairn.transport.v1.CoordinatorService.RemovePeer:output_type -> cairn.transport.v1.RemovePeerResponse
-	3,  // 101: cairn.transport.v1.CoordinatorService.TransferLeadership:output_type -> cairn.transport.v1.LeaderInfo
-	54, // 102: cairn.transport.v1.CoordinatorService.SaveSnapshot:output_type -> cairn.transport.v1.SnapshotPiece
-	55, // 103: cairn.transport.v1.CoordinatorService.RestoreSnapshot:output_type -> cairn.transport.v1.SnapshotInfo
-	79, // [79:104] is the sub-list for method output_type
-	54, // [54:79] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	81, // 45: cairn.transport.v1.BeginImportRequest.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	49, // 46: cairn.transport.v1.StoreStatusResponse.under_replicated:type_name -> cairn.transport.v1.ChunkCount
+	49, // 47: cairn.transport.v1.StoreStatusResponse.lost:type_name -> cairn.transport.v1.ChunkCount
+	49, // 48: cairn.transport.v1.StoreStatusResponse.repairing:type_name -> cairn.transport.v1.ChunkCount
+	50, // 49: cairn.transport.v1.StoreStatusResponse.nodes:type_name -> cairn.transport.v1.StoreNode
+	81, // 50: cairn.transport.v1.CheckpointLocation.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	81, // 51: cairn.transport.v1.CheckpointLocation.detail:type_name -> cairn.checkpoint.v1.ChunkRef
+	81, // 52: cairn.transport.v1.LocateChunksRequest.chunks:type_name -> cairn.checkpoint.v1.ChunkRef
+	55, // 53: cairn.transport.v1.ChunkLocations.holders:type_name -> cairn.transport.v1.LocatedChunk
+	44, // 54: cairn.transport.v1.ListSavepointsResponse.savepoints:type_name -> cairn.transport.v1.SavepointInfo
+	4,  // 55: cairn.transport.v1.RaftPeersResponse.voters:type_name -> cairn.transport.v1.VoterInfo
+	66, // 56: cairn.transport.v1.SnapshotPiece.info:type_name -> cairn.transport.v1.SnapshotInfo
+	69, // 57: cairn.transport.v1.JobMetricsResponse.subtasks:type_name -> cairn.transport.v1.SubtaskMetricsInfo
+	70, // 58: cairn.transport.v1.SubtaskMetricsInfo.totals:type_name -> cairn.transport.v1.TaskTotalsInfo
+	71, // 59: cairn.transport.v1.SubtaskMetricsInfo.load:type_name -> cairn.transport.v1.TaskLoadInfo
+	72, // 60: cairn.transport.v1.SubtaskMetricsInfo.last_checkpoint:type_name -> cairn.transport.v1.LastCheckpointInfo
+	70, // 61: cairn.transport.v1.VertexMetricsInfo.totals:type_name -> cairn.transport.v1.TaskTotalsInfo
+	71, // 62: cairn.transport.v1.VertexMetricsInfo.load:type_name -> cairn.transport.v1.TaskLoadInfo
+	0,  // 63: cairn.transport.v1.CoordinatorService.Status:input_type -> cairn.transport.v1.StatusRequest
+	18, // 64: cairn.transport.v1.CoordinatorService.Members:input_type -> cairn.transport.v1.MembersRequest
+	21, // 65: cairn.transport.v1.CoordinatorService.SubmitJob:input_type -> cairn.transport.v1.SubmitJobRequest
+	25, // 66: cairn.transport.v1.CoordinatorService.ListJobs:input_type -> cairn.transport.v1.ListJobsRequest
+	23, // 67: cairn.transport.v1.CoordinatorService.ShowJob:input_type -> cairn.transport.v1.JobRequest
+	24, // 68: cairn.transport.v1.CoordinatorService.SetJob:input_type -> cairn.transport.v1.SetJobRequest
+	14, // 69: cairn.transport.v1.CoordinatorService.RescaleJob:input_type -> cairn.transport.v1.RescaleJobRequest
+	23, // 70: cairn.transport.v1.CoordinatorService.CancelJob:input_type -> cairn.transport.v1.JobRequest
+	67, // 71: cairn.transport.v1.CoordinatorService.JobMetrics:input_type -> cairn.transport.v1.JobMetricsRequest
+	23, // 72: cairn.transport.v1.CoordinatorService.ListCheckpoints:input_type -> cairn.transport.v1.JobRequest
+	33, // 73: cairn.transport.v1.CoordinatorService.ShowCheckpoint:input_type -> cairn.transport.v1.ShowCheckpointRequest
+	23, // 74: cairn.transport.v1.CoordinatorService.CheckpointStatistics:input_type -> cairn.transport.v1.JobRequest
+	23, // 75: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:input_type -> cairn.transport.v1.JobRequest
+	43, // 76: cairn.transport.v1.CoordinatorService.TriggerSavepoint:input_type -> cairn.transport.v1.TriggerSavepointRequest
+	23, // 77: cairn.transport.v1.CoordinatorService.ListSavepoints:input_type -> cairn.transport.v1.JobRequest
+	57, // 78: cairn.transport.v1.CoordinatorService.DisposeSavepoint:input_type -> cairn.transport.v1.DisposeSavepointRequest
+	45, // 79: cairn.transport.v1.CoordinatorService.BeginImport:input_type -> cairn.transport.v1.BeginImportRequest
+	46, // 80: cairn.transport.v1.CoordinatorService.FinishImport:input_type -> cairn.transport.v1.FinishImportRequest
+	47, // 81: cairn.transport.v1.CoordinatorService.StoreStatus:input_type -> cairn.transport.v1.StoreStatusRequest
+	51, // 82: cairn.transport.v1.CoordinatorService.LocateCheckpoint:input_type -> cairn.transport.v1.LocateCheckpointRequest
+	53, // 83: cairn.transport.v1.CoordinatorService.LocateChunks:input_type -> cairn.transport.v1.LocateChunksRequest
+	6,  // 84: cairn.transport.v1.CoordinatorService.ListPrograms:input_type -> cairn.transport.v1.ListProgramsRequest
+	10, // 85: cairn.transport.v1.CoordinatorService.ListNodes:input_type -> cairn.transport.v1.ListNodesRequest
+	12, // 86: cairn.transport.v1.CoordinatorService.DrainNode:input_type -> cairn.transport.v1.NodeRequest
+	12, // 87: cairn.transport.v1.CoordinatorService.UndrainNode:input_type -> cairn.transport.v1.NodeRequest
+	59, // 88: cairn.transport.v1.CoordinatorService.RaftPeers:input_type -> cairn.transport.v1.RaftPeersRequest
+	61, // 89: cairn.transport.v1.CoordinatorService.RemovePeer:input_type -> cairn.transport.v1.RemovePeerRequest
+	63, // 90: cairn.transport.v1.CoordinatorService.TransferLeadership:input_type -> cairn.transport.v1.TransferLeadershipRequest
+	64, // 91: cairn.transport.v1.CoordinatorService.SaveSnapshot:input_type -> cairn.transport.v1.SaveSnapshotRequest
+	65, // 92: cairn.transport.v1.CoordinatorService.RestoreSnapshot:input_type -> cairn.transport.v1.SnapshotPiece
+	1,  // 93: cairn.transport.v1.CoordinatorService.Status:output_type -> cairn.transport.v1.StatusResponse
+	19, // 94: cairn.transport.v1.CoordinatorService.Members:output_type -> cairn.transport.v1.MembersResponse
+	27, // 95: cairn.transport.v1.CoordinatorService.SubmitJob:output_type -> cairn.transport.v1.JobInfo
+	26, // 96: cairn.transport.v1.CoordinatorService.ListJobs:output_type -> cairn.transport.v1.ListJobsResponse
+	28, // 97: cairn.transport.v1.CoordinatorService.ShowJob:output_type -> cairn.transport.v1.JobDetail
+	28, // 98: cairn.transport.v1.CoordinatorService.SetJob:output_type -> cairn.transport.v1.JobDetail
+	15, // 99: cairn.transport.v1.CoordinatorService.RescaleJob:output_type -> cairn.transport.v1.RescaledInfo
+	27, // 100: cairn.transport.v1.CoordinatorService.CancelJob:output_type -> cairn.transport.v1.JobInfo
+	68, // 101: cairn.transport.v1.CoordinatorService.JobMetrics:output_type -> cairn.transport.v1.JobMetricsResponse
+	31, // 102: cairn.transport.v1.CoordinatorService.ListCheckpoints:output_type -> cairn.transport.v1.ListCheckpointsResponse
+	34, // 103: cairn.transport.v1.CoordinatorService.ShowCheckpoint:output_type -> cairn.transport.v1.CheckpointDetail
+	38, // 104: cairn.transport.v1.CoordinatorService.CheckpointStatistics:output_type -> cairn.transport.v1.CheckpointStatisticsResponse
+	32, // 105: cairn.transport.v1.CoordinatorService.TriggerCheckpoint:output_type -> cairn.transport.v1.CheckpointInfo
+	44, // 106: cairn.transport.v1.CoordinatorService.TriggerSavepoint:output_type -> cairn.transport.v1.SavepointInfo
+	56, // 107: cairn.transport.v1.CoordinatorService.ListSavepoints:output_type -> cairn.transport.v1.ListSavepointsResponse
+	58, // 108: cairn.transport.v1.CoordinatorService.DisposeSavepoint:output_type -> cairn.transport.v1.DisposeSavepointResponse
+	44, // 109: cairn.transport.v1.CoordinatorService.BeginImport:output_type -> cairn.transport.v1.SavepointInfo
+	44, // 110: cairn.transport.v1.CoordinatorService.FinishImport:output_type -> cairn.transport.v1.SavepointInfo
+	48, // 111: cairn.transport.v1.CoordinatorService.StoreStatus:output_type -> cairn.transport.v1.StoreStatusResponse
+	52, // 112: cairn.transport.v1.CoordinatorService.LocateCheckpoint:output_type -> cairn.transport.v1.CheckpointLocation
+	54, // 113: cairn.transport.v1.CoordinatorService.LocateChunks:output_type -> cairn.transport.v1.ChunkLocations
+	7,  // 114: cairn.transport.v1.CoordinatorService.ListPrograms:output_type -> cairn.transport.v1.ListProgramsResponse
+	11, // 115: cairn.transport.v1.CoordinatorService.ListNodes:output_type -> cairn.transport.v1.ListNodesResponse
+	5,  // 116: cairn.transport.v1.CoordinatorService.DrainNode:output_type -> cairn.transport.v1.NodeInfo
+	5,  // 117: cairn.transport.v1.CoordinatorService.UndrainNode:output_type -> cairn.transport.v1.NodeInfo
+	60, // 118: cairn.transport.v1.CoordinatorService.RaftPeers:output_type -> cairn.transport.v1.RaftPeersResponse
+	62, // 119: cairn.transport.v1.CoordinatorService.RemovePeer:output_type -> cairn.transport.v1.RemovePeerResponse
+	3,  // 120: cairn.transport.v1.CoordinatorService.TransferLeadership:output_type -> cairn.transport.v1.LeaderInfo
+	65, // 121: cairn.transport.v1.CoordinatorService.SaveSnapshot:output_type -> cairn.transport.v1.SnapshotPiece
+	66, // 122: cairn.transport.v1.CoordinatorService.RestoreSnapshot:output_type -> cairn.transport.v1.SnapshotInfo
+	93, // [93:123] is the sub-list for method output_type
+	63, // [63:93] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_transport_transportpb_coordinator_proto_init() }
@@ -5003,15 +5927,15 @@ func file_transport_transportpb_coordinator_proto_init() {
 	if File_transport_transportpb_coordinator_proto != nil {
 		return
 	}
-	file_transport_transportpb_coordinator_proto_msgTypes[58].OneofWrappers = []any{}
-	file_transport_transportpb_coordinator_proto_msgTypes[62].OneofWrappers = []any{}
+	file_transport_transportpb_coordinator_proto_msgTypes[69].OneofWrappers = []any{}
+	file_transport_transportpb_coordinator_proto_msgTypes[73].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_transport_transportpb_coordinator_proto_rawDesc), len(file_transport_transportpb_coordinator_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   70,
+			NumMessages:   81,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -38,6 +38,11 @@ const (
 	CoordinatorService_TriggerSavepoint_FullMethodName     = "/cairn.transport.v1.CoordinatorService/TriggerSavepoint"
 	CoordinatorService_ListSavepoints_FullMethodName       = "/cairn.transport.v1.CoordinatorService/ListSavepoints"
 	CoordinatorService_DisposeSavepoint_FullMethodName     = "/cairn.transport.v1.CoordinatorService/DisposeSavepoint"
+	CoordinatorService_BeginImport_FullMethodName          = "/cairn.transport.v1.CoordinatorService/BeginImport"
+	CoordinatorService_FinishImport_FullMethodName         = "/cairn.transport.v1.CoordinatorService/FinishImport"
+	CoordinatorService_StoreStatus_FullMethodName          = "/cairn.transport.v1.CoordinatorService/StoreStatus"
+	CoordinatorService_LocateCheckpoint_FullMethodName     = "/cairn.transport.v1.CoordinatorService/LocateCheckpoint"
+	CoordinatorService_LocateChunks_FullMethodName         = "/cairn.transport.v1.CoordinatorService/LocateChunks"
 	CoordinatorService_ListPrograms_FullMethodName         = "/cairn.transport.v1.CoordinatorService/ListPrograms"
 	CoordinatorService_ListNodes_FullMethodName            = "/cairn.transport.v1.CoordinatorService/ListNodes"
 	CoordinatorService_DrainNode_FullMethodName            = "/cairn.transport.v1.CoordinatorService/DrainNode"
@@ -69,6 +74,11 @@ type CoordinatorServiceClient interface {
 	TriggerSavepoint(ctx context.Context, in *TriggerSavepointRequest, opts ...grpc.CallOption) (*SavepointInfo, error)
 	ListSavepoints(ctx context.Context, in *JobRequest, opts ...grpc.CallOption) (*ListSavepointsResponse, error)
 	DisposeSavepoint(ctx context.Context, in *DisposeSavepointRequest, opts ...grpc.CallOption) (*DisposeSavepointResponse, error)
+	BeginImport(ctx context.Context, in *BeginImportRequest, opts ...grpc.CallOption) (*SavepointInfo, error)
+	FinishImport(ctx context.Context, in *FinishImportRequest, opts ...grpc.CallOption) (*SavepointInfo, error)
+	StoreStatus(ctx context.Context, in *StoreStatusRequest, opts ...grpc.CallOption) (*StoreStatusResponse, error)
+	LocateCheckpoint(ctx context.Context, in *LocateCheckpointRequest, opts ...grpc.CallOption) (*CheckpointLocation, error)
+	LocateChunks(ctx context.Context, in *LocateChunksRequest, opts ...grpc.CallOption) (*ChunkLocations, error)
 	ListPrograms(ctx context.Context, in *ListProgramsRequest, opts ...grpc.CallOption) (*ListProgramsResponse, error)
 	ListNodes(ctx context.Context, in *ListNodesRequest, opts ...grpc.CallOption) (*ListNodesResponse, error)
 	DrainNode(ctx context.Context, in *NodeRequest, opts ...grpc.CallOption) (*NodeInfo, error)
@@ -249,6 +259,56 @@ func (c *coordinatorServiceClient) DisposeSavepoint(ctx context.Context, in *Dis
 	return out, nil
 }
 
+func (c *coordinatorServiceClient) BeginImport(ctx context.Context, in *BeginImportRequest, opts ...grpc.CallOption) (*SavepointInfo, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SavepointInfo)
+	err := c.cc.Invoke(ctx, CoordinatorService_BeginImport_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) FinishImport(ctx context.Context, in *FinishImportRequest, opts ...grpc.CallOption) (*SavepointInfo, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SavepointInfo)
+	err := c.cc.Invoke(ctx, CoordinatorService_FinishImport_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) StoreStatus(ctx context.Context, in *StoreStatusRequest, opts ...grpc.CallOption) (*StoreStatusResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StoreStatusResponse)
+	err := c.cc.Invoke(ctx, CoordinatorService_StoreStatus_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) LocateCheckpoint(ctx context.Context, in *LocateCheckpointRequest, opts ...grpc.CallOption) (*CheckpointLocation, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckpointLocation)
+	err := c.cc.Invoke(ctx, CoordinatorService_LocateCheckpoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorServiceClient) LocateChunks(ctx context.Context, in *LocateChunksRequest, opts ...grpc.CallOption) (*ChunkLocations, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChunkLocations)
+	err := c.cc.Invoke(ctx, CoordinatorService_LocateChunks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *coordinatorServiceClient) ListPrograms(ctx context.Context, in *ListProgramsRequest, opts ...grpc.CallOption) (*ListProgramsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListProgramsResponse)
@@ -371,6 +431,11 @@ type CoordinatorServiceServer interface {
 	TriggerSavepoint(context.Context, *TriggerSavepointRequest) (*SavepointInfo, error)
 	ListSavepoints(context.Context, *JobRequest) (*ListSavepointsResponse, error)
 	DisposeSavepoint(context.Context, *DisposeSavepointRequest) (*DisposeSavepointResponse, error)
+	BeginImport(context.Context, *BeginImportRequest) (*SavepointInfo, error)
+	FinishImport(context.Context, *FinishImportRequest) (*SavepointInfo, error)
+	StoreStatus(context.Context, *StoreStatusRequest) (*StoreStatusResponse, error)
+	LocateCheckpoint(context.Context, *LocateCheckpointRequest) (*CheckpointLocation, error)
+	LocateChunks(context.Context, *LocateChunksRequest) (*ChunkLocations, error)
 	ListPrograms(context.Context, *ListProgramsRequest) (*ListProgramsResponse, error)
 	ListNodes(context.Context, *ListNodesRequest) (*ListNodesResponse, error)
 	DrainNode(context.Context, *NodeRequest) (*NodeInfo, error)
@@ -438,6 +503,21 @@ func (UnimplementedCoordinatorServiceServer) ListSavepoints(context.Context, *Jo
 }
 func (UnimplementedCoordinatorServiceServer) DisposeSavepoint(context.Context, *DisposeSavepointRequest) (*DisposeSavepointResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DisposeSavepoint not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) BeginImport(context.Context, *BeginImportRequest) (*SavepointInfo, error) {
+	return nil, status.Error(codes.Unimplemented, "method BeginImport not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) FinishImport(context.Context, *FinishImportRequest) (*SavepointInfo, error) {
+	return nil, status.Error(codes.Unimplemented, "method FinishImport not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) StoreStatus(context.Context, *StoreStatusRequest) (*StoreStatusResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StoreStatus not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) LocateCheckpoint(context.Context, *LocateCheckpointRequest) (*CheckpointLocation, error) {
+	return nil, status.Error(codes.Unimplemented, "method LocateCheckpoint not implemented")
+}
+func (UnimplementedCoordinatorServiceServer) LocateChunks(context.Context, *LocateChunksRequest) (*ChunkLocations, error) {
+	return nil, status.Error(codes.Unimplemented, "method LocateChunks not implemented")
 }
 func (UnimplementedCoordinatorServiceServer) ListPrograms(context.Context, *ListProgramsRequest) (*ListProgramsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListPrograms not implemented")
@@ -775,6 +855,96 @@ func _CoordinatorService_DisposeSavepoint_Handler(srv interface{}, ctx context.C
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CoordinatorService_BeginImport_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BeginImportRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).BeginImport(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_BeginImport_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).BeginImport(ctx, req.(*BeginImportRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_FinishImport_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FinishImportRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).FinishImport(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_FinishImport_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).FinishImport(ctx, req.(*FinishImportRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_StoreStatus_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StoreStatusRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).StoreStatus(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_StoreStatus_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).StoreStatus(ctx, req.(*StoreStatusRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_LocateCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LocateCheckpointRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).LocateCheckpoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_LocateCheckpoint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).LocateCheckpoint(ctx, req.(*LocateCheckpointRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _CoordinatorService_LocateChunks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LocateChunksRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServiceServer).LocateChunks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CoordinatorService_LocateChunks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServiceServer).LocateChunks(ctx, req.(*LocateChunksRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _CoordinatorService_ListPrograms_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListProgramsRequest)
 	if err := dec(in); err != nil {
@@ -989,6 +1159,26 @@ var CoordinatorService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DisposeSavepoint",
 			Handler:    _CoordinatorService_DisposeSavepoint_Handler,
+		},
+		{
+			MethodName: "BeginImport",
+			Handler:    _CoordinatorService_BeginImport_Handler,
+		},
+		{
+			MethodName: "FinishImport",
+			Handler:    _CoordinatorService_FinishImport_Handler,
+		},
+		{
+			MethodName: "StoreStatus",
+			Handler:    _CoordinatorService_StoreStatus_Handler,
+		},
+		{
+			MethodName: "LocateCheckpoint",
+			Handler:    _CoordinatorService_LocateCheckpoint_Handler,
+		},
+		{
+			MethodName: "LocateChunks",
+			Handler:    _CoordinatorService_LocateChunks_Handler,
 		},
 		{
 			MethodName: "ListPrograms",
