@@ -129,7 +129,7 @@ func (c *testCluster) start(id checkpoint.NodeID, address string, stores Stores)
 	_, transport := raft.NewInmemTransport(raft.ServerAddress(address))
 	cfg := Config{
 		ID: id, Address: address, BootstrapExpect: 3, Raft: DefaultRaftTiming(), Timing: DefaultTiming(),
-		Compaction: DefaultCompaction(), Upkeep: DefaultUpkeep(), Logger: slog.New(slog.DiscardHandler),
+		Compaction: DefaultCompaction(), Upkeep: DefaultUpkeep(), Repair: DefaultRepair(), Logger: slog.New(slog.DiscardHandler),
 	}
 	if c.configure != nil {
 		c.configure(&cfg)

@@ -25,6 +25,7 @@ type Config struct {
 	Compaction      Compaction
 	Upkeep          Upkeep
 	Timing          Timing
+	Repair          Repair
 	Logger          *slog.Logger
 }
 
@@ -63,7 +64,7 @@ type Coordinator struct {
 
 // New opens the replica. It does not take part in anything before Run.
 func New(cfg Config, deps Deps) (*Coordinator, error) {
-	if err := cmp.Or(cfg.Raft.Validate(), cfg.Compaction.Validate(), cfg.Upkeep.Validate()); err != nil {
+	if err := cmp.Or(cfg.Raft.Validate(), cfg.Compaction.Validate(), cfg.Upkeep.Validate(), cfg.Repair.Validate()); err != nil {
 		return nil, err
 	}
 	log := cfg.Logger.With("coordinator", cfg.ID)

@@ -55,7 +55,8 @@ func fencedMessages() []fencedMessage {
 	metrics := func(job checkpoint.JobID, attempt checkpoint.Attempt, _ checkpoint.ID, s checkpoint.SubtaskID) checkpoint.FromNode {
 		return checkpoint.TaskMetrics{Job: job, Attempt: attempt, Subtasks: []checkpoint.SubtaskMetrics{{Subtask: s, RecordsIn: 1}}}
 	}
-	marking, deleting := uint64(1)<<32+1, uint64(1)<<32+1
+	marking, deleting, copying := uint64(1)<<32+1, uint64(1)<<32+1, uint64(1)<<32+1
+	theirs := []checkpoint.ChunkRef{{ID: checkpoint.ChunkID{0x77}, Size: 7}}
 	return []fencedMessage{
 		{kind: "StatusChange", world: fencedWorld, fresh: status(testJob, 2, sub("read", 0)), stale: staleTasks(
 			func(job checkpoint.JobID, attempt checkpoint.Attempt, _ checkpoint.ID, s checkpoint.SubtaskID) checkpoint.FromNode {
@@ -83,6 +84,31 @@ func fencedMessages() []fencedMessage {
 			"of an older sweep":              {"n1", checkpoint.ChunksDeleted{Sweep: deleting - 1}},
 			"of the sweep of another leader": {"n1", checkpoint.ChunksDeleted{Sweep: deleting + 1<<32}},
 			"from a node that has answered":  {"n2", checkpoint.ChunksDeleted{Sweep: deleting}},
+		}},
+		{kind: "Inventory", world: fencedWorld, fresh: checkpoint.Inventory{First: true, Chunks: theirs}, stale: map[string]fromNode{
+			"of a list that has not begun":        {"n2", checkpoint.Inventory{Chunks: theirs}},
+			"that ends a list that has not begun": {"n2", checkpoint.Inventory{Last: true}},
+			"of a list that others asked for":     {"n1", checkpoint.Inventory{Request: 7, First: true, Last: true}},
+			"from a node that nobody knows":       {"n9", checkpoint.Inventory{First: true, Chunks: theirs}},
+		}},
+		{kind: "InventoryChange", world: fencedWorld, fresh: checkpoint.InventoryChange{Added: theirs}, stale: map[string]fromNode{
+			"in front of the list":             {"n2", checkpoint.InventoryChange{Added: theirs}},
+			"in front of the list, of corrupt": {"n2", checkpoint.InventoryChange{Corrupt: []checkpoint.ChunkID{theirs[0].ID}}},
+			"from another process of the node": {"restarted n1", checkpoint.InventoryChange{Added: theirs}},
+			"from a node that nobody knows":    {"n9", checkpoint.InventoryChange{Added: theirs}},
+		}},
+		{kind: "StoreReport", world: fencedWorld, fresh: checkpoint.StoreReport{Chunks: 1}, stale: map[string]fromNode{
+			"from a node that nobody knows": {"n9", checkpoint.StoreReport{Chunks: 1}},
+		}},
+		{kind: "LocateChunks", world: fencedWorld, fresh: checkpoint.LocateChunks{Request: 1}, stale: map[string]fromNode{
+			"from a node that nobody knows": {"n9", checkpoint.LocateChunks{Request: 1}},
+		}},
+		{kind: "ChunksCopied", world: fencedWorld, fresh: checkpoint.ChunksCopied{Order: copying, Copied: []checkpoint.ChunkID{theirs[0].ID}}, stale: map[string]fromNode{
+			"of an older order":                {"n1", checkpoint.ChunksCopied{Order: copying - 1, Copied: []checkpoint.ChunkID{theirs[0].ID}}},
+			"of the order of another leader":   {"n1", checkpoint.ChunksCopied{Order: copying + 1<<32, Copied: []checkpoint.ChunkID{theirs[0].ID}}},
+			"of an order to another node":      {"n2", checkpoint.ChunksCopied{Order: copying, Copied: []checkpoint.ChunkID{theirs[0].ID}}},
+			"from another process of the node": {"restarted n1", checkpoint.ChunksCopied{Order: copying, Copied: []checkpoint.ChunkID{theirs[0].ID}}},
+			"from a node that nobody knows":    {"n9", checkpoint.ChunksCopied{Order: copying}},
 		}},
 		{kind: "Heartbeat", world: fencedWorld, stale: map[string]fromNode{"at any time": {"n1", checkpoint.Heartbeat{}}}},
 		{kind: "Hello", world: fencedWorld, stale: map[string]fromNode{"amid a session": {"n1", checkpoint.Hello{}}}},
@@ -189,11 +215,13 @@ func deletingWorld(t *testing.T) *world {
 // and has built that of request 2.
 func fencedLeader(t *testing.T, build func(*testing.T) *world, node checkpoint.NodeID) *leader {
 	w := build(t)
+	store := fencedStore(w)
 	if node == "restarted n1" {
 		w.join("n1", 1, 2, w.report("n1", checkpoint.SubtaskRunning))
+		store.OnSession(w.nodes["n1"], w.now)
 	}
 	l := newLeader("c1", w.term, nil, nil, DefaultTiming(), slog.New(slog.DiscardHandler))
-	l.view = w.view
+	l.view, l.keeper.view = w.view, store
 	for id, hello := range w.nodes {
 		l.sessions[id] = &openSession{hello: hello}
 	}
@@ -203,12 +231,29 @@ func fencedLeader(t *testing.T, build func(*testing.T) *world, node checkpoint.N
 	return l
 }
 
+// fencedStore knows that n1 has told what it holds, and has been ordered to copy a chunk. The others have told nothing.
+func fencedStore(w *world) *storeView {
+	v := newStoreView(storePolicy{replicas: 2, repair: DefaultRepair()}, uint64(w.term)<<32, w.now)
+	for _, id := range slices.Sorted(maps.Keys(w.nodes)) {
+		v.OnSession(w.nodes[id], w.now)
+	}
+	n1 := w.nodes["n1"].Node
+	v.OnInventory(n1, checkpoint.Inventory{First: true, Last: true})
+	v.OnCopiesOrdered(orderCopies{Node: n1, Order: v.lastOrder + 1, Copies: []checkpoint.ChunkCopy{
+		{Chunk: checkpoint.ChunkRef{ID: checkpoint.ChunkID{0x77}, Size: 7}},
+	}}, w.now)
+	return v
+}
+
 // changed compares two leaders that were alike, and says where they are not any more. The state of late acks is noted
 // to be deleted, and what they have measured completes the statistics: that is meant to be so, and left out.
 func changed(a, b *leader) string {
 	for _, l := range []*leader{a, b} {
 		for _, s := range l.view.jobs {
 			s.garbage, s.recent = nil, nil
+		}
+		for _, event := range l.keeper.inbox.drain() {
+			event()
 		}
 	}
 	switch {
@@ -220,6 +265,10 @@ func changed(a, b *leader) string {
 		return "its view"
 	case len(a.requests.plans) != len(b.requests.plans):
 		return "submissions"
+	case !reflect.DeepEqual(a.keeper.view, b.keeper.view):
+		return "what it knows of the store"
+	case len(a.inbox.drain()) != len(b.inbox.drain()):
+		return "what it has to say"
 	}
 	return ""
 }

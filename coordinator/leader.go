@@ -61,14 +61,25 @@ type leader struct {
 	requests requests
 	tasks    sync.WaitGroup // manifests being written or read, and the storekeeper
 	keeper   *storekeeper
+	// toldNodes and toldJobs are what the storekeeper was told last.
+	toldNodes []nodeFact
+	toldJobs  []*fsm.Job
 }
 
 func newLeader(id checkpoint.NodeID, term checkpoint.Term, raft replicatedLog, store Store, timing Timing, log *slog.Logger) *leader {
-	return &leader{
+	l := &leader{
 		id: id, term: term, log: log.With("term", term), raft: raft, store: store, timing: timing,
 		inbox: newInbox(), sessions: make(map[checkpoint.NodeID]*openSession), requests: newRequests(),
-		keeper: newStorekeeper(log.With("term", term)),
 	}
+	l.keep(0, DefaultRepair())
+	return l
+}
+
+// keep makes the storekeeper anew, for so many copies of each chunk. It is called before run.
+func (l *leader) keep(replicas int, repair Repair) {
+	l.keeper = newStorekeeper(l.log, l.term, l.store, storePolicy{replicas: replicas, repair: repair, adoption: l.timing.AdoptionGrace})
+	l.keeper.view.lastOrder += uint64(l.nth) << 24
+	l.keeper.send = func(id checkpoint.NodeID, m checkpoint.ToNode) { l.inbox.post(func() { l.send(id, m) }) }
 }
 
 // run leads until ctx is done or the log refuses proposals, and returns after everything it started has
@@ -109,7 +120,8 @@ func (l *leader) loop(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-l.inbox.ready:
-		case <-ticker.C:
+		case now := <-ticker.C:
+			l.watch(now)
 		}
 		for _, event := range l.inbox.drain() {
 			event()
@@ -125,6 +137,7 @@ func (l *leader) opened(o *openSession) {
 	l.inbox.post(func() {
 		l.sessions[o.hello.Node.ID] = o
 		l.view.OnSession(o.hello, time.Now())
+		l.keeper.opened(o.hello)
 	})
 }
 
@@ -134,6 +147,7 @@ func (l *leader) closed(o *openSession) {
 			delete(l.sessions, o.hello.Node.ID)
 			l.view.OnSessionClosed(o.hello.Node, time.Now())
 			l.dropPlans(o.hello.Node.ID)
+			l.keeper.closed(o.hello.Node)
 		}
 	})
 }
@@ -180,7 +194,9 @@ func (l *leader) handle(id checkpoint.NodeID, m checkpoint.FromNode) {
 	case checkpoint.ChunksDeleted:
 		l.chunksDeleted(id, m)
 	case checkpoint.Inventory, checkpoint.InventoryChange, checkpoint.StoreReport, checkpoint.LocateChunks, checkpoint.ChunksCopied:
-		l.keeper.received(l.sessions[id].hello.Node, m)
+		if o := l.sessions[id]; o != nil {
+			l.keeper.received(o.hello.Node, m)
+		}
 	case checkpoint.Heartbeat, checkpoint.Hello:
 	}
 }

@@ -20,6 +20,9 @@ func (l *leader) writeManifest(ctx context.Context, a WriteManifest) {
 		storing.Go(func() { detail = l.storeDetail(ctx, m.Job, m.ID, a.Detail) })
 		ref, err := l.storeManifest(ctx, m)
 		storing.Wait()
+		if err == nil {
+			l.keeper.wrote(ref, m)
+		}
 		l.inbox.post(func() { l.view.OnManifestWritten(m.Job, m.ID, ref, detail, err) })
 	})
 }

@@ -109,6 +109,7 @@ func (l *leadership) runLoop(ctx context.Context, nth uint8) (func(), error) {
 	ended := make(chan error, 1)
 	loop := newLeader(c.cfg.ID, checkpoint.Term(c.replica.raft.CurrentTerm()), c.leaderLog, c.deps.Store, c.cfg.Timing, c.log)
 	loop.nth = nth
+	loop.keep(c.cfg.Replicas, c.cfg.Repair)
 	go func() { ended <- loop.run(ctx, c.sessions) }()
 	select {
 	case err := <-ended:

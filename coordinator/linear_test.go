@@ -210,7 +210,7 @@ func (c *restartableCluster) start(id checkpoint.NodeID) {
 	coord, err := New(
 		Config{
 			ID: id, Address: string(id), BootstrapExpect: 3, Raft: DefaultRaftTiming(), Timing: DefaultTiming(),
-			Compaction: DefaultCompaction(), Upkeep: DefaultUpkeep(), Logger: slog.New(slog.DiscardHandler),
+			Compaction: DefaultCompaction(), Upkeep: DefaultUpkeep(), Repair: DefaultRepair(), Logger: slog.New(slog.DiscardHandler),
 		},
 		Deps{
 			Stores: c.disks[id], Transport: transport, Store: c.manifests,

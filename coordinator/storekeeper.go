@@ -1,42 +1,131 @@
 package coordinator
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
+	"time"
 
 	"cairn/checkpoint"
+	"cairn/fsm"
 	"cairn/placement"
 )
 
-// storekeeper knows where the chunks are, for one leadership. It has a goroutine of its own beside the leader loop: what
-// it looks at may be a million chunks, and no checkpoint is to wait for that. What it knows is soft state, which the
-// nodes tell it: nothing is deleted on its word alone (see decide_clean.go), and a chunk that it does not know of may
-// still be somewhere.
+const (
+	// storeTick is how often the storekeeper decides when nothing happens.
+	storeTick = 250 * time.Millisecond
+	// namesEvery is the least time between two looks at what the replicated state names: each is one at every job.
+	namesEvery = time.Second
+	// failuresEvery is the least time between two lines of the log about copies that failed.
+	failuresEvery = 10 * time.Second
+)
+
+// storekeeper knows where the chunks are, for one leadership, and has copies made of those that have too few. It has a
+// goroutine of its own beside the leader loop: what it looks at may be a million chunks, and no checkpoint is to wait for
+// that. What it knows is soft state, which the nodes tell it: nothing is deleted on its word alone (see
+// decide_clean.go), and a chunk that it does not know of may still be somewhere.
+//
+// Its methods may be called from any goroutine; what is asked of it is done in its own, in order.
 type storekeeper struct {
 	log   *slog.Logger
+	store Store
 	inbox *inbox
-	index *placement.Index // of the goroutine in run
+	send  func(checkpoint.NodeID, checkpoint.ToNode) // without waiting
+	term  checkpoint.Term
+
+	// What follows belongs to the goroutine in run.
+	view     *storeView
+	index    *placement.Index // of view
+	jobs     []*fsm.Job       // as of the leader's last word
+	renamed  bool             // they have changed since they were looked at
+	namedAt  time.Time        // when they were
+	failedAt time.Time        // when failures were last logged
+	failed   int              // copies that failed since
+	reads    sync.WaitGroup
 }
 
-func newStorekeeper(log *slog.Logger) *storekeeper {
-	return &storekeeper{log: log, inbox: newInbox(), index: placement.NewIndex()}
+func newStorekeeper(log *slog.Logger, term checkpoint.Term, store Store, policy storePolicy) *storekeeper {
+	view := newStoreView(policy, uint64(term)<<32, time.Now())
+	return &storekeeper{log: log, term: term, store: store, inbox: newInbox(), view: view, index: view.index}
 }
 
-// run serves until ctx is done.
+// run serves until ctx is done, and returns after everything it started has ended.
 func (k *storekeeper) run(ctx context.Context) {
+	defer k.reads.Wait()
 	defer k.inbox.close()
+	ticker := time.NewTicker(storeTick)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-ticker.C:
 		case <-k.inbox.ready:
 		}
 		for _, event := range k.inbox.drain() {
 			event()
 		}
+		k.act(ctx, time.Now())
 	}
+}
+
+// act does what is to be done at time now.
+func (k *storekeeper) act(ctx context.Context, now time.Time) {
+	if k.renamed && now.Sub(k.namedAt) >= namesEvery {
+		k.renamed, k.namedAt = false, now
+		k.view.OnLive(fsm.LiveOf(k.jobs), now)
+	}
+	k.view.survey(now)
+	for _, a := range decideStore(k.view, now) {
+		switch a := a.(type) {
+		case orderCopies:
+			k.log.Debug("copies of chunks ordered", "node", a.Node.ID, "chunks", len(a.Copies))
+			k.view.OnCopiesOrdered(a, now)
+			k.send(a.Node.ID, checkpoint.CopyChunks{Term: k.term, Order: a.Order, Copies: a.Copies})
+		case readManifest:
+			k.read(ctx, a.Manifest)
+		}
+	}
+	k.logFailures(now)
+}
+
+// read reads a manifest beside the goroutine.
+func (k *storekeeper) read(ctx context.Context, ref checkpoint.ChunkRef) {
+	k.view.OnManifestReading(ref)
+	k.reads.Go(func() {
+		m, err := getManifest(ctx, k.store, ref)
+		k.inbox.post(func() {
+			if tries := k.view.OnManifestRead(ref, m, err, time.Now()); tries == unreadableTries {
+				k.log.Warn("a manifest cannot be read; what it names is not repaired, and it is tried again", "chunk", ref.ID, "cause", err)
+			}
+		})
+	})
+}
+
+// unreadableTries is after how many tries a manifest that cannot be read is worth a line in the log.
+const unreadableTries = 3
+
+// logFailures says why copies failed, now and then.
+func (k *storekeeper) logFailures(now time.Time) {
+	for _, f := range k.view.failures {
+		k.failed += f.copies
+	}
+	if n := len(k.view.failures); n > 0 && now.Sub(k.failedAt) >= failuresEvery {
+		last := k.view.failures[n-1]
+		k.log.Warn("copies of chunks were not made; they are tried again", "chunks", k.failed, "node", last.node, "cause", last.cause)
+		k.failed, k.failedAt = 0, now
+	}
+	k.view.failures = nil
+}
+
+// opened and closed tell of the sessions of nodes, in order with received.
+func (k *storekeeper) opened(hello checkpoint.Hello) {
+	k.inbox.post(func() { k.view.OnSession(hello, time.Now()) })
+}
+
+func (k *storekeeper) closed(ref checkpoint.NodeRef) {
+	k.inbox.post(func() { k.view.OnSessionClosed(ref, time.Now()) })
 }
 
 // received takes in what a node says about its part of the store. It returns at once.
@@ -47,70 +136,55 @@ func (k *storekeeper) received(node checkpoint.NodeRef, m checkpoint.FromNode) {
 func (k *storekeeper) handle(node checkpoint.NodeRef, m checkpoint.FromNode) {
 	switch m := m.(type) {
 	case checkpoint.Inventory:
-		for _, ref := range m.Chunks {
-			k.index.Add(node.ID, ref)
+		if k.view.OnInventory(node, m) {
+			k.log.Debug("node has told what it holds", "node", node.ID, "chunks", k.index.Len())
 		}
 	case checkpoint.InventoryChange:
-		for _, ref := range m.Added {
-			k.index.Add(node.ID, ref)
+		if len(m.Corrupt) > 0 {
+			k.log.Warn("node has found damaged copies", "node", node.ID, "chunks", len(m.Corrupt), "first", m.Corrupt[0])
 		}
-		for _, id := range slices.Concat(m.Removed, m.Corrupt) {
-			k.index.Remove(node.ID, id)
+		k.view.OnInventoryChange(node, m)
+	case checkpoint.StoreReport:
+		k.view.OnStoreReport(node, m)
+	case checkpoint.ChunksCopied:
+		k.view.OnChunksCopied(node, m, time.Now())
+	case checkpoint.LocateChunks:
+		if k.view.node(node) != nil {
+			answer := k.view.locate(node, m)
+			answer.Term = k.term
+			k.send(node.ID, answer)
 		}
 	}
 }
 
-// ask runs f in the goroutine of the storekeeper and waits for it. It returns an error when ctx is done before that, or
-// the leadership is over.
-func (k *storekeeper) ask(ctx context.Context, f func()) error {
-	done := make(chan struct{})
-	if !k.inbox.post(func() { f(); close(done) }) {
-		return errLeadershipOver
+// judged tells how the leader loop judges the nodes.
+func (k *storekeeper) judged(facts []nodeFact) {
+	k.inbox.post(func() { k.view.OnNodes(facts, time.Now()) })
+}
+
+// named tells of the replicated jobs, which name chunks.
+func (k *storekeeper) named(jobs []*fsm.Job) {
+	k.inbox.post(func() { k.jobs, k.renamed = jobs, true })
+}
+
+// wrote tells of a manifest that this leader has stored, before the log names it.
+func (k *storekeeper) wrote(ref checkpoint.ChunkRef, m checkpoint.Manifest) {
+	k.inbox.post(func() { k.view.OnManifestStored(ref, m) })
+}
+
+// watch tells the storekeeper what the leader loop knows of nodes and jobs, where that has changed since it last did.
+func (l *leader) watch(now time.Time) {
+	facts := make([]nodeFact, 0, len(l.view.order))
+	for _, n := range l.view.order {
+		_, drained := l.view.Drained[n.ref.ID]
+		facts = append(facts, nodeFact{n.ref.ID, l.view.stateOf(n, now), drained})
 	}
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if !slices.Equal(facts, l.toldNodes) {
+		l.toldNodes = facts
+		l.keeper.judged(facts)
 	}
-}
-
-// Holdings are what the nodes hold at one moment, for a sweep of all that they have.
-type Holdings struct {
-	// Complete says that every node that is alive has sent its whole inventory. Without it the rest is empty.
-	Complete bool
-	Chunks   []checkpoint.ChunkID // ascending, each once
-	// Extra are copies beyond the number of replicas, which may be given up when nothing else changes meanwhile.
-	Extra map[checkpoint.NodeID][]checkpoint.ChunkID
-}
-
-// holdings returns what the nodes hold.
-func (k *storekeeper) holdings(ctx context.Context) (h Holdings, err error) {
-	err = k.ask(ctx, func() {
-		h.Complete = true
-		for ref := range k.index.All() {
-			h.Chunks = append(h.Chunks, ref.ID)
-		}
-	})
-	slices.SortFunc(h.Chunks, func(a, b checkpoint.ChunkID) int { return bytes.Compare(a[:], b[:]) })
-	return h, err
-}
-
-// LostChunk is a chunk of which no node that is alive has a copy.
-type LostChunk struct {
-	Chunk checkpoint.ChunkRef
-	Had   []checkpoint.NodeID // nodes that are not alive and had one, as far as that is known
-}
-
-// lost returns those of the chunks of which no living node has a copy. It returns none while some living node has not
-// told yet what it holds: then nobody can say.
-func (k *storekeeper) lost(ctx context.Context, refs []checkpoint.ChunkRef) (lost []LostChunk, err error) {
-	err = k.ask(ctx, func() {
-		for _, ref := range refs {
-			if len(k.index.Holders(ref.ID)) == 0 {
-				lost = append(lost, LostChunk{Chunk: ref})
-			}
-		}
-	})
-	return lost, err
+	if !slices.Equal(l.view.Jobs, l.toldJobs) { // jobs are immutable: another value is another job
+		l.toldJobs = l.view.Jobs
+		l.keeper.named(l.toldJobs)
+	}
 }

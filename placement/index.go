@@ -1,191 +1,160 @@
 package placement
 
 import (
-	"cmp"
-	"encoding/binary"
 	"iter"
-	"slices"
 
 	"cairn/checkpoint"
 )
 
-// Index knows which nodes hold which chunks. A chunk costs its name and eight bytes, whatever the number of its copies:
-// chunks that are on the same nodes share one set of them. It is not safe for concurrent use.
+// Index knows which nodes hold which chunks, and which chunks are needed. It is not safe for concurrent use.
+//
+// It is made for a million chunks: one costs its name, 20 bytes and a place in a table, whatever the number of its
+// copies, because chunks that are on the same nodes share one set of them (a Group). What is counted is counted for
+// each group as it changes, so that nobody has to look at a million chunks to know how many are in danger.
 type Index struct {
-	chunks map[checkpoint.ChunkID]entry
-	nodes  []checkpoint.NodeID // by number; a node keeps its number for ever
-	number map[checkpoint.NodeID]uint16
-	sets   []holderSet // by number; sets[0] is empty
-	byKey  map[string]uint32
+	number map[checkpoint.ChunkID]Number
+	pages  []*page
+	free   []Number // numbers that are not in use, below used
+	used   Number
+	held   int // chunks that somebody holds
+	nodes  nodeNumbers
+	groups groups
 }
 
-// entry is a chunk in the index.
-type entry struct {
-	size uint32 // at most 64 MiB
-	set  uint32
+// Number stands for a chunk that is in the index, for as long as somebody needs it or holds it. Then it may come to
+// stand for another chunk.
+type Number uint32
+
+// slot is a chunk in the index.
+type slot struct {
+	id     checkpoint.ChunkID
+	size   uint32 // at most 64 MiB
+	group  uint32 // who holds it
+	needs  uint32 // how often it is needed
+	since  uint32 // when it came to be needed
+	writer uint16 // the node that stored it first, noNode where that is not known
+	judged bool   // it counts in its group
 }
 
-// holderSet is a set of nodes, and how it changes with one more or one less.
-type holderSet struct {
-	members []uint16 // ascending
-	with    map[uint16]uint32
-	without map[uint16]uint32
-}
+const pageSize = 1 << 12
+
+// page is a part of all slots: pages never move, so growing costs no copying and no slack.
+type page [pageSize]slot
 
 // NewIndex returns an index that knows of no chunk.
 func NewIndex() *Index {
-	return &Index{
-		chunks: make(map[checkpoint.ChunkID]entry), number: make(map[checkpoint.NodeID]uint16),
-		sets: []holderSet{{}}, byKey: map[string]uint32{"": 0},
-	}
+	return &Index{number: make(map[checkpoint.ChunkID]Number), nodes: newNodeNumbers(), groups: newGroups()}
 }
 
-// Add notes that a node holds a chunk. It reports whether that is news.
-func (x *Index) Add(node checkpoint.NodeID, ref checkpoint.ChunkRef) bool {
-	e := x.chunks[ref.ID]
-	set := x.change(e.set, x.numberOf(node), true)
-	changed := set != e.set
-	x.chunks[ref.ID] = entry{size: uint32(ref.Size), set: set}
-	return changed
+func (x *Index) slot(n Number) *slot { return &x.pages[n/pageSize][n%pageSize] }
+
+// enter returns the slot of a chunk, which it is given when it has none.
+func (x *Index) enter(ref checkpoint.ChunkRef) (Number, *slot) {
+	if n, known := x.number[ref.ID]; known {
+		return n, x.slot(n)
+	}
+	n := x.used
+	if last := len(x.free) - 1; last >= 0 {
+		n, x.free = x.free[last], x.free[:last]
+	} else {
+		x.used++
+		if int(n/pageSize) == len(x.pages) {
+			x.pages = append(x.pages, new(page))
+		}
+	}
+	x.number[ref.ID] = n
+	s := x.slot(n)
+	*s = slot{id: ref.ID, size: uint32(ref.Size), writer: noNode}
+	x.groups.list[nobody].chunks++
+	return n, s
 }
 
-// Remove notes that a node does not hold a chunk. It reports whether that is news. A chunk that nobody holds is
-// forgotten.
-func (x *Index) Remove(node checkpoint.NodeID, id checkpoint.ChunkID) bool {
-	n, known := x.number[node]
-	e, found := x.chunks[id]
-	if !known || !found {
-		return false
-	}
-	set := x.change(e.set, n, false)
-	switch set {
-	case e.set:
-		return false
-	case 0:
-		delete(x.chunks, id)
-	default:
-		x.chunks[id] = entry{size: e.size, set: set}
-	}
-	return true
-}
-
-// Forget notes that a node holds nothing.
-func (x *Index) Forget(node checkpoint.NodeID) {
-	n, known := x.number[node]
-	if !known {
+// leave frees a slot that nobody needs or holds.
+func (x *Index) leave(n Number, s *slot) {
+	if s.needs > 0 || s.group != nobody {
 		return
 	}
-	for id, e := range x.chunks {
-		switch set := x.change(e.set, n, false); set {
-		case e.set:
-		case 0:
-			delete(x.chunks, id)
-		default:
-			x.chunks[id] = entry{size: e.size, set: set}
-		}
+	x.groups.list[nobody].chunks--
+	delete(x.number, s.id)
+	*s = slot{}
+	x.free = append(x.free, n)
+}
+
+// move puts a chunk into another group.
+func (x *Index) move(s *slot, group uint32) {
+	from, to := &x.groups.list[s.group], &x.groups.list[group]
+	from.chunks--
+	to.chunks++
+	if s.judged {
+		from.needed.add(-1, s.size)
+		to.needed.add(1, s.size)
 	}
-}
-
-// Len returns the number of chunks that somebody holds.
-func (x *Index) Len() int { return len(x.chunks) }
-
-// Holders returns the nodes that hold a chunk, in no particular order.
-func (x *Index) Holders(id checkpoint.ChunkID) []checkpoint.NodeID {
-	members := x.sets[x.chunks[id].set].members
-	nodes := make([]checkpoint.NodeID, len(members))
-	for i, n := range members {
-		nodes[i] = x.nodes[n]
+	if s.group == nobody {
+		x.held++
 	}
-	return nodes
-}
-
-// NumHolders returns how many of the nodes that counts accepts hold a chunk.
-func (x *Index) NumHolders(id checkpoint.ChunkID, counts func(checkpoint.NodeID) bool) int {
-	found := 0
-	for _, n := range x.sets[x.chunks[id].set].members {
-		if counts(x.nodes[n]) {
-			found++
-		}
+	if group == nobody {
+		x.held--
 	}
-	return found
+	s.group = group
 }
 
-// Size returns the size of a chunk in bytes, and whether anybody holds it.
-func (x *Index) Size(id checkpoint.ChunkID) (int64, bool) {
-	e, found := x.chunks[id]
-	return int64(e.size), found
-}
-
-// All yields every chunk that somebody holds, in no particular order.
-func (x *Index) All() iter.Seq[checkpoint.ChunkRef] {
-	return func(yield func(checkpoint.ChunkRef) bool) {
-		for id, e := range x.chunks {
-			if !yield(checkpoint.ChunkRef{ID: id, Size: int64(e.size)}) {
+// all yields every slot in use.
+func (x *Index) all() iter.Seq2[Number, *slot] {
+	return func(yield func(Number, *slot) bool) {
+		for n := range x.used {
+			if s := x.slot(n); !s.id.IsZero() && !yield(n, s) {
 				return
 			}
 		}
 	}
 }
 
-// numberOf returns the number of a node, which it is given when it is not known.
-func (x *Index) numberOf(node checkpoint.NodeID) uint16 {
-	n, known := x.number[node]
+// Len returns the number of chunks that somebody holds.
+func (x *Index) Len() int { return x.held }
+
+// All yields every chunk that somebody holds, in no particular order. The index must not change meanwhile.
+func (x *Index) All() iter.Seq[checkpoint.ChunkRef] {
+	return func(yield func(checkpoint.ChunkRef) bool) {
+		for _, s := range x.all() {
+			if s.group != nobody && !yield(s.ref()) {
+				return
+			}
+		}
+	}
+}
+
+func (s *slot) ref() checkpoint.ChunkRef { return checkpoint.ChunkRef{ID: s.id, Size: int64(s.size)} }
+
+// Holders returns the nodes that hold a chunk, in no particular order.
+func (x *Index) Holders(id checkpoint.ChunkID) []checkpoint.NodeID {
+	n, known := x.number[id]
 	if !known {
-		n = uint16(len(x.nodes))
-		x.nodes = append(x.nodes, node)
-		x.number[node] = n
+		return nil
 	}
-	return n
+	return x.members(x.slot(n).group)
 }
 
-// change returns the number of the set that is set with a node more, or less.
-func (x *Index) change(set uint32, node uint16, more bool) uint32 {
-	s := x.sets[set]
-	known := s.without
-	if more {
-		known = s.with
-	}
-	if next, found := known[node]; found {
-		return next
-	}
-	at, is := slices.BinarySearchFunc(s.members, node, cmp.Compare[uint16])
-	if is == more {
-		return set
-	}
-	members := slices.Clone(s.members)
-	if more {
-		members = slices.Insert(members, at, node)
-	} else {
-		members = slices.Delete(members, at, at+1)
-	}
-	next := x.intern(members)
-	x.remember(set, node, next, more)
-	return next
+// Chunk is what the index knows of a chunk.
+type Chunk struct {
+	Ref    checkpoint.ChunkRef
+	Group  int               // who holds it: a position in Groups, until the index changes
+	Since  uint32            // when it came to be needed, as it was told
+	Writer checkpoint.NodeID // that stored it first, empty where that is not known
+	Judged bool              // it is needed, and counts
 }
 
-func (x *Index) remember(set uint32, node uint16, next uint32, more bool) {
-	s := &x.sets[set]
-	known := &s.without
-	if more {
-		known = &s.with
+// Chunk returns what is known of the chunk with a number.
+func (x *Index) Chunk(n Number) Chunk {
+	s := x.slot(n)
+	c := Chunk{Ref: s.ref(), Group: int(s.group), Since: s.since, Judged: s.judged}
+	if s.writer != noNode {
+		c.Writer = x.nodes.ids[s.writer]
 	}
-	if *known == nil {
-		*known = make(map[uint16]uint32)
-	}
-	(*known)[node] = next
+	return c
 }
 
-// intern returns the number of the set with these members.
-func (x *Index) intern(members []uint16) uint32 {
-	key := make([]byte, 0, 2*len(members))
-	for _, n := range members {
-		key = binary.BigEndian.AppendUint16(key, n)
-	}
-	if set, found := x.byKey[string(key)]; found {
-		return set
-	}
-	set := uint32(len(x.sets))
-	x.sets = append(x.sets, holderSet{members: members})
-	x.byKey[string(key)] = set
-	return set
+// NumberOf returns the number of a chunk that somebody holds or needs.
+func (x *Index) NumberOf(id checkpoint.ChunkID) (Number, bool) {
+	n, known := x.number[id]
+	return n, known
 }

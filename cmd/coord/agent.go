@@ -6,12 +6,14 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"cairn/coordinator"
+	"cairn/internal/cliargs"
 	"cairn/internal/daemon"
 	"cairn/membership"
 )
 
 func agentCommand() *cli.Command {
 	raft, compaction, upkeep := coordinator.DefaultRaftTiming(), coordinator.DefaultCompaction(), coordinator.DefaultUpkeep()
+	repair := coordinator.DefaultRepair()
 	return &cli.Command{
 		Name:  "agent",
 		Usage: "run a coordinator until a signal",
@@ -22,7 +24,9 @@ func agentCommand() *cli.Command {
 		Flags: append(daemon.EndpointFlags("127.0.0.1:7480", "127.0.0.1:7481"),
 			&cli.StringFlag{Name: "data-dir", Usage: "`DIR` for this coordinator's Raft files", EnvVars: []string{"CAIRN_DATA_DIR"}},
 			&cli.IntFlag{Name: "bootstrap-expect", Usage: "coordinators that form a new cluster", Value: 3, EnvVars: []string{"CAIRN_BOOTSTRAP_EXPECT"}},
-			&cli.IntFlag{Name: "replicas", Usage: "nodes that hold a copy of each manifest", Value: 2, EnvVars: []string{"CAIRN_REPLICAS"}},
+			&cli.IntFlag{Name: "replicas", Usage: "nodes that hold a copy of each chunk of state; give the task nodes the same number", Value: 2, EnvVars: []string{"CAIRN_REPLICAS"}},
+			&cli.DurationFlag{Name: "repair-delay", Usage: "copies of a node that has been gone for this are made elsewhere", Value: repair.Delay, EnvVars: []string{"CAIRN_REPAIR_DELAY"}},
+			&cli.StringFlag{Name: "repair-rate", Usage: "`SIZE` that the cluster copies per second for that, such as 64MiB", Value: sizeFlag(repair.Rate), EnvVars: []string{"CAIRN_REPAIR_RATE"}},
 			&cli.DurationFlag{Name: "raft-heartbeat", Usage: "a follower without news of the leader stands for election after this", Value: raft.Heartbeat, EnvVars: []string{"CAIRN_RAFT_HEARTBEAT"}},
 			&cli.DurationFlag{Name: "raft-election", Usage: "a candidate without a majority tries again after this", Value: raft.Election, EnvVars: []string{"CAIRN_RAFT_ELECTION"}},
 			&cli.DurationFlag{Name: "raft-lease", Usage: "a leader that reaches no majority steps down after this", Value: raft.Lease, EnvVars: []string{"CAIRN_RAFT_LEASE"}},
@@ -41,6 +45,10 @@ func runAgent(c *cli.Context) error {
 		return err
 	}
 	endpoint.BootstrapExpect = c.Int("bootstrap-expect")
+	rate, err := parseSize(c.String("repair-rate"))
+	if err != nil {
+		return cliargs.Usagef(c, "--repair-rate %q: %v", c.String("repair-rate"), err)
+	}
 	a, err := newAgent(agentConfig{
 		EndpointConfig: endpoint, DataDir: c.String("data-dir"), Replicas: c.Int("replicas"),
 		Raft: coordinator.RaftTiming{
@@ -52,6 +60,7 @@ func runAgent(c *cli.Context) error {
 			Trailing: c.Uint64("raft-trailing-logs"),
 		},
 		Timing: coordinator.DefaultTiming(),
+		Repair: coordinator.Repair{Delay: c.Duration("repair-delay"), Rate: rate},
 	})
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ type agentConfig struct {
 	Upkeep     coordinator.Upkeep
 	Compaction coordinator.Compaction
 	Timing     coordinator.Timing
+	Repair     coordinator.Repair
 	Replicas   int
 }
 
@@ -46,7 +47,7 @@ func (c agentConfig) validate() error {
 	case c.Replicas < 1:
 		return fmt.Errorf("--replicas %d: must be at least 1", c.Replicas)
 	}
-	return cmp.Or(c.Raft.Validate(), c.Upkeep.Validate(), c.Compaction.Validate())
+	return cmp.Or(c.Raft.Validate(), c.Upkeep.Validate(), c.Compaction.Validate(), c.Repair.Validate())
 }
 
 const (
@@ -96,7 +97,8 @@ func (a *agent) openCoordinator() (*coordinator.Coordinator, error) {
 	c, err := coordinator.New(
 		coordinator.Config{
 			ID: cfg.ID, Address: a.endpoint.Self.Address, BootstrapExpect: cfg.BootstrapExpect, Replicas: cfg.Replicas,
-			Raft: cfg.Raft, Upkeep: cfg.Upkeep, Compaction: cfg.Compaction, Timing: cfg.Timing, Logger: cfg.Logger,
+			Raft: cfg.Raft, Upkeep: cfg.Upkeep, Compaction: cfg.Compaction, Timing: cfg.Timing,
+			Repair: cfg.Repair, Logger: cfg.Logger,
 		},
 		coordinator.Deps{
 			Stores: stores,

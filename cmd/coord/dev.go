@@ -143,6 +143,7 @@ func (d *devCluster) open() error {
 			},
 			DataDir: filepath.Join(d.dir, id), Replicas: 2, Raft: coordinator.DefaultRaftTiming(),
 			Upkeep: coordinator.DefaultUpkeep(), Compaction: coordinator.DefaultCompaction(), Timing: coordinator.DefaultTiming(),
+			Repair: coordinator.DefaultRepair(),
 		})
 		if err != nil {
 			return err

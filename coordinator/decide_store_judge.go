@@ -1,0 +1,112 @@
+package coordinator
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"cairn/api"
+	"cairn/checkpoint"
+	"cairn/placement"
+)
+
+// copies counts, of the nodes that hold a chunk, those that live, and those that live or may come back with it.
+func (v *storeView) copies(holders []checkpoint.NodeID, now time.Time) (living, expected int) {
+	for _, id := range holders {
+		n := v.nodes[id]
+		switch {
+		case n == nil || n.shared != "":
+		case n.lives():
+			living++
+			expected++
+		case now.Sub(n.gone) < v.policy.repair.Delay:
+			expected++
+		}
+	}
+	return living, expected
+}
+
+// settled reports whether what is not known to be somewhere is not there: every node has had the time to open a session
+// and to come back, and has told all that it holds.
+func (v *storeView) settled(now time.Time) bool {
+	return v.met(now) && now.Sub(v.began) >= v.policy.repair.Delay && v.allTold()
+}
+
+// complete reports whether the figures of the status can be relied on.
+func (v *storeView) complete(now time.Time) bool {
+	return v.met(now) && len(v.names.unread) == 0 && v.allTold()
+}
+
+// status says how the store is. It costs what there are groups, not chunks.
+func (v *storeView) status(now time.Time) api.StoreStatus {
+	s := api.StoreStatus{
+		Backend: cmp.Or(v.sharedStore(), "nodes"), Replicas: v.policy.replicas, Complete: v.complete(now), Nodes: []api.StoreNode{},
+	}
+	var named, few, lost placement.Count
+	fewOn := make(map[checkpoint.NodeID]int64)
+	for _, g := range v.index.Groups() {
+		named.Add(g.Needed)
+		living, _ := v.copies(g.Nodes, now)
+		if s.Backend != "nodes" || living >= v.policy.replicas {
+			continue
+		}
+		few.Add(g.Needed)
+		if living == 0 {
+			lost.Add(g.Needed)
+		}
+		for _, id := range g.Nodes {
+			fewOn[id] += g.Needed.Chunks
+		}
+	}
+	s.Chunks, s.Bytes = named.Chunks, named.Bytes
+	s.UnderReplicated, s.Lost = api.ChunkCount(few), api.ChunkCount(lost)
+	repairing := make(map[checkpoint.NodeID]int64)
+	for _, o := range v.orders {
+		for _, ref := range o.pending {
+			s.Repairing.Chunks++
+			s.Repairing.Bytes += ref.Size
+		}
+		repairing[o.node.ID] += int64(len(o.pending))
+	}
+	for _, n := range v.order {
+		status := n.status()
+		status.UnderReplicated, status.Repairing = fewOn[n.ref.ID], repairing[n.ref.ID]
+		s.Nodes = append(s.Nodes, status)
+	}
+	return s
+}
+
+func (n *storeNode) status() api.StoreNode {
+	s := api.StoreNode{
+		ID: string(n.ref.ID), Zone: n.zone, State: n.state.String(), Path: n.report.Path, Complete: n.complete,
+		Chunks: n.report.Chunks, Bytes: n.report.Bytes, StoredBytes: n.report.StoredBytes,
+		FreeBytes: n.report.FreeBytes, TotalBytes: n.report.TotalBytes, Corrupt: n.report.Quarantined,
+		ScrubbedAt: int64(n.report.Scrub.CompletedAt), ScrubCorrupt: n.report.Scrub.Corrupt,
+	}
+	if scrub := n.report.Scrub; scrub.StartedAt > 0 && scrub.Total > 0 {
+		s.ScrubShare = min(1, float64(scrub.Done)/float64(scrub.Total))
+	}
+	return s
+}
+
+// problems says what is wrong with the store, for people. It says nothing of what it cannot know: before every node has
+// told what it holds, under this leader for the first time, chunks would seem to be missing that are not.
+func (v *storeView) problems(now time.Time) []string {
+	var said []string
+	v.wasComplete = v.wasComplete || v.complete(now)
+	s := v.status(now)
+	if v.wasComplete && s.UnderReplicated.Chunks > 0 {
+		text := fmt.Sprintf("%s of retained checkpoints %s on fewer than %s", countText(s.UnderReplicated),
+			areText(s.UnderReplicated), nodesText(s.Replicas))
+		if s.Lost.Chunks > 0 {
+			text += fmt.Sprintf("; %d (%s) %s on none", s.Lost.Chunks, sizeText(s.Lost.Bytes), areText(s.Lost))
+		}
+		said = append(said, text)
+	}
+	for _, n := range v.order {
+		if bad := n.report.Quarantined; n.lives() && bad > 0 {
+			said = append(said, fmt.Sprintf("node %s has %d damaged %s in quarantine under %s", n.ref.ID, bad, copiesText(bad), n.report.Path))
+		}
+	}
+	return said
+}

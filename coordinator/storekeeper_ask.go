@@ -1,0 +1,64 @@
+package coordinator
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"time"
+
+	"cairn/api"
+	"cairn/checkpoint"
+)
+
+// ask runs f in the goroutine of the storekeeper and waits for it. It returns an error when ctx is done before that, or
+// the leadership is over.
+func (k *storekeeper) ask(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	if !k.inbox.post(func() { f(); close(done) }) {
+		return errLeadershipOver
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// holdings returns what the nodes hold on disks of their own.
+func (k *storekeeper) holdings(ctx context.Context) (Holdings, error) {
+	var h Holdings
+	if err := k.ask(ctx, func() { h = k.view.holdings(time.Now()) }); err != nil {
+		return Holdings{}, err // they may still be being gathered
+	}
+	slices.SortFunc(h.Chunks, func(a, b checkpoint.ChunkID) int { return bytes.Compare(a[:], b[:]) })
+	return h, nil
+}
+
+// lost returns those of the chunks of which no living node has a copy. It returns none while some living node has not
+// told yet what it holds: then nobody can say.
+func (k *storekeeper) lost(ctx context.Context, refs []checkpoint.ChunkRef) ([]LostChunk, error) {
+	var lost []LostChunk
+	if err := k.ask(ctx, func() { lost = k.view.lost(refs, time.Now()) }); err != nil {
+		return nil, err
+	}
+	return lost, nil
+}
+
+// status says how the store is. SweptAt is for others to fill in.
+func (k *storekeeper) status(ctx context.Context) (api.StoreStatus, error) {
+	var s api.StoreStatus
+	if err := k.ask(ctx, func() { s = k.view.status(time.Now()) }); err != nil {
+		return api.StoreStatus{}, err
+	}
+	return s, nil
+}
+
+// problems says what is wrong with the store, for people.
+func (k *storekeeper) problems(ctx context.Context) ([]string, error) {
+	var said []string
+	if err := k.ask(ctx, func() { said = k.view.problems(time.Now()) }); err != nil {
+		return nil, err
+	}
+	return said, nil
+}
