@@ -98,6 +98,7 @@ type Member struct {
 	Gossip  string `json:"gossip"`
 	State   string `json:"state"` // "alive", "failed" or "left"
 	Version string `json:"version"`
+	Zone    string `json:"zone"` // of a task node; empty when it was told none
 }
 
 // Job is a job's line in a listing.

@@ -59,6 +59,7 @@ type Member struct {
 	Started         checkpoint.Timestamp   // when the process started, by its own clock
 	BootstrapExpect int                    // coordinators: replicas to wait for before the first boot; 0 for nodes
 	Version         string                 // of the binary, for people
+	Zone            string                 // what a node fails together with, empty when it was told none
 	ProtocolVersion uint8
 	State           State
 }
@@ -80,6 +81,21 @@ func (m Member) validate() error {
 		return fmt.Errorf("bootstrap_expect %d of %s: must not be negative", m.BootstrapExpect, m.ID)
 	case m.Role == RoleNode && m.BootstrapExpect != 0:
 		return fmt.Errorf("bootstrap_expect %d of %s: only coordinators bootstrap, leave it 0", m.BootstrapExpect, m.ID)
+	case m.Zone != "":
+		return ValidateZone(m.Zone)
+	}
+	return nil
+}
+
+const maxZoneLen = 64
+
+// ValidateZone returns an error unless zone can name a zone: it has the characters of a node ID.
+func ValidateZone(zone string) error {
+	if zone == "" || len(zone) > maxZoneLen {
+		return fmt.Errorf("zone of %d characters: must have 1 to %d", len(zone), maxZoneLen)
+	}
+	if c, found := unsafeCharacter(zone); found {
+		return fmt.Errorf("zone %q: %q is not allowed: only letters, digits, '.', '_' and '-' are", zone, c)
 	}
 	return nil
 }
@@ -91,13 +107,21 @@ func validateID(id checkpoint.NodeID) error {
 	if id == "" || len(id) > maxIDLen {
 		return fmt.Errorf("node ID of %d characters: must have 1 to %d", len(id), maxIDLen)
 	}
-	for _, c := range string(id) {
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-		if !letter && (c < '0' || c > '9') && !strings.ContainsRune("._-", c) {
-			return fmt.Errorf("node ID %q: only letters, digits, '.', '_' and '-' are allowed", id)
-		}
+	if _, found := unsafeCharacter(string(id)); found {
+		return fmt.Errorf("node ID %q: only letters, digits, '.', '_' and '-' are allowed", id)
 	}
 	return nil
+}
+
+// unsafeCharacter returns the first character of a name that is none of the safe ones, if there is one.
+func unsafeCharacter(name string) (c rune, found bool) {
+	for _, c := range name {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !letter && (c < '0' || c > '9') && !strings.ContainsRune("._-", c) {
+			return c, true
+		}
+	}
+	return 0, false
 }
 
 // compareMembers orders by role, then ID: the order of listings.

@@ -33,6 +33,9 @@ const (
 //	incarnation: 8 bytes, big endian
 //	started, bootstrap expect: uvarint
 //	ID, RPC address, HTTP address, version: uvarint length and bytes
+//	zone: the same, only where there is one
+//
+// A build from before there were zones refuses a member with one. So a cluster is upgraded before zones are given.
 func encodeMeta(m Member) ([]byte, error) {
 	role := byte(metaNode)
 	if m.Role == RoleCoordinator {
@@ -45,8 +48,11 @@ func encodeMeta(m Member) ([]byte, error) {
 	for _, s := range []string{string(m.ID), m.RPCAddr, m.HTTPAddr, m.Version} {
 		b = appendString(b, s)
 	}
+	if m.Zone != "" {
+		b = appendString(b, m.Zone)
+	}
 	if len(b) > memberlist.MetaMaxSize {
-		return nil, fmt.Errorf("%w: %s needs %d bytes, the limit is %d: shorten its ID, addresses or version",
+		return nil, fmt.Errorf("%w: %s needs %d bytes, the limit is %d: shorten its ID, addresses, version or zone",
 			ErrMetadata, m.ID, len(b), memberlist.MetaMaxSize)
 	}
 	return b, nil
@@ -75,6 +81,10 @@ func decodeMeta(b []byte) (Member, error) {
 		RPCAddr:         d.string(),
 		HTTPAddr:        d.string(),
 		Version:         d.string(),
+	}
+	if len(d.rest) > 0 {
+		m.Zone = d.string()
+		d.failed = d.failed || m.Zone == "" // no zone is told by leaving it out
 	}
 	switch role {
 	case metaCoordinator:

@@ -19,7 +19,9 @@ func fullMember() Member {
 func TestMetaRoundTrip(t *testing.T) {
 	node := fullMember()
 	node.ID, node.Role, node.BootstrapExpect, node.HTTPAddr = "n-1.rack_2", RoleNode, 0, ""
-	for _, want := range []Member{fullMember(), node} {
+	zoned := node
+	zoned.Zone = "rack-7.eu_1"
+	for _, want := range []Member{fullMember(), node, zoned} {
 		b, err := encodeMeta(want)
 		if err != nil {
 			t.Fatal(err)
@@ -41,6 +43,12 @@ func TestMetaGolden(t *testing.T) {
 	if got, err := encodeMeta(m); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("got %q, %v; want %q", got, err, want)
 	}
+	// A zone is at the end, where one is given: members without one understand builds from before there were zones, and
+	// are understood by them.
+	m.Zone = "z"
+	if got, err := encodeMeta(m); err != nil || !bytes.Equal(got, append(want, "\x01z"...)) {
+		t.Errorf("with a zone: %q, %v", got, err)
+	}
 }
 
 func TestMetaRefusals(t *testing.T) {
@@ -60,6 +68,9 @@ func TestMetaRefusals(t *testing.T) {
 		"empty":          {nil, ErrMetadata},
 		"truncated":      {good[:len(good)-1], ErrMetadata},
 		"trailing":       {append(bytes.Clone(good), 0), ErrMetadata},
+		"zone cut short": {append(bytes.Clone(good), 2, 'z'), ErrMetadata},
+		"zone and more":  {append(bytes.Clone(good), 1, 'z', 1), ErrMetadata},
+		"bad zone":       {append(bytes.Clone(good), 1, '/'), ErrMetadata},
 		"newer format":   {changed(0, metaVersion+1), ErrMetadata},
 		"other protocol": {changed(1, ProtocolVersion+1), ErrProtocolVersion},
 		"unknown role":   {changed(2, 7), ErrMetadata},
@@ -82,6 +93,7 @@ func FuzzDecodeMeta(f *testing.F) {
 	}
 	f.Add(good)
 	f.Add([]byte{1, 1, 1})
+	f.Add(append(bytes.Clone(good), 1, 'z'))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := decodeMeta(b)
 		if err != nil {

@@ -39,9 +39,9 @@ func (p storePeers) Live() []statestore.PeerInfo {
 		peer := p.dialer.Peer(m.RPCAddr)
 		switch m.State {
 		case membership.StateAlive:
-			alive = append(alive, statestore.PeerInfo{ID: m.ID, Peer: storePeer{peer}})
+			alive = append(alive, statestore.PeerInfo{ID: m.ID, Zone: m.Zone, Peer: storePeer{peer}})
 		case membership.StateFailed:
-			failed = append(failed, statestore.PeerInfo{ID: m.ID, Peer: doubtfulPeer{storePeer{peer}}})
+			failed = append(failed, statestore.PeerInfo{ID: m.ID, Zone: m.Zone, Peer: doubtfulPeer{storePeer{peer}}})
 		}
 	}
 	if len(alive) < p.needed {

@@ -113,12 +113,13 @@ func nodeInfoFromPB(pb *transportpb.NodeInfo) api.Node {
 func memberToPB(m api.Member) *transportpb.MemberInfo {
 	return &transportpb.MemberInfo{
 		Id: m.ID, Role: m.Role, Address: m.Address, Gossip: m.Gossip, State: m.State, Version: m.Version,
+		Zone: m.Zone,
 	}
 }
 
 func memberFromPB(pb *transportpb.MemberInfo) api.Member {
 	return api.Member{
 		ID: pb.GetId(), Role: pb.GetRole(), Address: pb.GetAddress(), Gossip: pb.GetGossip(),
-		State: pb.GetState(), Version: pb.GetVersion(),
+		State: pb.GetState(), Version: pb.GetVersion(), Zone: pb.GetZone(),
 	}
 }

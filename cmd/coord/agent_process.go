@@ -215,6 +215,7 @@ func (a *agent) members() []api.Member {
 	for _, m := range a.endpoint.Gossip.Members() {
 		members = append(members, api.Member{
 			ID: string(m.ID), Role: string(m.Role), Address: m.RPCAddr, Gossip: m.GossipAddr, State: m.State.String(), Version: m.Version,
+			Zone: m.Zone,
 		})
 	}
 	slices.SortFunc(members, func(x, y api.Member) int {

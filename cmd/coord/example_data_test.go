@@ -21,7 +21,7 @@ func exampleService() *fakeService {
 		status: func(context.Context) (api.Status, error) { return exampleStatus(), nil },
 		members: []api.Member{
 			{ID: "c1", Role: "coordinator", Address: "10.0.0.1:7480", Gossip: "10.0.0.1:7481", State: "alive", Version: "v0.1.0"},
-			{ID: "n1", Role: "node", Address: "10.0.0.1:7490", Gossip: "10.0.0.1:7491", State: "failed", Version: "v0.1.0"},
+			{ID: "n1", Role: "node", Address: "10.0.0.1:7490", Gossip: "10.0.0.1:7491", State: "failed", Version: "v0.1.0", Zone: "rack-2"},
 		},
 		jobs: []api.Job{job.Job, {
 			JobSummary: api.JobSummary{ID: "fedcba9876543210fedcba9876543210", Name: "letters", State: "CREATED"},

@@ -25,8 +25,8 @@ func listMembers(ctx context.Context, s session) error {
 	}
 	var rows [][]string
 	for _, m := range members {
-		rows = append(rows, []string{m.ID, m.Role, m.Address, m.Gossip, m.State, m.Version})
+		rows = append(rows, []string{m.ID, m.Role, m.Address, m.Gossip, m.State, m.Version, m.Zone})
 	}
-	columns := []column{left("ID"), left("ROLE"), left("ADDRESS"), left("GOSSIP"), left("STATE"), left("VERSION")}
+	columns := []column{left("ID"), left("ROLE"), left("ADDRESS"), left("GOSSIP"), left("STATE"), left("VERSION"), left("ZONE")}
 	return writeTable(s.out, "No members.", columns, rows)
 }

@@ -72,6 +72,7 @@ func TestEndpointConfigNamesWhatIsWrong(t *testing.T) {
 		"--bind":        func(c *EndpointConfig) { c.Bind = "here" },
 		"--advertise":   func(c *EndpointConfig) { c.Bind = "0.0.0.0:7480" },
 		"--gossip-bind": func(c *EndpointConfig) { c.GossipBind = "7481" },
+		"--zone":        func(c *EndpointConfig) { c.Zone = "rack 7" },
 		"--join":        func(c *EndpointConfig) { c.Join = []string{"10.0.0.1"} },
 	} {
 		c := good

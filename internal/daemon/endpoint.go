@@ -23,6 +23,8 @@ type EndpointConfig struct {
 	Advertise  string   // host:port at which others reach Bind, where it differs
 	GossipBind string   // host:port of gossip, UDP and TCP; port 0 picks one
 	Join       []string // gossip addresses of other members
+	// Zone is what a task node fails together with; empty when it was told none.
+	Zone string
 	// BootstrapExpect is how many coordinators form a new cluster; 0 for task nodes.
 	BootstrapExpect int
 	Logger          *slog.Logger
@@ -50,6 +52,11 @@ func (c EndpointConfig) Validate() error {
 	for _, addr := range c.Join {
 		if err := checkAddress("join", addr, "10.0.0.2:7481"); err != nil {
 			return err
+		}
+	}
+	if c.Zone != "" {
+		if err := membership.ValidateZone(c.Zone); err != nil {
+			return fmt.Errorf("--zone: %w", err)
 		}
 	}
 	return nil
@@ -85,7 +92,7 @@ func OpenEndpoint(cfg EndpointConfig) (*Endpoint, error) {
 	g := membership.DefaultConfig()
 	g.Self = membership.Member{
 		ID: cfg.ID, Role: cfg.Role, RPCAddr: e.Self.Address, Incarnation: e.Self.Incarnation,
-		BootstrapExpect: cfg.BootstrapExpect, Version: version.Version,
+		BootstrapExpect: cfg.BootstrapExpect, Version: version.Version, Zone: cfg.Zone,
 	}
 	g.BindAddr, g.Join, g.Logger = cfg.GossipBind, cfg.Join, log
 	if e.Gossip, err = membership.New(g); err != nil {

@@ -14,7 +14,7 @@ import (
 
 const (
 	// maxFetching is how many chunks are fetched at a time, for all orders together; of those that are larger than
-	// largeChunk it is maxLarge. So they take some 110 MiB of memory at most.
+	// largeChunk it is maxLarge. So they take some 110 MiB of memory at most, and as much again where they come compressed.
 	maxFetching = 4
 	maxLarge    = 1
 	largeChunk  = 16 << 20
@@ -93,15 +93,13 @@ func (c *Custodian) copyOne(ctx context.Context, m checkpoint.ChunkCopy) error {
 		}
 		data, err := c.fetch(ctx, from, m.Chunk)
 		if err == nil {
-			err = c.cfg.Store.Write(ctx, m.Chunk, data)
+			err = c.cfg.Store.WriteEncoded(ctx, m.Chunk, data)
+			if err == nil || ctx.Err() == nil && !errors.Is(err, statestore.ErrCorrupt) {
+				return err // when it is this node that cannot store it, another source would not help
+			}
 		}
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return context.Cause(ctx)
-		case data != nil && !errors.Is(err, statestore.ErrCorrupt):
-			return err // it is this node that cannot store it: another source would not help
 		}
 		tried = append(tried, fmt.Sprintf("node %s: %v", from.ID, err))
 	}
@@ -111,7 +109,7 @@ func (c *Custodian) copyOne(ctx context.Context, m checkpoint.ChunkCopy) error {
 	return errors.New(strings.Join(tried, "; "))
 }
 
-func (c *Custodian) fetch(ctx context.Context, from checkpoint.NodeRef, ref checkpoint.ChunkRef) ([]byte, error) {
+func (c *Custodian) fetch(ctx context.Context, from checkpoint.NodeRef, ref checkpoint.ChunkRef) (statestore.Encoded, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	return c.cfg.Source(from).Get(ctx, ref)

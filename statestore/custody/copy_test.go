@@ -32,11 +32,12 @@ type sourceOf struct {
 	id checkpoint.NodeID
 }
 
-func (s sourceOf) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error) {
+func (s sourceOf) Get(ctx context.Context, ref checkpoint.ChunkRef) (statestore.Encoded, error) {
 	s.mu.Lock()
 	s.asked = append(s.asked, string(s.id))
 	s.mu.Unlock()
-	return s.get(ctx, s.id, ref)
+	data, err := s.get(ctx, s.id, ref)
+	return statestore.Encoded{Data: data}, err
 }
 
 func copyOf(data string, from ...checkpoint.NodeID) checkpoint.ChunkCopy {
@@ -114,7 +115,7 @@ func TestCopyNamesWhatFailed(t *testing.T) {
 // fullDisk is a store that takes nothing.
 type fullDisk struct{ *disk }
 
-func (fullDisk) Write(context.Context, checkpoint.ChunkRef, []byte) error {
+func (fullDisk) WriteEncoded(context.Context, checkpoint.ChunkRef, statestore.Encoded) error {
 	return fmt.Errorf("no space on node n1 (/data): %w", syscall.ENOSPC)
 }
 

@@ -12,7 +12,7 @@ import (
 
 // Store is the node's own part of the state store, or a store that it shares with others. *statestore.Swept is one.
 type Store interface {
-	Write(ctx context.Context, ref checkpoint.ChunkRef, data []byte) error
+	WriteEncoded(ctx context.Context, ref checkpoint.ChunkRef, e statestore.Encoded) error
 	Has(ctx context.Context, ref checkpoint.ChunkRef) (bool, error)
 	// List yields the chunks of the store. A chunk that is stored or deleted meanwhile may or may not be among them.
 	List(ctx context.Context) iter.Seq2[checkpoint.ChunkRef, error]
@@ -20,7 +20,7 @@ type Store interface {
 
 // Source is where a chunk can be fetched. A statestore.Peer is one.
 type Source interface {
-	Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error)
+	Get(ctx context.Context, ref checkpoint.ChunkRef) (statestore.Encoded, error)
 }
 
 // Config is what a Custodian needs to know. It is not changed after New.

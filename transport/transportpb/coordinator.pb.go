@@ -1241,6 +1241,7 @@ type MemberInfo struct {
 	Gossip        string                 `protobuf:"bytes,4,opt,name=gossip,proto3" json:"gossip,omitempty"`
 	State         string                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
 	Version       string                 `protobuf:"bytes,6,opt,name=version,proto3" json:"version,omitempty"`
+	Zone          string                 `protobuf:"bytes,150,opt,name=zone,proto3" json:"zone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1313,6 +1314,13 @@ func (x *MemberInfo) GetState() string {
 func (x *MemberInfo) GetVersion() string {
 	if x != nil {
 		return x.Version
+	}
+	return ""
+}
+
+func (x *MemberInfo) GetZone() string {
+	if x != nil {
+		return x.Zone
 	}
 	return ""
 }
@@ -5290,7 +5298,7 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\brestored\x18\x06 \x01(\x04R\brestored\"\x10\n" +
 	"\x0eMembersRequest\"K\n" +
 	"\x0fMembersResponse\x128\n" +
-	"\amembers\x18\x01 \x03(\v2\x1e.cairn.transport.v1.MemberInfoR\amembers\"\x92\x01\n" +
+	"\amembers\x18\x01 \x03(\v2\x1e.cairn.transport.v1.MemberInfoR\amembers\"\xa7\x01\n" +
 	"\n" +
 	"MemberInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -5298,7 +5306,8 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x16\n" +
 	"\x06gossip\x18\x04 \x01(\tR\x06gossip\x12\x14\n" +
 	"\x05state\x18\x05 \x01(\tR\x05state\x12\x18\n" +
-	"\aversion\x18\x06 \x01(\tR\aversion\"\xc1\x03\n" +
+	"\aversion\x18\x06 \x01(\tR\aversion\x12\x13\n" +
+	"\x04zone\x18\x96\x01 \x01(\tR\x04zone\"\xc1\x03\n" +
 	"\x10SubmitJobRequest\x12\x18\n" +
 	"\aprogram\x18\x01 \x01(\tR\aprogram\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12H\n" +
