@@ -69,6 +69,9 @@ func (e *UnavailableError) Is(target error) bool {
 	return false
 }
 
+// Unavailable returns the chunk, for those who do not know this package.
+func (e *UnavailableError) Unavailable() checkpoint.ChunkRef { return e.Ref }
+
 // PlacementError says that no live node took a chunk.
 type PlacementError struct {
 	Ref    checkpoint.ChunkRef

@@ -4,107 +4,128 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"cairn/checkpoint"
 	"cairn/placement"
 )
 
-// errNotTried marks a node whose turn did not come.
-var errNotTried = errors.New("not tried")
-
 // fanout puts chunks on peers and gets them from there. It is what Replicated and Remote have in common.
 type fanout struct {
-	peers  Peers
-	self   checkpoint.NodeID // never used as a peer; empty for a coordinator
-	opts   Options
-	health peerHealth
+	peers Peers
+	self  checkpoint.NodeID // never used as a peer; empty for a coordinator
+	opts  Options
+	hints hints
+	// A peer whose disk is full serves chunks all the same.
+	takes, gives peerHealth
 }
 
 func newFanout(peers Peers, self checkpoint.NodeID, opts Options) *fanout {
 	opts = opts.withDefaults()
-	return &fanout{peers: peers, self: self, opts: opts, health: peerHealth{log: opts.Logger}}
+	return &fanout{
+		peers: peers, self: self, opts: opts, hints: hints{locator: opts.Locator},
+		takes: peerHealth{log: opts.Logger, sick: "a peer does not take chunks; others get them", better: "a peer takes chunks again"},
+		gives: peerHealth{log: opts.Logger, sick: "a peer does not give chunks; others are asked", better: "a peer gives chunks again"},
+	}
 }
 
+// candidates returns the peers in the order in which they should hold the chunk.
 func (f *fanout) candidates(chunk checkpoint.ChunkID) []PeerInfo {
 	return candidates(f.peers, placement.Node{ID: f.self, Zone: f.opts.Zone}, chunk)
 }
 
-// put stores a chunk on want of the given peers, taking the first ones first and replacing each that fails
-// by the next in order. It returns when want have it, no peer is left or ctx is done, and all its
-// goroutines have ended: the memory of e may then be reused.
+// put stores a chunk on want of the given peers: the first ones that can, and those last that have failed of late. It
+// returns when want have it, no peer is left or ctx is done. Nothing touches e afterwards.
 func (f *fanout) put(ctx context.Context, ref checkpoint.ChunkRef, e Encoded, order []PeerInfo, want int) ([]checkpoint.NodeID, NodeErrors) {
-	results := make([]error, len(order)) // each element is written by the one worker that drew its index
-	for i := range results {
-		results[i] = errNotTried
-	}
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(want, len(order)) {
-		workers.Go(func() {
-			for ctx.Err() == nil {
-				i := int(next.Add(1)) - 1
-				if i >= len(order) {
-					return
-				}
-				if results[i] = f.putTo(ctx, order[i], ref, e); results[i] == nil {
-					return
-				}
-			}
-		})
-	}
-	workers.Wait()
-	return sortResults(order, results)
-}
-
-func sortResults(order []PeerInfo, results []error) (took []checkpoint.NodeID, failed NodeErrors) {
+	order = f.takes.order(order)
+	r := race{n: len(order), want: want, slowAfter: f.slowAfter(ref), try: func(ctx context.Context, i int) error {
+		return attempt(ctx, f.opts.PutTimeout, func(ctx context.Context) error { return order[i].Peer.Put(ctx, ref, e) })
+	}}
+	results := r.run(ctx)
+	var took []checkpoint.NodeID
+	var failed NodeErrors
 	for i, err := range results {
-		switch {
-		case err == nil:
+		if errors.Is(err, errNotTried) {
+			continue
+		}
+		if ctx.Err() == nil {
+			f.takes.observe(order[i].ID, err)
+		}
+		if err == nil {
 			took = append(took, order[i].ID)
-		case !errors.Is(err, errNotTried):
+		} else {
 			failed = append(failed, NodeError{Node: order[i].ID, Err: err})
 		}
 	}
 	return took, failed
 }
 
-func (f *fanout) putTo(ctx context.Context, p PeerInfo, ref checkpoint.ChunkRef, e Encoded) error {
-	err := attempt(ctx, f.opts.PutTimeout, func(ctx context.Context) error { return p.Peer.Put(ctx, ref, e) })
-	if ctx.Err() == nil {
-		f.health.observe(p.ID, err)
+// get asks the peers for a chunk until one has a good copy, and reports whether one had: first those that are said to
+// hold it, then the others in the order in which they should. It also returns what the others said.
+func (f *fanout) get(ctx context.Context, ref checkpoint.ChunkRef) (c content, found bool, failed NodeErrors) {
+	order, absent := holdersFirst(f.candidates(ref.ID), f.located(ctx, ref))
+	order = f.gives.order(order)
+	copies := make([]content, len(order)) // each is written by the attempt at its position
+	r := race{n: len(order), want: 1, slowAfter: f.slowAfter(ref), try: func(ctx context.Context, i int) (err error) {
+		err = attempt(ctx, f.opts.GetTimeout, func(ctx context.Context) error {
+			copies[i].encoded, err = order[i].Peer.Get(ctx, ref)
+			return err
+		})
+		if err == nil {
+			copies[i].data, err = copies[i].encoded.Decode(ref)
+		}
+		return err
+	}}
+	for i, err := range r.run(ctx) {
+		if errors.Is(err, errNotTried) {
+			continue
+		}
+		if ctx.Err() == nil {
+			f.gives.observe(order[i].ID, withoutAnswers(err))
+		}
+		if err == nil {
+			c, found = copies[i], true
+		} else {
+			failed = append(failed, NodeError{Node: order[i].ID, Err: err})
+		}
+	}
+	for _, id := range absent {
+		failed = append(failed, NodeError{Node: id, Err: errNotLive})
+	}
+	return c, found, failed
+}
+
+// located returns the nodes that are said to hold a chunk.
+func (f *fanout) located(ctx context.Context, ref checkpoint.ChunkRef) []checkpoint.NodeID {
+	nodes, asked := f.hints.take(ref.ID)
+	if !asked {
+		f.locate(ctx, []checkpoint.ChunkID{ref.ID})
+		nodes, _ = f.hints.take(ref.ID)
+	}
+	return nodes
+}
+
+// locate asks who holds chunks that are to be read soon. It does not wait long for the answer.
+func (f *fanout) locate(ctx context.Context, chunks []checkpoint.ChunkID) {
+	ctx, cancel := context.WithTimeout(ctx, f.opts.SlowAfter)
+	defer cancel()
+	f.hints.ask(ctx, chunks)
+}
+
+// withoutAnswers leaves out the errors that are a peer's good answer to the question for a chunk.
+func withoutAnswers(err error) error {
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt) {
+		return nil
 	}
 	return err
 }
 
-// get asks the given peers in order until one has a good copy, and reports whether one had. It also returns
-// what the others said.
-func (f *fanout) get(ctx context.Context, ref checkpoint.ChunkRef, order []PeerInfo) (c content, found bool, failed NodeErrors) {
-	for _, p := range order {
-		if ctx.Err() != nil {
-			break
-		}
-		c, err := f.getFrom(ctx, p, ref)
-		if err == nil {
-			return c, true, failed
-		}
-		failed = append(failed, NodeError{Node: p.ID, Err: err})
-	}
-	return content{}, false, failed
-}
+// usualSize is the size of a chunk up to which Options.SlowAfter holds as it is.
+const usualSize = 8 << 20
 
-func (f *fanout) getFrom(ctx context.Context, p PeerInfo, ref checkpoint.ChunkRef) (c content, err error) {
-	err = attempt(ctx, f.opts.GetTimeout, func(ctx context.Context) error {
-		c.encoded, err = p.Peer.Get(ctx, ref)
-		return err
-	})
-	if err == nil {
-		c.data, err = c.encoded.Decode(ref)
-	}
-	return c, err
+// slowAfter returns when a peer counts as slow that is given a chunk, or asked for it.
+func (f *fanout) slowAfter(ref checkpoint.ChunkRef) time.Duration {
+	return time.Duration(float64(f.opts.SlowAfter) * max(1, float64(ref.Size)/usualSize))
 }
 
 // attempt runs one exchange with a peer under a timeout, and says so when it was the timeout that ended it.
@@ -116,40 +137,4 @@ func attempt(ctx context.Context, timeout time.Duration, exchange func(context.C
 		return fmt.Errorf("no answer within %s: %w", timeout, err)
 	}
 	return err
-}
-
-// peerHealth logs when a peer stops taking chunks and when it resumes, instead of a line for every chunk.
-type peerHealth struct {
-	log *slog.Logger
-
-	mu   sync.Mutex
-	sick map[checkpoint.NodeID]struct{} // peers whose last attempt failed
-}
-
-func (h *peerHealth) observe(node checkpoint.NodeID, err error) {
-	switch changed := h.record(node, err != nil); {
-	case !changed:
-	case err != nil:
-		h.log.Warn("a peer does not take chunks; others get them", "node", node, "error", err)
-	default:
-		h.log.Info("a peer takes chunks again", "node", node)
-	}
-}
-
-// record notes how an attempt went and reports whether that is news.
-func (h *peerHealth) record(node checkpoint.NodeID, sick bool) (changed bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if _, was := h.sick[node]; was == sick {
-		return false
-	}
-	if !sick {
-		delete(h.sick, node)
-		return true
-	}
-	if h.sick == nil {
-		h.sick = make(map[checkpoint.NodeID]struct{})
-	}
-	h.sick[node] = struct{}{}
-	return true
 }

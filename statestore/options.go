@@ -14,10 +14,15 @@ type Options struct {
 	Replicas int
 	// Zone is the one of the node that writes, empty when it has none: the copies go to others first.
 	Zone string
-	// PutTimeout bounds one attempt to store a chunk on one peer; then the next peer gets it.
+	// PutTimeout bounds one attempt to store a chunk on one peer.
 	PutTimeout time.Duration
-	// GetTimeout bounds one attempt to read a chunk from one peer; then the next peer is asked.
+	// GetTimeout bounds one attempt to read a chunk from one peer.
 	GetTimeout time.Duration
+	// SlowAfter is how long a peer may take to store or send a chunk of up to 8 MiB, in proportion longer for a larger
+	// one, before the next one is tried beside it; whichever is done first counts.
+	SlowAfter time.Duration
+	// Locator, when set, is asked which peers hold a chunk that this node has to read from one.
+	Locator Locator
 	// OnPut, when set, is told of every Put and Write that succeeded, before it returns. It must be quick and
 	// safe for concurrent use.
 	OnPut func(PutResult)
@@ -26,10 +31,10 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// DefaultOptions returns two replicas and ten seconds for each attempt with a peer.
+// DefaultOptions returns two replicas, two seconds until a peer counts as slow, and ten for each attempt with one.
 func DefaultOptions() Options {
 	return Options{
-		Replicas: 2, PutTimeout: 10 * time.Second, GetTimeout: 10 * time.Second,
+		Replicas: 2, PutTimeout: 10 * time.Second, GetTimeout: 10 * time.Second, SlowAfter: 2 * time.Second,
 		Logger: slog.New(slog.DiscardHandler),
 	}
 }
@@ -43,6 +48,8 @@ func (o Options) Validate() error {
 		return fmt.Errorf("state store put timeout %s: must be positive, or 0 for the default", o.PutTimeout)
 	case o.GetTimeout < 0:
 		return fmt.Errorf("state store get timeout %s: must be positive, or 0 for the default", o.GetTimeout)
+	case o.SlowAfter < 0:
+		return fmt.Errorf("state store slow after %s: must be positive, or 0 for the default", o.SlowAfter)
 	}
 	return nil
 }
@@ -58,6 +65,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.GetTimeout <= 0 {
 		o.GetTimeout = d.GetTimeout
+	}
+	if o.SlowAfter <= 0 {
+		o.SlowAfter = d.SlowAfter
 	}
 	if o.OnPut == nil {
 		o.OnPut = func(PutResult) {}

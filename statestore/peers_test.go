@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"cairn/checkpoint"
 	"cairn/statestore"
@@ -20,6 +21,7 @@ type testPeer struct {
 	mu    sync.Mutex
 	fail  error                        // returned by every call
 	hang  bool                         // every call waits until it is given up
+	delay time.Duration                // every call takes that long
 	spoil func(data []byte) []byte     // what Get makes of the content
 	puts  map[checkpoint.ChunkID]int   // calls of Put
 	gets  int                          // calls of Get
@@ -28,13 +30,31 @@ type testPeer struct {
 
 func (p *testPeer) begin(ctx context.Context) error {
 	p.mu.Lock()
-	fail, hang := p.fail, p.hang
+	fail, hang, delay := p.fail, p.hang, p.delay
 	p.mu.Unlock()
 	if hang {
 		<-ctx.Done()
 		return ctx.Err()
 	}
+	if delay > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(delay):
+		}
+	}
 	return fail
+}
+
+// calls returns how often Put was called.
+func (p *testPeer) calls() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, calls := range p.puts {
+		n += calls
+	}
+	return n
 }
 
 func (p *testPeer) Put(ctx context.Context, ref checkpoint.ChunkRef, e statestore.Encoded) error {

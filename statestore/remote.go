@@ -50,11 +50,10 @@ func (r *Remote) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, erro
 	if err := checkRef(ref); err != nil {
 		return nil, err
 	}
-	order := r.fan.candidates(ref.ID)
-	if len(order) == 0 {
+	if len(r.fan.candidates(ref.ID)) == 0 {
 		return nil, fmt.Errorf("chunk %s: %w", ref.ID, ErrNoNodes)
 	}
-	c, found, failed := r.fan.get(ctx, ref, order)
+	c, found, failed := r.fan.get(ctx, ref)
 	if found {
 		return c.data, nil
 	}

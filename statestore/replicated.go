@@ -102,7 +102,7 @@ func (r *Replicated) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, 
 	if localErr == nil {
 		return data, nil
 	}
-	c, found, failed := r.fan.get(ctx, ref, r.fan.candidates(ref.ID))
+	c, found, failed := r.fan.get(ctx, ref)
 	if found {
 		r.heal(ctx, ref, c)
 		return c.data, nil
@@ -124,4 +124,19 @@ func (r *Replicated) heal(ctx context.Context, ref checkpoint.ChunkRef, c conten
 // Has implements Store: it answers for this node's copy alone.
 func (r *Replicated) Has(ctx context.Context, ref checkpoint.ChunkRef) (bool, error) {
 	return r.local.Has(ctx, ref)
+}
+
+// Expect says that the chunks are to be read soon: one question to the Locator answers for all of them that are not
+// here. It is for speed alone, and waits no longer than Options.SlowAfter.
+func (r *Replicated) Expect(ctx context.Context, refs []checkpoint.ChunkRef) {
+	if r.fan.opts.Locator == nil {
+		return
+	}
+	var missing []checkpoint.ChunkID
+	for _, ref := range refs {
+		if has, err := r.local.Has(ctx, ref); err != nil || !has {
+			missing = append(missing, ref.ID)
+		}
+	}
+	r.fan.locate(ctx, missing)
 }

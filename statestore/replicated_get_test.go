@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -96,13 +97,13 @@ func TestGetPassesOverBadPeers(t *testing.T) {
 		peers[order[2]].spoil = func(data []byte) []byte { data[0] ^= 1; return data }
 		peers[order[3]].spoil = func(data []byte) []byte { return data[1:] }
 		local := statestore.NewMemory()
-		s := statestore.NewReplicated(local, "n1", peers, statestore.Options{GetTimeout: 2 * time.Second})
+		s := statestore.NewReplicated(local, "n1", peers, statestore.Options{})
 		start := time.Now()
 		if got, err := s.Get(t.Context(), ref); err != nil || !bytes.Equal(got, data) {
 			t.Fatalf("Get: %d bytes, %v", len(got), err)
 		}
 		if took := time.Since(start); took != 2*time.Second {
-			t.Errorf("Get took %s, want the one timeout of 2s", took)
+			t.Errorf("Get took %s, want 2s, when the one that hangs is slow", took)
 		}
 		if has, err := local.Has(t.Context(), ref); err != nil || !has {
 			t.Errorf("the good copy was not kept: %v", err)
@@ -188,4 +189,159 @@ func TestLosingAnyNode(t *testing.T) {
 			}
 		}
 	}
+}
+
+// said is what a Locator of the tests says of every chunk.
+type said struct {
+	nodes []checkpoint.NodeID
+	err   error
+	hang  bool
+	asked []int // how many chunks each question was about
+}
+
+func (l *said) Locate(ctx context.Context, chunks []checkpoint.ChunkID) ([][]checkpoint.NodeRef, error) {
+	l.asked = append(l.asked, len(chunks))
+	if l.hang {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	var refs []checkpoint.NodeRef
+	for _, id := range l.nodes {
+		refs = append(refs, checkpoint.NodeRef{ID: id})
+	}
+	return slices.Repeat([][]checkpoint.NodeRef{refs}, len(chunks)), l.err
+}
+
+// Who is said to hold a chunk is asked first. The others are asked all the same when that is wrong.
+func TestGetAsksWhomTheLocatorNames(t *testing.T) {
+	data := []byte("content")
+	ref := statestore.RefOf(data)
+	for name, test := range map[string]struct {
+		holder int   // position of the one that has it
+		said   []int // positions
+		err    error
+		asked  []int // positions that were asked
+	}{
+		"right":            {holder: 3, said: []int{3}, asked: []int{3}},
+		"right, second":    {holder: 2, said: []int{3, 2}, asked: []int{3, 2}},
+		"wrong":            {holder: 1, said: []int{3}, asked: []int{3, 0, 1}},
+		"nothing is known": {holder: 1, asked: []int{0, 1}},
+		"no answer":        {holder: 1, err: errDown, asked: []int{0, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			peers := newCluster(4)
+			order := peers.order(t, ref)
+			if err := peers[order[test.holder]].Write(t.Context(), ref, data); err != nil {
+				t.Fatal(err)
+			}
+			locator := &said{err: test.err}
+			for _, i := range test.said {
+				locator.nodes = append(locator.nodes, order[i])
+			}
+			s := statestore.NewReplicated(statestore.NewMemory(), "n1", peers, statestore.Options{Locator: locator})
+			if got, err := s.Get(t.Context(), ref); err != nil || !bytes.Equal(got, data) {
+				t.Fatalf("Get: %q, %v", got, err)
+			}
+			for i, id := range order {
+				if want := slices.Contains(test.asked, i); (peers[id].gets > 0) != want {
+					t.Errorf("position %d was asked %d times, want it asked: %t", i, peers[id].gets, want)
+				}
+			}
+		})
+	}
+}
+
+// One question answers for all chunks that are to be read, except those that are here.
+func TestExpectAsksOnce(t *testing.T) {
+	peers, local := newCluster(3), statestore.NewMemory()
+	locator := &said{nodes: []checkpoint.NodeID{"n4"}}
+	s := statestore.NewReplicated(local, "n1", peers, statestore.Options{Locator: locator})
+	var refs []checkpoint.ChunkRef
+	for i := range 20 {
+		data := []byte{byte(i)}
+		refs = append(refs, statestore.RefOf(data))
+		holder := statestore.Store(peers["n4"].Memory)
+		if i < 5 {
+			holder = local
+		}
+		if err := holder.Write(t.Context(), refs[i], data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Expect(t.Context(), refs)
+	for _, ref := range refs {
+		if _, err := s.Get(t.Context(), ref); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(locator.asked, []int{15}) {
+		t.Errorf("the locator was asked about %v chunks, want 15 in one question", locator.asked)
+	}
+	if n := peers["n2"].gets + peers["n3"].gets; n != 0 {
+		t.Errorf("%d questions to others than the holder", n)
+	}
+}
+
+// A locator that does not answer costs little, and that once.
+func TestLocatorThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peers := newCluster(1)
+		locator := &said{hang: true}
+		s := statestore.NewReplicated(statestore.NewMemory(), "n1", peers, statestore.Options{Locator: locator})
+		start := time.Now()
+		for i := range 10 {
+			data := []byte{byte(i)}
+			if err := peers["n2"].Write(t.Context(), statestore.RefOf(data), data); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Get(t.Context(), statestore.RefOf(data)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(start); took != 2*time.Second {
+			t.Errorf("it took %s, want the 2s of one question", took)
+		}
+	})
+}
+
+// A node that is said to hold the only copy, and is gone, is named.
+func TestGetNamesTheNodeThatIsGone(t *testing.T) {
+	peers := newCluster(1)
+	s := statestore.NewReplicated(statestore.NewMemory(), "n1", peers, statestore.Options{Locator: &said{nodes: []checkpoint.NodeID{"n7"}}})
+	ref := statestore.RefOf([]byte("content"))
+	_, err := s.Get(t.Context(), ref)
+	if !errors.Is(err, statestore.ErrUnavailable) || errors.Is(err, statestore.ErrNotFound) || !strings.Contains(err.Error(), "node n7: it is said to hold the chunk, but it is not live") {
+		t.Fatalf("Get: %v", err)
+	}
+	var named interface{ Unavailable() checkpoint.ChunkRef }
+	if !errors.As(err, &named) || named.Unavailable() != ref {
+		t.Errorf("the error does not name the chunk: %v", err)
+	}
+}
+
+// A peer that dies in the middle of its answer, one that is slow and one that is corrupt: the fourth is asked, and all of
+// it ends with the call.
+func TestGetFromWhoIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		data := storetest.Chunk(1, 1000)
+		ref := statestore.RefOf(data)
+		peers := newCluster(4)
+		order := peers.order(t, ref)
+		for _, p := range peers {
+			if err := p.Write(t.Context(), ref, data); err != nil {
+				t.Fatal(err)
+			}
+		}
+		peers[order[0]].delay = time.Hour
+		peers[order[1]].delay, peers[order[1]].fail = time.Second, errDown
+		peers[order[2]].spoil = func(data []byte) []byte { return data[:10] }
+		s := statestore.NewReplicated(statestore.NewMemory(), "n1", peers, statestore.Options{})
+		start := time.Now()
+		if got, err := s.Get(t.Context(), ref); err != nil || !bytes.Equal(got, data) {
+			t.Fatalf("Get: %d bytes, %v", len(got), err)
+		}
+		if took := time.Since(start); took != 3*time.Second {
+			t.Errorf("Get took %s, want 3s", took)
+		}
+	})
 }

@@ -3,10 +3,12 @@ package statestore_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -134,28 +136,179 @@ func TestPutWaitsForThePeer(t *testing.T) {
 	})
 }
 
+// Beside a peer that is slow the next one is tried, long before the slow one is given up. Which of them takes the chunk
+// first counts.
 func TestSlowPeerIsReplaced(t *testing.T) {
+	data := []byte("content")
+	tests := []struct {
+		name      string
+		delays    []time.Duration // by position; from there on peers hang
+		replicas  int
+		takes     time.Duration
+		want      []int // positions that count
+		called    []int // positions that were asked for nothing in the end
+		slowAfter time.Duration
+	}{
+		{name: "fast", delays: []time.Duration{0}, replicas: 2, takes: 0, want: []int{0}},
+		{name: "not that slow", delays: []time.Duration{time.Second}, replicas: 2, takes: time.Second, want: []int{0}},
+		{name: "hangs", delays: []time.Duration{time.Hour, 0}, replicas: 2, takes: 2 * time.Second, want: []int{1}, called: []int{0}},
+		{name: "slow but first", delays: []time.Duration{3 * time.Second, 2 * time.Second}, replicas: 2, takes: 3 * time.Second, want: []int{0}},
+		{name: "two hang", delays: []time.Duration{time.Hour, time.Hour, 0}, replicas: 2, takes: 4 * time.Second, want: []int{2}, called: []int{0, 1}},
+		{name: "one of two hangs", delays: []time.Duration{0, time.Hour, 0}, replicas: 3, takes: 2 * time.Second, want: []int{0, 2}, called: []int{1}},
+		{name: "two of two hang", delays: []time.Duration{time.Hour, time.Hour, 0, 0}, replicas: 3, takes: 2 * time.Second, want: []int{2, 3}, called: []int{0, 1}},
+		{name: "impatient", delays: []time.Duration{time.Second, 0}, replicas: 2, takes: 100 * time.Millisecond, want: []int{1}, called: []int{0}, slowAfter: 100 * time.Millisecond},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				peers := newCluster(4)
+				order := peers.order(t, statestore.RefOf(data))
+				for i, id := range order {
+					if i >= len(test.delays) {
+						peers[id].hang = true
+					} else {
+						peers[id].delay = test.delays[i]
+					}
+				}
+				var told results
+				s := statestore.NewReplicated(statestore.NewMemory(), "n1", peers,
+					statestore.Options{Replicas: test.replicas, OnPut: told.add, SlowAfter: test.slowAfter})
+				start := time.Now()
+				mustPut(t, s, data)
+				if took := time.Since(start); took != test.takes {
+					t.Errorf("Put took %s, want %s", took, test.takes)
+				}
+				result, want := told.only(t), []checkpoint.NodeID{"n1"}
+				for _, i := range test.want {
+					want = append(want, order[i])
+				}
+				if !slices.Equal(result.Nodes, want) || result.UnderReplicated() {
+					t.Errorf("OnPut was told %v, want %v", result, want)
+				}
+				var called []checkpoint.NodeID
+				for _, i := range test.called {
+					called = append(called, order[i])
+				}
+				var failed []checkpoint.NodeID
+				for _, f := range result.Failed {
+					if failed = append(failed, f.Node); !strings.Contains(f.Error(), "no answer within ") {
+						t.Errorf("failure %v", f)
+					}
+				}
+				if !slices.Equal(failed, called) {
+					t.Errorf("failures: %v, want those of %v", result.Failed, called)
+				}
+			})
+		})
+	}
+}
+
+// With nobody else to ask, a slow peer has all of PutTimeout.
+func TestSlowPeerIsAllThereIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		data := []byte("content")
-		peers := newCluster(2)
-		order := peers.order(t, statestore.RefOf(data))
-		peers[order[0]].hang = true
+		peers := newCluster(1)
+		peers["n2"].delay = 9 * time.Second
 		var told results
-		s := statestore.NewReplicated(statestore.NewMemory(), "n1", peers,
-			statestore.Options{PutTimeout: 3 * time.Second, OnPut: told.add})
+		s := statestore.NewReplicated(statestore.NewMemory(), "n1", peers, statestore.Options{OnPut: told.add})
+		mustPut(t, s, []byte("content"))
+		if result := told.only(t); result.UnderReplicated() {
+			t.Errorf("OnPut was told %v", result)
+		}
+		peers["n2"].set(func(p *testPeer) { p.hang = true })
+		told.all = nil
 		start := time.Now()
-		mustPut(t, s, data)
-		if took := time.Since(start); took != 3*time.Second {
-			t.Errorf("Put took %s, want the timeout of 3s", took)
-		}
-		result := told.only(t)
-		if !slices.Equal(result.Nodes, []checkpoint.NodeID{"n1", order[1]}) || result.UnderReplicated() {
-			t.Errorf("OnPut was told %v, want n1 and %s", result, order[1])
-		}
-		if len(result.Failed) != 1 || !strings.Contains(result.Failed.Error(), "no answer within 3s") {
-			t.Errorf("failures: %v", result.Failed)
+		mustPut(t, s, []byte("other content"))
+		if result := told.only(t); !result.UnderReplicated() || !strings.Contains(result.Failed.Error(), "no answer within 10s") || time.Since(start) != 10*time.Second {
+			t.Errorf("after %s OnPut was told %v", time.Since(start), result)
 		}
 	})
+}
+
+// A large chunk takes longer on any peer.
+func TestSlowIsRelativeToTheSize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		data := make([]byte, 24<<20)
+		peers := newCluster(2)
+		order := peers.order(t, statestore.RefOf(data))
+		peers[order[0]].delay = 5 * time.Second
+		s := statestore.NewReplicated(statestore.NewMemory(), "n1", peers, statestore.Options{})
+		ref := mustPut(t, s, data)
+		if peers[order[1]].puts[ref.ID] != 0 {
+			t.Error("24 MiB were sent to a second peer within 6s")
+		}
+	})
+}
+
+// What is full is not asked for every chunk, but again later, and at once when nobody else is left.
+func TestFullPeerIsPassedOver(t *testing.T) {
+	for name, cause := range map[string]error{"full": fmt.Errorf("writing: %w", syscall.ENOSPC), "down": errDown} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				peers := newCluster(3)
+				sick := peers["n3"]
+				sick.fail = cause
+				s := statestore.NewReplicated(statestore.NewMemory(), "n1", peers, statestore.Options{})
+				put := func(n int) (asked int) {
+					before := sick.calls()
+					for range n {
+						data := fmt.Appendf(nil, "%d", time.Now().UnixNano())
+						if ref := mustPut(t, s, data); peers.holders(t, ref) != 1 {
+							t.Fatal("no copy")
+						}
+						time.Sleep(time.Millisecond)
+					}
+					return sick.calls() - before
+				}
+				if n := put(100); n != 1 {
+					t.Errorf("a peer that cannot was asked %d times", n)
+				}
+				time.Sleep(3 * time.Second)
+				if n := put(100); n != 1 {
+					t.Errorf("behind the pause it was asked %d times", n)
+				}
+				time.Sleep(3 * time.Second) // the second pause is longer
+				if n := put(100); n != 0 {
+					t.Errorf("within the second pause it was asked %d times", n)
+				}
+				delete(peers, "n2")
+				delete(peers, "n4")
+				sick.set(func(p *testPeer) { p.fail = nil })
+				if n := put(1); n != 1 {
+					t.Errorf("it was asked %d times as the only one left", n)
+				}
+			})
+		})
+	}
+}
+
+// The copies spread over zones: those of the writer's come last.
+func TestPutSpreadsOverZones(t *testing.T) {
+	zones := map[checkpoint.NodeID]string{"n2": "a", "n3": "a", "n4": "b", "n5": "c"}
+	peers := newCluster(4)
+	var live livePeers
+	for id, p := range peers {
+		live = append(live, statestore.PeerInfo{ID: id, Zone: zones[id], Peer: p})
+	}
+	first := make(map[checkpoint.NodeID]int)
+	for i := range 50 {
+		var told results
+		s := statestore.NewReplicated(statestore.NewMemory(), "n1", live, statestore.Options{Replicas: 3, Zone: "a", OnPut: told.add})
+		mustPut(t, s, []byte{byte(i)})
+		nodes := told.only(t).Nodes
+		if got := zones[nodes[1]] + zones[nodes[2]]; got != "bc" && got != "cb" {
+			t.Fatalf("copies on %v, in the zones %q: want b and c", nodes, got)
+		}
+		first[nodes[1]]++
+		s = statestore.NewReplicated(statestore.NewMemory(), "n1", live, statestore.Options{Replicas: 5, Zone: "a", OnPut: told.add})
+		told.all = nil
+		mustPut(t, s, []byte{byte(i), 1})
+		if nodes := told.only(t).Nodes; len(nodes) != 5 {
+			t.Fatalf("copies on %v, want all", nodes)
+		}
+	}
+	if len(first) != 2 {
+		t.Errorf("the first copies were on %v, want both zones", first)
+	}
 }
 
 // A Put that was given up while the peers were at it must not pass for one that found no peer.
