@@ -96,6 +96,8 @@ type Failure struct {
 	// Secondary says that the failure follows from another one (a channel to a lost peer broke): a better
 	// cause is likely to be known soon.
 	Secondary bool
+	// Unavailable is the chunk for want of which the subtask could not be restored; zero when it was not that.
+	Unavailable ChunkRef
 }
 
 // SubtaskReport is the status of one subtask of an attempt.

@@ -22,7 +22,19 @@ func FailureOf(err error) checkpoint.Failure {
 	var permanent *permanentError
 	var channel *exchange.ChannelError
 	f.Permanent, f.Secondary = errors.As(err, &permanent), errors.As(err, &channel)
+	if chunk, lacking := unavailableChunk(err); lacking {
+		f.Unavailable = chunk
+	}
 	return f
+}
+
+// unavailableChunk returns the chunk of which no good copy could be had, when that is what the error is about.
+func unavailableChunk(err error) (chunk checkpoint.ChunkRef, lacking bool) {
+	var unavailable interface{ Unavailable() checkpoint.ChunkRef }
+	if lacking = errors.As(err, &unavailable); lacking {
+		chunk = unavailable.Unavailable()
+	}
+	return chunk, lacking
 }
 
 type permanentError struct{ err error }

@@ -64,6 +64,7 @@ func (o *keyedOperator[K]) fetchRows(h keyedHandle, dir string) (filesIndex, err
 	if err != nil {
 		return filesIndex{}, err
 	}
+	defer r.close()
 	x, err := r.filesIndex()
 	if err != nil {
 		return x, err

@@ -113,7 +113,8 @@ func (r *runner) recoverPanic(err *error) {
 }
 
 // start makes the chain, restores it, connects the outputs, and reports that the task runs.
-func (r *runner) start() error {
+func (r *runner) start() (err error) {
+	defer func() { err = r.lacking(err) }()
 	if err := r.task.clearWorkDir(); err != nil {
 		return err
 	}
@@ -142,6 +143,15 @@ func (r *runner) start() error {
 	}
 	r.task.report(checkpoint.SubtaskReport{Status: checkpoint.SubtaskRunning})
 	return nil
+}
+
+// lacking adds to an error, when it is about a chunk that could not be had, what it was needed for.
+func (r *runner) lacking(err error) error {
+	if _, lacking := unavailableChunk(err); lacking {
+		s := r.task.spec
+		return fmt.Errorf("subtask %s of job %s cannot be restored from checkpoint %d: %w", s.Subtask, s.Job, s.Restore, err)
+	}
+	return err
 }
 
 func (r *runner) open(at int, state *operatorState) error {

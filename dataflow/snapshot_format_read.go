@@ -3,7 +3,6 @@ package dataflow
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,56 +10,6 @@ import (
 
 	"cairn/checkpoint"
 )
-
-// chunkReader reads the content of a handle.
-type chunkReader struct {
-	ctx   context.Context
-	store ChunkStore
-	refs  []checkpoint.ChunkRef // that have not been fetched
-	chunk []byte                // what is left of the last one fetched
-}
-
-// Read implements io.Reader.
-func (r *chunkReader) Read(dst []byte) (int, error) {
-	if err := r.fetch(); err != nil {
-		return 0, err
-	}
-	n := copy(dst, r.chunk)
-	r.chunk = r.chunk[n:]
-	return n, nil
-}
-
-// fetch makes the next bytes available in chunk. It returns io.EOF when there are none.
-func (r *chunkReader) fetch() error {
-	for len(r.chunk) == 0 {
-		if len(r.refs) == 0 {
-			return io.EOF
-		}
-		var err error
-		if r.chunk, err = r.store.Get(r.ctx, r.refs[0]); err != nil {
-			return fmt.Errorf("chunk %s: %w", r.refs[0].ID, err)
-		}
-		r.refs = r.refs[1:]
-	}
-	return nil
-}
-
-// skip passes over n bytes, without fetching the chunks that have nothing else.
-func (r *chunkReader) skip(n int) error {
-	for n > 0 {
-		if len(r.chunk) == 0 && len(r.refs) > 0 && r.refs[0].Size <= int64(n) {
-			n -= int(r.refs[0].Size)
-			r.refs = r.refs[1:]
-			continue
-		}
-		if err := r.fetch(); err != nil {
-			return err
-		}
-		passed := min(n, len(r.chunk))
-		r.chunk, n = r.chunk[passed:], n-passed
-	}
-	return nil
-}
 
 // stateReader reads the parts of a handle's content. Lengths are checked against size, so that damaged ones
 // cannot make it allocate more than the handle has.
@@ -76,9 +25,17 @@ type contentReader interface {
 	io.Reader
 	// skip passes over the next n bytes.
 	skip(n int) error
+	// close ends the reading, which need not have come to the end.
+	close()
 }
 
-func newStateReader(content contentReader, size int64, magic string, newest byte) (*stateReader, error) {
+// newStateReader returns a reader of the content, which the caller closes. It has closed the content when it fails.
+func newStateReader(content contentReader, size int64, magic string, newest byte) (_ *stateReader, err error) {
+	defer func() {
+		if err != nil {
+			content.close()
+		}
+	}()
 	r := &stateReader{content: content, in: bufio.NewReader(content), size: uint64(size)}
 	head := make([]byte, len(magic)+1)
 	if _, err := io.ReadFull(r.in, head); err != nil {
@@ -93,6 +50,9 @@ func newStateReader(content contentReader, size int64, magic string, newest byte
 	}
 	return r, nil
 }
+
+// close ends the reading.
+func (r *stateReader) close() { r.content.close() }
 
 // number reads a varint that counts or measures something within the content.
 func (r *stateReader) number() (int, error) {

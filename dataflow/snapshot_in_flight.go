@@ -110,6 +110,7 @@ func restoreInFlight(ctx context.Context, store ChunkStore, spec TaskSpec, t che
 		r, err := newStateReader(&chunkReader{ctx: ctx, store: store, refs: h.Chunks}, h.Size(), channelMagic, channelFormatVersion)
 		if err == nil {
 			all[exchange.EdgeEnd{Output: h.Channel.Output, Edge: edge}], err = r.inFlight(h.Entries)
+			r.close()
 		}
 		if err != nil {
 			return nil, fmt.Errorf("checkpoint %d, records in flight of %s: %w", spec.Restore, h.Channel, err)

@@ -63,15 +63,21 @@ func (s *operatorState) loadKeyed(into keyedLoader) error {
 				return fmt.Errorf("keyed state of the key groups %d to %d comes twice", got.First, got.Last)
 			}
 		}
-		r, err := h.open()
-		if err != nil {
-			return err
-		}
-		if err := r.keyed(got, into.loadShard); err != nil {
+		if err := h.load(into); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// load takes the key groups that the handle was narrowed to.
+func (h keyedHandle) load(into keyedLoader) error {
+	r, err := h.open()
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	return r.keyed(h.handle.KeyGroups, into.loadShard)
 }
 
 // leftover returns an error that names state which the operator has not taken.
@@ -88,6 +94,7 @@ func (s *operatorState) leftover() error {
 // restoredStates divides a subtask's state among the operators of its chain. Lists are fetched now, keyed
 // state when it is loaded. The store verifies every chunk.
 func restoredStates(ctx context.Context, store ChunkStore, spec TaskSpec, ids []checkpoint.OperatorID) ([]*operatorState, error) {
+	expect(ctx, store, spec.State.Handles)
 	states := make([]*operatorState, len(ids))
 	for i := range states {
 		states[i] = &operatorState{restored: spec.Restore != 0, lists: make(map[string][][]byte)}
@@ -106,6 +113,21 @@ func restoredStates(ctx context.Context, store ChunkStore, spec TaskSpec, ids []
 		}
 	}
 	return states, nil
+}
+
+// expect tells the store which chunks are about to be read.
+func expect(ctx context.Context, store ChunkStore, handles []checkpoint.Handle) {
+	expecter, is := store.(ChunkExpecter)
+	if !is {
+		return
+	}
+	var refs []checkpoint.ChunkRef
+	for _, h := range handles {
+		refs = append(refs, h.Chunks...)
+	}
+	if len(refs) > 0 {
+		expecter.Expect(ctx, refs)
+	}
 }
 
 func (s *operatorState) add(ctx context.Context, store ChunkStore, h checkpoint.Handle) error {
@@ -140,5 +162,6 @@ func listEntries(open func(magic string, newest byte) (*stateReader, error), h c
 	if err != nil {
 		return nil, err
 	}
+	defer r.close()
 	return r.list(h.Entries, h.Take)
 }

@@ -14,3 +14,9 @@ type ChunkStore interface {
 	// Get returns a chunk whose content has been verified. The caller does not change it.
 	Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error)
 }
+
+// ChunkExpecter is a ChunkStore that is quicker when it knows beforehand which chunks will be read.
+type ChunkExpecter interface {
+	// Expect says that the chunks are about to be read. It does not wait for them.
+	Expect(ctx context.Context, refs []checkpoint.ChunkRef)
+}

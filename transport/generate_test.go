@@ -293,10 +293,20 @@ func drawProgress(t *rapid.T) checkpoint.SubtaskProgress {
 	}
 }
 
+func drawFailure(t *rapid.T) checkpoint.Failure {
+	f := checkpoint.Failure{
+		Message: rapid.String().Draw(t, "message"), Permanent: rapid.Bool().Draw(t, "permanent"), Secondary: rapid.Bool().Draw(t, "secondary"),
+	}
+	if rapid.Bool().Draw(t, "lacks a chunk") {
+		f.Unavailable = drawRef(t)
+	}
+	return f
+}
+
 func drawReport(t *rapid.T) checkpoint.SubtaskReport {
 	r := checkpoint.SubtaskReport{
 		Subtask: drawSubtask(t), Status: checkpoint.SubtaskStatus(ranged(t, 1, 6)),
-		Failure: rapid.Make[checkpoint.Failure]().Draw(t, "failure"),
+		Failure: drawFailure(t),
 	}
 	if rapid.Bool().Draw(t, "finished") {
 		r.Final, r.FinalCheckpoint = drawState(t), drawID(t)

@@ -110,6 +110,9 @@ func subtaskReportToPB(r checkpoint.SubtaskReport) *transportpb.SubtaskReport {
 		pb.Failure = &transportpb.Failure{
 			Message: text(r.Failure.Message), Permanent: r.Failure.Permanent, Secondary: r.Failure.Secondary,
 		}
+		if r.Failure.Unavailable != (checkpoint.ChunkRef{}) {
+			pb.Failure.Unavailable = checkpoint.ChunkRefToPB(r.Failure.Unavailable)
+		}
 	}
 	return pb
 }
@@ -261,11 +264,25 @@ func (d *decoder) subtaskReport(pb *transportpb.SubtaskReport) checkpoint.Subtas
 	return checkpoint.SubtaskReport{
 		Subtask: d.subtask(pb.GetSubtask()),
 		Status:  enum(d, "subtask status", pb.GetStatus(), checkpoint.SubtaskCanceled),
-		Failure: checkpoint.Failure{Message: f.GetMessage(), Permanent: f.GetPermanent(), Secondary: f.GetSecondary()},
-		Final:   d.state(pb.GetFinal()),
+		Failure: checkpoint.Failure{
+			Message: f.GetMessage(), Permanent: f.GetPermanent(), Secondary: f.GetSecondary(), Unavailable: d.unavailable(f),
+		},
+		Final: d.state(pb.GetFinal()),
 
 		FinalCheckpoint: checkpoint.ID(pb.GetFinalCheckpoint()),
 	}
+}
+
+// unavailable reads the chunk for want of which a subtask failed, zero for none.
+func (d *decoder) unavailable(f *transportpb.Failure) checkpoint.ChunkRef {
+	if f.GetUnavailable() == nil {
+		return checkpoint.ChunkRef{}
+	}
+	ref, err := chunkRefFromPB(f.GetUnavailable())
+	if err != nil {
+		d.failf("%v", err)
+	}
+	return ref
 }
 
 func (d *decoder) ack(pb *transportpb.Ack) checkpoint.Ack {

@@ -2711,6 +2711,7 @@ type Failure struct {
 	Message       string                 `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
 	Permanent     bool                   `protobuf:"varint,2,opt,name=permanent,proto3" json:"permanent,omitempty"`
 	Secondary     bool                   `protobuf:"varint,3,opt,name=secondary,proto3" json:"secondary,omitempty"`
+	Unavailable   *checkpointpb.ChunkRef `protobuf:"bytes,160,opt,name=unavailable,proto3" json:"unavailable,omitempty"` // absent for none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2764,6 +2765,13 @@ func (x *Failure) GetSecondary() bool {
 		return x.Secondary
 	}
 	return false
+}
+
+func (x *Failure) GetUnavailable() *checkpointpb.ChunkRef {
+	if x != nil {
+		return x.Unavailable
+	}
+	return nil
 }
 
 type StatusChange struct {
@@ -4417,11 +4425,12 @@ const file_transport_transportpb_session_proto_rawDesc = "" +
 	"\x06status\x18\x02 \x01(\rR\x06status\x125\n" +
 	"\afailure\x18\x03 \x01(\v2\x1b.cairn.transport.v1.FailureR\afailure\x127\n" +
 	"\x05final\x18\x04 \x01(\v2!.cairn.checkpoint.v1.SubtaskStateR\x05final\x12)\n" +
-	"\x10final_checkpoint\x18\x05 \x01(\x04R\x0ffinalCheckpoint\"_\n" +
+	"\x10final_checkpoint\x18\x05 \x01(\x04R\x0ffinalCheckpoint\"\xa1\x01\n" +
 	"\aFailure\x12\x18\n" +
 	"\amessage\x18\x01 \x01(\tR\amessage\x12\x1c\n" +
 	"\tpermanent\x18\x02 \x01(\bR\tpermanent\x12\x1c\n" +
-	"\tsecondary\x18\x03 \x01(\bR\tsecondary\"u\n" +
+	"\tsecondary\x18\x03 \x01(\bR\tsecondary\x12@\n" +
+	"\vunavailable\x18\xa0\x01 \x01(\v2\x1d.cairn.checkpoint.v1.ChunkRefR\vunavailable\"u\n" +
 	"\fStatusChange\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x129\n" +
@@ -4698,29 +4707,30 @@ var file_transport_transportpb_session_proto_depIdxs = []int32{
 	19, // 61: cairn.transport.v1.SubtaskReport.subtask:type_name -> cairn.transport.v1.Subtask
 	35, // 62: cairn.transport.v1.SubtaskReport.failure:type_name -> cairn.transport.v1.Failure
 	60, // 63: cairn.transport.v1.SubtaskReport.final:type_name -> cairn.checkpoint.v1.SubtaskState
-	34, // 64: cairn.transport.v1.StatusChange.report:type_name -> cairn.transport.v1.SubtaskReport
-	60, // 65: cairn.transport.v1.Ack.state:type_name -> cairn.checkpoint.v1.SubtaskState
-	37, // 66: cairn.transport.v1.Ack.metrics:type_name -> cairn.transport.v1.Metrics
-	38, // 67: cairn.transport.v1.AckBatch.acks:type_name -> cairn.transport.v1.Ack
-	19, // 68: cairn.transport.v1.Decline.subtask:type_name -> cairn.transport.v1.Subtask
-	42, // 69: cairn.transport.v1.Progress.subtasks:type_name -> cairn.transport.v1.SubtaskProgress
-	19, // 70: cairn.transport.v1.SubtaskProgress.subtask:type_name -> cairn.transport.v1.Subtask
-	37, // 71: cairn.transport.v1.SubtaskProgress.metrics:type_name -> cairn.transport.v1.Metrics
-	46, // 72: cairn.transport.v1.TaskMetrics.subtasks:type_name -> cairn.transport.v1.SubtaskMetrics
-	19, // 73: cairn.transport.v1.SubtaskMetrics.subtask:type_name -> cairn.transport.v1.Subtask
-	47, // 74: cairn.transport.v1.SubtaskMetrics.load:type_name -> cairn.transport.v1.TaskLoad
-	48, // 75: cairn.transport.v1.Inventory.chunks:type_name -> cairn.transport.v1.ChunkRefs
-	23, // 76: cairn.transport.v1.Inventory.owners:type_name -> cairn.transport.v1.NodeRef
-	48, // 77: cairn.transport.v1.InventoryChange.added:type_name -> cairn.transport.v1.ChunkRefs
-	52, // 78: cairn.transport.v1.StoreReport.scrub:type_name -> cairn.transport.v1.ScrubProgress
-	55, // 79: cairn.transport.v1.ChunksCopied.failed:type_name -> cairn.transport.v1.ChunkFailure
-	25, // 80: cairn.transport.v1.SessionService.OpenSession:input_type -> cairn.transport.v1.FromNode
-	0,  // 81: cairn.transport.v1.SessionService.OpenSession:output_type -> cairn.transport.v1.ToNode
-	81, // [81:82] is the sub-list for method output_type
-	80, // [80:81] is the sub-list for method input_type
-	80, // [80:80] is the sub-list for extension type_name
-	80, // [80:80] is the sub-list for extension extendee
-	0,  // [0:80] is the sub-list for field type_name
+	61, // 64: cairn.transport.v1.Failure.unavailable:type_name -> cairn.checkpoint.v1.ChunkRef
+	34, // 65: cairn.transport.v1.StatusChange.report:type_name -> cairn.transport.v1.SubtaskReport
+	60, // 66: cairn.transport.v1.Ack.state:type_name -> cairn.checkpoint.v1.SubtaskState
+	37, // 67: cairn.transport.v1.Ack.metrics:type_name -> cairn.transport.v1.Metrics
+	38, // 68: cairn.transport.v1.AckBatch.acks:type_name -> cairn.transport.v1.Ack
+	19, // 69: cairn.transport.v1.Decline.subtask:type_name -> cairn.transport.v1.Subtask
+	42, // 70: cairn.transport.v1.Progress.subtasks:type_name -> cairn.transport.v1.SubtaskProgress
+	19, // 71: cairn.transport.v1.SubtaskProgress.subtask:type_name -> cairn.transport.v1.Subtask
+	37, // 72: cairn.transport.v1.SubtaskProgress.metrics:type_name -> cairn.transport.v1.Metrics
+	46, // 73: cairn.transport.v1.TaskMetrics.subtasks:type_name -> cairn.transport.v1.SubtaskMetrics
+	19, // 74: cairn.transport.v1.SubtaskMetrics.subtask:type_name -> cairn.transport.v1.Subtask
+	47, // 75: cairn.transport.v1.SubtaskMetrics.load:type_name -> cairn.transport.v1.TaskLoad
+	48, // 76: cairn.transport.v1.Inventory.chunks:type_name -> cairn.transport.v1.ChunkRefs
+	23, // 77: cairn.transport.v1.Inventory.owners:type_name -> cairn.transport.v1.NodeRef
+	48, // 78: cairn.transport.v1.InventoryChange.added:type_name -> cairn.transport.v1.ChunkRefs
+	52, // 79: cairn.transport.v1.StoreReport.scrub:type_name -> cairn.transport.v1.ScrubProgress
+	55, // 80: cairn.transport.v1.ChunksCopied.failed:type_name -> cairn.transport.v1.ChunkFailure
+	25, // 81: cairn.transport.v1.SessionService.OpenSession:input_type -> cairn.transport.v1.FromNode
+	0,  // 82: cairn.transport.v1.SessionService.OpenSession:output_type -> cairn.transport.v1.ToNode
+	82, // [82:83] is the sub-list for method output_type
+	81, // [81:82] is the sub-list for method input_type
+	81, // [81:81] is the sub-list for extension type_name
+	81, // [81:81] is the sub-list for extension extendee
+	0,  // [0:81] is the sub-list for field type_name
 }
 
 func init() { file_transport_transportpb_session_proto_init() }
