@@ -62,8 +62,9 @@ type leader struct {
 	tasks    sync.WaitGroup // manifests being written or read, and the storekeeper
 	keeper   *storekeeper
 	// toldNodes and toldJobs are what the storekeeper was told last.
-	toldNodes []nodeFact
-	toldJobs  []*fsm.Job
+	toldNodes   []nodeFact
+	toldJobs    []*fsm.Job
+	toldImports []fsm.Import
 }
 
 func newLeader(id checkpoint.NodeID, term checkpoint.Term, raft replicatedLog, store Store, timing Timing, log *slog.Logger) *leader {

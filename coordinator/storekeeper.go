@@ -38,10 +38,11 @@ type storekeeper struct {
 	view     *storeView
 	index    *placement.Index // of view
 	jobs     []*fsm.Job       // as of the leader's last word
-	renamed  bool             // they have changed since they were looked at
-	namedAt  time.Time        // when they were
-	failedAt time.Time        // when failures were last logged
-	failed   int              // copies that failed since
+	imports  []fsm.Import
+	renamed  bool      // they have changed since they were looked at
+	namedAt  time.Time // when they were
+	failedAt time.Time // when failures were last logged
+	failed   int       // copies that failed since
 	reads    sync.WaitGroup
 }
 
@@ -74,7 +75,7 @@ func (k *storekeeper) run(ctx context.Context) {
 func (k *storekeeper) act(ctx context.Context, now time.Time) {
 	if k.renamed && now.Sub(k.namedAt) >= namesEvery {
 		k.renamed, k.namedAt = false, now
-		k.view.OnLive(fsm.LiveOf(k.jobs), now)
+		k.view.OnLive(fsm.LiveOf(k.jobs, k.imports), now)
 	}
 	k.view.survey(now)
 	for _, a := range decideStore(k.view, now) {
@@ -162,9 +163,9 @@ func (k *storekeeper) judged(facts []nodeFact) {
 	k.inbox.post(func() { k.view.OnNodes(facts, time.Now()) })
 }
 
-// named tells of the replicated jobs, which name chunks.
-func (k *storekeeper) named(jobs []*fsm.Job) {
-	k.inbox.post(func() { k.jobs, k.renamed = jobs, true })
+// named tells of the replicated jobs and imports, which name chunks.
+func (k *storekeeper) named(jobs []*fsm.Job, imports []fsm.Import) {
+	k.inbox.post(func() { k.jobs, k.imports, k.renamed = jobs, imports, true })
 }
 
 // wrote tells of a manifest that this leader has stored, before the log names it.
@@ -183,8 +184,9 @@ func (l *leader) watch(now time.Time) {
 		l.toldNodes = facts
 		l.keeper.judged(facts)
 	}
-	if !slices.Equal(l.view.Jobs, l.toldJobs) { // jobs are immutable: another value is another job
-		l.toldJobs = l.view.Jobs
-		l.keeper.named(l.toldJobs)
+	// Jobs are immutable: another value is another job.
+	if !slices.Equal(l.view.Jobs, l.toldJobs) || !slices.Equal(l.view.Imports, l.toldImports) {
+		l.toldJobs, l.toldImports = l.view.Jobs, l.view.Imports
+		l.keeper.named(l.toldJobs, l.toldImports)
 	}
 }

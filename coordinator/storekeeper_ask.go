@@ -62,3 +62,12 @@ func (k *storekeeper) problems(ctx context.Context) ([]string, error) {
 	}
 	return said, nil
 }
+
+// locate returns which living nodes hold the chunks.
+func (k *storekeeper) locate(ctx context.Context, refs []checkpoint.ChunkRef) (api.ChunkLocations, error) {
+	var found api.ChunkLocations
+	if err := k.ask(ctx, func() { found = k.view.locations(refs) }); err != nil {
+		return api.ChunkLocations{}, err
+	}
+	return found, nil
+}
