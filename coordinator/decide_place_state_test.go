@@ -124,6 +124,7 @@ func TestAttemptGoesWhereTheStateIs(t *testing.T) {
 	m := writtenManifest(100, "n4", "n3")
 	ref := checkpoint.ChunkRef{ID: checkpoint.ChunkID{7}, Size: 1}
 	w.manifests[ref.ID] = m
+	w.imported(checkpoint.Manifest{Job: checkpoint.JobID{9}, ID: 1}, ref)
 	w.step(fsm.SubmitJob{
 		Job: testJob, Name: "job", Program: "test", Topology: of128(2), Config: testConfig(), At: w.at(),
 		Source: fsm.Source{Job: checkpoint.JobID{9}, Checkpoint: 1, Kind: checkpoint.KindSavepoint, Manifest: ref},

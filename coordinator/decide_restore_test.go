@@ -39,6 +39,12 @@ func sourceManifest() checkpoint.Manifest {
 	return m
 }
 
+// imported makes m an imported savepoint.
+func (w *world) imported(m checkpoint.Manifest, ref checkpoint.ChunkRef) {
+	w.step(fsm.BeginImport{Job: m.Job, Checkpoint: m.ID, Manifest: ref, At: w.at()})
+	w.step(fsm.FinishImport{Job: m.Job, Checkpoint: m.ID, Manifest: ref, At: w.at()})
+}
+
 // submittedFrom returns a world with two nodes and a job that was submitted from m.
 func submittedFrom(t *testing.T, m checkpoint.Manifest, claim bool) *world {
 	w := newWorld(t)
@@ -46,6 +52,7 @@ func submittedFrom(t *testing.T, m checkpoint.Manifest, claim bool) *world {
 	w.join("n2", 1, 1)
 	ref := checkpoint.ChunkRef{ID: checkpoint.ChunkID{0xee}, Size: 1}
 	w.manifests[ref.ID] = m
+	w.imported(m, ref)
 	w.step(fsm.SubmitJob{
 		Job: testJob, Name: "job", Program: "test", Topology: testTopology(), Config: testConfig(), At: w.at(),
 		Source: fsm.Source{Job: m.Job, Checkpoint: m.ID, Kind: m.Kind, Manifest: ref, Claim: claim},

@@ -3,7 +3,6 @@ package coordinator
 import (
 	"context"
 	"fmt"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,38 +21,6 @@ func (s *memoryStore) Keep(_ context.Context, refs []checkpoint.ChunkRef) error 
 		}
 	}
 	return nil
-}
-
-// I5: an imported savepoint of which something has been deleted meanwhile is refused before a job depends on it.
-func TestI5_ImportWithoutItsStateIsRefused(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newTestCluster(t, "n1", "n2")
-		defer c.stop()
-		c.awaitStatus("two nodes", twoAlive)
-		m := keyedManifest()
-		source := c.importSavepoint(m)
-		submit := func() error {
-			_, err := c.leader("").Service().SubmitJob(context.Background(), api.SubmitJobRequest{Program: "test", Name: "next", Source: source})
-			return err
-		}
-		manifest, err := checkpoint.ParseChunkID(source.Manifest)
-		if err != nil {
-			t.Fatal(err)
-		}
-		store := c.store.(*memoryStore)
-		for _, store.lost = range []checkpoint.ChunkID{NamedChunks(m)[0], manifest} {
-			if err := submit(); api.CodeOf(err) != api.Unavailable || !strings.Contains(err.Error(), store.lost.String()) {
-				t.Fatalf("without chunk %s: %v", store.lost, err)
-			}
-		}
-		if jobs := c.leader("").replica.jobs(); len(jobs) > 0 {
-			t.Fatalf("%d jobs were submitted", len(jobs))
-		}
-		store.lost = checkpoint.ChunkID{}
-		if err := submit(); err != nil {
-			t.Fatal(err)
-		}
-	})
 }
 
 // Sweeps wait for imports that began before their marks were complete, and not for later ones.

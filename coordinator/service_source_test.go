@@ -87,8 +87,8 @@ func keyedManifest() checkpoint.Manifest {
 	return m
 }
 
-// store puts a manifest into the cluster's state store, and returns what the command line sends of an imported one.
-func (c *testCluster) importSavepoint(m checkpoint.Manifest) *api.Source {
+// storeManifest puts a manifest into the cluster's state store.
+func (c *testCluster) storeManifest(m checkpoint.Manifest) checkpoint.ChunkRef {
 	c.t.Helper()
 	data, err := checkpoint.EncodeManifest(m)
 	if err != nil {
@@ -98,9 +98,21 @@ func (c *testCluster) importSavepoint(m checkpoint.Manifest) *api.Source {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return &api.Source{
-		Job: m.Job.String(), Checkpoint: uint64(m.ID), Kind: m.Kind.String(), Manifest: ref.ID.String(), ManifestSize: ref.Size,
+	return ref
+}
+
+// importSavepoint imports a savepoint, and returns what a job is submitted from.
+func (c *testCluster) importSavepoint(m checkpoint.Manifest) *api.Source {
+	c.t.Helper()
+	s := c.leader("").Service()
+	savepoint, err := s.BeginImport(context.Background(), c.storeManifest(m), "elsewhere")
+	if err == nil {
+		_, err = s.FinishImport(context.Background(), savepoint.Job, savepoint.ID)
 	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return &api.Source{Job: savepoint.Job, Checkpoint: savepoint.ID, Kind: "savepoint"}
 }
 
 // What is wrong with a request is said with its name, its value and what would be right, and changes nothing.
@@ -116,10 +128,8 @@ func TestBadInputChangesNothing(t *testing.T) {
 		}
 		c.savepoint(s, "wc", api.StopNone) // 2
 		imported := c.importSavepoint(keyedManifest())
-		damaged := *imported
-		damaged.Checkpoint = 41
-		lost := *imported
-		lost.Manifest = strings.Repeat("ab", 32)
+		named := *imported
+		named.Manifest = strings.Repeat("ab", 32)
 
 		submit := func(params map[string]string, source api.Source) func() error {
 			return func() error {
@@ -159,10 +169,9 @@ func TestBadInputChangesNothing(t *testing.T) {
 			{"claiming what a running job needs", submit(nil, api.Source{Job: "wc", Checkpoint: 1, Kind: "checkpoint", Claim: true}), api.Conflict, "which is RUNNING: claim it when that has ended, or take a savepoint"},
 			{"another graph", submit(map[string]string{"rename": "tally"}, *imported), api.Conflict, "cannot start from savepoint 40 of job " + imported.Job + ": the state does not fit the job: it has state of operator count, which the job does not have"},
 			{"another max parallelism", submit(map[string]string{"max_parallelism": "256"}, *imported), api.Conflict, "operator count has max parallelism 256, but its keyed state was taken with 128, which can never change: set it to 128"},
-			{"the manifest of another savepoint", submit(nil, damaged), api.Invalid, "the manifest named for it is of savepoint 40 of job feed0000"},
-			{"an import that is not there", submit(nil, lost), api.Unavailable, "its manifest could not be read"},
-			{"an import without job", submit(nil, api.Source{Job: "wc", Checkpoint: 2, Kind: "savepoint", Manifest: imported.Manifest}), api.Invalid, `imported savepoint 2: job ID "wc": want 32 hexadecimal digits`},
-			{"an import without manifest", submit(nil, api.Source{Job: "wc", Checkpoint: 2, Kind: "savepoint", Manifest: "x"}), api.Invalid, `manifest of the imported savepoint: chunk ID "x"`},
+			{"a manifest of the client's own", submit(nil, named), api.Invalid, "its manifest is not for clients to name; import the savepoint first"},
+			{"an import under another ID", submit(nil, api.Source{Job: imported.Job, Checkpoint: 41, Kind: "savepoint"}), api.NotFound, "job " + imported.Job + " is not known here, and its savepoint 41 was not imported; there are 40"},
+			{"an import as checkpoint", submit(nil, api.Source{Job: imported.Job, Checkpoint: 40, Kind: "checkpoint"}), api.NotFound, "only savepoints of it were imported: 40"},
 			{"set an unknown job", set("wd", map[string]string{"checkpointing.retain": "2"}), api.NotFound, `no job is named "wd"`},
 			{"set nothing", set("wc", nil), api.Invalid, "nothing to change"},
 			{"set an unknown key", set("wc", map[string]string{"retain": "2"}), api.Invalid, `unknown configuration key "retain"`},

@@ -97,6 +97,10 @@ func (c chunks) Has(ctx context.Context, ref checkpoint.ChunkRef) (bool, error) 
 	return has, translateChunkError(err)
 }
 
+func (c chunks) Verify(ctx context.Context, ref checkpoint.ChunkRef) error {
+	return translateChunkError(c.store.Verify(ctx, ref))
+}
+
 func translateChunkError(err error) error {
 	switch {
 	case errors.Is(err, statestore.ErrNotFound):

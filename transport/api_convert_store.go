@@ -22,7 +22,7 @@ func storeStatusFromPB(pb *transportpb.StoreStatusResponse) api.StoreStatus {
 		Backend: pb.GetBackend(), Replicas: int(pb.GetReplicas()), Chunks: pb.GetChunks(), Bytes: pb.GetBytes(), Complete: pb.GetComplete(),
 		UnderReplicated: chunkCountFromPB(pb.GetUnderReplicated()), Lost: chunkCountFromPB(pb.GetLost()),
 		Repairing: chunkCountFromPB(pb.GetRepairing()), SweptAt: pb.GetSweptAt(), Nodes: list(pb.GetNodes(), storeNodeFromPB),
-		Problems: pb.GetProblems(),
+		Problems: append([]string{}, pb.GetProblems()...),
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"cairn/api"
+	"cairn/checkpoint"
 )
 
 // fakeService answers every method with respond, which is told the method and its argument.
@@ -88,6 +89,21 @@ func (f *fakeService) DisposeSavepoint(ctx context.Context, job string, id uint6
 	_, err := f.respond(ctx, "DisposeSavepoint", []any{job, id})
 	return err
 }
+func (f *fakeService) BeginImport(ctx context.Context, manifest checkpoint.ChunkRef, jobName string) (api.Savepoint, error) {
+	return answer[api.Savepoint](ctx, f, "BeginImport", []any{manifest, jobName})
+}
+func (f *fakeService) FinishImport(ctx context.Context, job string, id uint64) (api.Savepoint, error) {
+	return answer[api.Savepoint](ctx, f, "FinishImport", []any{job, id})
+}
+func (f *fakeService) StoreStatus(ctx context.Context) (api.StoreStatus, error) {
+	return answer[api.StoreStatus](ctx, f, "StoreStatus", nil)
+}
+func (f *fakeService) LocateCheckpoint(ctx context.Context, job string, id uint64) (api.CheckpointLocation, error) {
+	return answer[api.CheckpointLocation](ctx, f, "LocateCheckpoint", []any{job, id})
+}
+func (f *fakeService) LocateChunks(ctx context.Context, chunks []checkpoint.ChunkRef) (api.ChunkLocations, error) {
+	return answer[api.ChunkLocations](ctx, f, "LocateChunks", chunks)
+}
 func (f *fakeService) RemovePeer(ctx context.Context, id string) error {
 	_, err := f.respond(ctx, "RemovePeer", id)
 	return err
@@ -156,6 +172,13 @@ var apiCalls = []struct {
 	}, anyOf[api.Savepoint]},
 	{"ListSavepoints", "wc", func(ctx context.Context, s api.Service) (any, error) { return s.ListSavepoints(ctx, "wc") }, anyOf[[]api.Savepoint]},
 	{"DisposeSavepoint", []any{"wc", uint64(7)}, func(ctx context.Context, s api.Service) (any, error) { return nil, s.DisposeSavepoint(ctx, "wc", 7) }, nil},
+	{"BeginImport", []any{chunkRef(7, 700), "wc"}, func(ctx context.Context, s api.Service) (any, error) {
+		return s.BeginImport(ctx, chunkRef(7, 700), "wc")
+	}, anyOf[api.Savepoint]},
+	{"FinishImport", []any{"wc", uint64(7)}, func(ctx context.Context, s api.Service) (any, error) { return s.FinishImport(ctx, "wc", 7) }, anyOf[api.Savepoint]},
+	{"StoreStatus", nil, func(ctx context.Context, s api.Service) (any, error) { return s.StoreStatus(ctx) }, anyOf[api.StoreStatus]},
+	{"LocateCheckpoint", []any{"wc", uint64(7)}, func(ctx context.Context, s api.Service) (any, error) { return s.LocateCheckpoint(ctx, "wc", 7) }, anyLocation},
+	{"LocateChunks", located, func(ctx context.Context, s api.Service) (any, error) { return s.LocateChunks(ctx, located) }, anyLocations},
 	{"RemovePeer", "c3", func(ctx context.Context, s api.Service) (any, error) { return nil, s.RemovePeer(ctx, "c3") }, nil},
 	{"RaftPeers", nil, func(ctx context.Context, s api.Service) (any, error) { return s.RaftPeers(ctx) }, anyOf[[]api.Voter]},
 	{"TransferLeadership", "c2", func(ctx context.Context, s api.Service) (any, error) { return s.TransferLeadership(ctx, "c2") }, anyOf[api.Leader]},
@@ -172,6 +195,32 @@ func submission(config map[string]string) api.SubmitJobRequest {
 		},
 		Parallelism: ofBoth,
 	}
+}
+
+// located are the chunks that are asked for.
+var located = []checkpoint.ChunkRef{chunkRef(1, 0), chunkRef(2, 20), chunkRef(3, MaxChunkSize)}
+
+// anyLocation names a manifest and, sometimes, a breakdown.
+func anyLocation(t *rapid.T) any {
+	l := rapid.Make[api.CheckpointLocation]().Draw(t, "location")
+	l.Manifest, l.Detail = chunkRef(9, 700), checkpoint.ChunkRef{}
+	if rapid.Bool().Draw(t, "detail") {
+		l.Detail = chunkRef(8, 30)
+	}
+	return l
+}
+
+// anyLocations has holders for each chunk of located, or for none where there is one store for all nodes.
+func anyLocations(t *rapid.T) any {
+	l := api.ChunkLocations{Complete: rapid.Bool().Draw(t, "complete"), Nodes: rapid.SliceOfN(rapid.String(), 1, 3).Draw(t, "nodes")}
+	if rapid.IntRange(0, 3).Draw(t, "shared") == 0 {
+		l.Shared = true
+		return l
+	}
+	for range located {
+		l.Holders = append(l.Holders, append([]int{}, rapid.SliceOfN(rapid.IntRange(0, len(l.Nodes)-1), 0, 3).Draw(t, "holders")...))
+	}
+	return l
 }
 
 func anyOf[T any](t *rapid.T) any { return withEmpties(rapid.Make[T]().Draw(t, "result")) }

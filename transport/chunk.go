@@ -32,6 +32,8 @@ type ChunkStore interface {
 	Write(ctx context.Context, ref checkpoint.ChunkRef, chunk EncodedChunk) error
 	// Get returns a chunk, verified. Nobody changes the data any more.
 	Get(ctx context.Context, ref checkpoint.ChunkRef) (EncodedChunk, error)
+	// Verify reads the chunk and checks its content. The error is nil for a good copy, and otherwise as of Get.
+	Verify(ctx context.Context, ref checkpoint.ChunkRef) error
 	// Has reports whether the chunk is there.
 	Has(ctx context.Context, ref checkpoint.ChunkRef) (bool, error)
 }

@@ -45,6 +45,11 @@ func (m *chunkMap) Get(_ context.Context, ref checkpoint.ChunkRef) (EncodedChunk
 	return chunk, m.fail
 }
 
+func (m *chunkMap) Verify(ctx context.Context, ref checkpoint.ChunkRef) error {
+	_, err := m.Get(ctx, ref)
+	return err
+}
+
 func (m *chunkMap) Has(_ context.Context, ref checkpoint.ChunkRef) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

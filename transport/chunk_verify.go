@@ -22,12 +22,6 @@ const (
 	verifiers = 2
 )
 
-// ChunkVerifier is a ChunkStore that checks a copy of its own more cheaply than Get, and puts one that is damaged out of
-// the way. The error is nil for a good copy, and otherwise as of Get.
-type ChunkVerifier interface {
-	Verify(ctx context.Context, ref checkpoint.ChunkRef) error
-}
-
 // verifySlots are held while a chunk is read to be checked.
 type verifySlots chan struct{}
 
@@ -41,11 +35,7 @@ func (s *chunkServer) verify(ctx context.Context, ref checkpoint.ChunkRef) error
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	if v, ok := s.store.(ChunkVerifier); ok {
-		return v.Verify(ctx, ref)
-	}
-	_, err := s.store.Get(ctx, ref)
-	return err
+	return s.store.Verify(ctx, ref)
 }
 
 // VerifyChunks reads chunks where they are, one after the other, and says what it found.
@@ -87,12 +77,9 @@ func findingToPB(err error) *pb.VerifyChunksResponse {
 	case errors.Is(err, ErrChunkCorrupt):
 		found.Finding = pb.VerifyChunksResponse_FINDING_CORRUPT
 	}
-	found.Message = clipText(text(err.Error()))
+	found.Message = errorText(err.Error())
 	return found
 }
-
-// clipText bounds what is sent of an error.
-func clipText(s string) string { return text(s[:min(len(s), maxErrorText)]) }
 
 // errorOf returns the error that a finding stands for; nil for a good copy.
 func errorOf(found *pb.VerifyChunksResponse) error {
