@@ -2,6 +2,7 @@ package statestore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"sync"
@@ -35,6 +36,8 @@ type Swept struct {
 		sweep uint64 // of the newest mark, 0 for none
 		// kept are the chunks asked for since the mark; nil when the mark was given up.
 		kept map[checkpoint.ChunkID]struct{}
+		// departed are, in a shared store, those for whom this node deletes in this sweep.
+		departed owners
 	}
 }
 
@@ -45,7 +48,16 @@ var (
 	_ trustingStore = (*Swept)(nil)
 )
 
-// NewSwept returns own under sweeps. own is a Local or a Memory; the caller keeps it open and closes it.
+// sharingStore is a store in which other processes have chunks too, of whom some may be gone.
+type sharingStore interface {
+	// fence returns the processes that are gone for good: those on whose word nobody relies any more, for anything that
+	// they are asked to keep after the call.
+	fence(ctx context.Context, sweep uint64, live []checkpoint.NodeRef) (owners, error)
+	// deleteDeparted deletes what they have of the chunks.
+	deleteDeparted(ctx context.Context, ids []checkpoint.ChunkID, departed owners) error
+}
+
+// NewSwept returns own under sweeps. own is a Local, a Memory or a Shared; the caller keeps it open and closes it.
 func NewSwept(own ownStore) *Swept { return &Swept{own: own} }
 
 // Mark opens a sweep. The numbers of sweeps grow, across leaders too: marking again changes nothing, and nor does
@@ -54,8 +66,29 @@ func (s *Swept) Mark(sweep uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if sweep > s.mu.sweep {
-		s.mu.sweep, s.mu.kept = sweep, make(map[checkpoint.ChunkID]struct{})
+		s.mu.sweep, s.mu.kept, s.mu.departed = sweep, make(map[checkpoint.ChunkID]struct{}), nil
 	}
+}
+
+// Fence is for a shared store, and does nothing for another: it comes between the mark of a sweep and its
+// acknowledgement, and finds out for whom this node deletes. live are the processes that may store. When it fails, the
+// node deletes for nobody but itself, and the mark may be acknowledged all the same.
+func (s *Swept) Fence(ctx context.Context, sweep uint64, live []checkpoint.NodeRef) error {
+	sharing, ok := s.own.(sharingStore)
+	if !ok || !s.marked(sweep) {
+		return nil
+	}
+	departed, err := sharing.fence(ctx, sweep, live)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Of a mark that is made again, the first fence counts: it may have been acknowledged already.
+	if s.mu.sweep == sweep && s.mu.departed == nil {
+		s.mu.departed = departed
+	}
+	return nil
 }
 
 // Delete deletes chunks for a sweep, except for those that this node was asked to keep since its mark. deleted
@@ -67,10 +100,22 @@ func (s *Swept) Delete(ctx context.Context, sweep uint64, ids []checkpoint.Chunk
 	}
 	// A mark that is replaced takes its notes with it: from then on everything is spared.
 	deleted, refused, err = s.own.Delete(ctx, ids, func(id checkpoint.ChunkID) bool { return s.keeps(sweep, id) })
+	if sharing, ok := s.own.(sharingStore); ok {
+		err = errors.Join(err, sharing.deleteDeparted(ctx, ids, s.departedOf(sweep)))
+	}
 	if err == nil && !s.marked(sweep) {
 		err = fmt.Errorf("sweep %d: %w", sweep, ErrNoMark)
 	}
 	return deleted, refused, err
+}
+
+func (s *Swept) departedOf(sweep uint64) owners {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.sweep != sweep {
+		return nil
+	}
+	return s.mu.departed
 }
 
 func (s *Swept) marked(sweep uint64) bool {

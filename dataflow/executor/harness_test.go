@@ -420,6 +420,18 @@ func (s *fakeSweeper) asked() []string {
 
 func (s *fakeSweeper) Mark(sweep uint64) { s.note("mark %d", sweep) }
 
+func (s *fakeSweeper) Fence(ctx context.Context, sweep uint64, live []checkpoint.NodeRef) error {
+	s.note("fence %d but %d", sweep, len(live))
+	if s.hold != nil {
+		select {
+		case <-s.hold:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return s.err
+}
+
 func (s *fakeSweeper) Delete(ctx context.Context, sweep uint64, chunks []checkpoint.ChunkID) (deleted, refused int, err error) {
 	s.note("delete %d of %d", len(chunks), sweep)
 	if s.hold != nil {

@@ -11,6 +11,9 @@ import (
 type ChunkSweeper interface {
 	// Mark opens a sweep: from then on the store notes every chunk that it is asked to keep. It returns at once.
 	Mark(sweep uint64)
+	// Fence comes between a mark and its answer where nodes share a store: live are the processes that may store there.
+	// Without it the node deletes for nobody but itself. It waits for the store.
+	Fence(ctx context.Context, sweep uint64, live []checkpoint.NodeRef) error
 	// Delete deletes chunks, save for those that the store was asked to keep since the sweep's mark. It counts the
 	// chunks that are gone and those that were spared.
 	Delete(ctx context.Context, sweep uint64, chunks []checkpoint.ChunkID) (deleted, refused int, err error)
@@ -19,6 +22,20 @@ type ChunkSweeper interface {
 // markChunks opens a sweep. It is called when the mutex has been released.
 func (e *Executor) markChunks(s Session, m checkpoint.MarkChunks) {
 	e.cfg.Sweeper.Mark(m.Sweep)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(m.Live) == 0 {
+		e.answerLocked(s, m.Term, checkpoint.ChunksMarked{Sweep: m.Sweep})
+		return
+	}
+	e.goLocked(func() { e.fenceDeparted(s, m) })
+}
+
+// fenceDeparted answers a mark of a shared store, after the processes that are gone have been kept from storing there.
+func (e *Executor) fenceDeparted(s Session, m checkpoint.MarkChunks) {
+	if err := e.cfg.Sweeper.Fence(e.life, m.Sweep, m.Live); err != nil {
+		e.log.Warn("what nodes that are gone have stored stays for now", "sweep", m.Sweep, "cause", err)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.answerLocked(s, m.Term, checkpoint.ChunksMarked{Sweep: m.Sweep})

@@ -51,3 +51,24 @@ func TestSlowDeletion(t *testing.T) {
 		c.Receive(next, checkpoint.DeleteChunks{Term: 2, Sweep: 1})
 	})
 }
+
+// The mark of a shared store is answered when the processes that are gone have been fenced, be it that this failed: then
+// the node deletes nothing for them.
+func TestMarkOfASharedStore(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		leader, _ := c.lead(1, "c1")
+		hold := make(chan struct{})
+		c.sweeper.hold, c.sweeper.err = hold, fmt.Errorf("no way to the store")
+		c.Receive(leader, checkpoint.MarkChunks{Term: 1, Sweep: 7, Live: make([]checkpoint.NodeRef, 2)})
+		if asked := c.sweeper.asked(); !slices.Equal(asked, []string{"mark 7", "fence 7 but 2"}) {
+			t.Errorf("the store was asked for %v", asked)
+		}
+		if got := leader.take(); len(got) != 0 {
+			t.Errorf("answered %+v before the fence", got)
+		}
+		close(hold)
+		if got := leader.take(); len(got) != 1 || got[0] != (checkpoint.ChunksMarked{Sweep: 7}) {
+			t.Errorf("answered %+v", got)
+		}
+	})
+}

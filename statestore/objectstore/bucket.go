@@ -1,0 +1,139 @@
+package objectstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"cairn/statestore"
+)
+
+// maxReads is how often a request that changes nothing is tried.
+const maxReads = 4
+
+// bucket is an S3-compatible bucket, or the part of one below a prefix. Objects are sent whole, in one request each: they
+// have a known size, and an upload that is cut off leaves nothing.
+type bucket struct {
+	at Location
+	// reads tries again what failed, changes does not: who stores or deletes decides what to do then.
+	reads, changes *minio.Client
+}
+
+var _ statestore.Objects = (*bucket)(nil)
+
+func openBucket(l Location) (*bucket, error) {
+	id, secret := os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY")
+	if id == "" || secret == "" {
+		return nil, fmt.Errorf("%s: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must be set in the environment", l)
+	}
+	transport, err := newTransport(os.Getenv("AWS_CA_BUNDLE"))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", l, err)
+	}
+	client := func(tries int) (*minio.Client, error) {
+		return minio.New(l.endpoint.Host, &minio.Options{
+			Creds:  credentials.NewStaticV4(id, secret, os.Getenv("AWS_SESSION_TOKEN")),
+			Secure: l.endpoint.Scheme == "https", Transport: transport,
+			Region:       l.region, // known, so that it is not asked for
+			BucketLookup: minio.BucketLookupPath, MaxRetries: tries,
+		})
+	}
+	b := &bucket{at: l}
+	if b.reads, err = client(maxReads); err != nil {
+		return nil, fmt.Errorf("%s: %w", l, err)
+	}
+	if b.changes, err = client(1); err != nil {
+		return nil, fmt.Errorf("%s: %w", l, err)
+	}
+	return b, nil
+}
+
+// Name implements statestore.Objects.
+func (b *bucket) Name() string { return b.at.String() }
+
+// Put implements statestore.Objects.
+func (b *bucket) Put(ctx context.Context, key string, content io.ReadSeeker, size int64) error {
+	_, err := b.changes.PutObject(ctx, b.at.bucket, b.at.prefix+key, content, size, minio.PutObjectOptions{
+		DisableMultipart: true, ContentType: "application/octet-stream",
+	})
+	return b.failed(ctx, "put", key, err)
+}
+
+// Read implements statestore.Objects. A body that ends early is asked for again.
+func (b *bucket) Read(ctx context.Context, key string, offset, length int64) (data []byte, err error) {
+	for tries := 1; ; tries++ {
+		var begun bool
+		data, begun, err = b.readOnce(ctx, key, offset, length)
+		if err == nil || !begun || tries == maxReads || ctx.Err() != nil {
+			return data, b.failed(ctx, "read", key, err)
+		}
+	}
+}
+
+// readOnce reports with begun that the server had begun to send the content.
+func (b *bucket) readOnce(ctx context.Context, key string, offset, length int64) (data []byte, begun bool, err error) {
+	var opts minio.GetObjectOptions
+	if offset > 0 {
+		if err := opts.SetRange(offset, offset+max(length, 1)-1); err != nil {
+			return nil, false, err
+		}
+	}
+	body, _, _, err := minio.Core{Client: b.reads}.GetObject(ctx, b.at.bucket, b.at.prefix+key, opts)
+	if err != nil {
+		if minio.ToErrorResponse(err).StatusCode == http.StatusRequestedRangeNotSatisfiable {
+			return []byte{}, false, nil // it ends before the offset
+		}
+		return nil, false, err
+	}
+	data, err = io.ReadAll(io.LimitReader(body, length))
+	if err = errors.Join(err, body.Close()); err != nil {
+		return nil, true, err
+	}
+	return data, true, nil
+}
+
+// Head implements statestore.Objects.
+func (b *bucket) Head(ctx context.Context, key string) (statestore.ObjectInfo, error) {
+	info, err := b.reads.StatObject(ctx, b.at.bucket, b.at.prefix+key, minio.StatObjectOptions{})
+	if err != nil {
+		return statestore.ObjectInfo{}, b.failed(ctx, "look up", key, err)
+	}
+	return statestore.ObjectInfo{Key: key, Size: info.Size}, nil
+}
+
+// List implements statestore.Objects. It holds a page of a thousand objects in memory.
+func (b *bucket) List(ctx context.Context, prefix string) iter.Seq2[statestore.ObjectInfo, error] {
+	return func(yield func(statestore.ObjectInfo, error) bool) {
+		withOwner := false
+		opts := minio.ListObjectsOptions{Prefix: b.at.prefix + prefix, Recursive: true, FetchOwner: &withOwner}
+		for object := range b.reads.ListObjectsIter(ctx, b.at.bucket, opts) {
+			if object.Err != nil {
+				yield(statestore.ObjectInfo{}, b.failed(ctx, "list", prefix, object.Err))
+				return
+			}
+			if !yield(statestore.ObjectInfo{Key: strings.TrimPrefix(object.Key, b.at.prefix), Size: object.Size}, nil) {
+				return
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			yield(statestore.ObjectInfo{}, err) // the library just ends
+		}
+	}
+}
+
+// Delete implements statestore.Objects.
+func (b *bucket) Delete(ctx context.Context, key string) error {
+	err := b.changes.RemoveObject(ctx, b.at.bucket, b.at.prefix+key, minio.RemoveObjectOptions{})
+	if err = b.failed(ctx, "delete", key, err); errors.Is(err, statestore.ErrNoObject) {
+		return nil
+	}
+	return err
+}
