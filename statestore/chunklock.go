@@ -7,12 +7,12 @@ import (
 	"cairn/checkpoint"
 )
 
-// chunkLocks lets one goroutine at a time change the file of a chunk, without holding up the others. A
-// second Put of a chunk thereby waits until the first one's copy is durable, instead of seeing the file
-// and calling it stored before the directory has been synced.
+// chunkLocks lets one goroutine at a time change the copy of a chunk, without holding up the others. A
+// second Put of a chunk thereby waits until the first one's copy is durable, instead of writing it too.
 type chunkLocks struct {
 	mu sync.Mutex
-	// held has an entry for each locked chunk. The channel carries nothing; unlock closes it.
+	// held has an entry for each locked chunk: a channel that carries nothing, and that unlock closes, or nil while nobody
+	// waits.
 	held map[checkpoint.ChunkID]chan struct{}
 }
 
@@ -38,18 +38,24 @@ func (l *chunkLocks) tryLock(id checkpoint.ChunkID) <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if busy, held := l.held[id]; held {
+		if busy == nil {
+			busy = make(chan struct{})
+			l.held[id] = busy
+		}
 		return busy
 	}
 	if l.held == nil {
 		l.held = make(map[checkpoint.ChunkID]chan struct{})
 	}
-	l.held[id] = make(chan struct{})
+	l.held[id] = nil
 	return nil
 }
 
 func (l *chunkLocks) unlock(id checkpoint.ChunkID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	close(l.held[id])
+	if waiting := l.held[id]; waiting != nil {
+		close(waiting)
+	}
 	delete(l.held, id)
 }

@@ -36,6 +36,7 @@ type crashFS struct {
 type crashNode struct {
 	isDir           bool
 	data, synced    []byte                // of a file: as the process sees it, and on disk
+	written         int64                 // the step at which it was written to
 	entries, onDisk map[string]*crashNode // of a directory: likewise
 	dirty           map[string]bool       // names in which a SyncDir would bring onDisk up to date
 }
@@ -69,7 +70,7 @@ func (n *crashNode) survivor(rng *rand.Rand, known map[*crashNode]*crashNode) *c
 	}
 	if !n.isDir {
 		content := n.survivingContent(rng)
-		s := &crashNode{data: content, synced: content}
+		s := &crashNode{data: content, synced: content, written: n.written}
 		known[n] = s
 		return s
 	}
@@ -201,6 +202,22 @@ func (c *crashFS) ReadFile(path string, limit int64) (data []byte, err error) {
 	return data, err
 }
 
+func (c *crashFS) ReadAt(path string, p []byte, offset int64) (n int, err error) {
+	err = c.do("read", path, false, func() error {
+		node, err := c.lookupLocked(path)
+		if err == nil {
+			n = copy(p, node.data[min(offset, int64(len(node.data))):])
+		}
+		return err
+	})
+	return n, err
+}
+
+func (c *crashFS) Space(path string) (free, total int64, err error) {
+	err = c.do("statfs", path, false, func() error { return nil })
+	return 1 << 30, 1 << 40, err
+}
+
 func (c *crashFS) Size(path string) (size int64, err error) {
 	err = c.do("stat", path, false, func() error {
 		n, err := c.lookupLocked(path)
@@ -220,7 +237,7 @@ func (c *crashFS) ReadDir(path string) (all []dirEntry, err error) {
 		}
 		for _, name := range slices.Sorted(maps.Keys(dir.entries)) {
 			n := dir.entries[name]
-			all = append(all, dirEntry{name: name, regular: !n.isDir, size: int64(len(n.data))})
+			all = append(all, dirEntry{name: name, regular: !n.isDir, size: int64(len(n.data)), written: n.written})
 		}
 		return nil
 	})
@@ -319,6 +336,7 @@ type crashFile struct {
 func (f *crashFile) Write(p []byte) (int, error) {
 	err := f.fs.do("write", f.path, true, func() error {
 		f.node.data = append(bytes.Clone(f.node.data), p...)
+		f.node.written = int64(len(f.fs.changes))
 		return nil
 	})
 	if err != nil {

@@ -18,6 +18,9 @@ type fileSystem interface {
 	Create(path string) (file, error)
 	// ReadFile returns the content of a file, or errLonger when that is more than limit bytes.
 	ReadFile(path string, limit int64) ([]byte, error)
+	// ReadAt fills p with the content of a file from offset on, and returns how many bytes there were: fewer than len(p)
+	// mean that the file ends there.
+	ReadAt(path string, p []byte, offset int64) (int, error)
 	// Size returns the size of a regular file in bytes.
 	Size(path string) (int64, error)
 	// ReadDir returns the entries of a directory, ordered by name.
@@ -31,6 +34,8 @@ type fileSystem interface {
 	Remove(path string) error
 	// SyncDir makes the entries of a directory durable.
 	SyncDir(path string) error
+	// Space returns how many bytes of the disk under path are free for this process, and how many there are.
+	Space(path string) (free, total int64, err error)
 	// Lock takes the exclusive lock of the file at path, creating it if need be, and leaves the process's ID
 	// in it. It returns an error that wraps ErrInUse when somebody has the lock. The lock ends with Close, or
 	// with the process.
@@ -49,16 +54,21 @@ type dirEntry struct {
 	name    string
 	regular bool  // a plain file: no directory, link or device
 	size    int64 // in bytes, of a plain file
+	written int64 // when the file was last written to, in nanoseconds since 1970
 }
 
 // writeFile creates a file with the given content, durable. A file that failed to sync is never synced
 // again: the kernel may have dropped the pages that it could not write, and would report success.
-func writeFile(fsys fileSystem, path string, data []byte) error {
+func writeFile(fsys fileSystem, path string, data ...[]byte) error {
 	f, err := fsys.Create(path)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
+	for _, part := range data {
+		if err == nil {
+			_, err = f.Write(part)
+		}
+	}
 	if err == nil {
 		err = f.Sync()
 	}

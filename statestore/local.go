@@ -18,25 +18,59 @@ import (
 type LocalOptions struct {
 	Node   checkpoint.NodeID // named in errors, when set
 	Logger *slog.Logger      // nil means no log
+	// OnChange, when set, is told of everything that happens to a chunk from the opening on, before the call that
+	// caused it returns. For each chunk the order is the true one, which holds of different chunks only by chance. It must be
+	// quick and safe for concurrent use, and must not call the store.
+	OnChange func(Change)
+	// QuarantineBytes and QuarantineFiles bound what is kept of damaged copies; the oldest go first. 0 means the default.
+	QuarantineBytes int64
+	QuarantineFiles int
 }
 
-// Local keeps chunks as files in one directory, which it holds exclusively until Close.
+const (
+	// DefaultQuarantineBytes and DefaultQuarantineFiles are what is kept of damaged copies unless LocalOptions say otherwise.
+	DefaultQuarantineBytes = 256 << 20
+	DefaultQuarantineFiles = 1000
+)
+
+func (o LocalOptions) withDefaults() LocalOptions {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.OnChange == nil {
+		o.OnChange = func(Change) {}
+	}
+	if o.QuarantineBytes <= 0 {
+		o.QuarantineBytes = DefaultQuarantineBytes
+	}
+	if o.QuarantineFiles <= 0 {
+		o.QuarantineFiles = DefaultQuarantineFiles
+	}
+	return o
+}
+
+// Local keeps chunks in one directory, which it holds exclusively until Close: in files of their own, or many small
+// ones that are stored at the same time in a file together. What is where it knows from memory.
 //
-// A chunk gets its final name only after its content is on disk, and is acknowledged only after that name
+// A file gets its final name only after its content is on disk, and a chunk is acknowledged only after that name
 // is: a crash at any point leaves each chunk whole or absent, and no acknowledged one absent.
 type Local struct {
 	layout
 
-	fs   fileSystem
-	node checkpoint.NodeID
-	log  *slog.Logger
-	lock io.Closer
+	fs       fileSystem
+	node     checkpoint.NodeID
+	log      *slog.Logger
+	onChange func(Change)
+	lock     io.Closer
 
-	locks    chunkLocks
-	lastTemp atomic.Uint64
-	// synced[n] says that every entry of shard n is durable, but for those being written under their chunk
-	// lock. Only then does a file that is found there count as stored.
-	synced [numShards]atomic.Bool
+	locks     chunkLocks
+	index     *index
+	packer    packer
+	rewriter  rewriter
+	kept      quarantined
+	scrubbing scrubbing
+	lastTemp  atomic.Uint64
+	lastPack  atomic.Uint64
 	// copies says that files are copied from now on, because one that was linked could not be synced. The kernel may
 	// report success the second time, and for any file of that disk.
 	copies atomic.Bool
@@ -60,7 +94,7 @@ var (
 
 // OpenLocal opens the store in dir, creating it if need be. It returns an error that wraps ErrInUse, and
 // names the directory and the process, when the store is open already. Temporary files of an earlier
-// process are removed; files that are not the store's own stay untouched.
+// process are removed; files that are not the store's own stay untouched. Of the chunks it reads the names only.
 func OpenLocal(dir string, opts LocalOptions) (*Local, error) {
 	return openLocal(osFS{}, dir, opts)
 }
@@ -70,9 +104,10 @@ func openLocal(fsys fileSystem, dir string, opts LocalOptions) (*Local, error) {
 	if err != nil {
 		return nil, fmt.Errorf("state store %s: %w", dir, err)
 	}
-	l := &Local{layout: layout{dir: abs}, fs: fsys, node: opts.Node, log: opts.Logger}
-	if l.log == nil {
-		l.log = slog.New(slog.DiscardHandler)
+	opts = opts.withDefaults()
+	l := &Local{
+		layout: layout{dir: abs}, fs: fsys, node: opts.Node, log: opts.Logger, onChange: opts.OnChange, index: newIndex(),
+		kept: quarantined{maxBytes: opts.QuarantineBytes, maxFiles: opts.QuarantineFiles},
 	}
 	existed, err := l.makeDir(abs)
 	if err != nil {
@@ -81,7 +116,7 @@ func openLocal(fsys fileSystem, dir string, opts LocalOptions) (*Local, error) {
 	if l.lock, err = fsys.Lock(l.layout.lock()); err != nil {
 		return nil, fmt.Errorf("state store %s: %w", abs, err)
 	}
-	if err := l.prepare(existed); err != nil {
+	if err := l.open(existed); err != nil {
 		return nil, errors.Join(l.failed("open", err), l.lock.Close())
 	}
 	return l, nil
@@ -102,89 +137,6 @@ func (l *Local) makeDir(path string) (existed string, err error) {
 		return existed, l.mkdir(path)
 	}
 	return "", err
-}
-
-// prepare brings the directory into the state that the rest relies on: all shards exist, and every entry
-// that is there is durable. The latter is not a given: an earlier process may have been killed between a
-// rename and the sync that should have followed, and without it a chunk that is found in place would be
-// acknowledged and then lost in a power failure.
-func (l *Local) prepare(existed string) error {
-	for _, dir := range []string{l.chunks(), l.temp(), l.quarantine()} {
-		if err := l.mkdir(dir); err != nil {
-			return err
-		}
-	}
-	for n := range numShards {
-		if err := l.prepareShard(byte(n)); err != nil {
-			return err
-		}
-	}
-	if err := l.fs.SyncDir(l.chunks()); err != nil {
-		return err
-	}
-	if err := l.syncAncestry(existed); err != nil {
-		return err
-	}
-	return l.sweep()
-}
-
-// prepareShard creates a shard or, when it is there, makes its entries durable. A new one has none.
-func (l *Local) prepareShard(n byte) error {
-	err := l.fs.Mkdir(l.shard(n))
-	if errors.Is(err, fs.ErrExist) {
-		return l.syncShard(n)
-	}
-	l.synced[n].Store(err == nil)
-	return err
-}
-
-// mkdir creates a directory unless it is there.
-func (l *Local) mkdir(path string) error {
-	if err := l.fs.Mkdir(path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return nil
-}
-
-// syncAncestry makes the path to the store durable. Above the directories that this process created it does
-// what it can: those may belong to others, and not be readable.
-func (l *Local) syncAncestry(existed string) error {
-	ours := true
-	for path := l.dir; ; path = filepath.Dir(path) {
-		if err := l.fs.SyncDir(path); err != nil && ours {
-			return err
-		} else if err != nil {
-			l.log.Debug("a parent of the state store could not be synced", "path", path, "error", err)
-		}
-		if path == existed {
-			ours = false
-		}
-		if path == filepath.Dir(path) {
-			return nil
-		}
-	}
-}
-
-// sweep removes what earlier processes were writing when they ended.
-func (l *Local) sweep() error {
-	entries, err := l.fs.ReadDir(l.temp())
-	if err != nil {
-		return err
-	}
-	swept := 0
-	for _, e := range entries {
-		if !isTemp(e) {
-			continue
-		}
-		if err := l.fs.Remove(filepath.Join(l.temp(), e.name)); err != nil {
-			return err
-		}
-		swept++
-	}
-	if swept > 0 {
-		l.log.Info("removed unfinished chunks", "path", l.temp(), "files", swept)
-	}
-	return nil
 }
 
 // Close waits for the calls in progress and gives the directory back. Later calls return ErrClosed. Closing

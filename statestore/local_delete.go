@@ -8,7 +8,8 @@ import (
 	"cairn/checkpoint"
 )
 
-// Delete implements Inventory. The directories are synced once each, behind the last of their files.
+// Delete implements Inventory. The directories are synced once each, behind the last of their files, and the packs that
+// chunks were deleted from are written anew at the end.
 func (l *Local) Delete(ctx context.Context, ids []checkpoint.ChunkID, keep func(checkpoint.ChunkID) bool) (deleted, refused int, err error) {
 	if err := l.begin(); err != nil {
 		return 0, 0, err
@@ -17,36 +18,51 @@ func (l *Local) Delete(ctx context.Context, ids []checkpoint.ChunkID, keep func(
 	var touched [numShards]bool
 	var failures []error
 	for _, id := range ids {
-		kept, err := l.deleteOne(ctx, id, keep)
+		if ctx.Err() != nil {
+			failures = append(failures, ctx.Err())
+			break
+		}
+		kept, packed, err := l.deleteOne(ctx, id, keep)
 		switch {
-		case ctx.Err() != nil:
-			return deleted, refused, errors.Join(append(failures, l.syncShards(touched), ctx.Err())...)
 		case err != nil:
 			failures = append(failures, l.failed("delete chunk "+id.String(), err))
 		case kept:
 			refused++
 		default:
 			deleted++
-			touched[id[0]] = true
+			touched[id[0]] = touched[id[0]] || !packed
 		}
 	}
-	return deleted, refused, errors.Join(append(failures, l.syncShards(touched))...)
+	failures = append(failures, l.syncShards(touched))
+	if deleted > 0 {
+		failures = append(failures, l.rewritePacks(context.WithoutCancel(ctx)))
+	}
+	return deleted, refused, errors.Join(failures...)
 }
 
 // deleteOne asks keep under the chunk's lock: a Put that is noted before it takes the lock is then either seen
-// here, or finds the file gone and writes it anew.
-func (l *Local) deleteOne(ctx context.Context, id checkpoint.ChunkID, keep func(checkpoint.ChunkID) bool) (kept bool, err error) {
+// here, or finds the chunk gone and writes it anew.
+func (l *Local) deleteOne(ctx context.Context, id checkpoint.ChunkID, keep func(checkpoint.ChunkID) bool) (kept, packed bool, err error) {
 	if err := l.locks.lock(ctx, id); err != nil {
-		return false, err
+		return false, false, err
 	}
 	defer l.locks.unlock(id)
 	if keep(id) {
-		return true, nil
+		return true, false, nil
 	}
-	if err := l.fs.Remove(l.chunk(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return false, err
+	at, found := l.index.lookup(id)
+	if !found {
+		// Somebody else may be about to make its deletion durable, or have failed to: what is synced for it is not packed.
+		return false, false, nil
 	}
-	return false, nil
+	if at.pack == 0 {
+		if err := l.fs.Remove(l.pathOf(id, at)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false, false, err
+		}
+	}
+	l.index.remove(id)
+	l.onChange(Change{Kind: ChunkRemoved, Ref: at.ref(id)})
+	return false, at.pack != 0, nil
 }
 
 func (l *Local) syncShards(touched [numShards]bool) error {
@@ -55,7 +71,7 @@ func (l *Local) syncShards(touched [numShards]bool) error {
 		if !was {
 			continue
 		}
-		if err := l.syncShard(byte(n)); err != nil {
+		if err := l.fs.SyncDir(l.shard(byte(n))); err != nil {
 			failures = append(failures, l.failed("sync "+l.shard(byte(n)), err))
 		}
 	}

@@ -98,7 +98,7 @@ func TestUnreadableFileStays(t *testing.T) {
 	wantEmptyDir(t, fsys, s.quarantine())
 }
 
-// TestStuckQuarantine: a damaged chunk that cannot be moved away is refused all the same.
+// TestStuckQuarantine: a damaged chunk that cannot be moved away does not count all the same.
 func TestStuckQuarantine(t *testing.T) {
 	fsys := newCrashFS()
 	s := mustOpenCrashFS(t, fsys)
@@ -117,10 +117,13 @@ func TestStuckQuarantine(t *testing.T) {
 		}
 		return nil
 	}
-	for range 2 {
-		if _, err := s.Get(t.Context(), ref); !errors.Is(err, ErrCorrupt) {
-			t.Fatalf("Get: %v", err)
+	for _, want := range []error{ErrCorrupt, ErrNotFound} {
+		if _, err := s.Get(t.Context(), ref); !errors.Is(err, want) {
+			t.Fatalf("Get: %v, want %v", err, want)
 		}
+	}
+	if has, err := s.Has(t.Context(), ref); has || err != nil {
+		t.Fatalf("Has: %v, %v: others count on this copy", has, err)
 	}
 }
 

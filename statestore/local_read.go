@@ -6,41 +6,139 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"syscall"
 
 	"cairn/checkpoint"
 )
 
-// Get implements Store. A file that fails its check is moved to quarantine.
-func (l *Local) Get(ctx context.Context, ref checkpoint.ChunkRef) ([]byte, error) {
-	if err := errors.Join(ctx.Err(), checkRef(ref)); err != nil {
-		return nil, err
-	}
-	if err := l.begin(); err != nil {
-		return nil, err
-	}
-	defer l.running.Done()
-	data, err := l.fs.ReadFile(l.chunk(ref.ID), ref.Size)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("chunk %s: %w", ref.ID, ErrNotFound)
-	case errors.Is(err, errLonger):
-		err = fmt.Errorf("chunk %s: %w: %w", ref.ID, ErrCorrupt, err)
-	case err != nil:
-		return nil, l.failed("read chunk "+ref.ID.String(), err)
-	default:
-		err = verify(ref, data)
-	}
+// Get implements Store. A copy that fails its check is moved to quarantine.
+func (l *Local) Get(ctx context.Context, ref checkpoint.ChunkRef) (data []byte, err error) {
+	var scratch *buffer
+	defer func() { scratch.giveBack() }()
+	err = l.read(ctx, ref, func(at place) []byte {
+		if at.encoding == EncodingRaw {
+			return make([]byte, at.room())
+		}
+		scratch.giveBack()
+		scratch = borrow(at.room())
+		return scratch.bytes
+	}, func(e Encoded) error {
+		data, err = e.Decode(ref)
+		return err
+	})
 	if err != nil {
-		return nil, errors.Join(err, l.examine(ctx, ref.ID))
+		return nil, err
 	}
 	return data, nil
 }
 
 // GetEncoded implements EncodedStore.
-func (l *Local) GetEncoded(ctx context.Context, ref checkpoint.ChunkRef) (Encoded, error) {
-	data, err := l.Get(ctx, ref)
-	return Encoded{Data: data}, err
+func (l *Local) GetEncoded(ctx context.Context, ref checkpoint.ChunkRef) (e Encoded, err error) {
+	err = l.read(ctx, ref, func(at place) []byte { return make([]byte, at.room()) }, func(stored Encoded) error {
+		e = stored
+		return e.verify(ref)
+	})
+	if err != nil {
+		return Encoded{}, err
+	}
+	return e, nil
 }
+
+// Verify reads this node's copy of a chunk and checks it. It returns ErrNotFound when there is none, and ErrCorrupt when it
+// is bad: then it has been moved to quarantine.
+func (l *Local) Verify(ctx context.Context, ref checkpoint.ChunkRef) error {
+	var scratch *buffer
+	defer func() { scratch.giveBack() }()
+	return l.read(ctx, ref, func(at place) []byte {
+		scratch.giveBack()
+		scratch = borrow(at.room())
+		return scratch.bytes
+	}, func(e Encoded) error { return e.verify(ref) })
+}
+
+// read reads the copy of a chunk into memory from room, and has check look at it. A copy that fails is examined.
+func (l *Local) read(ctx context.Context, ref checkpoint.ChunkRef, room func(place) []byte, check func(Encoded) error) error {
+	if err := errors.Join(ctx.Err(), checkRef(ref)); err != nil {
+		return err
+	}
+	if err := l.begin(); err != nil {
+		return err
+	}
+	defer l.running.Done()
+	at, found := l.index.lookup(ref.ID)
+	for found {
+		e, err := l.readAt(ref.ID, at, room(at))
+		if err == nil {
+			err = check(e)
+		}
+		if err == nil {
+			return nil
+		}
+		// A pack that is written anew takes its chunks along. Only what is read where it is now says something.
+		was := at
+		if at, found = l.index.lookup(ref.ID); !found || at != was {
+			continue
+		}
+		return l.readFailed(ctx, ref, err)
+	}
+	return fmt.Errorf("chunk %s: %w", ref.ID, ErrNotFound)
+}
+
+// readFailed returns what the caller is told of a copy that could not be read, or failed its check.
+func (l *Local) readFailed(ctx context.Context, ref checkpoint.ChunkRef, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = fmt.Errorf("chunk %s: %w: its file has vanished: %w", ref.ID, ErrNotFound, err)
+	case isMediumError(err):
+		err = fmt.Errorf("chunk %s: %w: %w", ref.ID, ErrCorrupt, err)
+	case !errors.Is(err, ErrCorrupt):
+		return l.failed("read chunk "+ref.ID.String(), err)
+	}
+	_, examineErr := l.examine(ctx, ref.ID)
+	return errors.Join(err, examineErr)
+}
+
+// room returns how much memory reading a copy takes: a byte more than it should have, to see that it has no more.
+func (p place) room() int { return int(p.stored) + 1 }
+
+// readAt reads the copy of a chunk at a place, as it is stored, into dst, which has the room for it. It is not checked
+// for more than its length.
+func (l *Local) readAt(id checkpoint.ChunkID, at place, dst []byte) (Encoded, error) {
+	dst = dst[:at.room()]
+	if at.pack != 0 {
+		dst = dst[:at.stored]
+	}
+	n, err := l.fs.ReadAt(l.pathOf(id, at), dst, int64(at.offset))
+	switch {
+	case err != nil:
+		return Encoded{}, err
+	case n != int(at.stored):
+		return Encoded{}, fmt.Errorf("chunk %s: %w: %d bytes are stored instead of %d", id, ErrCorrupt, n, at.stored)
+	}
+	return Encoded{Encoding: at.encoding, Data: dst[:n]}, nil
+}
+
+// checkAt reads and checks the copy of a chunk at a place.
+func (l *Local) checkAt(id checkpoint.ChunkID, at place) error {
+	scratch := borrow(at.room())
+	defer scratch.giveBack()
+	e, err := l.readAt(id, at, scratch.bytes)
+	if err != nil {
+		return err
+	}
+	return e.verify(at.ref(id))
+}
+
+// pathOf returns the file that a copy is in.
+func (l *Local) pathOf(id checkpoint.ChunkID, at place) string {
+	if at.pack != 0 {
+		return l.pack(at.pack)
+	}
+	return l.loose(id, at.encoding, at.size)
+}
+
+// isMediumError reports whether an error says that the disk cannot read what it holds. Others pass: too many open files.
+func isMediumError(err error) bool { return errors.Is(err, syscall.EIO) }
 
 // Has implements Store.
 func (l *Local) Has(ctx context.Context, ref checkpoint.ChunkRef) (bool, error) {
@@ -48,36 +146,24 @@ func (l *Local) Has(ctx context.Context, ref checkpoint.ChunkRef) (bool, error) 
 		return false, err
 	}
 	defer l.running.Done()
-	// The lock keeps a file out of sight that has its name but is not durable yet.
+	// Who hears that the chunk is here counts on it: a deletion that has asked whether to keep it must be over.
 	if err := l.locks.lock(ctx, ref.ID); err != nil {
 		return false, err
 	}
 	defer l.locks.unlock(ref.ID)
-	size, err := l.fs.Size(l.chunk(ref.ID))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return false, nil
-	case err != nil:
-		return false, l.failed("look up chunk "+ref.ID.String(), err)
-	case size != ref.Size:
-		return false, nil
-	}
-	if err := l.ensureSynced(ref.ID[0]); err != nil {
-		return false, l.failed("look up chunk "+ref.ID.String(), err)
-	}
-	return true, nil
+	at, found := l.index.lookup(ref.ID)
+	return found && int64(at.size) == ref.Size, nil
 }
 
-// List implements Inventory. It reads one shard at a time, and none ahead of the caller.
+// List implements Inventory. It reads no disk.
 func (l *Local) List(ctx context.Context) iter.Seq2[checkpoint.ChunkRef, error] {
 	return func(yield func(checkpoint.ChunkRef, error) bool) {
 		for n := range numShards {
-			refs, err := l.listShard(ctx, byte(n))
-			if err != nil {
+			if err := l.mayList(ctx); err != nil {
 				yield(checkpoint.ChunkRef{}, err)
 				return
 			}
-			for _, ref := range refs {
+			for _, ref := range l.index.refs(byte(n)) {
 				if !yield(ref, nil) {
 					return
 				}
@@ -86,54 +172,13 @@ func (l *Local) List(ctx context.Context) iter.Seq2[checkpoint.ChunkRef, error] 
 	}
 }
 
-// listShard is a call of its own, so that a caller may close the store while it walks the list.
-func (l *Local) listShard(ctx context.Context, n byte) ([]checkpoint.ChunkRef, error) {
+func (l *Local) mayList(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if err := l.begin(); err != nil {
-		return nil, err
-	}
-	defer l.running.Done()
-	entries, err := l.fs.ReadDir(l.shard(n))
-	if err == nil && len(entries) > 0 {
-		err = l.ensureSynced(n)
-	}
-	if err != nil {
-		return nil, l.failed("list "+l.shard(n), err)
-	}
-	refs := make([]checkpoint.ChunkRef, 0, len(entries))
-	for _, e := range entries {
-		if ref, ok := chunkOf(n, e); ok {
-			refs = append(refs, ref)
-		}
-	}
-	return refs, nil
-}
-
-// examine looks at a chunk that failed its check, with nobody writing to it, and puts it into quarantine if
-// it is bad. It may be good: when the reference was wrong and not the file, or when somebody has replaced
-// the file since. A file that cannot be read proves nothing and stays.
-func (l *Local) examine(ctx context.Context, id checkpoint.ChunkID) error {
-	if err := l.locks.lock(ctx, id); err != nil {
 		return err
 	}
-	defer l.locks.unlock(id)
-	data, err := l.fs.ReadFile(l.chunk(id), MaxChunkSize)
-	if errors.Is(err, errLonger) || (err == nil && RefOf(data).ID != id) {
-		l.quarantineLocked(id)
+	if err := l.begin(); err != nil {
+		return err
 	}
+	l.running.Done()
 	return nil
-}
-
-// quarantineLocked moves a damaged file out of the way, where a person can look at it; an earlier one of
-// the same chunk is replaced. The caller holds the chunk's lock. Failing to move it is only logged: the
-// file fails its check on the next read just the same.
-func (l *Local) quarantineLocked(id checkpoint.ChunkID) {
-	to := l.quarantined(id)
-	if err := l.fs.Rename(l.chunk(id), to); err != nil {
-		l.log.Error("a damaged chunk could not be moved to quarantine", "chunk", id, "path", l.chunk(id), "error", err)
-		return
-	}
-	l.log.Warn("a damaged chunk was moved to quarantine", "chunk", id, "path", to)
 }

@@ -50,7 +50,8 @@ func (l *Local) WriteEncoded(ctx context.Context, ref checkpoint.ChunkRef, e Enc
 	return l.writeVerified(ctx, ref, content{encoded: e})
 }
 
-// writeVerified implements trustingStore.
+// writeVerified implements trustingStore. A small chunk may wait for others to be written with: that is not given up when
+// ctx is done, for the others' sake.
 func (l *Local) writeVerified(ctx context.Context, ref checkpoint.ChunkRef, c content) error {
 	if err := l.begin(); err != nil {
 		return err
@@ -66,89 +67,139 @@ func (l *Local) writeVerified(ctx context.Context, ref checkpoint.ChunkRef, c co
 	return nil
 }
 
-// storeLocked makes sure that the chunk's file is there, whole and durable. The caller holds the chunk's lock.
+// storeLocked makes sure that the chunk is there, whole and durable. The caller holds the chunk's lock.
 func (l *Local) storeLocked(ref checkpoint.ChunkRef, c content) error {
-	found := l.lookLocked(ref, c.data)
-	if found == good {
-		return l.ensureSynced(ref.ID[0])
+	old, found := l.index.lookup(ref.ID)
+	if found {
+		var good bool
+		if good, found = l.lookLocked(ref, &c); good {
+			return nil
+		}
 	}
-	if c.file != "" && found == absent && l.linkLocked(ref, c.file) {
-		return l.syncShard(ref.ID[0])
-	}
-	data, err := c.load(l.fs, ref)
-	if err != nil {
-		return err
-	}
-	return l.installLocked(ref.ID, data)
-}
-
-// copyFound is what is found where a chunk is to be stored.
-type copyFound uint8
-
-const (
-	absent copyFound = iota
-	bad              // it has other content, or cannot be read
-	good
-)
-
-// lookLocked looks whether the chunk's file is there with the right content, which is data unless that is nil. One with
-// other content goes to quarantine. One that cannot be read stays where it is, to be replaced: it may only be out of
-// reach for the moment. The caller holds the chunk's lock.
-func (l *Local) lookLocked(ref checkpoint.ChunkRef, data []byte) copyFound {
-	stored, err := l.fs.ReadFile(l.chunk(ref.ID), ref.Size)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return absent
-	case errors.Is(err, errLonger), err == nil && !holds(stored, ref, data):
-		l.quarantineLocked(ref.ID)
-		return bad
-	case err != nil:
-		l.log.Warn("a stored chunk cannot be read and is written again", "chunk", ref.ID, "error", err)
-		return bad
-	}
-	return good
-}
-
-// holds reports whether stored is what ref names, which is data unless that is nil: comparing is cheaper than hashing.
-func holds(stored []byte, ref checkpoint.ChunkRef, data []byte) bool {
-	if data != nil {
-		return bytes.Equal(stored, data)
-	}
-	return verify(ref, stored) == nil
-}
-
-// installLocked writes the chunk's file: content first, then the name, each durable before the next step.
-// The caller holds the chunk's lock.
-func (l *Local) installLocked(id checkpoint.ChunkID, data []byte) error {
-	temp := l.tempFile(l.lastTemp.Add(1))
-	err := writeFile(l.fs, temp, data)
-	if err == nil {
-		err = l.fs.Rename(temp, l.chunk(id))
-	}
-	if err != nil {
-		if removeErr := l.fs.Remove(temp); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
-			err = errors.Join(err, removeErr)
+	if !found && c.file != "" && l.linkLocked(ref, c.file) {
+		err := l.settleLocked(ref.ID, place{size: uint32(ref.Size), stored: uint32(ref.Size)})
+		if err == nil {
+			l.onChange(Change{Kind: ChunkAdded, Ref: ref})
 		}
 		return err
 	}
-	return l.syncShard(id[0])
-}
-
-// syncShard makes every entry of a shard durable. When it fails, nothing that is found in the shard counts
-// as stored until a later sync succeeds.
-func (l *Local) syncShard(n byte) error {
-	if err := l.fs.SyncDir(l.shard(n)); err != nil {
-		l.synced[n].Store(false)
+	room, err := c.encode(l.fs, ref)
+	if err != nil {
 		return err
 	}
-	l.synced[n].Store(true)
+	defer room.giveBack()
+	if err := l.install(ref, c.encoded); err != nil {
+		return err
+	}
+	if now, _ := l.index.lookup(ref.ID); found && (now.pack != 0 || l.pathOf(ref.ID, now) != l.pathOf(ref.ID, old)) {
+		l.dropFile(ref.ID, old)
+	}
+	l.onChange(Change{Kind: ChunkAdded, Ref: ref})
 	return nil
 }
 
-// ensureSynced is called before an entry that was found in a shard is called durable.
-func (l *Local) ensureSynced(n byte) error {
-	if l.synced[n].Load() {
+// lookLocked looks whether the copy that the index knows is good. One with other content goes to quarantine. One that
+// cannot be read stays where it is, to be replaced: it may only be out of reach for the moment. The caller holds the
+// chunk's lock.
+func (l *Local) lookLocked(ref checkpoint.ChunkRef, c *content) (good, found bool) {
+	for {
+		at, found := l.index.lookup(ref.ID)
+		if !found {
+			return false, false
+		}
+		err := l.compare(ref, at, c)
+		if err == nil {
+			return true, true
+		}
+		if now, found := l.index.lookup(ref.ID); found && now != at {
+			continue // its pack was written anew meanwhile
+		}
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			l.log.Error("the file of a chunk has vanished", "chunk", ref.ID, "path", l.pathOf(ref.ID, at))
+			l.forgetLocked(ref.ID, at)
+			return false, false
+		case errors.Is(err, ErrCorrupt):
+			l.quarantineLocked(ref.ID, at, err)
+			return false, false
+		}
+		l.log.Warn("a stored chunk cannot be read and is written again", "chunk", ref.ID, "error", err)
+		return false, true
+	}
+}
+
+// compare returns an error unless the copy at a place is what c is. Comparing is cheaper than hashing.
+func (l *Local) compare(ref checkpoint.ChunkRef, at place, c *content) error {
+	scratch := borrow(at.room())
+	defer scratch.giveBack()
+	e, err := l.readAt(ref.ID, at, scratch.bytes)
+	switch {
+	case err != nil:
+		return err
+	case e.Encoding == EncodingRaw && c.data != nil && bytes.Equal(e.Data, c.data),
+		c.encoded.Data != nil && e.Encoding == c.encoded.Encoding && bytes.Equal(e.Data, c.encoded.Data):
 		return nil
 	}
-	return l.syncShard(n)
+	return e.verify(ref)
+}
+
+// install writes a chunk that is not there, or not readable, to a place of its own or together with others.
+func (l *Local) install(ref checkpoint.ChunkRef, e Encoded) error {
+	if len(e.Data) <= maxPacked {
+		return l.packer.commit(l, ref, e)
+	}
+	return l.installLoose(ref, e)
+}
+
+// installLoose writes the chunk's own file: content first, then the name, each durable before the next step. The caller
+// holds the chunk's lock.
+func (l *Local) installLoose(ref checkpoint.ChunkRef, e Encoded) error {
+	at := place{size: uint32(ref.Size), stored: uint32(len(e.Data)), encoding: e.Encoding}
+	if err := l.newFile(l.pathOf(ref.ID, at), e.Data); err != nil {
+		return err
+	}
+	return l.settleLocked(ref.ID, at)
+}
+
+// newFile writes a file under a temporary name, makes its content durable, and renames it.
+func (l *Local) newFile(path string, data ...[]byte) error {
+	temp := l.tempFile(l.lastTemp.Add(1))
+	err := writeFile(l.fs, temp, data...)
+	if err == nil {
+		err = l.fs.Rename(temp, path)
+	}
+	if err != nil {
+		l.removeTemp(temp)
+	}
+	return err
+}
+
+func (l *Local) removeTemp(temp string) {
+	if err := l.fs.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		l.log.Warn("a temporary file stays until the store is opened again", "path", temp, "error", err)
+	}
+}
+
+// settleLocked makes the name of a file that has just got it durable, and only then enters the chunk. Where that fails the
+// file goes: a chunk of which nobody knows whether it will be there must not count, nor take up room.
+func (l *Local) settleLocked(id checkpoint.ChunkID, at place) error {
+	if err := l.fs.SyncDir(l.shard(id[0])); err != nil {
+		l.dropFile(id, at)
+		if old, found := l.index.lookup(id); found && old.pack == 0 && l.pathOf(id, old) == l.pathOf(id, at) {
+			l.forgetLocked(id, old) // it has been replaced
+		}
+		return err
+	}
+	l.index.setLoose(id, at)
+	return nil
+}
+
+// dropFile removes a file that is in the way, or of no use. A chunk in a pack goes when the pack is written anew.
+func (l *Local) dropFile(id checkpoint.ChunkID, at place) {
+	if at.pack != 0 {
+		return
+	}
+	if err := l.fs.Remove(l.pathOf(id, at)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		l.log.Warn("the file of a chunk is of no use, and stays until the store is opened again", "path", l.pathOf(id, at), "error", err)
+	}
 }

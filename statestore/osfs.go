@@ -48,6 +48,19 @@ func (osFS) ReadFile(path string, limit int64) ([]byte, error) {
 	return data[:n], err
 }
 
+func (osFS) ReadAt(path string, p []byte, offset int64) (int, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	n, err := f.ReadAt(p, offset)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return n, err
+}
+
 func (osFS) Size(path string) (int64, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -73,7 +86,7 @@ func (osFS) ReadDir(path string) ([]dirEntry, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, dirEntry{name: e.Name(), regular: info.Mode().IsRegular(), size: info.Size()})
+		all = append(all, dirEntry{name: e.Name(), regular: info.Mode().IsRegular(), size: info.Size(), written: info.ModTime().UnixNano()})
 	}
 	return all, nil
 }
@@ -98,6 +111,14 @@ func (osFS) SyncDir(path string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+func (osFS) Space(path string) (free, total int64, err error) {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(path, &s); err != nil {
+		return 0, 0, &fs.PathError{Op: "statfs", Path: path, Err: err}
+	}
+	return int64(s.Bavail) * s.Bsize, int64(s.Blocks) * s.Bsize, nil
 }
 
 // Lock uses flock, which the kernel drops when the process dies, however it dies: there is no stale lock to
