@@ -112,8 +112,8 @@ func (s steps) Next(emit func(string)) (dataflow.ReadStatus, error) {
 }
 
 func (steps) Snapshot() ([][]byte, error) { return [][]byte{randomChunk()}, nil }
-func (steps) Position() string { return "" }
-func (steps) Close() error     { return nil }
+func (steps) Position() string            { return "" }
+func (steps) Close() error                { return nil }
 
 func randomChunk() []byte {
 	data := make([]byte, 128<<10)
