@@ -13,7 +13,6 @@ import (
 	"cairn/dataflow/pebblestate"
 	"cairn/internal/daemon"
 	"cairn/internal/version"
-	"cairn/statestore"
 	"cairn/transport"
 )
 
@@ -23,7 +22,7 @@ type Agent struct {
 	log      *slog.Logger
 	endpoint *daemon.Endpoint
 	server   *transport.Server
-	local    *statestore.Local
+	store    *ownStore
 	rows     *pebblestate.Backend
 	executor *executor.Executor
 }
@@ -49,7 +48,7 @@ func New(cfg Config) (_ *Agent, err error) {
 	if err = daemon.ClaimDataDir(cfg.DataDir, cfg.Role, cfg.ID); err != nil {
 		return nil, err
 	}
-	if a.local, err = statestore.OpenLocal(cfg.DataDir, statestore.LocalOptions{Node: cfg.ID, Logger: a.log}); err != nil {
+	if a.store, err = openStore(cfg, a.endpoint, a.log); err != nil {
 		return nil, err
 	}
 	workDir := filepath.Join(cfg.DataDir, workFolder)
@@ -59,21 +58,16 @@ func New(cfg Config) (_ *Agent, err error) {
 	if a.rows, err = pebblestate.New(pebblestate.Options{Logger: a.log}); err != nil {
 		return nil, err
 	}
-	swept := statestore.NewSwept(a.local)
-	peers := StorePeers(a.endpoint.Gossip, a.endpoint.Dialer, cfg.ID, cfg.Replicas-1)
-	store := statestore.NewReplicated(swept, cfg.ID, peers, statestore.Options{
-		Replicas: cfg.Replicas, Logger: a.log, OnPut: WarnOfFewCopies(a.log),
-	})
 	a.executor, err = executor.New(executor.Config{
-		Self: a.endpoint.Self, Slots: cfg.Slots, Version: version.Version, Registry: cfg.Registry,
-		Store: store, Sweeper: swept, Dialer: Connector(a.endpoint.Dialer), OrphanTimeout: cfg.OrphanTimeout,
+		Self: a.endpoint.Self, Slots: cfg.Slots, Zone: cfg.Zone, Version: version.Version, Registry: cfg.Registry,
+		Store: a.store.tasks, Sweeper: a.store.swept, Custodian: a.store.custodian, Dialer: Connector(a.endpoint.Dialer), OrphanTimeout: cfg.OrphanTimeout,
 		CancellationTimeout: cfg.CancellationTimeout, Fatal: a.fatal, Logger: cfg.Logger,
 		Rows: a.rows, WorkDir: workDir,
 	})
 	if err != nil {
 		return nil, err
 	}
-	a.server = transport.NewServer(PeerServices(a.executor, swept, a.log))
+	a.server = transport.NewServer(PeerServices(a.executor, a.store.swept, a.log))
 	return a, nil
 }
 
@@ -93,6 +87,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	start(&running, "executor", a.executor.Run)
 	start(&running, "gossip", a.endpoint.Gossip.Run)
 	start(&running, "sessions", a.keepSessions)
+	start(&running, "scrub", a.scrub)
 	a.log.Info("node is up", "address", a.endpoint.Self.Address, "gossip", a.endpoint.Gossip.LocalAddr(), "slots", a.cfg.Slots,
 		"data_dir", a.cfg.DataDir, "programs", a.cfg.Registry.Names())
 
@@ -131,8 +126,8 @@ func (a *Agent) close() error {
 	if a.rows != nil {
 		a.rows.Close()
 	}
-	if a.local != nil {
-		err = errors.Join(err, a.local.Close())
+	if a.store != nil {
+		err = errors.Join(err, a.store.close())
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"cairn/dataflow"
 	"cairn/internal/daemon"
 	"cairn/membership"
+	"cairn/statestore"
 )
 
 // Config is what a task node is told at start-up. It does not change afterwards.
@@ -19,7 +20,9 @@ type Config struct {
 	OrphanTimeout time.Duration
 	// CancellationTimeout is how long a cancelled task may take to return before the process ends; 0 means for ever.
 	CancellationTimeout time.Duration
-	Registry            *dataflow.Registry
+	// ScrubInterval is the time in which every chunk of the node's own is read again; 0 means never.
+	ScrubInterval time.Duration
+	Registry      *dataflow.Registry
 }
 
 // DefaultConfig returns the configuration of a node on this machine alone. ID, DataDir, Registry and Logger
@@ -28,6 +31,7 @@ func DefaultConfig() Config {
 	return Config{
 		EndpointConfig: daemon.EndpointConfig{Role: membership.RoleNode, Bind: "127.0.0.1:7490", GossipBind: "127.0.0.1:7491"},
 		Slots:          4, Replicas: 2, OrphanTimeout: time.Minute, CancellationTimeout: 3 * time.Minute,
+		ScrubInterval: statestore.DefaultScrubInterval,
 	}
 }
 
@@ -47,6 +51,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("--orphan-timeout %s: must be positive", c.OrphanTimeout)
 	case c.CancellationTimeout < 0:
 		return fmt.Errorf("--cancellation-timeout %s: must be positive, or 0 to wait for ever", c.CancellationTimeout)
+	case c.ScrubInterval < 0:
+		return fmt.Errorf("--scrub-interval %s: must be positive, or 0 for never", c.ScrubInterval)
 	}
 	return nil
 }

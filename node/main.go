@@ -51,6 +51,8 @@ func agentFlags() []cli.Flag {
 		&cli.StringFlag{Name: "data-dir", Usage: "`DIR` for this node's chunks", EnvVars: []string{"CAIRN_DATA_DIR"}},
 		&cli.IntFlag{Name: "slots", Usage: "subtasks of one vertex that may run here", Value: d.Slots, EnvVars: []string{"CAIRN_SLOTS"}},
 		&cli.IntFlag{Name: "replicas", Usage: "nodes that hold a copy of each chunk", Value: d.Replicas, EnvVars: []string{"CAIRN_REPLICAS"}},
+		&cli.StringFlag{Name: "zone", Usage: "`NAME` of what this node fails together with, a rack say; copies of a chunk are spread over zones", EnvVars: []string{"CAIRN_ZONE"}},
+		&cli.DurationFlag{Name: "scrub-interval", Usage: "how long a pass over this node's chunks takes, which reads and checks them all; 0 for none", Value: d.ScrubInterval, EnvVars: []string{"CAIRN_SCRUB_INTERVAL"}},
 		&cli.DurationFlag{Name: "orphan-timeout", Usage: "how long tasks go on without a leader", Value: d.OrphanTimeout, EnvVars: []string{"CAIRN_ORPHAN_TIMEOUT"}},
 		&cli.DurationFlag{Name: "cancellation-timeout", Usage: "how long a cancelled task may take to return before this process ends; 0 for ever", Value: d.CancellationTimeout, EnvVars: []string{"CAIRN_CANCELLATION_TIMEOUT"}},
 	)
@@ -61,9 +63,11 @@ func runAgent(c *cli.Context, registry *dataflow.Registry) error {
 	if err != nil {
 		return err
 	}
+	endpoint.Zone = c.String("zone")
 	agent, err := New(Config{
 		EndpointConfig: endpoint, DataDir: c.String("data-dir"), Slots: c.Int("slots"), Replicas: c.Int("replicas"),
-		OrphanTimeout: c.Duration("orphan-timeout"), CancellationTimeout: c.Duration("cancellation-timeout"), Registry: registry,
+		OrphanTimeout: c.Duration("orphan-timeout"), CancellationTimeout: c.Duration("cancellation-timeout"),
+		ScrubInterval: c.Duration("scrub-interval"), Registry: registry,
 	})
 	if err != nil {
 		return err

@@ -14,8 +14,9 @@ import (
 
 // Memory keeps chunks in memory, for tests and for clusters that need not outlive their process.
 type Memory struct {
-	mu     sync.RWMutex
-	chunks map[checkpoint.ChunkID][]byte // the slices are never changed
+	mu      sync.RWMutex
+	chunks  map[checkpoint.ChunkID][]byte // the slices are never changed
+	changed func(Change)
 }
 
 var (
@@ -26,7 +27,17 @@ var (
 )
 
 // NewMemory returns an empty store.
-func NewMemory() *Memory { return &Memory{chunks: make(map[checkpoint.ChunkID][]byte)} }
+func NewMemory() *Memory {
+	return &Memory{chunks: make(map[checkpoint.ChunkID][]byte), changed: func(Change) {}}
+}
+
+// Watch makes the store tell changed of everything that happens to a chunk from now on, as LocalOptions.OnChange is told,
+// in the place of whom it told before.
+func (m *Memory) Watch(changed func(Change)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.changed = changed
+}
 
 // Put implements Store.
 func (m *Memory) Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, error) {
@@ -76,6 +87,7 @@ func (m *Memory) writeVerified(ctx context.Context, ref checkpoint.ChunkRef, c c
 	defer m.mu.Unlock()
 	if m.chunks[ref.ID] == nil {
 		m.chunks[ref.ID] = append(make([]byte, 0, max(1, len(data))), data...) // not nil, however short
+		m.changed(Change{Kind: ChunkAdded, Ref: ref})
 	}
 	return nil
 }
@@ -160,6 +172,9 @@ func (m *Memory) deleteOne(id checkpoint.ChunkID, keep func(checkpoint.ChunkID) 
 	if keep(id) {
 		return false
 	}
-	delete(m.chunks, id)
+	if data := m.chunks[id]; data != nil {
+		delete(m.chunks, id)
+		m.changed(Change{Kind: ChunkRemoved, Ref: checkpoint.ChunkRef{ID: id, Size: int64(len(data))}})
+	}
 	return true
 }

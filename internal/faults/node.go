@@ -43,11 +43,16 @@ func (c *cluster) startNode(id checkpoint.NodeID) error {
 		return err
 	}
 	n := &node{ref: ref, store: statestore.NewSwept(disk), stopped: make(chan struct{})}
-	var err error
+	custodian, err := c.custodianOf(n, disk)
+	if err != nil {
+		return fmt.Errorf("node %s: %w", id, err)
+	}
+	options := storeOptions(c.log)
+	options.Locator = custodian
 	n.Executor, err = executor.New(executor.Config{
-		Self: ref, Slots: c.slots, Registry: c.registry, Sweeper: n.store, Dialer: dialer{c, id}, OrphanTimeout: orphanTimeout, Logger: c.log,
-		Rows: c.rows, WorkDir: workDir,
-		Store: heldStore{statestore.NewReplicated(n.store, id, storePeers{c, id}, storeOptions(c.log)), &c.hold},
+		Self: ref, Slots: c.slots, Registry: c.registry, Sweeper: n.store, Custodian: custodian, Dialer: dialer{c, id},
+		OrphanTimeout: orphanTimeout, Logger: c.log, Rows: c.rows, WorkDir: workDir,
+		Store: heldStore{statestore.NewReplicated(n.store, id, storePeers{c, id}, options), &c.hold},
 	})
 	if err != nil {
 		return fmt.Errorf("node %s: %w", id, err)

@@ -18,5 +18,5 @@
 //
 // A [Custodian] has no goroutine of its own: Serve is called for one leader at a time, and what Copy starts has ended when
 // it returns. Everything else may be called from any goroutine. A [Feed] is called by the store, under its locks: it
-// never waits.
+// waits for nobody.
 package custody

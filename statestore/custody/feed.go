@@ -4,13 +4,13 @@ import (
 	"sync"
 
 	"cairn/checkpoint"
+	"cairn/statestore"
 )
 
 // maxGathered bounds the chunks whose changes are gathered at a time, at some 20 MB.
 const maxGathered = 1 << 17
 
-// Feed gathers what changes in a store, which calls its methods in the order in which a chunk changes, each when the
-// change can be seen in the store's list. Create one with NewFeed.
+// Feed gathers what changes in a store. Create one with NewFeed.
 type Feed struct {
 	limit int           // of the chunks whose changes are gathered
 	ready chan struct{} // capacity 1: something has been gathered; never closed
@@ -26,42 +26,29 @@ type Feed struct {
 
 // change is what has become of a chunk since the last time that changes were taken.
 type change struct {
-	state   state
+	kind    statestore.ChangeKind // the last
 	size    int64
-	corrupt bool // one of its copies was, whatever came after that
+	corrupt bool // the copy failed its check, whatever came after that
 }
 
 // NewFeed returns a feed that gathers nothing until somebody is to be told.
 func NewFeed() *Feed { return &Feed{limit: maxGathered, ready: make(chan struct{}, 1)} }
 
-type state uint8
-
-const (
-	present state = iota + 1
-	removed
-	damaged // and therefore not there any more
-)
-
-// Added says that a chunk has been stored.
-func (f *Feed) Added(ref checkpoint.ChunkRef) { f.note(ref.ID, present, ref.Size) }
-
-// Removed says that a chunk has been deleted.
-func (f *Feed) Removed(id checkpoint.ChunkID) { f.note(id, removed, 0) }
-
-// Corrupt says that the copy of a chunk failed its check and is not served any more.
-func (f *Feed) Corrupt(id checkpoint.ChunkID) { f.note(id, damaged, 0) }
-
-func (f *Feed) note(id checkpoint.ChunkID, s state, size int64) {
+// Changed takes in what has happened to a chunk. The store calls it for each chunk in the order in which that changes, when
+// the change can be seen in its list.
+func (f *Feed) Changed(c statestore.Change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.mu.listening || f.mu.overflown {
 		return
 	}
-	before, known := f.mu.changes[id]
+	before, known := f.mu.changes[c.Ref.ID]
 	if !known && len(f.mu.changes) >= f.limit {
 		f.mu.changes, f.mu.overflown = nil, true
 	} else {
-		f.mu.changes[id] = change{state: s, size: size, corrupt: before.corrupt || s == damaged}
+		f.mu.changes[c.Ref.ID] = change{
+			kind: c.Kind, size: c.Ref.Size, corrupt: before.corrupt || c.Kind == statestore.ChunkCorrupt,
+		}
 	}
 	select {
 	case f.ready <- struct{}{}:

@@ -46,15 +46,15 @@ func (d *disk) add(id checkpoint.ChunkID, size int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.chunks[id] = size
-	d.feed.Added(checkpoint.ChunkRef{ID: id, Size: size})
+	d.feed.Changed(statestore.Change{Kind: statestore.ChunkAdded, Ref: checkpoint.ChunkRef{ID: id, Size: size}})
 }
 
-func (d *disk) remove(id checkpoint.ChunkID, tell func(*Feed, checkpoint.ChunkID)) {
+func (d *disk) remove(id checkpoint.ChunkID, how statestore.ChangeKind) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, has := d.chunks[id]; has {
+	if size, has := d.chunks[id]; has {
 		delete(d.chunks, id)
-		tell(d.feed, id)
+		d.feed.Changed(statestore.Change{Kind: how, Ref: checkpoint.ChunkRef{ID: id, Size: size}})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cairn/checkpoint"
+	"cairn/statestore"
 )
 
 const (
@@ -148,7 +149,7 @@ func (t *teller) changes(ctx context.Context) error {
 		}
 	}
 	for id, c := range all {
-		if t.gone != nil && c.state != present {
+		if t.gone != nil && c.kind != statestore.ChunkAdded {
 			t.gone[id] = struct{}{}
 		}
 	}
@@ -163,11 +164,11 @@ func changeMessages(all map[checkpoint.ChunkID]change, limit int) []checkpoint.I
 			m := corrupt.next()
 			m.Corrupt = append(m.Corrupt, id)
 		}
-		switch c.state {
-		case present:
+		switch c.kind {
+		case statestore.ChunkAdded:
 			m := rest.next()
 			m.Added = append(m.Added, checkpoint.ChunkRef{ID: id, Size: c.size})
-		case removed:
+		case statestore.ChunkRemoved:
 			m := rest.next()
 			m.Removed = append(m.Removed, id)
 		}

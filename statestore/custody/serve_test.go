@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cairn/checkpoint"
+	"cairn/statestore"
 )
 
 // Whatever is stored, deleted and damaged while lists are sent, however slow the leader is and how often there is another:
@@ -99,9 +100,9 @@ func changeSomething(d *disk, random *rand.Rand, names int) {
 	case 0, 1:
 		d.add(id, int64(n)) // a name has one content
 	case 2, 3:
-		d.remove(id, (*Feed).Removed)
+		d.remove(id, statestore.ChunkRemoved)
 	case 4:
-		d.remove(id, (*Feed).Corrupt)
+		d.remove(id, statestore.ChunkCorrupt)
 	}
 }
 
@@ -114,8 +115,8 @@ func TestPieceDoesNotOvertakeAChange(t *testing.T) {
 		end := serve(c, l)
 		defer end()
 		time.Sleep(time.Millisecond / 2) // the list has begun
-		d.remove(chunk(5), (*Feed).Removed)
-		d.remove(chunk(4), (*Feed).Corrupt)
+		d.remove(chunk(5), statestore.ChunkRemoved)
+		d.remove(chunk(4), statestore.ChunkCorrupt)
 		d.add(chunk(4), 4)
 		d.add(chunk(9), 9)
 		time.Sleep(soon)
@@ -241,7 +242,7 @@ func TestNothingIsGatheredWithoutALeader(t *testing.T) {
 		end := serve(c, newLeader(t, 2))
 		time.Sleep(soon)
 		end()
-		d.remove(chunk(7), (*Feed).Removed)
+		d.remove(chunk(7), statestore.ChunkRemoved)
 		if d.feed.mu.changes != nil {
 			t.Error("gathered after a leader")
 		}
