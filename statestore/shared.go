@@ -40,6 +40,7 @@ type Shared struct {
 var (
 	_ Store         = (*Shared)(nil)
 	_ FilePutter    = (*Shared)(nil)
+	_ EncodedStore  = (*Shared)(nil)
 	_ Inventory     = (*Shared)(nil)
 	_ trustingStore = (*Shared)(nil)
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -21,37 +22,61 @@ func (o owners) has(name string) bool {
 	return has
 }
 
-// fence makes sure that the processes that do not live rely on nothing that they store from now on, and returns all
-// owners of which that is sure. It is for the first of the living alone, and returns none in the others.
-func (s *Shared) fence(ctx context.Context, sweep uint64, live []checkpoint.NodeRef) (owners, error) {
+// fence makes sure that the processes that are gone rely on nothing that they have stored, should they live all the same
+// and be asked to keep anything from now on. It returns all owners of which that is sure, from earlier fences too. It is
+// for the first of the living alone, and returns none in the others.
+func (s *Shared) fence(ctx context.Context, sweep uint64, live, gone []checkpoint.NodeRef) (owners, error) {
 	if len(live) == 0 || processName(live[0]) != s.process {
 		return nil, nil
 	}
-	living := make(map[string]bool) // whether it has announced itself here
-	for _, node := range live {
-		living[processName(node)] = false
+	ended := make(owners) // processes
+	for _, node := range gone {
+		ended[processName(node)] = struct{}{}
 	}
 	departed := make(owners)
 	standing, err := s.listOwners(ctx, departed)
 	if err != nil {
 		return nil, err
 	}
+	s.missAnnouncements(live, standing, departed)
 	for _, name := range standing {
-		if _, lives := living[processOf(name)]; lives {
-			living[processOf(name)] = true
+		if !ended.has(processOf(name)) || processOf(name) == s.process {
 			continue
 		}
-		if err := s.fenceOwner(ctx, name, fmt.Sprintf("not among the living of sweep %d, says %s", sweep, s.process)); err != nil {
+		if err := s.fenceOwner(ctx, name, fmt.Sprintf("it had ended when sweep %d began, says %s", sweep, s.process)); err != nil {
 			return nil, err
 		}
 		departed[name] = struct{}{}
 	}
+	return departed, nil
+}
+
+// missAnnouncements reports the living who have not announced themselves in this store: they use another one, which looks
+// the same to them. A directory that is not mounted is a directory.
+func (s *Shared) missAnnouncements(live []checkpoint.NodeRef, standing []string, departed owners) {
+	announced := make(owners) // processes
+	for _, name := range slices.AppendSeq(standing, maps.Keys(departed)) {
+		announced[processOf(name)] = struct{}{}
+	}
 	for _, node := range live {
-		if !living[processName(node)] {
-			s.log.Error("a node does not use the store that this one uses; has every node the same directory there?", "peer", node.ID, "store", s.Name())
+		if !announced.has(processName(node)) {
+			s.log.Error("a node has not announced itself in the shared store: does it use the same one?", "store", s.Name(), "peer", node.ID)
 		}
 	}
-	return departed, nil
+}
+
+// Owners returns the processes that may own objects and have not been fenced, in no particular order.
+func (s *Shared) Owners(ctx context.Context) (all []checkpoint.NodeRef, err error) {
+	standing, err := s.listOwners(ctx, make(owners))
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range standing {
+		if node, ok := parseOwner(name); ok && !slices.Contains(all, node) {
+			all = append(all, node)
+		}
+	}
+	return all, nil
 }
 
 // listOwners adds the owners that have been fenced to departed, and returns the others.

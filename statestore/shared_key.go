@@ -10,8 +10,8 @@ import (
 
 // The keys of a shared store:
 //
-//	chunks/ab/<chunk>.<size>.<owner>.<serial>   a chunk's content, stored by one process
-//	owners/<owner>                              empty while that process may store, else why it may not any more
+//	chunks/ab/<chunk>.<size>.<owner>.<serial>[.zst]   a chunk's content, stored by one process, raw or as a zstd frame
+//	owners/<owner>                                    empty while that process may store, else why it may not any more
 //
 // An owner is <node>-<incarnation>-<life>. A key is used for one upload only: what is deleted never comes back under its
 // old name, so that a deletion which a slow network carries out late cannot hit what was stored since.
@@ -25,10 +25,19 @@ type objectName struct {
 	chunk  checkpoint.ChunkRef
 	owner  string
 	serial uint64 // counts the uploads of the owner, from 1
+	// encoding is the form in which the content is stored.
+	encoding Encoding
 }
 
+// zstdSuffix ends the keys of compressed objects.
+const zstdSuffix = ".zst"
+
 func (n objectName) key() string {
-	return fmt.Sprintf("%s%d.%s.%x", prefixOf(n.chunk.ID), n.chunk.Size, n.owner, n.serial)
+	key := fmt.Sprintf("%s%d.%s.%x", prefixOf(n.chunk.ID), n.chunk.Size, n.owner, n.serial)
+	if n.encoding == EncodingZstd {
+		key += zstdSuffix
+	}
+	return key
 }
 
 // prefixOf is what the keys of all objects of a chunk begin with.
@@ -42,11 +51,15 @@ func parseObjectName(key string) (objectName, bool) {
 	}
 	chunk, rest, _ := strings.Cut(rest[3:], ".")
 	size, rest, _ := strings.Cut(rest, ".")
+	rest, compressed := strings.CutSuffix(rest, zstdSuffix)
 	dot := strings.LastIndexByte(rest, '.')
 	if dot < 0 {
 		return objectName{}, false
 	}
 	n := objectName{owner: rest[:dot]}
+	if compressed {
+		n.encoding = EncodingZstd
+	}
 	var chunkErr, sizeErr, serialErr error
 	n.chunk.ID, chunkErr = checkpoint.ParseChunkID(chunk)
 	n.chunk.Size, sizeErr = strconv.ParseInt(size, 10, 64)
@@ -62,6 +75,18 @@ func ownerKey(owner string) string { return ownerPrefix + owner }
 // processName is the part of an owner's name that stands for its process.
 func processName(node checkpoint.NodeRef) string {
 	return fmt.Sprintf("%s-%016x", node.ID, uint64(node.Incarnation))
+}
+
+// parseOwner returns the process that an owner is a life of, without its address, or false when the name is not an owner's.
+func parseOwner(owner string) (checkpoint.NodeRef, bool) {
+	process := processOf(owner)
+	dash := strings.LastIndexByte(process, '-')
+	if dash < 1 {
+		return checkpoint.NodeRef{}, false
+	}
+	incarnation, err := strconv.ParseUint(process[dash+1:], 16, 64)
+	node := checkpoint.NodeRef{ID: checkpoint.NodeID(process[:dash]), Incarnation: checkpoint.Incarnation(incarnation)}
+	return node, err == nil && processName(node) == process
 }
 
 func ownerName(process string, life int) string { return fmt.Sprintf("%s-%d", process, life) }

@@ -41,8 +41,10 @@ type owner struct {
 
 // ownObject is an object of the process.
 type ownObject struct {
-	size   int64 // of the content
-	serial uint64
+	size     int64 // of the content
+	stored   int64 // of the object
+	serial   uint64
+	encoding Encoding
 }
 
 func newOwner(objects Objects, name string) *owner {
@@ -57,33 +59,34 @@ func (o *owner) register(ctx context.Context) error {
 	return o.objects.Put(ctx, ownerKey(o.name), bytes.NewReader(nil), 0)
 }
 
-// lookup returns the object of a chunk, if there is one.
-func (o *owner) lookup(id checkpoint.ChunkID) (objectName, bool) {
+// lookup returns the object of a chunk, if there is one, and its size as it is stored.
+func (o *owner) lookup(id checkpoint.ChunkID) (n objectName, stored int64, found bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	object, found := o.mu.own[id]
 	if !found {
-		return objectName{}, false
+		return objectName{}, 0, false
 	}
-	return objectName{chunk: checkpoint.ChunkRef{ID: id, Size: object.size}, owner: o.name, serial: object.serial}, true
+	n = objectName{chunk: checkpoint.ChunkRef{ID: id, Size: object.size}, owner: o.name, serial: object.serial, encoding: object.encoding}
+	return n, object.stored, true
 }
 
 // begin returns a name for an upload, which counts as doubtful until it is done.
-func (o *owner) begin(ref checkpoint.ChunkRef) objectName {
+func (o *owner) begin(ref checkpoint.ChunkRef, encoding Encoding) objectName {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.mu.lastSerial++
-	n := objectName{chunk: ref, owner: o.name, serial: o.mu.lastSerial}
+	n := objectName{chunk: ref, owner: o.name, serial: o.mu.lastSerial, encoding: encoding}
 	o.mu.doubtful[ref.ID] = append(o.mu.doubtful[ref.ID], n)
 	return n
 }
 
-// stored says that an upload has ended well.
-func (o *owner) stored(n objectName) {
+// stored says that an upload of so many bytes has ended well.
+func (o *owner) stored(n objectName, size int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.settleLocked(n)
-	o.mu.own[n.chunk.ID] = ownObject{size: n.chunk.Size, serial: n.serial}
+	o.mu.own[n.chunk.ID] = ownObject{size: n.chunk.Size, stored: size, serial: n.serial, encoding: n.encoding}
 }
 
 // doubt says that an object is not to be relied on any more.
@@ -120,7 +123,7 @@ func (o *owner) settleLocked(n objectName) {
 
 // condemn makes all objects of a chunk doubtful and returns them.
 func (o *owner) condemn(id checkpoint.ChunkID) []objectName {
-	if n, found := o.lookup(id); found {
+	if n, _, found := o.lookup(id); found {
 		o.doubt(n)
 	}
 	o.mu.Lock()
@@ -128,14 +131,15 @@ func (o *owner) condemn(id checkpoint.ChunkID) []objectName {
 	return append([]objectName(nil), o.mu.doubtful[id]...)
 }
 
-// usage returns how many chunks the owner has stored, and the bytes of their content.
-func (o *owner) usage() (chunks, size int64) {
+// usage returns how many chunks the owner has stored, the bytes of their content, and what those take.
+func (o *owner) usage() (chunks, size, stored int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, object := range o.mu.own {
 		size += object.size
+		stored += object.stored
 	}
-	return int64(len(o.mu.own)), size
+	return int64(len(o.mu.own)), size, stored
 }
 
 // confirmation is one look at the owner's record, for all who asked for it before it began.

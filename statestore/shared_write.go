@@ -55,6 +55,14 @@ func (s *Shared) Write(ctx context.Context, ref checkpoint.ChunkRef, data []byte
 	return s.writeVerified(ctx, ref, content{data: data})
 }
 
+// WriteEncoded implements EncodedStore.
+func (s *Shared) WriteEncoded(ctx context.Context, ref checkpoint.ChunkRef, e Encoded) error {
+	if err := e.verify(ref); err != nil {
+		return err
+	}
+	return s.writeVerified(ctx, ref, content{encoded: e})
+}
+
 // writeVerified implements trustingStore.
 func (s *Shared) writeVerified(ctx context.Context, ref checkpoint.ChunkRef, c content) error {
 	if err := s.locks.lock(ctx, ref.ID); err != nil {
@@ -84,12 +92,19 @@ func (s *Shared) storeLocked(ctx context.Context, o *owner, ref checkpoint.Chunk
 	if there, err := s.thereLocked(ctx, o, ref); there || err != nil {
 		return err
 	}
+	if c.file == "" || c.data != nil { // else it is sent as it lies there: tables of a key-value store are compressed
+		buf, err := c.encode(osFS{}, ref)
+		if err != nil {
+			return err
+		}
+		defer buf.giveBack()
+	}
 	pause := uploadPause
 	for tries := 1; ; tries++ {
-		n := o.begin(ref)
-		err := s.upload(ctx, n, c)
+		n := o.begin(ref, c.encoded.Encoding)
+		stored, err := s.upload(ctx, n, c)
 		if err == nil {
-			o.stored(n)
+			o.stored(n, stored)
 			return nil
 		}
 		if tries == maxUploads || ctx.Err() != nil || final(err) {
@@ -114,13 +129,13 @@ func final(err error) bool {
 // thereLocked reports whether the owner's object of the chunk is there, and looks at the store for it: nobody else ought
 // to delete it, but an acknowledgement is not to rest on that. The caller holds the chunk's lock.
 func (s *Shared) thereLocked(ctx context.Context, o *owner, ref checkpoint.ChunkRef) (bool, error) {
-	n, found := o.lookup(ref.ID)
+	n, stored, found := o.lookup(ref.ID)
 	if !found || n.chunk.Size != ref.Size {
 		return false, nil
 	}
 	info, err := s.objects.Head(ctx, n.key())
 	switch {
-	case err == nil && info.Size == ref.Size:
+	case err == nil && info.Size == stored:
 		return true, nil
 	case err == nil || errors.Is(err, ErrNoObject):
 		s.log.Error("somebody else has removed or changed what this process stored", "store", s.Name(), "key", n.key(), "size", info.Size)
@@ -130,14 +145,15 @@ func (s *Shared) thereLocked(ctx context.Context, o *owner, ref checkpoint.Chunk
 	return false, err
 }
 
-// upload stores the chunk's content.
-func (s *Shared) upload(ctx context.Context, n objectName, c content) error {
-	if c.file == "" {
-		return s.objects.Put(ctx, n.key(), bytes.NewReader(c.data), n.chunk.Size)
+// upload stores the chunk's content, encoded or from its file, and returns the size of the object.
+func (s *Shared) upload(ctx context.Context, n objectName, c content) (stored int64, err error) {
+	if c.encoded.Data != nil || c.file == "" {
+		stored = int64(len(c.encoded.Data))
+		return stored, s.objects.Put(ctx, n.key(), bytes.NewReader(c.encoded.Data), stored)
 	}
 	f, err := os.Open(c.file)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -145,7 +161,7 @@ func (s *Shared) upload(ctx context.Context, n objectName, c content) error {
 		err = fmt.Errorf("%s: %w: the file has %d bytes now, and had %d", c.file, ErrCorrupt, info.Size(), n.chunk.Size)
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return s.objects.Put(ctx, n.key(), io.NewSectionReader(f, 0, n.chunk.Size), n.chunk.Size)
+	return n.chunk.Size, s.objects.Put(ctx, n.key(), io.NewSectionReader(f, 0, n.chunk.Size), n.chunk.Size)
 }

@@ -51,7 +51,9 @@ var (
 type sharingStore interface {
 	// fence returns the processes that are gone for good: those on whose word nobody relies any more, for anything that
 	// they are asked to keep after the call.
-	fence(ctx context.Context, sweep uint64, live []checkpoint.NodeRef) (owners, error)
+	fence(ctx context.Context, sweep uint64, live, gone []checkpoint.NodeRef) (owners, error)
+	// Owners returns the other ones, and those of whom that is not sure yet.
+	Owners(ctx context.Context) ([]checkpoint.NodeRef, error)
 	// deleteDeparted deletes what they have of the chunks.
 	deleteDeparted(ctx context.Context, ids []checkpoint.ChunkID, departed owners) error
 }
@@ -70,14 +72,14 @@ func (s *Swept) Mark(sweep uint64) {
 }
 
 // Fence is for a shared store, and does nothing for another: it comes between the mark of a sweep and its
-// acknowledgement, and finds out for whom this node deletes. live are the processes that may store. When it fails, the
-// node deletes for nobody but itself, and the mark may be acknowledged all the same.
-func (s *Swept) Fence(ctx context.Context, sweep uint64, live []checkpoint.NodeRef) error {
+// acknowledgement, and finds out for whom this node deletes. The first of live deletes for those in gone. When it fails,
+// the node deletes for nobody but itself, and the mark may be acknowledged all the same.
+func (s *Swept) Fence(ctx context.Context, sweep uint64, live, gone []checkpoint.NodeRef) error {
 	sharing, ok := s.own.(sharingStore)
 	if !ok || !s.marked(sweep) {
 		return nil
 	}
-	departed, err := sharing.fence(ctx, sweep, live)
+	departed, err := sharing.fence(ctx, sweep, live, gone)
 	if err != nil {
 		return err
 	}
@@ -210,4 +212,13 @@ func (s *Swept) Has(ctx context.Context, ref checkpoint.ChunkRef) (bool, error) 
 // List yields the chunks of the node, as Inventory does.
 func (s *Swept) List(ctx context.Context) iter.Seq2[checkpoint.ChunkRef, error] {
 	return s.own.List(ctx)
+}
+
+// Owners returns, for a shared store, the processes that may own objects there and of whom it is not sure yet that they
+// are gone. It returns none for another store.
+func (s *Swept) Owners(ctx context.Context) ([]checkpoint.NodeRef, error) {
+	if sharing, ok := s.own.(sharingStore); ok {
+		return sharing.Owners(ctx)
+	}
+	return nil, nil
 }

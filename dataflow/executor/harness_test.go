@@ -420,8 +420,8 @@ func (s *fakeSweeper) asked() []string {
 
 func (s *fakeSweeper) Mark(sweep uint64) { s.note("mark %d", sweep) }
 
-func (s *fakeSweeper) Fence(ctx context.Context, sweep uint64, live []checkpoint.NodeRef) error {
-	s.note("fence %d but %d", sweep, len(live))
+func (s *fakeSweeper) Fence(ctx context.Context, sweep uint64, live, gone []checkpoint.NodeRef) error {
+	s.note("fence %d: %d live, %d gone", sweep, len(live), len(gone))
 	if s.hold != nil {
 		select {
 		case <-s.hold:

@@ -11,9 +11,9 @@ import (
 type ChunkSweeper interface {
 	// Mark opens a sweep: from then on the store notes every chunk that it is asked to keep. It returns at once.
 	Mark(sweep uint64)
-	// Fence comes between a mark and its answer where nodes share a store: live are the processes that may store there.
+	// Fence comes between a mark and its answer where nodes share a store: the first of live deletes for those in gone.
 	// Without it the node deletes for nobody but itself. It waits for the store.
-	Fence(ctx context.Context, sweep uint64, live []checkpoint.NodeRef) error
+	Fence(ctx context.Context, sweep uint64, live, gone []checkpoint.NodeRef) error
 	// Delete deletes chunks, save for those that the store was asked to keep since the sweep's mark. It counts the
 	// chunks that are gone and those that were spared.
 	Delete(ctx context.Context, sweep uint64, chunks []checkpoint.ChunkID) (deleted, refused int, err error)
@@ -33,7 +33,7 @@ func (e *Executor) markChunks(s Session, m checkpoint.MarkChunks) {
 
 // fenceDeparted answers a mark of a shared store, after the processes that are gone have been kept from storing there.
 func (e *Executor) fenceDeparted(s Session, m checkpoint.MarkChunks) {
-	if err := e.cfg.Sweeper.Fence(e.life, m.Sweep, m.Live); err != nil {
+	if err := e.cfg.Sweeper.Fence(e.life, m.Sweep, m.Live, m.Gone); err != nil {
 		e.log.Warn("what nodes that are gone have stored stays for now", "sweep", m.Sweep, "cause", err)
 	}
 	e.mu.Lock()

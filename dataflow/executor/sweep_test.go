@@ -59,8 +59,8 @@ func TestMarkOfASharedStore(t *testing.T) {
 		leader, _ := c.lead(1, "c1")
 		hold := make(chan struct{})
 		c.sweeper.hold, c.sweeper.err = hold, fmt.Errorf("no way to the store")
-		c.Receive(leader, checkpoint.MarkChunks{Term: 1, Sweep: 7, Live: make([]checkpoint.NodeRef, 2)})
-		if asked := c.sweeper.asked(); !slices.Equal(asked, []string{"mark 7", "fence 7 but 2"}) {
+		c.Receive(leader, checkpoint.MarkChunks{Term: 1, Sweep: 7, Live: make([]checkpoint.NodeRef, 2), Gone: make([]checkpoint.NodeRef, 3)})
+		if asked := c.sweeper.asked(); !slices.Equal(asked, []string{"mark 7", "fence 7: 2 live, 3 gone"}) {
 			t.Errorf("the store was asked for %v", asked)
 		}
 		if got := leader.take(); len(got) != 0 {

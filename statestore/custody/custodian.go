@@ -16,6 +16,9 @@ type Store interface {
 	Has(ctx context.Context, ref checkpoint.ChunkRef) (bool, error)
 	// List yields the chunks of the store. A chunk that is stored or deleted meanwhile may or may not be among them.
 	List(ctx context.Context) iter.Seq2[checkpoint.ChunkRef, error]
+	// Owners returns the processes that own what is in a shared store, as far as they have not been fenced, and none for
+	// another one.
+	Owners(ctx context.Context) ([]checkpoint.NodeRef, error)
 }
 
 // Source is where a chunk can be fetched. A statestore.Peer is one.

@@ -30,6 +30,7 @@ type disk struct {
 	mu     sync.Mutex
 	chunks map[checkpoint.ChunkID]int64
 	broken error // of lists
+	owners []checkpoint.NodeRef
 }
 
 func newDisk(chunks int) *disk {
@@ -82,6 +83,8 @@ func (d *disk) List(ctx context.Context) iter.Seq2[checkpoint.ChunkRef, error] {
 		}
 	}
 }
+
+func (d *disk) Owners(context.Context) ([]checkpoint.NodeRef, error) { return d.owners, nil }
 
 func (d *disk) Has(_ context.Context, ref checkpoint.ChunkRef) (bool, error) {
 	_, has := d.content()[ref.ID]

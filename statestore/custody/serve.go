@@ -130,6 +130,11 @@ func (t *teller) list(ctx context.Context, request uint64) error {
 			piece.Chunks = append(piece.Chunks, ref)
 		}
 	}
+	// Behind the list: who has stored what it names had announced that before.
+	var err error
+	if piece.Owners, err = t.cfg.Store.Owners(ctx); err != nil {
+		return err
+	}
 	piece.Last = true
 	return t.deliver(ctx, piece)
 }

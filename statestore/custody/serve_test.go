@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -161,6 +162,20 @@ func TestPiecesAreMarked(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The last piece of a list names those who own what is in a shared store, and no other piece does.
+func TestOwnersAreInTheLastPiece(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, l := newDisk(3), newLeader(t, 2)
+		d.owners = []checkpoint.NodeRef{{ID: "n1", Incarnation: 1}, {ID: "n2", Incarnation: 7}}
+		end := serve(newCustodian(t, d, 2, nil), l)
+		defer end()
+		got := l.take()
+		if len(got) != 2 || len(got[0].(checkpoint.Inventory).Owners) != 0 || !slices.Equal(got[1].(checkpoint.Inventory).Owners, d.owners) {
+			t.Errorf("sent %+v", got)
+		}
+	})
 }
 
 func pieces(messages []checkpoint.FromNode) (text string) {

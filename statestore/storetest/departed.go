@@ -9,11 +9,19 @@ import (
 	"cairn/statestore"
 )
 
-// sweep marks a store and makes it ready to delete on behalf of those who are not among the living.
-func sweep(t *testing.T, s *statestore.Swept, number uint64, live ...checkpoint.NodeRef) {
+// some are the processes of those numbers.
+func some(numbers ...int) (nodes []checkpoint.NodeRef) {
+	for _, n := range numbers {
+		nodes = append(nodes, process(n))
+	}
+	return nodes
+}
+
+// sweep marks a store and, when it is the first of live, makes it ready to delete for those who are gone.
+func sweep(t *testing.T, s *statestore.Swept, number uint64, live, gone []checkpoint.NodeRef) {
 	t.Helper()
 	s.Mark(number)
-	if err := s.Fence(t.Context(), number, live); err != nil {
+	if err := s.Fence(t.Context(), number, live, gone); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -35,9 +43,8 @@ func testDeparted(t *testing.T, objects statestore.Objects) {
 		mustPut(t, s, data)
 	}
 	mustPut(t, gone, Chunk(2, 10))
-	live := []checkpoint.NodeRef{process(2), process(3)}
 	for _, s := range []*statestore.Swept{b, a} {
-		sweep(t, s, 7, live...)
+		sweep(t, s, 7, some(2, 3), some(1))
 	}
 	wantSwept(t, b, 7, ref)
 	if keys := keysOf(t, objects, ref.ID); len(keys) != 2 {
@@ -49,7 +56,7 @@ func testDeparted(t *testing.T, objects statestore.Objects) {
 
 	// The second one lives, and has stored the chunk again: no sweep of the first touches that.
 	mustPut(t, b, data)
-	sweep(t, a, 8, live...)
+	sweep(t, a, 8, some(2, 3), nil)
 	wantSwept(t, a, 8, ref)
 	wantHas(t, second, ref, true)
 	wantContent(t, first, ref, data)
@@ -68,7 +75,7 @@ func testDepartedLives(t *testing.T, objects statestore.Objects) {
 	mustPut(t, zombie, data)
 	mustPut(t, zombie, before)
 	a := statestore.NewSwept(first)
-	sweep(t, a, 7, process(2))
+	sweep(t, a, 7, some(2), some(1))
 	wantHas(t, zombie, beforeRef, false) // it is there still, and may go at any time
 	mustPut(t, zombie, data)             // it was there, too
 	wantSwept(t, a, 7, ref)
@@ -78,10 +85,10 @@ func testDepartedLives(t *testing.T, objects statestore.Objects) {
 	wantAbsent(t, zombie, beforeRef)
 
 	// It lives on, and may be taken for gone again.
-	sweep(t, a, 8, process(2), process(1))
+	sweep(t, a, 8, some(2, 1), nil)
 	wantSwept(t, a, 8, ref)
 	wantContent(t, first, ref, data)
-	sweep(t, a, 9, process(2))
+	sweep(t, a, 9, some(2), some(1))
 	wantSwept(t, a, 9, ref)
 	wantAbsent(t, first, ref)
 	wantHas(t, zombie, ref, false)
@@ -89,18 +96,18 @@ func testDepartedLives(t *testing.T, objects statestore.Objects) {
 	wantContent(t, first, ref, data)
 }
 
-// testLateProcess: who begins after the mark is not among the living that it names, and loses nothing all the same, even
-// when a later sweep has given it up meanwhile.
+// testLateProcess: who is not named as gone, because it begins after the mark, say, loses nothing, even when a later sweep
+// has given it up meanwhile.
 func testLateProcess(t *testing.T, objects statestore.Objects) {
 	data := Chunk(1, 1000)
 	first, second := join(t, objects, 1), join(t, objects, 2)
 	a, b := statestore.NewSwept(first), statestore.NewSwept(second)
-	sweep(t, a, 7, process(1))
+	sweep(t, a, 7, some(1), some(4))
 	late := join(t, objects, 3)
 	ref := mustPut(t, late, data)
 	wantSwept(t, a, 7, ref)
 	wantHas(t, late, ref, true)
-	sweep(t, b, 8, process(2))
+	sweep(t, b, 8, some(2), some(3))
 	wantSwept(t, a, 7, ref) // of a leader that does not know of its end
 	wantContent(t, first, ref, data)
 	wantSwept(t, b, 8, ref)
@@ -132,14 +139,20 @@ func testForgotten(t *testing.T, objects statestore.Objects) {
 		}
 	}
 	wantOwners("at first", "n1", "n2")
-	sweep(t, a, 7, process(2))
+	if nodes, err := a.Owners(t.Context()); err != nil || len(nodes) != 2 || nodes[0] != process(1) || nodes[1] != process(2) {
+		t.Fatalf("Owners: %v, %v", nodes, err)
+	}
+	sweep(t, a, 7, some(2), some(1))
 	wantOwners("with a chunk left", "n1", "n2")
+	if nodes, err := a.Owners(t.Context()); err != nil || !slices.Equal(nodes, some(2)) {
+		t.Fatalf("Owners behind the fence: %v, %v", nodes, err)
+	}
 	wantSwept(t, a, 7, ref)
 	wantOwners("with nothing left", "n2")
 
 	replace(t, objects, key, data) // an upload that the network has delayed
 	wantOwners("with a late upload", "n1", "n2")
-	sweep(t, a, 8, process(2))
+	sweep(t, a, 8, some(2), nil)
 	wantSwept(t, a, 8, ref)
 	wantAbsent(t, first, ref)
 	wantOwners("at the end", "n2")
@@ -147,7 +160,7 @@ func testForgotten(t *testing.T, objects statestore.Objects) {
 		t.Fatal(err)
 	}
 	list(t, first)
-	sweep(t, a, 9, process(2), process(1))
+	sweep(t, a, 9, some(2, 1), nil)
 	wantSwept(t, a, 9, ref) // what it may have sent before it noticed
 	wantContent(t, first, ref, data)
 	wantOwners("with one who came back", "n1", "n2")

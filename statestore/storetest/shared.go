@@ -20,6 +20,7 @@ func RunShared(t *testing.T, open func(t *testing.T) statestore.Objects) {
 		run  func(*testing.T, statestore.Objects)
 	}{
 		{"processes keep their own", testOwnCopies},
+		{"compressed", testCompressed},
 		{"concurrent puts of two processes", testConcurrentOwners},
 		{"each chunk is listed once", testListShared},
 		{"damaged object", testDamagedObject},
@@ -68,6 +69,40 @@ func testOwnCopies(t *testing.T, objects statestore.Objects) {
 	wantContent(t, reader, ref, data)
 	wantDeleted(t, b, []checkpoint.ChunkID{ref.ID}, keepNone, 1, 0)
 	wantAbsent(t, reader, ref)
+}
+
+// testCompressed: what can be compressed is stored so, and stays so on its way to others.
+func testCompressed(t *testing.T, objects statestore.Objects) {
+	a, b := join(t, objects, 1), join(t, objects, 2)
+	data := bytes.Repeat([]byte("a value of a key, "), 5000)
+	ref := mustPut(t, a, data)
+	wantHas(t, a, ref, true)
+	encoded, err := b.GetEncoded(t.Context(), ref)
+	if err != nil || encoded.Encoding != statestore.EncodingZstd || len(encoded.Data) > len(data)/2 {
+		t.Fatalf("GetEncoded: %s, %d of %d bytes, %v", encoded.Encoding, len(encoded.Data), len(data), err)
+	}
+	if err := b.WriteEncoded(t.Context(), ref, encoded); err != nil {
+		t.Fatal(err)
+	}
+	wantHas(t, b, ref, true)
+	keys := keysOf(t, objects, ref.ID)
+	if len(keys) != 2 {
+		t.Fatalf("stored are %v", keys)
+	}
+	for _, key := range keys {
+		wantObject(t, objects, key, encoded.Data)
+	}
+	for _, s := range []*statestore.Shared{a, b, join(t, objects, 3)} {
+		wantContent(t, s, ref, data)
+	}
+	if r := a.Report(); r.Chunks != 1 || r.Bytes != ref.Size || r.StoredBytes != int64(len(encoded.Data)) || r.Path != objects.Name() {
+		t.Errorf("Report: %+v", r)
+	}
+	replace(t, objects, keys[0], encoded.Data[:len(encoded.Data)-1])
+	replace(t, objects, keys[1], []byte("no frame"))
+	if got, err := a.Get(t.Context(), ref); !errors.Is(err, statestore.ErrCorrupt) {
+		t.Fatalf("Get of damaged frames: %d bytes, %v", len(got), err)
+	}
 }
 
 func testConcurrentOwners(t *testing.T, objects statestore.Objects) {
@@ -187,7 +222,7 @@ func testForeignObjects(t *testing.T, objects statestore.Objects) {
 	prefix := "chunks/" + ref.ID.String()[:2] + "/" + ref.ID.String()
 	foreign := []string{
 		"chunks/README", prefix, prefix + ".1000", prefix + ".1000.n1", prefix + ".x.n1-1-1.1", prefix + ".1000.n1-1-1.x",
-		prefix + ".01000.n1-1-1.1", "chunks/00/" + ref.ID.String() + ".1000.n1-1-1.1", "other/x",
+		prefix + ".01000.n1-1-1.1", prefix + ".1000.n1-1-1.1.gz", "chunks/00/" + ref.ID.String() + ".1000.n1-1-1.1", "other/x",
 	}
 	for _, key := range foreign {
 		replace(t, objects, key, data)
