@@ -1,17 +1,25 @@
-# Cairn: make build | test | check | demo | sim | faults | bench | gen | clean. Nothing but Go and make is needed.
+# Cairn: make build | test | test-s3 | check | demo | sim | faults | bench | gen | clean. Nothing but Go and make is needed.
 
 GO      ?= go
 TOOL    := $(GO) tool -modfile=tools/go.mod
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X cairn/internal/version.Version=$(VERSION)
 
-.PHONY: build test check demo sim faults bench gen clean
+.PHONY: build test test-s3 check demo sim faults bench gen clean
 
 build: ## both daemons into bin/, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/coord ./cmd/node
 
 test: ## all tests, with the race detector where the machine has a C compiler for it
 	scripts/test
+
+test-s3: bin/versitygw ## the tests that need an S3 server, with a real one
+	CAIRN_TEST_S3=$(CURDIR)/bin/versitygw $(GO) test -count=1 -timeout 10m -run '$(S3_TESTS)' ./statestore/objectstore ./internal/e2e
+
+S3_TESTS := Bucket|Upload|Server|S3
+
+bin/versitygw: tools/s3/go.mod tools/s3/go.sum
+	CGO_ENABLED=0 $(GO) build -modfile=tools/s3/go.mod -trimpath -o bin/ github.com/versity/versitygw/cmd/versitygw
 
 check: ## formatting, vet, lint, structure, generated code
 	scripts/check

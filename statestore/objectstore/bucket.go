@@ -2,6 +2,8 @@ package objectstore
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -59,12 +61,33 @@ func openBucket(l Location) (*bucket, error) {
 // Name implements statestore.Objects.
 func (b *bucket) Name() string { return b.at.String() }
 
-// Put implements statestore.Objects.
+// Put implements statestore.Objects. The content's hash is signed and sent ahead, and the server checks what has arrived
+// against it. A server may otherwise take a connection that breaks for the end of the object.
 func (b *bucket) Put(ctx context.Context, key string, content io.ReadSeeker, size int64) error {
-	_, err := b.changes.PutObject(ctx, b.at.bucket, b.at.prefix+key, content, size, minio.PutObjectOptions{
-		DisableMultipart: true, ContentType: "application/octet-stream",
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	sum, err := hashOf(content, size)
+	if err != nil {
+		return b.failed(ctx, "put", key, err)
+	}
+	_, err = minio.Core{Client: b.changes}.PutObject(ctx, b.at.bucket, b.at.prefix+key, content, size, "", sum, minio.PutObjectOptions{
+		ContentType: "application/octet-stream", DisableContentSha256: true, // it is not to be hashed again as it is sent
 	})
 	return b.failed(ctx, "put", key, err)
+}
+
+// hashOf returns the SHA-256 of the content, in hexadecimal digits, and leaves it at its beginning.
+func hashOf(content io.ReadSeeker, size int64) (string, error) {
+	hash := sha256.New()
+	n, err := io.Copy(hash, io.LimitReader(content, size+1))
+	if err == nil && n != size {
+		err = fmt.Errorf("the content has not the %d bytes that it should have", size)
+	}
+	if err == nil {
+		_, err = content.Seek(0, io.SeekStart)
+	}
+	return hex.EncodeToString(hash.Sum(nil)), err
 }
 
 // Read implements statestore.Objects. A body that ends early is asked for again.
