@@ -59,7 +59,7 @@ func New(cfg Config) (_ *Agent, err error) {
 		return nil, err
 	}
 	a.executor, err = executor.New(executor.Config{
-		Self: a.endpoint.Self, Slots: cfg.Slots, Zone: cfg.Zone, Version: version.Version, Registry: cfg.Registry,
+		Self: a.endpoint.Self, Slots: cfg.Slots, Zone: cfg.Zone, SharedStore: a.store.shared, Version: version.Version, Registry: cfg.Registry,
 		Store: a.store.tasks, Sweeper: a.store.swept, Custodian: a.store.custodian, Dialer: Connector(a.endpoint.Dialer), OrphanTimeout: cfg.OrphanTimeout,
 		CancellationTimeout: cfg.CancellationTimeout, Fatal: a.fatal, Logger: cfg.Logger,
 		Rows: a.rows, WorkDir: workDir,
@@ -89,7 +89,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	start(&running, "sessions", a.keepSessions)
 	start(&running, "scrub", a.scrub)
 	a.log.Info("node is up", "address", a.endpoint.Self.Address, "gossip", a.endpoint.Gossip.LocalAddr(), "slots", a.cfg.Slots,
-		"data_dir", a.cfg.DataDir, "programs", a.cfg.Registry.Names())
+		"data_dir", a.cfg.DataDir, "store", a.cfg.Store, "programs", a.cfg.Registry.Names())
 
 	select {
 	case <-ctx.Done():

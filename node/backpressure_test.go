@@ -227,6 +227,9 @@ func (noStore) Get(context.Context, checkpoint.ChunkRef) ([]byte, error) {
 type noSweeps struct{}
 
 func (noSweeps) Mark(uint64) {}
+func (noSweeps) Fence(context.Context, uint64, []checkpoint.NodeRef, []checkpoint.NodeRef) error {
+	return errors.New("no store is shared here")
+}
 func (noSweeps) Delete(context.Context, uint64, []checkpoint.ChunkID) (deleted, refused int, err error) {
 	return 0, 0, nil
 }

@@ -9,12 +9,15 @@ import (
 	"cairn/internal/daemon"
 	"cairn/membership"
 	"cairn/statestore"
+	"cairn/statestore/objectstore"
 )
 
 // Config is what a task node is told at start-up. It does not change afterwards.
 type Config struct {
 	daemon.EndpointConfig
-	DataDir       string // where its chunks are
+	DataDir string // where its chunks are, and the work of its tasks
+	// Store is where chunks are kept: NodesStore, or the URL of a store that all nodes share (see package objectstore).
+	Store         string
 	Slots         int
 	Replicas      int // copies of each chunk, over all nodes
 	OrphanTimeout time.Duration
@@ -25,12 +28,15 @@ type Config struct {
 	Registry      *dataflow.Registry
 }
 
+// NodesStore is the Store of nodes that keep chunks in their data directories, and replicate them among themselves.
+const NodesStore = "nodes"
+
 // DefaultConfig returns the configuration of a node on this machine alone. ID, DataDir, Registry and Logger
 // remain to be set.
 func DefaultConfig() Config {
 	return Config{
 		EndpointConfig: daemon.EndpointConfig{Role: membership.RoleNode, Bind: "127.0.0.1:7490", GossipBind: "127.0.0.1:7491"},
-		Slots:          4, Replicas: 2, OrphanTimeout: time.Minute, CancellationTimeout: 3 * time.Minute,
+		Store:          NodesStore, Slots: 4, Replicas: 2, OrphanTimeout: time.Minute, CancellationTimeout: 3 * time.Minute,
 		ScrubInterval: statestore.DefaultScrubInterval,
 	}
 }
@@ -53,6 +59,11 @@ func (c Config) Validate() error {
 		return fmt.Errorf("--cancellation-timeout %s: must be positive, or 0 to wait for ever", c.CancellationTimeout)
 	case c.ScrubInterval < 0:
 		return fmt.Errorf("--scrub-interval %s: must be positive, or 0 for never", c.ScrubInterval)
+	}
+	if c.Store != NodesStore {
+		if _, err := objectstore.Parse(c.Store); err != nil {
+			return fmt.Errorf("--store: %w, or %s", err, NodesStore)
+		}
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ const scrubPause = time.Minute
 // is wrong is put right elsewhere: the store tells of copies that have gone bad, and the leader orders new ones. So a pass
 // that fails is no reason to stop the node.
 func (a *Agent) scrub(ctx context.Context) error {
-	if a.cfg.ScrubInterval == 0 {
+	if a.cfg.ScrubInterval == 0 || a.store.local == nil {
 		return nil
 	}
 	return scrubForever(ctx, func(ctx context.Context) error {

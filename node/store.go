@@ -1,25 +1,39 @@
 package node
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
+	"time"
 
 	"cairn/checkpoint"
+	"cairn/dataflow"
 	"cairn/internal/daemon"
 	"cairn/statestore"
 	"cairn/statestore/custody"
+	"cairn/statestore/objectstore"
 	"cairn/transport"
 )
 
-// ownStore is a node's part of the state store, and what it does with it.
+// ownStore is a node's part of the state store, or a store that it shares with all others, and what it does with it.
 type ownStore struct {
-	local     *statestore.Local
-	swept     *statestore.Swept      // local, as peers and coordinators use it
-	tasks     *statestore.Replicated // the whole, as the node's tasks use it
-	custodian *custody.Custodian     // keeps local for the leader
+	local     *statestore.Local   // nil for a shared store
+	shared    string              // the name of a shared store
+	swept     *statestore.Swept   // local or the shared store, as peers and coordinators use it
+	tasks     dataflow.ChunkStore // the whole, as the node's tasks use it
+	custodian *custody.Custodian  // keeps it for the leader
 }
 
-// openStore opens the store in the node's data directory, which is held until it is closed.
+// openStore opens the store that is configured.
 func openStore(cfg Config, endpoint *daemon.Endpoint, log *slog.Logger) (*ownStore, error) {
+	if cfg.Store == NodesStore {
+		return openLocalStore(cfg, endpoint, log)
+	}
+	return openSharedStore(cfg, endpoint, log)
+}
+
+// openLocalStore opens the store in the node's data directory, which is held until it is closed.
+func openLocalStore(cfg Config, endpoint *daemon.Endpoint, log *slog.Logger) (*ownStore, error) {
 	feed := custody.NewFeed()
 	local, err := statestore.OpenLocal(cfg.DataDir, statestore.LocalOptions{Node: cfg.ID, Logger: log, OnChange: feed.Changed})
 	if err != nil {
@@ -39,7 +53,39 @@ func openStore(cfg Config, endpoint *daemon.Endpoint, log *slog.Logger) (*ownSto
 	return s, nil
 }
 
-func (s *ownStore) close() error { return s.local.Close() }
+// openTimeout bounds how long a node tries to use its shared store at start-up.
+const openTimeout = time.Minute
+
+// openSharedStore opens a store that the node shares with the others. Nothing is replicated: the tasks store there.
+func openSharedStore(cfg Config, endpoint *daemon.Endpoint, log *slog.Logger) (*ownStore, error) {
+	at, err := objectstore.Parse(cfg.Store)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := objectstore.Open(at, log)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(context.Background(), openTimeout, fmt.Errorf("it did not answer within %s", openTimeout))
+	defer cancel()
+	shared, err := statestore.OpenShared(ctx, objects, statestore.SharedOptions{Node: endpoint.Self, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	s := &ownStore{shared: shared.Name(), swept: statestore.NewSwept(shared)}
+	s.tasks = s.swept
+	s.custodian, err = custody.New(custody.Config{
+		Self: cfg.ID, Store: s.swept, Report: shared.Report, Source: ChunkSource(endpoint.Dialer), Logger: log,
+	})
+	return s, err
+}
+
+func (s *ownStore) close() error {
+	if s.local == nil {
+		return nil
+	}
+	return s.local.Close()
+}
 
 // ChunkSource returns where a custodian fetches chunks: the stores of the nodes that the leader names.
 func ChunkSource(dialer *transport.Dialer) func(checkpoint.NodeRef) custody.Source {

@@ -42,14 +42,7 @@ const tempFolder = "tmp"
 // OpenDirectory returns the store in dir, an absolute path of a directory that exists: a directory that is missing is
 // likely one that was not mounted. log may be nil.
 func OpenDirectory(dir string, log *slog.Logger) (*Directory, error) {
-	d, err := openDirectory(osFS{}, dir, log)
-	if err != nil {
-		return nil, err
-	}
-	if err := d.removeLeftovers(); err != nil {
-		return nil, d.failed("remove what crashed processes have left", err)
-	}
-	return d, nil
+	return openDirectory(osFS{}, dir, log)
 }
 
 func openDirectory(fsys fileSystem, dir string, log *slog.Logger) (*Directory, error) {
@@ -65,6 +58,9 @@ func openDirectory(fsys fileSystem, dir string, log *slog.Logger) (*Directory, e
 	}
 	if err := d.makeFolder(filepath.Join(d.dir, tempFolder)); err != nil {
 		return nil, d.failed("open", err)
+	}
+	if err := d.removeLeftovers(); err != nil {
+		return nil, d.failed("remove what crashed processes have left", err)
 	}
 	return d, nil
 }
@@ -146,20 +142,20 @@ func (d *Directory) makeFolderLocked(folder string) error {
 	return nil
 }
 
-// maxObjectFile bounds the files that are read: an object is a chunk, or less.
-const maxObjectFile = MaxChunkSize
-
 // Read implements Objects.
 func (d *Directory) Read(ctx context.Context, key string, offset, length int64) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	data, err := d.fs.ReadFile(d.path(key), maxObjectFile)
-	if err != nil {
-		return nil, d.lookupFailed(key, err)
+	if offset == 0 { // nearly always all of it: no more memory is taken than it needs
+		data, err := d.fs.ReadFile(d.path(key), length)
+		if !errors.Is(err, errLonger) {
+			return data, d.lookupFailed(key, err)
+		}
 	}
-	from := min(offset, int64(len(data)))
-	return data[from:min(from+length, int64(len(data)))], nil
+	data := make([]byte, length)
+	n, err := d.fs.ReadAt(d.path(key), data, offset)
+	return data[:n], d.lookupFailed(key, err)
 }
 
 // Head implements Objects.
@@ -168,13 +164,13 @@ func (d *Directory) Head(ctx context.Context, key string) (ObjectInfo, error) {
 		return ObjectInfo{}, err
 	}
 	size, err := d.fs.Size(d.path(key))
-	if err != nil {
-		return ObjectInfo{}, d.lookupFailed(key, err)
-	}
-	return ObjectInfo{Key: key, Size: size}, nil
+	return ObjectInfo{Key: key, Size: size}, d.lookupFailed(key, err)
 }
 
 func (d *Directory) lookupFailed(key string, err error) error {
+	if err == nil {
+		return nil
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return d.failed(key, ErrNoObject)
 	}

@@ -1,9 +1,9 @@
 package statestore
 
 import (
+	"crypto/rand"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 )
@@ -15,25 +15,17 @@ const leftoverAge = time.Hour
 // its clock is not this machine's. Who writes that slowly finds its file gone, and fails: nothing is lost by it.
 func (d *Directory) removeLeftovers() error {
 	folder := filepath.Join(d.dir, tempFolder)
-	probe, err := os.CreateTemp(folder, "now-")
-	if err != nil {
+	now := rand.Text()
+	if err := writeFile(d.fs, filepath.Join(folder, now)); err != nil {
 		return err
 	}
-	now, err := probe.Stat()
-	if err = errors.Join(err, probe.Close(), os.Remove(probe.Name())); err != nil {
-		return err
-	}
-	entries, err := os.ReadDir(folder)
-	if err != nil {
+	entries, err := d.fs.ReadDir(folder)
+	if err = errors.Join(err, d.fs.Remove(filepath.Join(folder, now))); err != nil {
 		return err
 	}
 	removed := 0
-	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil || !info.Mode().IsRegular() || now.ModTime().Sub(info.ModTime()) < leftoverAge {
-			continue
-		}
-		if err := os.Remove(filepath.Join(folder, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, e := range old(entries, now) {
+		if err := d.fs.Remove(filepath.Join(folder, e.name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		removed++
@@ -42,4 +34,19 @@ func (d *Directory) removeLeftovers() error {
 		d.log.Info("removed unfinished objects", "path", folder, "files", removed)
 	}
 	return nil
+}
+
+// old returns the files that were written long before the one called now, which was just written.
+func old(entries []dirEntry, now string) (files []dirEntry) {
+	for _, present := range entries {
+		if present.name != now {
+			continue
+		}
+		for _, e := range entries {
+			if e.regular && time.Duration(present.written-e.written) >= leftoverAge {
+				files = append(files, e)
+			}
+		}
+	}
+	return files
 }

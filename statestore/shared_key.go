@@ -29,9 +29,6 @@ type objectName struct {
 	encoding Encoding
 }
 
-// zstdSuffix ends the keys of compressed objects.
-const zstdSuffix = ".zst"
-
 func (n objectName) key() string {
 	key := fmt.Sprintf("%s%d.%s.%x", prefixOf(n.chunk.ID), n.chunk.Size, n.owner, n.serial)
 	if n.encoding == EncodingZstd {

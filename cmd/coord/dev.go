@@ -39,6 +39,7 @@ func devCommand() *cli.Command {
 			&cli.IntFlag{Name: "slots", Usage: "of each node", Value: 4},
 			&cli.StringFlag{Name: "bind", Usage: "`HOST:PORT` of the first coordinator, whose gossip takes the next port; all others take free ones", Value: "127.0.0.1:7480"},
 			&cli.StringFlag{Name: "data-dir", Usage: "`DIR` for all data; a temporary one, removed at the end, if not set"},
+			&cli.StringFlag{Name: "store", Usage: "of the nodes: nodes, or a store that they share, as in mem://dev", Value: node.NodesStore, EnvVars: []string{"CAIRN_STORE"}},
 			&cli.StringFlag{Name: "job", Usage: "`PROGRAM` to submit: one of " + strings.Join(dataflow.NewRegistry(jobs.Programs()...).Names(), ", ")},
 			&cli.GenericFlag{Name: "param", Usage: "parameter of the job, `KEY=VALUE`; may be repeated", Value: pairs{}},
 			&cli.GenericFlag{Name: "set", Usage: "configuration of the job, `KEY=VALUE`; may be repeated", Value: pairs{}},
@@ -159,6 +160,7 @@ func (d *devCluster) open() error {
 		cfg.ID = checkpoint.NodeID(fmt.Sprintf("n%d", i+1))
 		cfg.Bind, cfg.GossipBind, cfg.Join = "127.0.0.1:0", "127.0.0.1:0", []string{d.seed}
 		cfg.DataDir, cfg.Slots = filepath.Join(d.dir, string(cfg.ID)), d.context.Int("slots")
+		cfg.Store = d.context.String("store")
 		cfg.Registry, cfg.Logger = dataflow.NewRegistry(jobs.Programs()...), log
 		n, err := node.New(cfg)
 		if err != nil {

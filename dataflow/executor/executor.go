@@ -29,6 +29,8 @@ type Config struct {
 	Custodian Custodian
 	// Zone is what the node fails together with, empty when it was told none.
 	Zone string
+	// SharedStore names the store that Sweeper stands for when other nodes use it too, and is empty when they do not.
+	SharedStore string
 	// Dialer connects to tasks on other nodes. Tasks on this node are connected without it. It returns an
 	// error that is ErrUnknownAttempt when the other side has not been told of the attempt yet.
 	Dialer exchange.Connector
@@ -141,7 +143,7 @@ func New(cfg Config) (*Executor, error) {
 func (e *Executor) Hello() checkpoint.Hello {
 	return checkpoint.Hello{
 		Node: e.cfg.Self, Slots: e.cfg.Slots, Programs: e.cfg.Registry.Names(), Docs: e.cfg.Registry.Docs(), Version: e.cfg.Version,
-		Zone: e.cfg.Zone,
+		Zone: e.cfg.Zone, SharedStore: e.cfg.SharedStore,
 	}
 }
 

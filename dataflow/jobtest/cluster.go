@@ -113,6 +113,9 @@ func (c *Cluster) Connect(ctx context.Context, to checkpoint.NodeRef, id exchang
 type noSweeps struct{}
 
 func (noSweeps) Mark(uint64) {}
+func (noSweeps) Fence(context.Context, uint64, []checkpoint.NodeRef, []checkpoint.NodeRef) error {
+	return errors.New("no store is shared here")
+}
 func (noSweeps) Delete(context.Context, uint64, []checkpoint.ChunkID) (deleted, refused int, err error) {
 	return 0, 0, errors.New("nothing is deleted here")
 }

@@ -65,6 +65,15 @@ func (c *Cluster) UseNodeBinary(path string) {
 	}
 }
 
+// UseStore makes the task nodes keep chunks in a store that they share, with these environment variables besides their
+// own.
+func (c *Cluster) UseStore(url string, environment ...string) {
+	for _, p := range c.Nodes {
+		p.args = append(p.args, "--store", url)
+		p.environment = append(p.environment, environment...)
+	}
+}
+
 // NewCoordinator prepares another coordinator, which joins through the first one, with its files below dir.
 func (c *Cluster) NewCoordinator(name, dir string) (*Process, error) {
 	ports, err := freePorts(2)

@@ -18,8 +18,10 @@ type Process struct {
 
 	path string
 	args []string
-	cmd  *exec.Cmd
-	done chan struct{} // closed when cmd has ended
+	// environment are variables, as NAME=VALUE, that the process has besides those of this one.
+	environment []string
+	cmd         *exec.Cmd
+	done        chan struct{} // closed when cmd has ended
 }
 
 // Start starts the process, or starts it again.
@@ -30,6 +32,7 @@ func (p *Process) Start() error {
 	}
 	defer log.Close() // the child has its own copy
 	cmd := exec.Command(p.path, p.args...)
+	cmd.Env = append(cmd.Environ(), p.environment...)
 	cmd.Stdout, cmd.Stderr = log, log
 	// A group of its own, so that Ctrl-C reaches the parent alone, which then stops everything in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
