@@ -27,6 +27,7 @@ type names struct {
 	naming map[checkpoint.ChunkID]*naming // by the chunk that names, or that is named by itself
 	// unread are those manifests whose content is not known yet, in the order of the jobs.
 	unread  []*naming
+	gone    []*naming // what the state names no more and has not been released yet
 	reading int
 	fresh   []freshNames // oldest first
 	// written are manifests that this leader has stored, and which may be named any moment; oldest first.
@@ -63,10 +64,13 @@ func (v *storeView) OnManifestStored(ref checkpoint.ChunkRef, m checkpoint.Manif
 	}
 }
 
-// OnLive takes in what the replicated state names.
+// OnLive takes in what the replicated state names. What is being imported may not be there yet: it is not missing.
 func (v *storeView) OnLive(live fsm.Live, now time.Time) {
 	named := make(map[checkpoint.ChunkID]bool, len(live.Manifests)+len(live.Details))
 	for _, ref := range live.Manifests {
+		if slices.Contains(live.Incomplete, ref) {
+			continue
+		}
 		named[ref.ID] = true
 		if v.names.naming[ref.ID] != nil {
 			continue
@@ -88,13 +92,26 @@ func (v *storeView) OnLive(live fsm.Live, now time.Time) {
 	}
 	for id, n := range v.names.naming {
 		if !named[id] {
-			for _, chunk := range n.chunks {
-				v.index.Release(chunk)
-			}
+			v.names.gone = append(v.names.gone, n)
 			delete(v.names.naming, id)
 		}
 	}
 	v.names.unread = slices.DeleteFunc(v.names.unread, func(n *naming) bool { return v.names.naming[n.ref.ID] != n })
+	v.release()
+}
+
+// release gives up what was named by manifests that the state names no more. It waits until those that took their place
+// have been read, or tried: what both name is needed without a break.
+func (v *storeView) release() {
+	if slices.ContainsFunc(v.names.unread, func(n *naming) bool { return n.tries == 0 }) {
+		return
+	}
+	for _, n := range v.names.gone {
+		for _, chunk := range n.chunks {
+			v.index.Release(chunk)
+		}
+	}
+	v.names.gone = nil
 }
 
 // name notes that the state names a chunk.
@@ -161,6 +178,7 @@ func (v *storeView) OnManifestRead(ref checkpoint.ChunkRef, m checkpoint.Manifes
 		return 0
 	}
 	n.reading = false
+	defer v.release()
 	if err != nil {
 		n.tries++
 		n.retryAt = now.Add(doubled(rereadPause, rereadMost, n.tries))

@@ -41,7 +41,7 @@ func (x *Index) Judge(n Number, at uint32) {
 	}
 }
 
-// Group are the chunks that are on the very same nodes.
+// Group are the chunks that are on the very same nodes. While lists are under way there may be several for the same nodes.
 type Group struct {
 	Nodes  []checkpoint.NodeID // in no particular order; none for needed chunks that nobody holds
 	Chunks int
