@@ -54,8 +54,9 @@ type fakeNode struct {
 	acks     []checkpoint.Ack // unresolved
 	notified []checkpoint.ID
 	sweeps   fakeSweeps
-	cancels  bool // CancelAttempt is obeyed
-	failStop bool // the tasks fail when they are told to stop behind a savepoint
+	cancels  bool      // CancelAttempt is obeyed
+	failStop bool      // the tasks fail when they are told to stop behind a savepoint
+	disk     *fakeDisk // nil for a node that tells nothing of its chunks
 }
 
 // obeyCancel lets the node cancel its tasks when it is asked to.
@@ -161,6 +162,7 @@ func (n *fakeNode) receive(s *fakeStream, m checkpoint.ToNode) {
 	case checkpoint.Leading:
 		n.leader = s
 		s.out <- n.reportLocked(m.Term)
+		n.disk.tell(s)
 	case checkpoint.PlanJob:
 		s.out <- n.plan(m)
 	case checkpoint.Deploy:
@@ -174,6 +176,8 @@ func (n *fakeNode) receive(s *fakeStream, m checkpoint.ToNode) {
 		}
 	case checkpoint.MarkChunks, checkpoint.DeleteChunks:
 		n.sweeps.receive(s, m)
+	case checkpoint.CopyChunks, checkpoint.ChunksLocated:
+		n.disk.receive(s, m)
 	case checkpoint.CancelAttempt:
 		if n.cancels && n.deployed != nil && n.deployed.Job == m.Job && n.deployed.Attempt <= m.Attempt {
 			for _, r := range n.statusLocked() {
@@ -258,6 +262,7 @@ func (n *fakeNode) snapshot(m checkpoint.Trigger, hold bool) {
 		a := ackOf(m.Attempt, m.Barrier.ID, r.Subtask)
 		a.Job = m.Job
 		n.acks = append(n.acks, a)
+		n.disk.put(n.leader, a.State.Handles[0].Chunks...)
 	}
 	if !hold && n.leader != nil {
 		n.leader.out <- checkpoint.AckBatch{Acks: n.acks}

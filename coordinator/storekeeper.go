@@ -33,6 +33,7 @@ type storekeeper struct {
 	inbox *inbox
 	send  func(checkpoint.NodeID, checkpoint.ToNode) // without waiting
 	term  checkpoint.Term
+	ended chan struct{} // closed when run has returned
 
 	// What follows belongs to the goroutine in run.
 	view     *storeView
@@ -48,11 +49,12 @@ type storekeeper struct {
 
 func newStorekeeper(log *slog.Logger, term checkpoint.Term, store Store, policy storePolicy) *storekeeper {
 	view := newStoreView(policy, uint64(term)<<32, time.Now())
-	return &storekeeper{log: log, term: term, store: store, inbox: newInbox(), view: view, index: view.index}
+	return &storekeeper{log: log, term: term, store: store, inbox: newInbox(), ended: make(chan struct{}), view: view, index: view.index}
 }
 
 // run serves until ctx is done, and returns after everything it started has ended.
 func (k *storekeeper) run(ctx context.Context) {
+	defer close(k.ended)
 	defer k.reads.Wait()
 	defer k.inbox.close()
 	ticker := time.NewTicker(storeTick)

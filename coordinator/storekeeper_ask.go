@@ -20,6 +20,8 @@ func (k *storekeeper) ask(ctx context.Context, f func()) error {
 	select {
 	case <-done:
 		return nil
+	case <-k.ended: // what was still in the inbox is dropped
+		return errLeadershipOver
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
