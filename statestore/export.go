@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"cairn/checkpoint"
 )
@@ -23,14 +24,18 @@ type Getter interface {
 // Progress is told how many of the bytes have been dealt with, never from two goroutines at once.
 type Progress func(done, total int64)
 
-// transfers bounds how many chunks an export or an import has in memory.
-const transfers = 8
+// An export or an import has at most so many chunks in memory, of at most so many bytes together.
+const (
+	transfers     = 8
+	transferBytes = 2 * MaxChunkSize
+)
 
 // Export writes a checkpoint or savepoint, whose manifest is the given chunk, as a directory that needs nothing else
-// to be restored from, in this cluster or another. dir must not exist, or be empty. It appears under its name only
+// to be restored from, in this cluster or another. jobName is what its job is called, and may be empty. dir must not
+// exist, or be empty. It appears under its name only
 // when all of it is durable: what a crash leaves of an unfinished export is called dir.partial-…, and may be removed.
 // progress may be nil.
-func Export(ctx context.Context, from Getter, manifest checkpoint.ChunkRef, dir string, progress Progress) (checkpoint.Manifest, error) {
+func Export(ctx context.Context, from Getter, manifest checkpoint.ChunkRef, jobName, dir string, progress Progress) (checkpoint.Manifest, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return checkpoint.Manifest{}, fmt.Errorf("export to %s: %w", dir, err)
@@ -38,14 +43,14 @@ func Export(ctx context.Context, from Getter, manifest checkpoint.ChunkRef, dir 
 	if target, err := filepath.EvalSymlinks(abs); err == nil {
 		abs = target // else the link would be replaced
 	}
-	m, err := export(ctx, osFS{}, from, manifest, abs, progress)
+	m, err := export(ctx, osFS{}, from, manifest, jobName, abs, progress)
 	if err != nil {
 		return checkpoint.Manifest{}, fmt.Errorf("export to %s: %w", abs, err)
 	}
 	return m, nil
 }
 
-func export(ctx context.Context, fsys fileSystem, from Getter, ref checkpoint.ChunkRef, dir string, progress Progress) (checkpoint.Manifest, error) {
+func export(ctx context.Context, fsys fileSystem, from Getter, ref checkpoint.ChunkRef, jobName, dir string, progress Progress) (checkpoint.Manifest, error) {
 	existed, err := checkTarget(fsys, dir)
 	if err != nil {
 		return checkpoint.Manifest{}, err
@@ -62,7 +67,7 @@ func export(ctx context.Context, fsys fileSystem, from Getter, ref checkpoint.Ch
 	if err != nil {
 		return checkpoint.Manifest{}, err
 	}
-	e := &exporter{fs: fsys, from: from, dir: exportDir{fmt.Sprintf("%s.partial-%08x", dir, rand.Uint32())}, progress: progress}
+	e := &exporter{fs: fsys, from: from, jobName: jobName, dir: exportDir{fmt.Sprintf("%s.partial-%08x", dir, rand.Uint32())}, progress: progress}
 	if err = e.write(ctx, m, ref, data, chunks); err == nil {
 		err = e.install(dir, existed)
 	}
@@ -98,6 +103,7 @@ func getVerified(ctx context.Context, from Getter, ref checkpoint.ChunkRef) ([]b
 type exporter struct {
 	fs       fileSystem
 	from     Getter
+	jobName  string
 	dir      exportDir // under its temporary name
 	progress Progress
 }
@@ -119,7 +125,7 @@ func (e *exporter) write(ctx context.Context, m checkpoint.Manifest, ref checkpo
 	if err != nil {
 		return err
 	}
-	index, err := indexOf(m, ref, chunks).encode()
+	index, err := indexOf(m, ref, chunks).signed(e.jobName).encode()
 	if err != nil {
 		return err
 	}
@@ -186,11 +192,13 @@ func (m *meter) add(n int64) {
 func eachChunk(ctx context.Context, chunks []checkpoint.ChunkRef, m *meter, do func(context.Context, checkpoint.ChunkRef) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(transfers)
+	memory := semaphore.NewWeighted(transferBytes)
 	for _, ref := range chunks {
 		group.Go(func() error {
-			if err := ctx.Err(); err != nil {
+			if err := memory.Acquire(ctx, ref.Size); err != nil {
 				return err
 			}
+			defer memory.Release(ref.Size)
 			if err := do(ctx, ref); err != nil {
 				return err
 			}

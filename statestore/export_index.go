@@ -9,13 +9,15 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"cairn/checkpoint"
 )
 
-// exportFormat is the version of an exported directory's layout and index.
-const exportFormat = 1
+// exportFormat is the version of an exported directory's layout and index. Version 2 added the job's name and the checksum
+// of the index; version 1 is still read.
+const exportFormat = 2
 
 // exportDir says where things are in an exported directory:
 //
@@ -32,12 +34,13 @@ func (d exportDir) chunks() string   { return filepath.Join(d.path, "chunks") }
 // lead elsewhere.
 func (d exportDir) chunk(id checkpoint.ChunkID) string { return filepath.Join(d.chunks(), id.String()) }
 
-// exportIndex is the content of savepoint.json. All of it follows from the manifest: it is there to be read, and to
-// say at once that a directory is not whole.
+// exportIndex is the content of savepoint.json. All of it but the job's name follows from the manifest: it is there to be
+// read, and to say at once that a directory is not whole.
 type exportIndex struct {
 	Format     int              `json:"format"`
 	Kind       string           `json:"kind"`
 	Job        string           `json:"job"`
+	JobName    string           `json:"job_name,omitempty"`
 	Checkpoint uint64           `json:"checkpoint"`
 	Attempt    uint32           `json:"attempt"`
 	Created    string           `json:"created"` // when it was triggered, RFC 3339
@@ -45,6 +48,8 @@ type exportIndex struct {
 	Vertices   []exportedVertex `json:"vertices"`
 	Manifest   exportedChunk    `json:"manifest"`
 	Chunks     []exportedChunk  `json:"chunks"` // ascending by ID
+	// Checksum is the BLAKE3-256 hash of this very text without the checksum's line.
+	Checksum string `json:"checksum,omitempty"`
 }
 
 type exportedVertex struct {
@@ -83,6 +88,20 @@ func indexOf(m checkpoint.Manifest, ref checkpoint.ChunkRef, chunks []checkpoint
 	return index
 }
 
+// signed returns the index with the job's name and a checksum.
+func (x exportIndex) signed(jobName string) exportIndex {
+	x.JobName = strings.ToValidUTF8(jobName, "\uFFFD") // as JSON has it
+	x.Checksum = x.sum()
+	return x
+}
+
+// sum returns the checksum of all else in the index.
+func (x exportIndex) sum() string {
+	x.Checksum = ""
+	text, _ := x.encode() // of strings and numbers alone
+	return RefOf(text).ID.String()
+}
+
 func (x exportIndex) encode() ([]byte, error) {
 	b, err := json.MarshalIndent(x, "", "  ")
 	return append(b, '\n'), err
@@ -96,8 +115,8 @@ func decodeIndex(b []byte) (exportIndex, error) {
 	if err := json.Unmarshal(b, &version); err != nil {
 		return exportIndex{}, err
 	}
-	if version.Format != exportFormat {
-		return exportIndex{}, fmt.Errorf("format %d, this build reads %d", version.Format, exportFormat)
+	if version.Format < 1 || version.Format > exportFormat {
+		return exportIndex{}, fmt.Errorf("format %d, this build reads 1 to %d", version.Format, exportFormat)
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
@@ -107,6 +126,9 @@ func decodeIndex(b []byte) (exportIndex, error) {
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return exportIndex{}, errors.New("there is something behind its end")
+	}
+	if want := index.sum(); index.Format > 1 && index.Checksum != want {
+		return exportIndex{}, fmt.Errorf("its checksum is %s, it says %q", want, index.Checksum)
 	}
 	return index, nil
 }
@@ -121,8 +143,11 @@ func (x exportIndex) manifestRef() (checkpoint.ChunkRef, error) {
 	return ref, checkRef(ref)
 }
 
-// equal reports whether two indexes say the same.
-func (x exportIndex) equal(other exportIndex) bool { return reflect.DeepEqual(x, other) }
+// equal reports whether two indexes say the same of a manifest.
+func (x exportIndex) equal(other exportIndex) bool {
+	x.Format, x.JobName, x.Checksum = other.Format, other.JobName, other.Checksum
+	return reflect.DeepEqual(x, other)
+}
 
 // chunksOf returns every chunk that a manifest names, once, ascending by ID.
 func chunksOf(m checkpoint.Manifest) ([]checkpoint.ChunkRef, error) {

@@ -6,71 +6,99 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"sync/atomic"
 
 	"cairn/checkpoint"
 )
 
-// Putter is where Import stores chunks. It is used from several goroutines at once.
+// Putter is where an exported savepoint is stored. It is used from several goroutines at once.
 type Putter interface {
 	// Put stores data, durably, and returns its reference.
 	Put(ctx context.Context, data []byte) (checkpoint.ChunkRef, error)
+	// Placed reports whether the chunk need not be put, because it is where Put would put it. Then it stays there.
+	Placed(ctx context.Context, ref checkpoint.ChunkRef) (bool, error)
 }
 
 // ErrNotExported says that a directory is not what Export wrote: it is something else, or incomplete, or damaged, or
 // more was put into it.
 var ErrNotExported = errors.New("not a whole exported savepoint")
 
-// Import stores what Export wrote into dir and returns the reference of the manifest, and the manifest. Everything is
-// verified, by size and hash, before anything is stored, and again when it is stored, the manifest last. So progress,
-// which may be nil, counts each byte twice. An error about the content wraps ErrNotExported and names the file.
-func Import(ctx context.Context, dir string, into Putter, progress Progress) (checkpoint.ChunkRef, checkpoint.Manifest, error) {
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return checkpoint.ChunkRef{}, checkpoint.Manifest{}, fmt.Errorf("import from %s: %w", dir, err)
-	}
-	i := &importer{fs: osFS{}, dir: exportDir{abs}}
-	if err := i.run(ctx, into, progress); err != nil {
-		return checkpoint.ChunkRef{}, checkpoint.Manifest{}, fmt.Errorf("import from %s: %w", abs, err)
-	}
-	return i.ref, i.manifest, nil
-}
-
-// importer reads one directory.
-type importer struct {
+// Exported is a directory that Export wrote and whose every byte has been verified. It is safe for concurrent use.
+type Exported struct {
 	fs       fileSystem
 	dir      exportDir
+	jobName  string
 	ref      checkpoint.ChunkRef // of the manifest
 	data     []byte              // of the manifest
 	manifest checkpoint.Manifest
 	chunks   []checkpoint.ChunkRef
 }
 
-func (i *importer) run(ctx context.Context, into Putter, progress Progress) error {
+// OpenExported verifies what Export wrote into dir, by size and hash, and nothing beside it is allowed. An error about the
+// content wraps ErrNotExported and names the file. progress may be nil.
+func OpenExported(ctx context.Context, dir string, progress Progress) (*Exported, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("import from %s: %w", dir, err)
+	}
+	i := &Exported{fs: osFS{}, dir: exportDir{abs}}
+	if err := i.verify(ctx, progress); err != nil {
+		return nil, i.failed(err)
+	}
+	return i, nil
+}
+
+func (i *Exported) failed(err error) error { return fmt.Errorf("import from %s: %w", i.dir.path, err) }
+
+// Manifest returns the manifest, and Ref its chunk. JobName is what its job was called, empty when it is not known.
+func (i *Exported) Manifest() checkpoint.Manifest { return i.manifest }
+func (i *Exported) Ref() checkpoint.ChunkRef      { return i.ref }
+func (i *Exported) JobName() string               { return i.jobName }
+
+// Size returns the number of chunks, the manifest not counted, and their bytes.
+func (i *Exported) Size() (chunks int, bytes int64) { return len(i.chunks), bytesOf(i.chunks) }
+
+// StoreManifest stores the manifest.
+func (i *Exported) StoreManifest(ctx context.Context, into Putter) error {
+	if err := put(ctx, into, i.ref, i.data); err != nil {
+		return i.failed(fmt.Errorf("manifest: %w", err))
+	}
+	return nil
+}
+
+// StoreChunks stores all chunks but those that are there already, several at a time, and returns how many it has stored.
+// Each is verified again on its way. After an error it may be called again, and goes on. progress may be nil.
+func (i *Exported) StoreChunks(ctx context.Context, into Putter, progress Progress) (stored int, err error) {
+	var sent atomic.Int64
+	err = eachChunk(ctx, i.chunks, newMeter(progress, bytesOf(i.chunks)), func(ctx context.Context, ref checkpoint.ChunkRef) error {
+		placed, err := into.Placed(ctx, ref)
+		if err != nil || placed {
+			return err
+		}
+		data, err := i.read(i.dir.chunk(ref.ID), ref)
+		if err != nil {
+			return err
+		}
+		sent.Add(1)
+		return put(ctx, into, ref, data)
+	})
+	if err != nil {
+		return int(sent.Load()), i.failed(err)
+	}
+	return int(sent.Load()), nil
+}
+
+func (i *Exported) verify(ctx context.Context, progress Progress) error {
 	if err := i.readManifest(); err != nil {
 		return err
 	}
 	if err := i.checkNames(); err != nil {
 		return err
 	}
-	m := newMeter(progress, 2*bytesOf(i.chunks))
-	err := eachChunk(ctx, i.chunks, m, func(_ context.Context, ref checkpoint.ChunkRef) error {
+	return eachChunk(ctx, i.chunks, newMeter(progress, bytesOf(i.chunks)), func(_ context.Context, ref checkpoint.ChunkRef) error {
 		_, err := i.read(i.dir.chunk(ref.ID), ref)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	err = eachChunk(ctx, i.chunks, m, func(ctx context.Context, ref checkpoint.ChunkRef) error {
-		data, err := i.read(i.dir.chunk(ref.ID), ref)
-		if err != nil {
-			return err
-		}
-		return put(ctx, into, ref, data)
-	})
-	if err != nil {
-		return err
-	}
-	return put(ctx, into, i.ref, i.data)
 }
 
 // put stores a chunk, and makes sure that the store agrees on its name.
@@ -86,7 +114,7 @@ func put(ctx context.Context, into Putter, ref checkpoint.ChunkRef, data []byte)
 }
 
 // readManifest reads the index and the manifest, and makes sure that they say the same.
-func (i *importer) readManifest() error {
+func (i *Exported) readManifest() error {
 	text, err := i.readFile(i.dir.index(), MaxChunkSize)
 	if err != nil {
 		return err
@@ -110,11 +138,12 @@ func (i *importer) readManifest() error {
 	if want := indexOf(i.manifest, i.ref, i.chunks); !index.equal(want) {
 		return i.damaged(i.dir.index(), errors.New("it does not say what the manifest says"))
 	}
+	i.jobName = index.JobName
 	return nil
 }
 
 // checkNames makes sure that the chunks are there, and nothing beside them, before the first of them is read.
-func (i *importer) checkNames() error {
+func (i *Exported) checkNames() error {
 	entries, err := i.fs.ReadDir(i.dir.chunks())
 	if errors.Is(err, fs.ErrNotExist) {
 		return i.damaged(i.dir.chunks(), errors.New("it is missing"))
@@ -145,7 +174,7 @@ func (i *importer) checkNames() error {
 }
 
 // read returns the content of a file, which must be what ref names.
-func (i *importer) read(path string, ref checkpoint.ChunkRef) ([]byte, error) {
+func (i *Exported) read(path string, ref checkpoint.ChunkRef) ([]byte, error) {
 	data, err := i.readFile(path, ref.Size)
 	if err != nil {
 		return nil, err
@@ -158,7 +187,7 @@ func (i *importer) read(path string, ref checkpoint.ChunkRef) ([]byte, error) {
 
 // readFile returns the content of a file of at most limit bytes. Links are not followed: a directory from elsewhere
 // must not become a way to read other files.
-func (i *importer) readFile(path string, limit int64) ([]byte, error) {
+func (i *Exported) readFile(path string, limit int64) ([]byte, error) {
 	_, err := i.fs.Size(path)
 	var data []byte
 	if err == nil {
@@ -173,6 +202,6 @@ func (i *importer) readFile(path string, limit int64) ([]byte, error) {
 	return data, err
 }
 
-func (i *importer) damaged(path string, err error) error {
+func (i *Exported) damaged(path string, err error) error {
 	return fmt.Errorf("%w: %s: %w", ErrNotExported, path, err)
 }
