@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"cairn/checkpoint"
 	"cairn/statestore"
 )
 
@@ -25,10 +26,11 @@ func TestRemotePlaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	placed(true, "as it was put")
-	nodes[order[2]].set(func(p *testPeer) { p.fail = errDown })
-	placed(true, "when the third node is down")
-	nodes[order[1]].set(func(p *testPeer) { p.fail = errDown })
-	placed(false, "when the second node does not say")
+	lost := func(checkpoint.ChunkID) bool { return false }
+	if _, _, err := nodes[order[1]].Delete(t.Context(), []checkpoint.ChunkID{ref.ID}, lost); err != nil {
+		t.Fatal(err)
+	}
+	placed(false, "when the second node has lost it")
 	if _, err := statestore.NewRemote(newCluster(0), statestore.Options{}).Placed(t.Context(), ref); !errors.Is(err, statestore.ErrNoNodes) {
 		t.Errorf("without nodes: %v", err)
 	}

@@ -21,7 +21,7 @@ const (
 func checkpointCommand(con *console) *cli.Command {
 	return &cli.Command{
 		Name:  "checkpoint",
-		Usage: "list, show, trigger and sum up the checkpoints of a job",
+		Usage: "list, show, verify, trigger and sum up the checkpoints of a job",
 		Subcommands: []*cli.Command{
 			{
 				Name:  "list",
@@ -33,6 +33,7 @@ func checkpointCommand(con *console) *cli.Command {
 				Action:    con.call(listCheckpoints),
 			},
 			showCheckpointCommand(con),
+			verifyCommand(con),
 			{
 				Name:        "trigger",
 				Usage:       "take a checkpoint now and wait for its outcome",

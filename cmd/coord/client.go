@@ -36,6 +36,18 @@ func clientFlags(timeout time.Duration, own ...cli.Flag) []cli.Flag {
 	}, own...)
 }
 
+// transferFlags are those of a command that moves or reads state, which takes as long as it takes: --timeout bounds each
+// question to a coordinator.
+func transferFlags(own ...cli.Flag) []cli.Flag {
+	flags := clientFlags(defaultTimeout, own...)
+	for _, f := range flags {
+		if timeout, is := f.(*cli.DurationFlag); is && timeout.Name == "timeout" {
+			timeout.Usage = "`DURATION` that each question to a coordinator may take; the work itself is not bounded"
+		}
+	}
+	return flags
+}
+
 // readFlags are the flags of a command that only reads.
 func readFlags(timeout time.Duration, own ...cli.Flag) []cli.Flag {
 	return clientFlags(timeout, append([]cli.Flag{&cli.BoolFlag{

@@ -41,9 +41,9 @@ func TestAddressesToDial(t *testing.T) {
 
 func TestWrongCommandLinesReachNobody(t *testing.T) {
 	for args, want := range map[string]string{
-		"statuss":                             `unknown command "statuss" for "coord"; known: checkpoint, job, members, node, operator, program, savepoint, status, version; did you mean "status"?`,
+		"statuss":                             `unknown command "statuss" for "coord"; known: checkpoint, job, members, node, operator, program, savepoint, status, store, version; did you mean "status"?`,
 		"job foo":                             `unknown command "foo" for "coord job"; known: cancel, list, metrics, rescale, set, show, stop, submit`,
-		"checkpoint lst wc":                   `unknown command "lst" for "coord checkpoint"; known: list, show, stats, trigger; did you mean "list"?`,
+		"checkpoint lst wc":                   `unknown command "lst" for "coord checkpoint"; known: list, show, stats, trigger, verify; did you mean "list"?`,
 		"operator transfer":                   `unknown command "transfer" for "coord operator"; known: raft, snapshot`,
 		"operator raft x":                     `unknown command "x" for "coord operator raft"; known: list-peers, remove-peer, transfer-leadership`,
 		"status --watchh":                     `unknown flag "--watchh" for "coord status"; known: --addr, --help, --json, --stale, --timeout, --watch; did you mean "--watch"?`,

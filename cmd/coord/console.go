@@ -27,6 +27,7 @@ type console struct {
 	interactive bool
 	dial        dial
 	directories savepointDirectories
+	replicas    replicas
 	now         func() time.Time
 	// untilInterrupted returns a context that ends when the user asks the command to stop, and a function that
 	// releases what it took for that.
@@ -43,6 +44,7 @@ func newConsole(in, out, err *os.File) *console {
 		interactive: isTerminal(in) && isTerminal(err),
 		dial:        dialCluster,
 		directories: nodeDirectories{},
+		replicas:    nodeReplicas{},
 		now:         time.Now,
 		untilInterrupted: func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)

@@ -102,3 +102,11 @@ func exampleSavepoints() []api.Savepoint {
 		},
 	}
 }
+
+// exampleImport was imported from a directory.
+func exampleImport() api.Savepoint {
+	return api.Savepoint{
+		Job: "00112233445566778899aabbccddeeff", JobName: "orders", ID: 9, TriggeredAt: ago(50 * time.Hour), CompletedAt: ago(50 * time.Hour),
+		StateSize: 3 << 20, NumSubtasks: 14, Manifest: exampleManifest, ManifestSize: 2100, Imported: true, ImportedAt: ago(time.Minute),
+	}
+}

@@ -56,6 +56,13 @@ type fakeService struct {
 	nodes       []api.Node
 	listNodes   func(context.Context) ([]api.Node, error) // in place of nodes
 	undrained   []string
+	store       api.StoreStatus
+	location    api.CheckpointLocation
+	locate      func(chunks []checkpoint.ChunkRef) api.ChunkLocations
+	begun       []string // manifest and name of the job
+	begin       func() error
+	finished    []string // JOB/ID
+	finish      error
 	err         error // of every method that has no function
 }
 
@@ -108,6 +115,39 @@ func (f *fakeService) ListSavepoints(ctx context.Context, ref string) ([]api.Sav
 func (f *fakeService) DisposeSavepoint(_ context.Context, ref string, id uint64) error {
 	f.disposed = append(f.disposed, fmt.Sprintf("%s/%d", ref, id))
 	return f.known(ref)
+}
+
+func (f *fakeService) BeginImport(_ context.Context, manifest checkpoint.ChunkRef, jobName string) (api.Savepoint, error) {
+	f.begun = append(f.begun, fmt.Sprintf("%s %d %s", manifest.ID.String()[:4], manifest.Size, jobName))
+	if f.begin != nil {
+		if err := f.begin(); err != nil {
+			return api.Savepoint{}, err
+		}
+	}
+	s := exampleImport()
+	s.Incomplete, s.ImportedAt = true, 0
+	return s, f.err
+}
+
+func (f *fakeService) FinishImport(_ context.Context, job string, id uint64) (api.Savepoint, error) {
+	f.finished = append(f.finished, fmt.Sprintf("%s/%d", job, id))
+	if f.finish != nil {
+		return api.Savepoint{}, f.finish
+	}
+	return exampleImport(), f.err
+}
+
+func (f *fakeService) StoreStatus(context.Context) (api.StoreStatus, error) { return f.store, f.err }
+
+func (f *fakeService) LocateCheckpoint(_ context.Context, job string, id uint64) (api.CheckpointLocation, error) {
+	if err := f.known(job); err == nil && id != f.location.ID {
+		return api.CheckpointLocation{}, api.Errorf(api.NotFound, "job %s has no checkpoint %d", job, id)
+	}
+	return f.location, f.known(job)
+}
+
+func (f *fakeService) LocateChunks(_ context.Context, chunks []checkpoint.ChunkRef) (api.ChunkLocations, error) {
+	return f.locate(chunks), f.err
 }
 
 func (f *fakeService) RemovePeer(_ context.Context, id string) error {
@@ -246,6 +286,7 @@ type bench struct {
 	interactive bool
 	typed       string // what the user types
 	directories *fakeDirectories
+	replicas    *fakeReplicas
 	now         func() time.Time
 	out         io.Writer // what the commands write to besides the result, if not nil
 	// interrupt, when closed, is the user's interrupt.
@@ -258,7 +299,7 @@ type bench struct {
 
 func newBench() *bench {
 	return &bench{
-		service: exampleService(), directories: &fakeDirectories{}, now: func() time.Time { return exampleNow },
+		service: exampleService(), directories: &fakeDirectories{}, replicas: newFakeReplicas(), now: func() time.Time { return exampleNow },
 		interrupt: make(chan struct{}),
 	}
 }
@@ -278,7 +319,7 @@ func (b *bench) run(t *testing.T, args ...string) result {
 	}
 	con := &console{
 		out: out, terminal: b.terminal, in: strings.NewReader(b.typed), err: &stderr, interactive: b.interactive,
-		now: b.now, dial: b.dial, directories: b.directories, untilInterrupted: b.untilInterrupted,
+		now: b.now, dial: b.dial, directories: b.directories, replicas: b.replicas, untilInterrupted: b.untilInterrupted,
 	}
 	app := newApp(clientCommands(con))
 	app.Writer, app.ErrWriter = out, &stderr
@@ -307,20 +348,42 @@ func (b *bench) untilInterrupted(parent context.Context) (context.Context, conte
 
 // fakeDirectories remembers what it was told to copy.
 type fakeDirectories struct {
-	saved, loaded []string // addresses, manifest and directory
-	source        api.Source
-	err           error
+	saved     []string // addresses, manifest, name of the job and directory
+	opened    []string // directories
+	manifests []string // addresses of the nodes that were given the manifest, and chunks of those that were given them
+	chunks    []string
+	stored    int // chunks that are not there
+	err       error
+	put       error // of storing chunks
 }
 
-func (d *fakeDirectories) save(_ context.Context, nodes []api.Node, manifest checkpoint.ChunkRef, dir string, _ func(done, total int64)) (exported, error) {
-	d.saved = append(d.saved, fmt.Sprintf("%s %s %d %s", addressesOf(nodes), manifest.ID.String()[:4], manifest.Size, dir))
+func (d *fakeDirectories) save(_ context.Context, nodes []api.Node, from exportable, dir string, progress func(done, total int64)) (exported, error) {
+	d.saved = append(d.saved, fmt.Sprintf("%s %s %d %s %s", addressesOf(nodes), from.manifest.ID.String()[:4], from.manifest.Size, from.jobName, dir))
+	progress(1<<20, 3<<20)
 	return exported{Directory: dir, Chunks: 15, Bytes: 3 << 20}, d.err
 }
 
-func (d *fakeDirectories) load(_ context.Context, nodes []api.Node, dir string, progress func(done, total int64)) (api.Source, error) {
-	d.loaded = append(d.loaded, addressesOf(nodes)+" "+dir)
+func (d *fakeDirectories) open(_ context.Context, dir string, progress func(done, total int64)) (importable, error) {
+	d.opened = append(d.opened, dir)
 	progress(1<<20, 3<<20)
-	return d.source, d.err
+	return d, d.err
+}
+
+func (d *fakeDirectories) about() aboutExported {
+	return aboutExported{
+		directory: "/backup", job: exampleImport().Job, jobName: "orders", id: 9, manifest: exampleManifestRef(), chunks: 15, bytes: 3 << 20,
+	}
+}
+
+func (d *fakeDirectories) storeManifest(_ context.Context, nodes []api.Node) error {
+	d.manifests = append(d.manifests, addressesOf(nodes))
+	return nil
+}
+
+func (d *fakeDirectories) storeChunks(_ context.Context, nodes []api.Node, progress func(done, total int64)) (int, error) {
+	d.chunks = append(d.chunks, addressesOf(nodes))
+	progress(1<<20, 3<<20)
+	return d.stored, d.put
 }
 
 func addressesOf(nodes []api.Node) string {

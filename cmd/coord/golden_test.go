@@ -38,6 +38,12 @@ func TestOutput(t *testing.T) {
 		{"checkpoint_show", "checkpoint show wordcount/41"},
 		{"savepoint_dispose", "savepoint dispose wordcount 43"},
 		{"savepoint_dispose", "savepoint dispose wordcount/43"},
+		{"savepoint_export", "savepoint export wordcount 41 testdata/none"},
+		{"savepoint_export", "savepoint export wordcount/41 testdata/none"},
+		{"savepoint_import", "savepoint import /backup"},
+		{"checkpoint_verify", "checkpoint verify wordcount 41"},
+		{"checkpoint_verify", "checkpoint verify wordcount/41"},
+		{"store_status", "store status"},
 		{"raft_list_peers", "operator raft list-peers"},
 		{"raft_remove_peer", "operator raft remove-peer c4"},
 		{"raft_transfer_leadership", "operator raft transfer-leadership --to c2"},
@@ -64,6 +70,7 @@ func TestTablesFitTheTerminal(t *testing.T) {
 	for _, args := range []string{
 		"status", "members", "job show wordcount", "job metrics wordcount", "checkpoint show wordcount 41",
 		"checkpoint stats wordcount", "savepoint list", "operator raft list-peers", "job rescale wordcount --parallelism 5",
+		"store status",
 	} {
 		for line := range strings.Lines(newBench().run(t, strings.Fields(args)...).stdout) {
 			if line = strings.TrimSuffix(line, "\n"); len(line) > 80 || strings.TrimRight(line, " ") != line {
@@ -113,6 +120,7 @@ func TestOutputThatGoesNowhereIsAnError(t *testing.T) {
 		"status", "status --json", "members", "job list", "job show wordcount", "job metrics wordcount", "job submit wordcount", "job cancel wordcount",
 		"checkpoint list wordcount", "checkpoint show wordcount 41", "checkpoint trigger wordcount",
 		"checkpoint stats wordcount", "savepoint create wordcount", "savepoint list", "savepoint dispose wordcount 43",
+		"savepoint export wordcount 41 testdata/none", "savepoint import /backup", "checkpoint verify wordcount 41", "store status",
 		"job rescale wordcount --parallelism 5", "node list", "node drain n3", "node undrain n1", "job stop wordcount", "job set wordcount checkpointing.retain=7", "version",
 	} {
 		b := newBench()

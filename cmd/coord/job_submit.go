@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 
 	"github.com/urfave/cli/v2"
@@ -59,12 +60,7 @@ func submitCommand(con *console) *cli.Command {
 			if err != nil {
 				return err
 			}
-			return con.open(func(ctx context.Context, s session) error {
-				if (from.directory != "" || s.Bool("wait")) && !s.IsSet("timeout") {
-					s.timeout = patientTimeout
-				}
-				return s.within(ctx, func(ctx context.Context) error { return submitJob(ctx, s, request, from) })
-			})(c)
+			return con.open(func(ctx context.Context, s session) error { return importAndSubmit(ctx, s, request, from) })(c)
 		},
 	}
 }
@@ -105,13 +101,38 @@ func withJobFile(request api.SubmitJobRequest, path string) (api.SubmitJobReques
 	return request, f.check(merged)
 }
 
-func submitJob(ctx context.Context, s session, request api.SubmitJobRequest, from origin) error {
-	job, err := s.submit(ctx, request, from)
+// importAndSubmit imports the savepoint first when it lies in a directory: that takes the time that it takes, and --timeout
+// is for what comes then.
+func importAndSubmit(ctx context.Context, s session, request api.SubmitJobRequest, from origin) error {
+	request.Source = from.source
+	var savepoint *imported
+	if from.directory != "" {
+		i, err := s.importFrom(ctx, from.directory)
+		if err != nil {
+			return err
+		}
+		savepoint = &i
+		source := *from.source
+		source.Job, source.Checkpoint, source.Kind = i.Job, i.ID, "savepoint"
+		request.Source = &source
+	}
+	if (from.source != nil || s.Bool("wait")) && !s.IsSet("timeout") {
+		s.timeout = patientTimeout
+	}
+	err := s.within(ctx, func(ctx context.Context) error { return submitJob(ctx, s, request, savepoint) })
+	if err != nil && savepoint != nil {
+		err = fmt.Errorf("%w; the savepoint stays imported, as --from-savepoint %s", err, reference(savepoint.Savepoint))
+	}
+	return err
+}
+
+func submitJob(ctx context.Context, s session, request api.SubmitJobRequest, savepoint *imported) error {
+	job, err := s.service.SubmitJob(ctx, request)
 	if err != nil {
 		return err
 	}
 	if !s.asJSON() {
-		if err := s.printf("Submitted job %s with ID %s: %s.\n", oneLine(job.Name), job.ID, stateText(job)); err != nil {
+		if err := writeSubmitted(s, job, request, savepoint); err != nil {
 			return err
 		}
 	}
@@ -133,31 +154,19 @@ func submitJob(ctx context.Context, s session, request api.SubmitJobRequest, fro
 	return s.printf("Next: coord job show %s\n", job.ID)
 }
 
-// submit imports the savepoint first when it lies in a directory.
-func (s session) submit(ctx context.Context, request api.SubmitJobRequest, from origin) (api.Job, error) {
-	request.Source = from.source
-	if from.directory == "" {
-		return s.service.SubmitJob(ctx, request)
+func writeSubmitted(s session, job api.Job, request api.SubmitJobRequest, savepoint *imported) error {
+	if savepoint != nil {
+		if err := s.printf("%s\n", importedText(*savepoint)); err != nil {
+			return err
+		}
 	}
-	nodes, err := s.aliveNodes(ctx)
-	if err != nil {
-		return api.Job{}, err
+	if err := s.printf("Submitted job %s with ID %s: %s.\n", oneLine(job.Name), job.ID, stateText(job)); err != nil {
+		return err
 	}
-	imported, err := s.load(ctx, nodes, from.directory)
-	if err != nil {
-		return api.Job{}, err
+	if savepoint == nil || request.Source.Claim {
+		return nil
 	}
-	source := *from.source
-	source.Job, source.Checkpoint, source.Kind = imported.Job, imported.Checkpoint, imported.Kind
-	source.Manifest, source.ManifestSize = imported.Manifest, imported.ManifestSize
-	request.Source = &source
-	return s.service.SubmitJob(ctx, request)
-}
-
-func (s session) load(ctx context.Context, nodes []api.Node, dir string) (api.Source, error) {
-	line, done := s.progressLine("importing " + oneLine(dir))
-	defer done()
-	return s.directories.load(ctx, nodes, dir, line)
+	return s.printf("The savepoint stays until you give it up: coord savepoint dispose %s\n", reference(savepoint.Savepoint))
 }
 
 // stateText says where the job stands, and why.

@@ -107,25 +107,36 @@ func TestSubmitFromASource(t *testing.T) {
 }
 
 func TestSubmitFromADirectory(t *testing.T) {
+	for mode, claim := range map[string]bool{"claim": true, "no_claim": false} {
+		b := newBench()
+		r := b.run(t, "job", "submit", "wc", "--from-savepoint", "./backup", "--restore-mode", mode)
+		if r.code != 0 || len(b.service.submitted) != 1 {
+			t.Fatalf("%+v", r)
+		}
+		want := api.Source{Job: exampleImport().Job, Checkpoint: 9, Kind: "savepoint", Claim: claim}
+		if got := b.service.submitted[0].Source; got == nil || *got != want {
+			t.Errorf("sent %+v, want %+v", got, want)
+		}
+		if want := []string{"./backup"}; !slices.Equal(b.directories.opened, want) || len(b.service.finished) != 1 {
+			t.Errorf("opened %q, want %q; finished %q", b.directories.opened, want, b.service.finished)
+		}
+		stays := "The savepoint stays until you give it up: coord savepoint dispose " + exampleImport().Job + "/9\n"
+		if strings.Contains(r.stdout, stays) == claim || !strings.HasPrefix(r.stdout, "Imported savepoint 9 of job orders: ") {
+			t.Errorf("%s: %s", mode, r.stdout)
+		}
+	}
 	b := newBench()
-	b.directories.source = api.Source{Job: "feed", Checkpoint: 9, Kind: "savepoint", Manifest: exampleManifest, ManifestSize: 2100}
-	r := b.run(t, "job", "submit", "wc", "--from-savepoint", "./backup", "--restore-mode", "claim")
-	if r.code != 0 || len(b.service.submitted) != 1 {
-		t.Fatalf("%+v", r)
-	}
-	want := b.directories.source
-	want.Claim = true
-	if got := b.service.submitted[0].Source; got == nil || *got != want {
-		t.Errorf("sent %+v, want %+v", got, want)
-	}
-	if want := []string{"10.0.0.1:7490 ./backup"}; !slices.Equal(b.directories.loaded, want) {
-		t.Errorf("loaded %q, want %q", b.directories.loaded, want)
+	b.service.err = nil
+	b.service.finish = errors.New("chunk aa11 is nowhere")
+	if r := b.run(t, "job", "submit", "wc", "--from-savepoint", "./backup"); r.code != 1 || len(b.service.submitted) != 0 ||
+		!strings.HasPrefix(r.stderr, "Error: chunk aa11 is nowhere; the import of savepoint ") {
+		t.Errorf("%+v, sent %+v", r, b.service.submitted)
 	}
 
 	b = newBench()
 	b.directories.err = errors.New("backup: chunk aa11 is damaged")
 	if r := b.run(t, "job", "submit", "wc", "--from-savepoint", "./backup"); r.code != 1 || len(b.service.submitted) != 0 ||
-		r.stderr != "Error: backup: chunk aa11 is damaged\n" {
+		r.stderr != "Error: backup: chunk aa11 is damaged; nothing was imported\n" {
 		t.Errorf("%+v, sent %+v", r, b.service.submitted)
 	}
 }

@@ -39,6 +39,7 @@ func clientCommands(con *console) []*cli.Command {
 		checkpointCommand(con),
 		savepointCommand(con),
 		nodeCommand(con),
+		storeCommand(con),
 		operatorCommand(con),
 		versionCommand(con),
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"cairn/api"
@@ -67,20 +68,34 @@ func (s session) progressOf(ctx context.Context, job string, kind checkpoint.Kin
 	return fmt.Sprintf("waiting for the %s to begin", kind)
 }
 
-// progressLine returns a function that shows on a terminal how much of a transfer is done, now and then, and one that
-// takes the line away.
+// progressLine returns a function that shows on a terminal how much of a transfer is done, now and then, and how fast it
+// goes, and one that takes the line away. Neither may be called from two goroutines at once.
 func (s session) progressLine(what string) (show func(done, total int64), clear func()) {
 	if !s.interactive {
 		return func(int64, int64) {}, func() {}
 	}
-	next := s.now().Add(progressInterval)
+	began := s.now()
+	next := began.Add(progressInterval)
 	show = func(done, total int64) {
 		if now := s.now(); now.After(next) {
 			next = now.Add(progressInterval)
-			fmt.Fprintf(s.err, "%s%s: %s of %s", clearLine, what, size(done), size(total))
+			rate := size(int64(float64(done) / now.Sub(began).Seconds()))
+			fmt.Fprintf(s.err, "%s%s: %s %s of %s, %s/s", clearLine, what, bar(done, total), size(done), size(total), rate)
 		}
 	}
 	return show, func() { fmt.Fprint(s.err, clearLine) }
+}
+
+// barWidth is that of a progress bar, without its ends.
+const barWidth = 20
+
+// bar draws how much of a whole is done.
+func bar(done, total int64) string {
+	full := barWidth
+	if total > 0 {
+		full = int(float64(min(done, total)) / float64(total) * barWidth)
+	}
+	return "[" + strings.Repeat("=", full) + strings.Repeat(" ", barWidth-full) + "]"
 }
 
 // slowestText names a subtask, its phase and how long that takes.

@@ -14,12 +14,13 @@ import (
 
 const savepointDescription = `A savepoint is a checkpoint that belongs to the user: nothing but "dispose" deletes it. A job is
 submitted from it with "coord job submit PROGRAM --from-savepoint JOB/ID", also after the job
-that took it has ended. "coord job stop" takes one and ends the job with it.`
+that took it has ended. "coord job stop" takes one and ends the job with it. "export" copies one
+into a directory that holds all its state, and "import" copies that into this or another cluster.`
 
 func savepointCommand(con *console) *cli.Command {
 	return &cli.Command{
 		Name:        "savepoint",
-		Usage:       "take, list and dispose of savepoints",
+		Usage:       "take, list, export, import and dispose of savepoints",
 		Description: savepointDescription,
 		Subcommands: []*cli.Command{
 			{
@@ -32,12 +33,16 @@ func savepointCommand(con *console) *cli.Command {
 				Action:    func(c *cli.Context) error { return con.takeSavepoint(c, api.StopNone) },
 			},
 			{
-				Name:      "list",
-				Usage:     "list the savepoints of a job, or of all jobs, newest first",
+				Name:  "list",
+				Usage: "list the savepoints of a job, or of all jobs, newest first",
+				Description: "NOTES says which were imported, and which imports are incomplete: no job can start from those; repeat\n" +
+					"the import, or dispose of them. Of a savepoint that a job was stopped with it says how.",
 				ArgsUsage: "[JOB]",
 				Flags:     readFlags(defaultTimeout),
 				Action:    con.call(listSavepoints),
 			},
+			exportCommand(con),
+			importCommand(con),
 			disposeCommand(con),
 		},
 	}
@@ -74,7 +79,7 @@ func takeSavepoint(ctx context.Context, s session, stop api.Stop, dir string) er
 	}
 	taken := takenSavepoint{Savepoint: withUsers(savepoint)}
 	if dir != "" {
-		copied, err := s.export(ctx, savepoint, dir)
+		copied, err := s.exportTaken(ctx, savepoint, dir)
 		if err != nil {
 			return fmt.Errorf("savepoint %d of job %s completed, but was not copied to %s: %w", savepoint.ID, ref, dir, err)
 		}
@@ -86,7 +91,7 @@ func takeSavepoint(ctx context.Context, s session, stop api.Stop, dir string) er
 	return writeTaken(s, taken)
 }
 
-func (s session) export(ctx context.Context, savepoint api.Savepoint, dir string) (exported, error) {
+func (s session) exportTaken(ctx context.Context, savepoint api.Savepoint, dir string) (exported, error) {
 	id, err := checkpoint.ParseChunkID(savepoint.Manifest)
 	if err != nil {
 		return exported{}, err
@@ -95,9 +100,8 @@ func (s session) export(ctx context.Context, savepoint api.Savepoint, dir string
 	if err != nil {
 		return exported{}, err
 	}
-	line, done := s.progressLine("copying to " + oneLine(dir))
-	defer done()
-	return s.directories.save(ctx, nodes, checkpoint.ChunkRef{ID: id, Size: savepoint.ManifestSize}, dir, line)
+	from := exportable{checkpoint.ChunkRef{ID: id, Size: savepoint.ManifestSize}, savepoint.JobName}
+	return s.export(ctx, nodes, from, dir)
 }
 
 func writeTaken(s session, taken takenSavepoint) error {
@@ -145,13 +149,24 @@ func listSavepoints(ctx context.Context, s session) error {
 	var rows [][]string
 	for _, p := range savepoints {
 		rows = append(rows, []string{
-			p.JobName, age(now, p.CompletedAt), size(p.StateSize), p.Stop, usedBy(p), reference(p),
+			p.JobName, age(now, p.CompletedAt), size(p.StateSize), savepointNotes(p), usedBy(p), reference(p),
 		})
 	}
 	columns := []column{
-		left("JOB"), left("TAKEN"), right("SIZE"), left("STOP"), left("USED BY"), left("REFERENCE"),
+		left("JOB"), left("TAKEN"), right("SIZE"), left("NOTES"), left("USED BY"), left("REFERENCE"),
 	}
 	return writeTable(s.out, "There is no savepoint.", columns, rows)
+}
+
+// savepointNotes say where a savepoint comes from, when that is not its job's going on.
+func savepointNotes(s api.Savepoint) string {
+	switch {
+	case s.Incomplete:
+		return "incomplete"
+	case s.Imported:
+		return "imported"
+	}
+	return s.Stop
 }
 
 // withUsers makes an empty list of what JSON would show as null.

@@ -20,9 +20,15 @@ import (
 // have been dealt with.
 type savepointDirectories interface {
 	// save copies a savepoint, with every chunk that it names, into a directory that must be new or empty.
-	save(ctx context.Context, nodes []api.Node, manifest checkpoint.ChunkRef, dir string, progress func(done, total int64)) (exported, error)
-	// load copies an exported savepoint to the nodes, and returns what a job is to be submitted from.
-	load(ctx context.Context, nodes []api.Node, dir string, progress func(done, total int64)) (api.Source, error)
+	save(ctx context.Context, nodes []api.Node, from exportable, dir string, progress func(done, total int64)) (exported, error)
+	// open verifies all of an exported savepoint.
+	open(ctx context.Context, dir string, progress func(done, total int64)) (importable, error)
+}
+
+// exportable is a savepoint that is kept in the cluster.
+type exportable struct {
+	manifest checkpoint.ChunkRef
+	jobName  string
 }
 
 // exported says what was written.
@@ -30,6 +36,26 @@ type exported struct {
 	Directory string `json:"directory"`
 	Chunks    int    `json:"chunks"`
 	Bytes     int64  `json:"bytes"`
+}
+
+// importable is an exported savepoint that has been verified.
+type importable interface {
+	about() aboutExported
+	// storeManifest stores the manifest on the nodes, and storeChunks, behind it, what of the chunks is not there yet. It
+	// returns how many it has stored.
+	storeManifest(ctx context.Context, nodes []api.Node) error
+	storeChunks(ctx context.Context, nodes []api.Node, progress func(done, total int64)) (stored int, err error)
+}
+
+// aboutExported says what is in a directory.
+type aboutExported struct {
+	directory string
+	job       string // ID
+	jobName   string // empty when it is not known
+	id        uint64
+	manifest  checkpoint.ChunkRef
+	chunks    int
+	bytes     int64
 }
 
 // aliveNodes returns the nodes that could hold or take chunks.
@@ -67,14 +93,14 @@ func checkEmpty(dir string) error {
 // nodeDirectories talks to the nodes' chunk service.
 type nodeDirectories struct{}
 
-func (nodeDirectories) save(ctx context.Context, nodes []api.Node, manifest checkpoint.ChunkRef, dir string, progress func(done, total int64)) (exported, error) {
+func (nodeDirectories) save(ctx context.Context, nodes []api.Node, from exportable, dir string, progress func(done, total int64)) (exported, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return exported{}, err
 	}
 	var m checkpoint.Manifest
 	err = withChunks(nodes, func(store *statestore.Remote) error {
-		m, err = statestore.Export(ctx, store, manifest, abs, progress)
+		m, err = statestore.Export(ctx, store, from.manifest, from.jobName, abs, progress)
 		return err
 	})
 	e := exported{Directory: abs}
@@ -82,16 +108,38 @@ func (nodeDirectories) save(ctx context.Context, nodes []api.Node, manifest chec
 	return e, err
 }
 
-func (nodeDirectories) load(ctx context.Context, nodes []api.Node, dir string, progress func(done, total int64)) (api.Source, error) {
-	var source api.Source
-	err := withChunks(nodes, func(store *statestore.Remote) error {
-		ref, m, err := statestore.Import(ctx, dir, store, progress)
-		source = api.Source{
-			Job: m.Job.String(), Checkpoint: uint64(m.ID), Kind: m.Kind.String(), Manifest: ref.ID.String(), ManifestSize: ref.Size,
-		}
+func (nodeDirectories) open(ctx context.Context, dir string, progress func(done, total int64)) (importable, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	x, err := statestore.OpenExported(ctx, abs, progress)
+	return directory{x, abs}, err
+}
+
+// directory is an exported savepoint on this machine.
+type directory struct {
+	*statestore.Exported
+	path string
+}
+
+func (d directory) about() aboutExported {
+	m := d.Manifest()
+	a := aboutExported{directory: d.path, job: m.Job.String(), jobName: d.JobName(), id: uint64(m.ID), manifest: d.Ref()}
+	a.chunks, a.bytes = d.Size()
+	return a
+}
+
+func (d directory) storeManifest(ctx context.Context, nodes []api.Node) error {
+	return withChunks(nodes, func(store *statestore.Remote) error { return d.StoreManifest(ctx, store) })
+}
+
+func (d directory) storeChunks(ctx context.Context, nodes []api.Node, progress func(done, total int64)) (stored int, err error) {
+	err = withChunks(nodes, func(store *statestore.Remote) error {
+		stored, err = d.StoreChunks(ctx, store, progress)
 		return err
 	})
-	return source, err
+	return stored, err
 }
 
 // withChunks lets f use the chunks of the nodes.

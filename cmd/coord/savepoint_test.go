@@ -28,7 +28,7 @@ func TestSavepointIsCopied(t *testing.T) {
 	b := newBench()
 	r := b.run(t, "savepoint", "create", "wordcount", "--dir", dir)
 	// Only living nodes are asked.
-	if want := []string{"10.0.0.1:7490 aa11 2100 " + dir}; r.code != 0 || !slices.Equal(b.directories.saved, want) {
+	if want := []string{"10.0.0.1:7490 aa11 2100 wordcount " + dir}; r.code != 0 || !slices.Equal(b.directories.saved, want) {
 		t.Errorf("%+v, saved %q, want %q", r, b.directories.saved, want)
 	}
 	if !strings.HasSuffix(r.stdout, "--from-savepoint "+dir+"\n") {

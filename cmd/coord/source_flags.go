@@ -22,7 +22,7 @@ func sourceFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{
 			Name:  "from-savepoint",
-			Usage: "start from savepoint `JOB/ID`, or from an exported one: a directory, written with / or ./ in front",
+			Usage: "start from savepoint `JOB/ID`, or from an exported one, which is imported first: a directory, written with / or ./ in front",
 		},
 		&cli.StringFlag{Name: "from-checkpoint", Usage: "start from a retained checkpoint, `JOB/ID`"},
 		&cli.StringFlag{
