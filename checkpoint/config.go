@@ -21,7 +21,10 @@ type Config struct {
 	// without waiting for a final checkpoint, and none begins after the first has.
 	AfterTasksFinish bool
 	Backend          StateBackend
-	Restart          RestartConfig
+	// RestoreFallback lets the job go back to an older checkpoint when the newest one cannot be read any more. Sinks have
+	// published what that one covered: records may be published twice.
+	RestoreFallback bool
+	Restart         RestartConfig
 }
 
 // Bounds of what a user may ask for. The upper ones keep the replicated state bounded.

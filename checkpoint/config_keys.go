@@ -31,6 +31,7 @@ var configKeys = []configKey{
 	choiceKey("checkpointing.on_cancel", "delete", "retain", func(c *Config) *bool { return &c.RetainOnCancel }),
 	choiceKey("checkpointing.after_tasks_finish", "false", "true", func(c *Config) *bool { return &c.AfterTasksFinish }),
 	wordKey("state.backend", "memory or pebble", func(c *Config) *StateBackend { return &c.Backend }, ParseStateBackend),
+	mutable(choiceKey("restore.fallback", "false", "true", func(c *Config) *bool { return &c.RestoreFallback })),
 	wordKey("restart.strategy", "exponential_delay, fixed_delay, failure_rate or none",
 		func(c *Config) *RestartStrategy { return &c.Restart.Strategy }, ParseRestartStrategy),
 	durationKey("restart.exponential_delay.initial_backoff", func(c *Config) *time.Duration { return &c.Restart.InitialBackoff }),

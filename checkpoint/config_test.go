@@ -22,6 +22,7 @@ var otherValues = map[string]string{
 	"checkpointing.retain":                              "10",
 	"checkpointing.on_cancel":                           "retain",
 	"checkpointing.after_tasks_finish":                  "false",
+	"restore.fallback":                                  "true",
 	"state.backend":                                     "pebble",
 	"restart.strategy":                                  "failure_rate",
 	"restart.exponential_delay.initial_backoff":         "2s",
@@ -187,7 +188,7 @@ func TestConfigsThatNoKeyReaches(t *testing.T) {
 func TestWhatMayChangeAtRunTime(t *testing.T) {
 	mutable := []string{
 		"checkpointing.interval", "checkpointing.min_pause", "checkpointing.timeout", "checkpointing.tolerable_failures",
-		"checkpointing.retain",
+		"checkpointing.retain", "restore.fallback",
 	}
 	for key, value := range otherValues {
 		base := DefaultConfig()

@@ -15,7 +15,8 @@ import (
 //
 // Version 2 added sources, savepoints that are kept, sizes, details, and the whole of the configuration. Version 3 added
 // changes of parallelism, nodes that are drained, slot sharing groups, fingerprints, and subtasks that go on when others
-// are restarted. Version 4 added imported savepoints; jobs start from registered ones only.
+// are restarted. Version 4 added imported savepoints (jobs start from registered ones only) and checkpoints that are given
+// up.
 const commandVersion = 4
 
 // EncodeCommand returns the persisted form of c, to be proposed to Raft. Equal commands give equal bytes; failure texts
@@ -107,6 +108,10 @@ func commandToPB(c Command) (*fsmpb.Command, error) {
 		pb.Command = &fsmpb.Command_DrainNode{DrainNode: &fsmpb.DrainNode{Node: []byte(c.Node), At: int64(c.At)}}
 	case UndrainNode:
 		pb.Command = &fsmpb.Command_UndrainNode{UndrainNode: &fsmpb.UndrainNode{Node: []byte(c.Node)}}
+	case GiveUpCheckpoint:
+		pb.Command = &fsmpb.Command_GiveUpCheckpoint{GiveUpCheckpoint: &fsmpb.GiveUpCheckpoint{
+			Job: c.Job[:], Checkpoint: uint64(c.Checkpoint), Cause: []byte(clip(c.Cause)), Term: uint64(c.Term), At: int64(c.At),
+		}}
 	default:
 		return nil, fmt.Errorf("%w: unknown type %T", ErrInvalid, c)
 	}
@@ -162,6 +167,12 @@ func (d *decoding) command(pb *fsmpb.Command) Command {
 		return DrainNode{Node: checkpoint.NodeID(c.GetNode()), At: checkpoint.Timestamp(c.GetAt())}
 	case *fsmpb.Command_UndrainNode:
 		return UndrainNode{Node: checkpoint.NodeID(pb.UndrainNode.GetNode())}
+	case *fsmpb.Command_GiveUpCheckpoint:
+		c := pb.GiveUpCheckpoint
+		return GiveUpCheckpoint{
+			Job: d.job(c.GetJob()), Checkpoint: checkpoint.ID(c.GetCheckpoint()), Cause: string(c.GetCause()),
+			Term: checkpoint.Term(c.GetTerm()), At: checkpoint.Timestamp(c.GetAt()),
+		}
 	}
 	d.fail("it has no known content")
 	return nil

@@ -14,7 +14,7 @@ func configToPB(c checkpoint.Config) *fsmpb.Config {
 		MaxConcurrent: int64(c.MaxConcurrent), TolerableFailures: int64(c.TolerableFailures), Mode: uint32(c.Mode),
 		Retain: int64(c.Retain), RetainOnCancel: c.RetainOnCancel,
 		Alignment: uint32(c.Alignment), AlignmentTimeout: int64(c.AlignmentTimeout), AfterTasksFinish: c.AfterTasksFinish,
-		StateBackend:    uint32(c.Backend),
+		StateBackend: uint32(c.Backend), RestoreFallback: c.RestoreFallback,
 		RestartStrategy: uint32(r.Strategy),
 		RestartInitial:  int64(r.InitialBackoff), RestartMax: int64(r.MaxBackoff), RestartMultiplier: r.BackoffMultiplier,
 		RestartResetAfter: int64(r.ResetBackoffThreshold), RestartJitter: r.JitterFactor, RestartMaxAttempts: int64(r.MaxAttempts),
@@ -31,7 +31,7 @@ func (d *decoding) config(pb *fsmpb.Config) checkpoint.Config {
 		Retain: int(pb.GetRetain()), RetainOnCancel: pb.GetRetainOnCancel(),
 		Alignment:        checkpoint.Alignment(d.enum(pb.GetAlignment())),
 		AlignmentTimeout: time.Duration(pb.GetAlignmentTimeout()), AfterTasksFinish: pb.GetAfterTasksFinish(),
-		Backend: checkpoint.StateBackend(d.enum(pb.GetStateBackend())),
+		Backend: checkpoint.StateBackend(d.enum(pb.GetStateBackend())), RestoreFallback: pb.GetRestoreFallback(),
 		Restart: d.restartConfig(pb),
 	}
 	if d.version < 2 { // it had no choice of these

@@ -13,7 +13,8 @@ import (
 // A snapshot starts with four bytes of magic and two of version (big-endian), so that a foreign or newer
 // file is refused with a clear error instead of being half understood. Version 2 added sources, savepoints, summaries,
 // sizes, details, and the whole of the configuration; version 3 shapes that change, drained nodes, slot sharing
-// groups, fingerprints, and subtasks that have been running for several attempts; version 4 imported savepoints.
+// groups, fingerprints, and subtasks that have been running for several attempts; version 4 imported savepoints
+// and checkpoints that were given up.
 const (
 	snapshotMagic   = "CRNF"
 	snapshotVersion = 4
@@ -90,6 +91,9 @@ func jobToPB(j *Job) *fsmpb.Job {
 		Parallelism: parallelismToPB(j.Parallelism), Interrupted: []byte(j.Interrupted), Next: shapeToPB(j.Next),
 		Former: each(j.Former, formerToPB),
 		Since:  each(j.Since, func(a checkpoint.Attempt) uint32 { return uint32(a) }), Global: j.Global,
+		GivenUp: each(j.GivenUp, func(g GivenUp) *fsmpb.GivenUp {
+			return &fsmpb.GivenUp{Checkpoint: uint64(g.ID), Cause: []byte(g.Cause), Term: uint64(g.Term), At: int64(g.At)}
+		}),
 	}
 }
 
@@ -117,6 +121,12 @@ func (d *decoding) jobState(pb *fsmpb.Job) *Job {
 		Parallelism: d.parallelism(pb.GetParallelism()), Interrupted: string(pb.GetInterrupted()), Next: d.shape(pb.GetNext()),
 		Former: each(pb.GetFormer(), d.former),
 		Since:  each(pb.GetSince(), func(a uint32) checkpoint.Attempt { return checkpoint.Attempt(a) }), Global: pb.GetGlobal(),
+		GivenUp: each(pb.GetGivenUp(), func(g *fsmpb.GivenUp) GivenUp {
+			return GivenUp{
+				ID: checkpoint.ID(g.GetCheckpoint()), Cause: string(g.GetCause()), Term: checkpoint.Term(g.GetTerm()),
+				At: checkpoint.Timestamp(g.GetAt()),
+			}
+		}),
 	}
 	if d.version < 2 {
 		j.LastSuccess = j.deriveLastSuccess()

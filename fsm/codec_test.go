@@ -29,7 +29,7 @@ func sampleCommands() []Command {
 	config := checkpoint.Config{
 		Interval: 10 * time.Second, MinPause: time.Second, Timeout: 10 * time.Minute, MaxConcurrent: 2, TolerableFailures: 3,
 		Mode: checkpoint.AtLeastOnce, Alignment: checkpoint.AlignmentAligned, AlignmentTimeout: 7 * time.Second,
-		Retain: 5, RetainOnCancel: true, AfterTasksFinish: true,
+		Retain: 5, RetainOnCancel: true, AfterTasksFinish: true, RestoreFallback: true,
 		Restart: checkpoint.RestartConfig{
 			Strategy: checkpoint.FailureRate, InitialBackoff: time.Second, MaxBackoff: time.Minute, BackoffMultiplier: 1.5,
 			ResetBackoffThreshold: time.Hour, JitterFactor: 0.25, MaxAttempts: 8, Attempts: 4, Delay: 3 * time.Second,
@@ -74,6 +74,7 @@ func sampleCommands() []Command {
 			NumSubtasks: 3, At: 1_700_000_000_013,
 		},
 		FinishImport{Job: jobID(7), Checkpoint: 23, Manifest: manifest(23), At: 1_700_000_000_014},
+		GiveUpCheckpoint{Job: job, Checkpoint: 23, Cause: "a chunk was on n3 only \xff", Term: 9, At: 1_700_000_000_013},
 	}
 }
 
@@ -135,6 +136,10 @@ func sampleState(t testing.TB) *State {
 	s.must(h)
 	s.imported(99, 7)
 	s.must(s.beginImport(98, 8))
+	s.running(13, fallback)
+	s.completed(13, 3)
+	s.must(s.fail(13, "node n3 was lost"))
+	s.must(s.giveUp(13))
 	return s.state
 }
 
@@ -187,6 +192,7 @@ type commandList struct {
 	UndrainNode
 	BeginImport
 	FinishImport
+	GiveUpCheckpoint
 }
 
 func TestCommandGolden(t *testing.T) {

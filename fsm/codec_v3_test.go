@@ -143,6 +143,9 @@ func TestVersion3SnapshotDecodes(t *testing.T) {
 	}
 	s.must(s.beginImport(99, 7))
 	s.must(s.complete(1, s.beginAligned(1)))
+	s.must(s.allowFallback(1))
+	s.must(s.fail(1, "node n2 was lost"))
+	s.must(s.giveUp(1))
 	if again := restored(t, s.bytes()); !reflect.DeepEqual(again, s.state) {
 		t.Error("it does not round-trip in this version")
 	}

@@ -223,6 +223,23 @@ type UndrainNode struct {
 	Node checkpoint.NodeID
 }
 
+// GiveUpCheckpoint makes a restarting job go back to the checkpoint before its newest one, which cannot be read any more:
+// the newest entry of the completed log moves to the discard list. Its outcome stays what it is (I2), and so do the
+// counters. Sinks have published what it covered, and may publish it again: Config.RestoreFallback says that the job's
+// owner accepts that (ErrFallback otherwise). Checkpoint must be the newest entry of the log, behind another one, and no
+// savepoint that the job was to end with may be newer (ErrUnknownCheckpoint otherwise). ErrWrongStatus says that the job
+// is not restarting.
+//
+// The job restarts as a whole. It keeps the shape that it is to have next only where the older checkpoint may be spread
+// over another one.
+type GiveUpCheckpoint struct {
+	Job        checkpoint.JobID
+	Checkpoint checkpoint.ID
+	Cause      string
+	Term       checkpoint.Term
+	At         checkpoint.Timestamp
+}
+
 func (SubmitJob) command()          {}
 func (ConfigureJob) command()       {}
 func (DisposeSavepoint) command()   {}
@@ -240,6 +257,7 @@ func (RescaleJob) command()         {}
 func (MoveJob) command()            {}
 func (DrainNode) command()          {}
 func (UndrainNode) command()        {}
+func (GiveUpCheckpoint) command()   {}
 
 // Result is what a command answers when it is applied.
 type Result struct {

@@ -29,6 +29,8 @@ var (
 	ErrSavepointExists = errors.New("savepoint exists")
 	// ErrIncomplete says that the import of a savepoint has begun and is not finished.
 	ErrIncomplete = errors.New("import is not complete")
+	// ErrFallback says that the job may not go back to an older checkpoint than its newest.
+	ErrFallback = errors.New("restore.fallback is false")
 	// ErrNotPending says that the checkpoint never began or has its outcome already (I2).
 	ErrNotPending = errors.New("checkpoint is not pending")
 )

@@ -298,6 +298,21 @@ func restored(t testing.TB, b []byte) *State {
 
 func retain(n int) func(*checkpoint.Config) { return func(c *checkpoint.Config) { c.Retain = n } }
 
+func fallback(c *checkpoint.Config) { c.RestoreFallback = true }
+
+// allowFallback lets job n go back to older checkpoints.
+func (s *script) allowFallback(n byte) ConfigureJob {
+	config := s.job(n).Config
+	config.RestoreFallback = true
+	return ConfigureJob{Job: jobID(n), Config: config, At: s.at}
+}
+
+// giveUp gives up the newest checkpoint of job n.
+func (s *script) giveUp(n byte) GiveUpCheckpoint {
+	latest, _ := s.job(n).LatestCompleted()
+	return GiveUpCheckpoint{Job: jobID(n), Checkpoint: latest.ID, Cause: "a chunk was on n3 only", Term: 3, At: s.at}
+}
+
 func tolerate(n int) func(*checkpoint.Config) {
 	return func(c *checkpoint.Config) { c.TolerableFailures = n }
 }

@@ -29,13 +29,14 @@ func commandOf(t *rapid.T, s *State, at checkpoint.Timestamp) Command {
 	switch rapid.SampledFrom([]string{
 		"submit", "submit", "start", "start", "start", "fail", "cancel", "end", "begin", "begin", "begin", "begin", "complete",
 		"complete", "complete", "complete", "abort", "abort", "finish", "finish", "configure", "dispose",
-		"rescale", "rescale", "move", "drain", "import", "import", "imported", "imported",
+		"rescale", "rescale", "move", "drain", "import", "import", "imported", "imported", "give up",
 	}).Draw(t, "command") {
 	case "submit":
 		c := checkpoint.DefaultConfig()
 		c.Retain = rapid.IntRange(0, 3).Draw(t, "retain")
 		c.RetainOnCancel = rapid.Bool().Draw(t, "retain on cancel")
 		c.TolerableFailures = rapid.IntRange(0, 2).Draw(t, "tolerate")
+		c.RestoreFallback = rapid.IntRange(0, 3).Draw(t, "fallback") > 0
 		return SubmitJob{
 			Job: id, Name: rapid.SampledFrom([]string{"a", "b", "c", "d", ""}).Draw(t, "name"), Program: "p", Topology: graphOf(n), Config: c, At: at,
 			Source: sourceOf(t, s), Unregistered: rapid.IntRange(0, 3).Draw(t, "unregistered") == 0,
@@ -114,6 +115,11 @@ func commandOf(t *rapid.T, s *State, at checkpoint.Timestamp) Command {
 			Job: id, Attempt: attempt, Checkpoint: one, Topology: scaled(to), Parallelism: map[checkpoint.OperatorID]int{"count": to},
 			Term: term, At: at,
 		}
+	case "give up":
+		if latest, ok := j.LatestCompleted(); ok {
+			one = latest.ID
+		}
+		return GiveUpCheckpoint{Job: id, Checkpoint: one, Cause: "lost", Term: term, At: at}
 	case "drain":
 		node := rapid.SampledFrom([]checkpoint.NodeID{"n1", "n2", "n3", ""}).Draw(t, "node")
 		if rapid.Bool().Draw(t, "undrain") {

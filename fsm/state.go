@@ -125,6 +125,9 @@ type Job struct {
 	// Discards holds the completed checkpoints that left the log, and the savepoints that were disposed of, whose
 	// chunks nobody has deleted yet, in the order in which they left.
 	Discards []Discard
+	// GivenUp holds the last MaxGivenUp checkpoints that were given up although they had completed, in the order of the
+	// decisions. Their outcomes stay what they were (I2).
+	GivenUp []GivenUp
 	// LastSuccess is the largest ID that completed, checkpoint or savepoint, 0 for none.
 	LastSuccess checkpoint.ID
 	Counters    Counters
@@ -210,6 +213,17 @@ type Discard struct {
 	ID       checkpoint.ID
 	Manifest checkpoint.ChunkRef
 }
+
+// GivenUp is a completed checkpoint from which the job could not be restored, so that it went back to an older one.
+type GivenUp struct {
+	ID    checkpoint.ID
+	Cause string
+	Term  checkpoint.Term // of the leader that gave it up
+	At    checkpoint.Timestamp
+}
+
+// MaxGivenUp bounds Job.GivenUp.
+const MaxGivenUp = 10
 
 // Counters count the checkpoints of a job since its submission.
 type Counters struct {

@@ -101,6 +101,7 @@ func (j *Job) goOnFrom(present *Job) {
 	j.LastID, j.Leapt, j.LastSuccess = present.LastID, present.Leapt, present.LastSuccess
 	j.Counters, j.Summary, j.History = present.Counters, present.Summary, present.History
 	j.ConsecutiveFailures, j.Savepoints, j.Discards = present.ConsecutiveFailures, present.Savepoints, present.Discards
+	j.GivenUp = present.GivenUp
 	if len(present.Completed) > 0 || j.Status.Terminal() {
 		j.Completed = present.Completed
 	}

@@ -164,6 +164,9 @@ func (j *Job) checkPending() error {
 
 // checkOutcomes looks for a second outcome of a checkpoint (I2).
 func (j *Job) checkOutcomes() error {
+	if len(j.GivenUp) > MaxGivenUp {
+		return fmt.Errorf("%d checkpoints were given up, at most %d are kept", len(j.GivenUp), MaxGivenUp)
+	}
 	if len(j.History) > MaxHistory {
 		return fmt.Errorf("history of %d entries, at most %d are kept", len(j.History), MaxHistory)
 	}

@@ -56,7 +56,7 @@ func detailChunk(id checkpoint.ID) checkpoint.ChunkRef {
 func TestInspect(t *testing.T) {
 	s := sampleState(t)
 	got, err := Inspect(encoded(t, s))
-	want := SnapshotInfo{Version: snapshotVersion, Index: s.LastIndex, Jobs: 12, Checkpoints: 7, Savepoints: 3}
+	want := SnapshotInfo{Version: snapshotVersion, Index: s.LastIndex, Jobs: 13, Checkpoints: 9, Savepoints: 3}
 	if err != nil || got != want {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}

@@ -58,6 +58,8 @@ func (s *State) Step(index uint64, c Command) (Result, error) {
 		return Result{}, s.drainNode(c)
 	case UndrainNode:
 		return Result{}, s.undrainNode(c)
+	case GiveUpCheckpoint:
+		return Result{}, s.giveUpCheckpoint(c)
 	}
 	panic(fmt.Sprintf("fsm: index %d: unknown command type %T", index, c))
 }

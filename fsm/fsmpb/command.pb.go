@@ -45,6 +45,7 @@ type Command struct {
 	//	*Command_UndrainNode
 	//	*Command_BeginImport
 	//	*Command_FinishImport
+	//	*Command_GiveUpCheckpoint
 	Command       isCommand_Command `protobuf_oneof:"command"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -240,6 +241,15 @@ func (x *Command) GetFinishImport() *FinishImport {
 	return nil
 }
 
+func (x *Command) GetGiveUpCheckpoint() *GiveUpCheckpoint {
+	if x != nil {
+		if x, ok := x.Command.(*Command_GiveUpCheckpoint); ok {
+			return x.GiveUpCheckpoint
+		}
+	}
+	return nil
+}
+
 type isCommand_Command interface {
 	isCommand_Command()
 }
@@ -312,6 +322,10 @@ type Command_FinishImport struct {
 	FinishImport *FinishImport `protobuf:"bytes,181,opt,name=finish_import,json=finishImport,proto3,oneof"`
 }
 
+type Command_GiveUpCheckpoint struct {
+	GiveUpCheckpoint *GiveUpCheckpoint `protobuf:"bytes,160,opt,name=give_up_checkpoint,json=giveUpCheckpoint,proto3,oneof"` // since version 4
+}
+
 func (*Command_SubmitJob) isCommand_Command() {}
 
 func (*Command_StartAttempt) isCommand_Command() {}
@@ -345,6 +359,8 @@ func (*Command_UndrainNode) isCommand_Command() {}
 func (*Command_BeginImport) isCommand_Command() {}
 
 func (*Command_FinishImport) isCommand_Command() {}
+
+func (*Command_GiveUpCheckpoint) isCommand_Command() {}
 
 type SubmitJob struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1734,11 +1750,87 @@ func (x *UndrainNode) GetNode() []byte {
 	return nil
 }
 
+type GiveUpCheckpoint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           []byte                 `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	Checkpoint    uint64                 `protobuf:"varint,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Cause         []byte                 `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	Term          uint64                 `protobuf:"varint,4,opt,name=term,proto3" json:"term,omitempty"`
+	At            int64                  `protobuf:"varint,5,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GiveUpCheckpoint) Reset() {
+	*x = GiveUpCheckpoint{}
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GiveUpCheckpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GiveUpCheckpoint) ProtoMessage() {}
+
+func (x *GiveUpCheckpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_fsm_fsmpb_command_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GiveUpCheckpoint.ProtoReflect.Descriptor instead.
+func (*GiveUpCheckpoint) Descriptor() ([]byte, []int) {
+	return file_fsm_fsmpb_command_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *GiveUpCheckpoint) GetJob() []byte {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *GiveUpCheckpoint) GetCheckpoint() uint64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *GiveUpCheckpoint) GetCause() []byte {
+	if x != nil {
+		return x.Cause
+	}
+	return nil
+}
+
+func (x *GiveUpCheckpoint) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *GiveUpCheckpoint) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
 var File_fsm_fsmpb_command_proto protoreflect.FileDescriptor
 
 const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"\n" +
-	"\x17fsm/fsmpb/command.proto\x12\fcairn.fsm.v1\x1a#checkpoint/checkpointpb/state.proto\x1a\x13fsm/fsmpb/job.proto\"\xf4\b\n" +
+	"\x17fsm/fsmpb/command.proto\x12\fcairn.fsm.v1\x1a#checkpoint/checkpointpb/state.proto\x1a\x13fsm/fsmpb/job.proto\"\xc5\t\n" +
 	"\aCommand\x128\n" +
 	"\n" +
 	"submit_job\x18\x01 \x01(\v2\x17.cairn.fsm.v1.SubmitJobH\x00R\tsubmitJob\x12A\n" +
@@ -1761,7 +1853,8 @@ const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"drain_node\x18  \x01(\v2\x17.cairn.fsm.v1.DrainNodeH\x00R\tdrainNode\x12>\n" +
 	"\fundrain_node\x18! \x01(\v2\x19.cairn.fsm.v1.UndrainNodeH\x00R\vundrainNode\x12?\n" +
 	"\fbegin_import\x18\xb4\x01 \x01(\v2\x19.cairn.fsm.v1.BeginImportH\x00R\vbeginImport\x12B\n" +
-	"\rfinish_import\x18\xb5\x01 \x01(\v2\x1a.cairn.fsm.v1.FinishImportH\x00R\ffinishImportB\t\n" +
+	"\rfinish_import\x18\xb5\x01 \x01(\v2\x1a.cairn.fsm.v1.FinishImportH\x00R\ffinishImport\x12O\n" +
+	"\x12give_up_checkpoint\x18\xa0\x01 \x01(\v2\x1e.cairn.fsm.v1.GiveUpCheckpointH\x00R\x10giveUpCheckpointB\t\n" +
 	"\acommand\"\xa4\x03\n" +
 	"\tSubmitJob\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\fR\x03job\x12\x12\n" +
@@ -1896,7 +1989,15 @@ const file_fsm_fsmpb_command_proto_rawDesc = "" +
 	"\x04node\x18\x01 \x01(\fR\x04node\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\"!\n" +
 	"\vUndrainNode\x12\x12\n" +
-	"\x04node\x18\x01 \x01(\fR\x04nodeB\x11Z\x0fcairn/fsm/fsmpbb\x06proto3"
+	"\x04node\x18\x01 \x01(\fR\x04node\"~\n" +
+	"\x10GiveUpCheckpoint\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\fR\x03job\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\x04R\n" +
+	"checkpoint\x12\x14\n" +
+	"\x05cause\x18\x03 \x01(\fR\x05cause\x12\x12\n" +
+	"\x04term\x18\x04 \x01(\x04R\x04term\x12\x0e\n" +
+	"\x02at\x18\x05 \x01(\x03R\x02atB\x11Z\x0fcairn/fsm/fsmpbb\x06proto3"
 
 var (
 	file_fsm_fsmpb_command_proto_rawDescOnce sync.Once
@@ -1910,7 +2011,7 @@ func file_fsm_fsmpb_command_proto_rawDescGZIP() []byte {
 	return file_fsm_fsmpb_command_proto_rawDescData
 }
 
-var file_fsm_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_fsm_fsmpb_command_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_fsm_fsmpb_command_proto_goTypes = []any{
 	(*Command)(nil),               // 0: cairn.fsm.v1.Command
 	(*SubmitJob)(nil),             // 1: cairn.fsm.v1.SubmitJob
@@ -1930,16 +2031,17 @@ var file_fsm_fsmpb_command_proto_goTypes = []any{
 	(*MoveJob)(nil),               // 15: cairn.fsm.v1.MoveJob
 	(*DrainNode)(nil),             // 16: cairn.fsm.v1.DrainNode
 	(*UndrainNode)(nil),           // 17: cairn.fsm.v1.UndrainNode
-	(*Param)(nil),                 // 18: cairn.fsm.v1.Param
-	(*Topology)(nil),              // 19: cairn.fsm.v1.Topology
-	(*Config)(nil),                // 20: cairn.fsm.v1.Config
-	(*Source)(nil),                // 21: cairn.fsm.v1.Source
-	(*OperatorParallelism)(nil),   // 22: cairn.fsm.v1.OperatorParallelism
-	(*Assignment)(nil),            // 23: cairn.fsm.v1.Assignment
-	(*Restart)(nil),               // 24: cairn.fsm.v1.Restart
-	(*checkpointpb.ChunkRef)(nil), // 25: cairn.checkpoint.v1.ChunkRef
-	(*Sizes)(nil),                 // 26: cairn.fsm.v1.Sizes
-	(*Detail)(nil),                // 27: cairn.fsm.v1.Detail
+	(*GiveUpCheckpoint)(nil),      // 18: cairn.fsm.v1.GiveUpCheckpoint
+	(*Param)(nil),                 // 19: cairn.fsm.v1.Param
+	(*Topology)(nil),              // 20: cairn.fsm.v1.Topology
+	(*Config)(nil),                // 21: cairn.fsm.v1.Config
+	(*Source)(nil),                // 22: cairn.fsm.v1.Source
+	(*OperatorParallelism)(nil),   // 23: cairn.fsm.v1.OperatorParallelism
+	(*Assignment)(nil),            // 24: cairn.fsm.v1.Assignment
+	(*Restart)(nil),               // 25: cairn.fsm.v1.Restart
+	(*checkpointpb.ChunkRef)(nil), // 26: cairn.checkpoint.v1.ChunkRef
+	(*Sizes)(nil),                 // 27: cairn.fsm.v1.Sizes
+	(*Detail)(nil),                // 28: cairn.fsm.v1.Detail
 }
 var file_fsm_fsmpb_command_proto_depIdxs = []int32{
 	1,  // 0: cairn.fsm.v1.Command.submit_job:type_name -> cairn.fsm.v1.SubmitJob
@@ -1959,28 +2061,29 @@ var file_fsm_fsmpb_command_proto_depIdxs = []int32{
 	17, // 14: cairn.fsm.v1.Command.undrain_node:type_name -> cairn.fsm.v1.UndrainNode
 	12, // 15: cairn.fsm.v1.Command.begin_import:type_name -> cairn.fsm.v1.BeginImport
 	13, // 16: cairn.fsm.v1.Command.finish_import:type_name -> cairn.fsm.v1.FinishImport
-	18, // 17: cairn.fsm.v1.SubmitJob.params:type_name -> cairn.fsm.v1.Param
-	19, // 18: cairn.fsm.v1.SubmitJob.topology:type_name -> cairn.fsm.v1.Topology
-	20, // 19: cairn.fsm.v1.SubmitJob.config:type_name -> cairn.fsm.v1.Config
-	21, // 20: cairn.fsm.v1.SubmitJob.source:type_name -> cairn.fsm.v1.Source
-	22, // 21: cairn.fsm.v1.SubmitJob.parallelism:type_name -> cairn.fsm.v1.OperatorParallelism
-	20, // 22: cairn.fsm.v1.ConfigureJob.config:type_name -> cairn.fsm.v1.Config
-	23, // 23: cairn.fsm.v1.StartAttempt.assignment:type_name -> cairn.fsm.v1.Assignment
-	24, // 24: cairn.fsm.v1.FailAttempt.restart:type_name -> cairn.fsm.v1.Restart
-	25, // 25: cairn.fsm.v1.CompleteCheckpoint.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
-	26, // 26: cairn.fsm.v1.CompleteCheckpoint.sizes:type_name -> cairn.fsm.v1.Sizes
-	27, // 27: cairn.fsm.v1.CompleteCheckpoint.detail:type_name -> cairn.fsm.v1.Detail
-	26, // 28: cairn.fsm.v1.AbortCheckpoint.sizes:type_name -> cairn.fsm.v1.Sizes
-	27, // 29: cairn.fsm.v1.AbortCheckpoint.detail:type_name -> cairn.fsm.v1.Detail
-	25, // 30: cairn.fsm.v1.BeginImport.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
-	25, // 31: cairn.fsm.v1.FinishImport.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
-	19, // 32: cairn.fsm.v1.RescaleJob.topology:type_name -> cairn.fsm.v1.Topology
-	22, // 33: cairn.fsm.v1.RescaleJob.parallelism:type_name -> cairn.fsm.v1.OperatorParallelism
-	34, // [34:34] is the sub-list for method output_type
-	34, // [34:34] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	18, // 17: cairn.fsm.v1.Command.give_up_checkpoint:type_name -> cairn.fsm.v1.GiveUpCheckpoint
+	19, // 18: cairn.fsm.v1.SubmitJob.params:type_name -> cairn.fsm.v1.Param
+	20, // 19: cairn.fsm.v1.SubmitJob.topology:type_name -> cairn.fsm.v1.Topology
+	21, // 20: cairn.fsm.v1.SubmitJob.config:type_name -> cairn.fsm.v1.Config
+	22, // 21: cairn.fsm.v1.SubmitJob.source:type_name -> cairn.fsm.v1.Source
+	23, // 22: cairn.fsm.v1.SubmitJob.parallelism:type_name -> cairn.fsm.v1.OperatorParallelism
+	21, // 23: cairn.fsm.v1.ConfigureJob.config:type_name -> cairn.fsm.v1.Config
+	24, // 24: cairn.fsm.v1.StartAttempt.assignment:type_name -> cairn.fsm.v1.Assignment
+	25, // 25: cairn.fsm.v1.FailAttempt.restart:type_name -> cairn.fsm.v1.Restart
+	26, // 26: cairn.fsm.v1.CompleteCheckpoint.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	27, // 27: cairn.fsm.v1.CompleteCheckpoint.sizes:type_name -> cairn.fsm.v1.Sizes
+	28, // 28: cairn.fsm.v1.CompleteCheckpoint.detail:type_name -> cairn.fsm.v1.Detail
+	27, // 29: cairn.fsm.v1.AbortCheckpoint.sizes:type_name -> cairn.fsm.v1.Sizes
+	28, // 30: cairn.fsm.v1.AbortCheckpoint.detail:type_name -> cairn.fsm.v1.Detail
+	26, // 31: cairn.fsm.v1.BeginImport.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	26, // 32: cairn.fsm.v1.FinishImport.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	20, // 33: cairn.fsm.v1.RescaleJob.topology:type_name -> cairn.fsm.v1.Topology
+	23, // 34: cairn.fsm.v1.RescaleJob.parallelism:type_name -> cairn.fsm.v1.OperatorParallelism
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_fsm_fsmpb_command_proto_init() }
@@ -2007,6 +2110,7 @@ func file_fsm_fsmpb_command_proto_init() {
 		(*Command_UndrainNode)(nil),
 		(*Command_BeginImport)(nil),
 		(*Command_FinishImport)(nil),
+		(*Command_GiveUpCheckpoint)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2014,7 +2118,7 @@ func file_fsm_fsmpb_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fsm_fsmpb_command_proto_rawDesc), len(file_fsm_fsmpb_command_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -355,7 +355,8 @@ type Config struct {
 	RestartDelay           int64                  `protobuf:"varint,20,opt,name=restart_delay,json=restartDelay,proto3" json:"restart_delay,omitempty"`
 	RestartMaxFailures     int64                  `protobuf:"varint,21,opt,name=restart_max_failures,json=restartMaxFailures,proto3" json:"restart_max_failures,omitempty"`
 	RestartFailureInterval int64                  `protobuf:"varint,22,opt,name=restart_failure_interval,json=restartFailureInterval,proto3" json:"restart_failure_interval,omitempty"`
-	StateBackend           uint32                 `protobuf:"varint,70,opt,name=state_backend,json=stateBackend,proto3" json:"state_backend,omitempty"` // memory where it is missing
+	StateBackend           uint32                 `protobuf:"varint,70,opt,name=state_backend,json=stateBackend,proto3" json:"state_backend,omitempty"`           // memory where it is missing
+	RestoreFallback        bool                   `protobuf:"varint,160,opt,name=restore_fallback,json=restoreFallback,proto3" json:"restore_fallback,omitempty"` // since version 4
 	unknownFields          protoimpl.UnknownFields
 	sizeCache              protoimpl.SizeCache
 }
@@ -549,6 +550,13 @@ func (x *Config) GetStateBackend() uint32 {
 		return x.StateBackend
 	}
 	return 0
+}
+
+func (x *Config) GetRestoreFallback() bool {
+	if x != nil {
+		return x.RestoreFallback
+	}
+	return false
 }
 
 type NodeRef struct {
@@ -976,7 +984,7 @@ const file_fsm_fsmpb_job_proto_rawDesc = "" +
 	"\x05edges\x18\x02 \x03(\v2\x12.cairn.fsm.v1.EdgeR\x05edges\"S\n" +
 	"\x13OperatorParallelism\x12\x1a\n" +
 	"\boperator\x18\x01 \x01(\fR\boperator\x12 \n" +
-	"\vparallelism\x18\x02 \x01(\x03R\vparallelism\"\x8e\a\n" +
+	"\vparallelism\x18\x02 \x01(\x03R\vparallelism\"\xba\a\n" +
 	"\x06Config\x12\x1a\n" +
 	"\binterval\x18\x01 \x01(\x03R\binterval\x12\x1b\n" +
 	"\tmin_pause\x18\x02 \x01(\x03R\bminPause\x12\x18\n" +
@@ -1002,7 +1010,8 @@ const file_fsm_fsmpb_job_proto_rawDesc = "" +
 	"\rrestart_delay\x18\x14 \x01(\x03R\frestartDelay\x120\n" +
 	"\x14restart_max_failures\x18\x15 \x01(\x03R\x12restartMaxFailures\x128\n" +
 	"\x18restart_failure_interval\x18\x16 \x01(\x03R\x16restartFailureInterval\x12#\n" +
-	"\rstate_backend\x18F \x01(\rR\fstateBackend\"U\n" +
+	"\rstate_backend\x18F \x01(\rR\fstateBackend\x12*\n" +
+	"\x10restore_fallback\x18\xa0\x01 \x01(\bR\x0frestoreFallback\"U\n" +
 	"\aNodeRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x06R\vincarnation\x12\x18\n" +

@@ -286,9 +286,10 @@ type Job struct {
 	Interrupted         []byte                 `protobuf:"bytes,31,opt,name=interrupted,proto3" json:"interrupted,omitempty"`
 	Next                *Shape                 `protobuf:"bytes,32,opt,name=next,proto3" json:"next,omitempty"` // absent when the next attempt has the present shape
 	Former              []*FormerTopology      `protobuf:"bytes,33,rep,name=former,proto3" json:"former,omitempty"`
-	Fingerprint         []byte                 `protobuf:"bytes,40,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"` // empty when it is not known
-	Since               []uint32               `protobuf:"varint,80,rep,packed,name=since,proto3" json:"since,omitempty"`     // by ordinal; empty when everything was deployed in this attempt
-	Global              bool                   `protobuf:"varint,81,opt,name=global,proto3" json:"global,omitempty"`          // only while restarting
+	Fingerprint         []byte                 `protobuf:"bytes,40,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`         // empty when it is not known
+	Since               []uint32               `protobuf:"varint,80,rep,packed,name=since,proto3" json:"since,omitempty"`             // by ordinal; empty when everything was deployed in this attempt
+	Global              bool                   `protobuf:"varint,81,opt,name=global,proto3" json:"global,omitempty"`                  // only while restarting
+	GivenUp             []*GivenUp             `protobuf:"bytes,160,rep,name=given_up,json=givenUp,proto3" json:"given_up,omitempty"` // since version 4; in the order of the decisions
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -568,6 +569,81 @@ func (x *Job) GetGlobal() bool {
 	return false
 }
 
+func (x *Job) GetGivenUp() []*GivenUp {
+	if x != nil {
+		return x.GivenUp
+	}
+	return nil
+}
+
+type GivenUp struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Checkpoint    uint64                 `protobuf:"varint,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	Cause         []byte                 `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
+	Term          uint64                 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
+	At            int64                  `protobuf:"varint,4,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GivenUp) Reset() {
+	*x = GivenUp{}
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GivenUp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GivenUp) ProtoMessage() {}
+
+func (x *GivenUp) ProtoReflect() protoreflect.Message {
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GivenUp.ProtoReflect.Descriptor instead.
+func (*GivenUp) Descriptor() ([]byte, []int) {
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GivenUp) GetCheckpoint() uint64 {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return 0
+}
+
+func (x *GivenUp) GetCause() []byte {
+	if x != nil {
+		return x.Cause
+	}
+	return nil
+}
+
+func (x *GivenUp) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
+}
+
+func (x *GivenUp) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
 type Shape struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Topology      *Topology              `protobuf:"bytes,1,opt,name=topology,proto3" json:"topology,omitempty"`
@@ -578,7 +654,7 @@ type Shape struct {
 
 func (x *Shape) Reset() {
 	*x = Shape{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[4]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -590,7 +666,7 @@ func (x *Shape) String() string {
 func (*Shape) ProtoMessage() {}
 
 func (x *Shape) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[4]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -603,7 +679,7 @@ func (x *Shape) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shape.ProtoReflect.Descriptor instead.
 func (*Shape) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{4}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Shape) GetTopology() *Topology {
@@ -630,7 +706,7 @@ type FormerTopology struct {
 
 func (x *FormerTopology) Reset() {
 	*x = FormerTopology{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[5]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -642,7 +718,7 @@ func (x *FormerTopology) String() string {
 func (*FormerTopology) ProtoMessage() {}
 
 func (x *FormerTopology) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[5]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -655,7 +731,7 @@ func (x *FormerTopology) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FormerTopology.ProtoReflect.Descriptor instead.
 func (*FormerTopology) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{5}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *FormerTopology) GetLast() uint32 {
@@ -689,7 +765,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[6]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -701,7 +777,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[6]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -714,7 +790,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{6}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Pending) GetId() uint64 {
@@ -798,7 +874,7 @@ type Completed struct {
 
 func (x *Completed) Reset() {
 	*x = Completed{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[7]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -810,7 +886,7 @@ func (x *Completed) String() string {
 func (*Completed) ProtoMessage() {}
 
 func (x *Completed) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[7]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -823,7 +899,7 @@ func (x *Completed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Completed.ProtoReflect.Descriptor instead.
 func (*Completed) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{7}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Completed) GetId() uint64 {
@@ -906,7 +982,7 @@ type Discard struct {
 
 func (x *Discard) Reset() {
 	*x = Discard{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[8]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -918,7 +994,7 @@ func (x *Discard) String() string {
 func (*Discard) ProtoMessage() {}
 
 func (x *Discard) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[8]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -931,7 +1007,7 @@ func (x *Discard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Discard.ProtoReflect.Descriptor instead.
 func (*Discard) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{8}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Discard) GetId() uint64 {
@@ -959,7 +1035,7 @@ type Counters struct {
 
 func (x *Counters) Reset() {
 	*x = Counters{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[9]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -971,7 +1047,7 @@ func (x *Counters) String() string {
 func (*Counters) ProtoMessage() {}
 
 func (x *Counters) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[9]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -984,7 +1060,7 @@ func (x *Counters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counters.ProtoReflect.Descriptor instead.
 func (*Counters) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{9}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Counters) GetCompleted() uint64 {
@@ -1032,7 +1108,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[10]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1044,7 +1120,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[10]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1057,7 +1133,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{10}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Outcome) GetId() uint64 {
@@ -1186,7 +1262,7 @@ type Summary struct {
 
 func (x *Summary) Reset() {
 	*x = Summary{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[11]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1198,7 +1274,7 @@ func (x *Summary) String() string {
 func (*Summary) ProtoMessage() {}
 
 func (x *Summary) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[11]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1211,7 +1287,7 @@ func (x *Summary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Summary.ProtoReflect.Descriptor instead.
 func (*Summary) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{11}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Summary) GetDuration() *Distribution {
@@ -1270,7 +1346,7 @@ type Distribution struct {
 
 func (x *Distribution) Reset() {
 	*x = Distribution{}
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[12]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1282,7 +1358,7 @@ func (x *Distribution) String() string {
 func (*Distribution) ProtoMessage() {}
 
 func (x *Distribution) ProtoReflect() protoreflect.Message {
-	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[12]
+	mi := &file_fsm_fsmpb_snapshot_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1295,7 +1371,7 @@ func (x *Distribution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Distribution.ProtoReflect.Descriptor instead.
 func (*Distribution) Descriptor() ([]byte, []int) {
-	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{12}
+	return file_fsm_fsmpb_snapshot_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Distribution) GetCount() int64 {
@@ -1367,8 +1443,7 @@ const file_fsm_fsmpb_snapshot_proto_rawDesc = "" +
 	"finishedAt\"1\n" +
 	"\vDrainedNode\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\fR\x04node\x12\x0e\n" +
-	"\x02at\x18\x02 \x01(\x03R\x02at\"\xe8\n" +
-	"\n" +
+	"\x02at\x18\x02 \x01(\x03R\x02at\"\x9b\v\n" +
 	"\x03Job\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\fR\x04name\x12\x18\n" +
@@ -1409,7 +1484,15 @@ const file_fsm_fsmpb_snapshot_proto_rawDesc = "" +
 	"\x06former\x18! \x03(\v2\x1c.cairn.fsm.v1.FormerTopologyR\x06former\x12 \n" +
 	"\vfingerprint\x18( \x01(\fR\vfingerprint\x12\x14\n" +
 	"\x05since\x18P \x03(\rR\x05since\x12\x16\n" +
-	"\x06global\x18Q \x01(\bR\x06global\"\x80\x01\n" +
+	"\x06global\x18Q \x01(\bR\x06global\x121\n" +
+	"\bgiven_up\x18\xa0\x01 \x03(\v2\x15.cairn.fsm.v1.GivenUpR\agivenUp\"c\n" +
+	"\aGivenUp\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x01 \x01(\x04R\n" +
+	"checkpoint\x12\x14\n" +
+	"\x05cause\x18\x02 \x01(\fR\x05cause\x12\x12\n" +
+	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x0e\n" +
+	"\x02at\x18\x04 \x01(\x03R\x02at\"\x80\x01\n" +
 	"\x05Shape\x122\n" +
 	"\btopology\x18\x01 \x01(\v2\x16.cairn.fsm.v1.TopologyR\btopology\x12C\n" +
 	"\vparallelism\x18\x02 \x03(\v2!.cairn.fsm.v1.OperatorParallelismR\vparallelism\"X\n" +
@@ -1494,71 +1577,73 @@ func file_fsm_fsmpb_snapshot_proto_rawDescGZIP() []byte {
 	return file_fsm_fsmpb_snapshot_proto_rawDescData
 }
 
-var file_fsm_fsmpb_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_fsm_fsmpb_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_fsm_fsmpb_snapshot_proto_goTypes = []any{
 	(*Snapshot)(nil),              // 0: cairn.fsm.v1.Snapshot
 	(*Import)(nil),                // 1: cairn.fsm.v1.Import
 	(*DrainedNode)(nil),           // 2: cairn.fsm.v1.DrainedNode
 	(*Job)(nil),                   // 3: cairn.fsm.v1.Job
-	(*Shape)(nil),                 // 4: cairn.fsm.v1.Shape
-	(*FormerTopology)(nil),        // 5: cairn.fsm.v1.FormerTopology
-	(*Pending)(nil),               // 6: cairn.fsm.v1.Pending
-	(*Completed)(nil),             // 7: cairn.fsm.v1.Completed
-	(*Discard)(nil),               // 8: cairn.fsm.v1.Discard
-	(*Counters)(nil),              // 9: cairn.fsm.v1.Counters
-	(*Outcome)(nil),               // 10: cairn.fsm.v1.Outcome
-	(*Summary)(nil),               // 11: cairn.fsm.v1.Summary
-	(*Distribution)(nil),          // 12: cairn.fsm.v1.Distribution
-	(*checkpointpb.ChunkRef)(nil), // 13: cairn.checkpoint.v1.ChunkRef
-	(*Param)(nil),                 // 14: cairn.fsm.v1.Param
-	(*Topology)(nil),              // 15: cairn.fsm.v1.Topology
-	(*Config)(nil),                // 16: cairn.fsm.v1.Config
-	(*Assignment)(nil),            // 17: cairn.fsm.v1.Assignment
-	(*Restart)(nil),               // 18: cairn.fsm.v1.Restart
-	(*Source)(nil),                // 19: cairn.fsm.v1.Source
-	(*OperatorParallelism)(nil),   // 20: cairn.fsm.v1.OperatorParallelism
-	(*Sizes)(nil),                 // 21: cairn.fsm.v1.Sizes
-	(*Detail)(nil),                // 22: cairn.fsm.v1.Detail
+	(*GivenUp)(nil),               // 4: cairn.fsm.v1.GivenUp
+	(*Shape)(nil),                 // 5: cairn.fsm.v1.Shape
+	(*FormerTopology)(nil),        // 6: cairn.fsm.v1.FormerTopology
+	(*Pending)(nil),               // 7: cairn.fsm.v1.Pending
+	(*Completed)(nil),             // 8: cairn.fsm.v1.Completed
+	(*Discard)(nil),               // 9: cairn.fsm.v1.Discard
+	(*Counters)(nil),              // 10: cairn.fsm.v1.Counters
+	(*Outcome)(nil),               // 11: cairn.fsm.v1.Outcome
+	(*Summary)(nil),               // 12: cairn.fsm.v1.Summary
+	(*Distribution)(nil),          // 13: cairn.fsm.v1.Distribution
+	(*checkpointpb.ChunkRef)(nil), // 14: cairn.checkpoint.v1.ChunkRef
+	(*Param)(nil),                 // 15: cairn.fsm.v1.Param
+	(*Topology)(nil),              // 16: cairn.fsm.v1.Topology
+	(*Config)(nil),                // 17: cairn.fsm.v1.Config
+	(*Assignment)(nil),            // 18: cairn.fsm.v1.Assignment
+	(*Restart)(nil),               // 19: cairn.fsm.v1.Restart
+	(*Source)(nil),                // 20: cairn.fsm.v1.Source
+	(*OperatorParallelism)(nil),   // 21: cairn.fsm.v1.OperatorParallelism
+	(*Sizes)(nil),                 // 22: cairn.fsm.v1.Sizes
+	(*Detail)(nil),                // 23: cairn.fsm.v1.Detail
 }
 var file_fsm_fsmpb_snapshot_proto_depIdxs = []int32{
 	3,  // 0: cairn.fsm.v1.Snapshot.jobs:type_name -> cairn.fsm.v1.Job
 	2,  // 1: cairn.fsm.v1.Snapshot.drained:type_name -> cairn.fsm.v1.DrainedNode
 	1,  // 2: cairn.fsm.v1.Snapshot.imports:type_name -> cairn.fsm.v1.Import
-	13, // 3: cairn.fsm.v1.Import.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
-	14, // 4: cairn.fsm.v1.Job.params:type_name -> cairn.fsm.v1.Param
-	15, // 5: cairn.fsm.v1.Job.topology:type_name -> cairn.fsm.v1.Topology
-	16, // 6: cairn.fsm.v1.Job.config:type_name -> cairn.fsm.v1.Config
-	17, // 7: cairn.fsm.v1.Job.assignment:type_name -> cairn.fsm.v1.Assignment
-	18, // 8: cairn.fsm.v1.Job.restart:type_name -> cairn.fsm.v1.Restart
-	6,  // 9: cairn.fsm.v1.Job.pending:type_name -> cairn.fsm.v1.Pending
-	7,  // 10: cairn.fsm.v1.Job.completed:type_name -> cairn.fsm.v1.Completed
-	8,  // 11: cairn.fsm.v1.Job.discards:type_name -> cairn.fsm.v1.Discard
-	9,  // 12: cairn.fsm.v1.Job.counters:type_name -> cairn.fsm.v1.Counters
-	10, // 13: cairn.fsm.v1.Job.history:type_name -> cairn.fsm.v1.Outcome
-	19, // 14: cairn.fsm.v1.Job.source:type_name -> cairn.fsm.v1.Source
-	7,  // 15: cairn.fsm.v1.Job.savepoints:type_name -> cairn.fsm.v1.Completed
-	11, // 16: cairn.fsm.v1.Job.summary:type_name -> cairn.fsm.v1.Summary
-	20, // 17: cairn.fsm.v1.Job.parallelism:type_name -> cairn.fsm.v1.OperatorParallelism
-	4,  // 18: cairn.fsm.v1.Job.next:type_name -> cairn.fsm.v1.Shape
-	5,  // 19: cairn.fsm.v1.Job.former:type_name -> cairn.fsm.v1.FormerTopology
-	15, // 20: cairn.fsm.v1.Shape.topology:type_name -> cairn.fsm.v1.Topology
-	20, // 21: cairn.fsm.v1.Shape.parallelism:type_name -> cairn.fsm.v1.OperatorParallelism
-	15, // 22: cairn.fsm.v1.FormerTopology.topology:type_name -> cairn.fsm.v1.Topology
-	13, // 23: cairn.fsm.v1.Completed.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
-	13, // 24: cairn.fsm.v1.Discard.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
-	21, // 25: cairn.fsm.v1.Outcome.sizes:type_name -> cairn.fsm.v1.Sizes
-	22, // 26: cairn.fsm.v1.Outcome.detail:type_name -> cairn.fsm.v1.Detail
-	12, // 27: cairn.fsm.v1.Summary.duration:type_name -> cairn.fsm.v1.Distribution
-	12, // 28: cairn.fsm.v1.Summary.state_size:type_name -> cairn.fsm.v1.Distribution
-	12, // 29: cairn.fsm.v1.Summary.checkpointed:type_name -> cairn.fsm.v1.Distribution
-	12, // 30: cairn.fsm.v1.Summary.alignment:type_name -> cairn.fsm.v1.Distribution
-	12, // 31: cairn.fsm.v1.Summary.processed:type_name -> cairn.fsm.v1.Distribution
-	12, // 32: cairn.fsm.v1.Summary.persisted:type_name -> cairn.fsm.v1.Distribution
-	33, // [33:33] is the sub-list for method output_type
-	33, // [33:33] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	14, // 3: cairn.fsm.v1.Import.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	15, // 4: cairn.fsm.v1.Job.params:type_name -> cairn.fsm.v1.Param
+	16, // 5: cairn.fsm.v1.Job.topology:type_name -> cairn.fsm.v1.Topology
+	17, // 6: cairn.fsm.v1.Job.config:type_name -> cairn.fsm.v1.Config
+	18, // 7: cairn.fsm.v1.Job.assignment:type_name -> cairn.fsm.v1.Assignment
+	19, // 8: cairn.fsm.v1.Job.restart:type_name -> cairn.fsm.v1.Restart
+	7,  // 9: cairn.fsm.v1.Job.pending:type_name -> cairn.fsm.v1.Pending
+	8,  // 10: cairn.fsm.v1.Job.completed:type_name -> cairn.fsm.v1.Completed
+	9,  // 11: cairn.fsm.v1.Job.discards:type_name -> cairn.fsm.v1.Discard
+	10, // 12: cairn.fsm.v1.Job.counters:type_name -> cairn.fsm.v1.Counters
+	11, // 13: cairn.fsm.v1.Job.history:type_name -> cairn.fsm.v1.Outcome
+	20, // 14: cairn.fsm.v1.Job.source:type_name -> cairn.fsm.v1.Source
+	8,  // 15: cairn.fsm.v1.Job.savepoints:type_name -> cairn.fsm.v1.Completed
+	12, // 16: cairn.fsm.v1.Job.summary:type_name -> cairn.fsm.v1.Summary
+	21, // 17: cairn.fsm.v1.Job.parallelism:type_name -> cairn.fsm.v1.OperatorParallelism
+	5,  // 18: cairn.fsm.v1.Job.next:type_name -> cairn.fsm.v1.Shape
+	6,  // 19: cairn.fsm.v1.Job.former:type_name -> cairn.fsm.v1.FormerTopology
+	4,  // 20: cairn.fsm.v1.Job.given_up:type_name -> cairn.fsm.v1.GivenUp
+	16, // 21: cairn.fsm.v1.Shape.topology:type_name -> cairn.fsm.v1.Topology
+	21, // 22: cairn.fsm.v1.Shape.parallelism:type_name -> cairn.fsm.v1.OperatorParallelism
+	16, // 23: cairn.fsm.v1.FormerTopology.topology:type_name -> cairn.fsm.v1.Topology
+	14, // 24: cairn.fsm.v1.Completed.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	14, // 25: cairn.fsm.v1.Discard.manifest:type_name -> cairn.checkpoint.v1.ChunkRef
+	22, // 26: cairn.fsm.v1.Outcome.sizes:type_name -> cairn.fsm.v1.Sizes
+	23, // 27: cairn.fsm.v1.Outcome.detail:type_name -> cairn.fsm.v1.Detail
+	13, // 28: cairn.fsm.v1.Summary.duration:type_name -> cairn.fsm.v1.Distribution
+	13, // 29: cairn.fsm.v1.Summary.state_size:type_name -> cairn.fsm.v1.Distribution
+	13, // 30: cairn.fsm.v1.Summary.checkpointed:type_name -> cairn.fsm.v1.Distribution
+	13, // 31: cairn.fsm.v1.Summary.alignment:type_name -> cairn.fsm.v1.Distribution
+	13, // 32: cairn.fsm.v1.Summary.processed:type_name -> cairn.fsm.v1.Distribution
+	13, // 33: cairn.fsm.v1.Summary.persisted:type_name -> cairn.fsm.v1.Distribution
+	34, // [34:34] is the sub-list for method output_type
+	34, // [34:34] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_fsm_fsmpb_snapshot_proto_init() }
@@ -1573,7 +1658,7 @@ func file_fsm_fsmpb_snapshot_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_fsm_fsmpb_snapshot_proto_rawDesc), len(file_fsm_fsmpb_snapshot_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
