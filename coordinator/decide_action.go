@@ -51,7 +51,7 @@ type Refuse struct {
 }
 
 // LoadManifest reads the manifest that a job's next deployment restores from. It runs beside the loop and
-// ends with View.OnManifestLoaded.
+// ends with View.OnManifestLoaded; with a StateMissingError when it was read and not all that it names is there.
 type LoadManifest struct {
 	Job        checkpoint.JobID
 	Checkpoint checkpoint.ID
@@ -59,6 +59,14 @@ type LoadManifest struct {
 	// job, and not always the one that had it last: a job may have claimed it before.
 	Own      bool
 	Manifest checkpoint.ChunkRef
+	// Have is the manifest when it is at hand already, so that it need not be read.
+	Have *checkpoint.Manifest
+	// Check asks whether everything that the manifest names can be had, and whether Suspects can be read: a task could
+	// not.
+	Check    bool
+	Suspects []checkpoint.ChunkRef
+	// Older says that the job would have to give up newer checkpoints to go back to this one.
+	Older bool
 }
 
 func (Propose) action()       {}
@@ -82,6 +90,9 @@ func (a Refuse) String() string {
 	return fmt.Sprintf("refuse request %d: %s", a.Request, fate{reason: a.Reason, message: a.Message})
 }
 func (a LoadManifest) String() string {
+	if a.Check {
+		return fmt.Sprintf("check that the state of checkpoint %d is there", a.Checkpoint)
+	}
 	return fmt.Sprintf("load manifest of checkpoint %d", a.Checkpoint)
 }
 
@@ -110,6 +121,8 @@ func commandText(c fsm.Command) string {
 		return fmt.Sprintf(" %d at checkpoint %d: %s", c.Attempt, c.Checkpoint, c.Cause)
 	case fsm.EndJob:
 		return fmt.Sprintf(" %s %s", c.Status, c.Failure)
+	case fsm.GiveUpCheckpoint:
+		return fmt.Sprintf(" %d: %s", c.Checkpoint, c.Cause)
 	}
 	return ""
 }

@@ -26,7 +26,7 @@ func (d *decision) startAttempt(j *fsm.Job) {
 		return
 	}
 	free, fixed := d.freeFor(j, next.Topology, d.free), d.keptSlots(j)
-	if total(free) < d.slotsWanted(j) || !d.prepareRestore(j, restorePoint(j)) {
+	if total(free) < d.slotsWanted(j) || !d.mayRestore(j, restorePoint(j)) {
 		d.reserve(j)
 		return
 	}

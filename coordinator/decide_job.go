@@ -45,6 +45,7 @@ type jobView struct {
 	// count) and completed a checkpoint or savepoint, by its own clock; zero when another one did.
 	begunAt, completedAt time.Time
 	restore              restoreView
+	older                map[checkpoint.ID]*restoreView // what the job may go back to; nil until that is asked
 
 	// blamed is on which nodes subtasks have failed by themselves in the last attempts, and in how many of them in a row.
 	blamed map[checkpoint.NodeID]int
@@ -112,7 +113,7 @@ func (s *jobView) begin(j *fsm.Job) {
 			s.goOn(ordinal, before[ordinal], metrics)
 		}
 	}
-	s.turn, s.tries = turnView{}, turnTries{}
+	s.turn, s.tries, s.older = turnView{}, turnTries{}, nil
 	s.begunAt, s.completedAt = time.Time{}, time.Time{}
 	s.ordinals, s.slots = nil, nil
 	if len(j.Assignment.NodeOf) == 0 {

@@ -1,6 +1,8 @@
 package coordinator
 
 import (
+	"slices"
+
 	"cairn/checkpoint"
 	"cairn/fsm"
 )
@@ -55,6 +57,70 @@ func (d *decision) prepareRestore(j *fsm.Job, o origin) bool {
 	}
 	_, problem := d.view.jobs[j.ID].restore.match(j, j.NextShape().Topology)
 	return problem == ""
+}
+
+// mayRestore reports whether the job's next attempt can be started from o: its manifest is at hand, it fits the graph, and
+// all that the subtasks need that are to be restored was there a moment ago. An attempt without that would fail, and
+// so would the next one, for as long as it takes to bring a node back (U5).
+func (d *decision) mayRestore(j *fsm.Job, o origin) bool {
+	if o.id == 0 {
+		return true
+	}
+	if !d.prepareRestore(j, o) {
+		d.fallBack(j, o)
+		return false
+	}
+	r := &d.view.jobs[j.ID].restore
+	if !r.checkedOf(j, d.now, d.view.Timing.LoadRetry) {
+		if !r.loading {
+			d.do(LoadManifest{
+				Job: j.ID, Checkpoint: o.id, Own: o.own, Manifest: o.manifest, Have: r.manifest, Check: true, Suspects: d.suspects(j),
+			})
+		}
+		return false
+	}
+	if _, missing := d.missing(j, r); missing > 0 {
+		d.fallBack(j, o)
+		return false
+	}
+	return true
+}
+
+// maxSuspects bounds how many chunks are read only to see whether that is possible.
+const maxSuspects = 3
+
+// suspects returns chunks for want of which subtasks of the last attempt have failed.
+func (d *decision) suspects(j *fsm.Job) []checkpoint.ChunkRef {
+	var refs []checkpoint.ChunkRef
+	for i := range d.view.jobs[j.ID].subtasks {
+		ref := d.view.jobs[j.ID].subtasks[i].failure.Unavailable
+		if !ref.ID.IsZero() && len(refs) < maxSuspects && !slices.Contains(refs, ref) {
+			refs = append(refs, ref)
+		}
+	}
+	return refs
+}
+
+// missing returns the first chunk that is missing of those that the job's next attempt needs, and how many are. What
+// goes on needs none.
+func (d *decision) missing(j *fsm.Job, r *restoreView) (first MissingChunk, n int) {
+	if len(r.lacks) == 0 {
+		return first, 0
+	}
+	kept := d.regionFates(j) != nil // then the shape is the present one
+	seen := make(map[int]bool)
+	for ordinal, lacks := range r.lackedBy(j, j.NextShape().Topology) {
+		if kept && d.goesOn(j, ordinal) {
+			continue
+		}
+		for _, i := range lacks {
+			if len(seen) == 0 {
+				first = r.lacks[i]
+			}
+			seen[i] = true
+		}
+	}
+	return first, len(seen)
 }
 
 // loaded reports whether the manifest of o is at hand, and asks for it where it is not.

@@ -18,8 +18,11 @@ type Timing struct {
 	HeartbeatTimeout time.Duration
 	// GossipConfirm is the shorter silence that is enough when gossip has declared the node failed too.
 	GossipConfirm time.Duration
-	// LoadRetry is the pause before a manifest that could not be read is tried again.
+	// LoadRetry is the pause before a manifest that could not be read, or state that was not there, is tried again.
 	LoadRetry time.Duration
+	// FallbackGrace is how long a checkpoint must have been impossible to restore before a job that may goes back to an
+	// older one. It is counted from when a node was met last, since that node may bring what is missing.
+	FallbackGrace time.Duration
 	// PlanAnswer is how long an attempt waits for a node to say what graph its build makes. The node is not used until
 	// it has.
 	PlanAnswer time.Duration
@@ -38,6 +41,7 @@ func DefaultTiming() Timing {
 		HeartbeatTimeout: 10 * time.Second,
 		GossipConfirm:    time.Second,
 		LoadRetry:        time.Second,
+		FallbackGrace:    30 * time.Second,
 		PlanAnswer:       5 * time.Second,
 		SweepPause:       time.Second,
 		SweepRetry:       10 * time.Second,

@@ -147,6 +147,8 @@ func (l *leader) logCommand(c fsm.Command, r fsm.Result) {
 		l.log.Info("node drained", "node", c.Node)
 	case fsm.UndrainNode:
 		l.log.Info("node in service again", "node", c.Node)
+	case fsm.GiveUpCheckpoint:
+		l.log.Warn("checkpoint given up: the job goes back to the one before it", "job", c.Job, "checkpoint", c.Checkpoint, "cause", c.Cause)
 	case fsm.EndJob:
 		l.log.Info("job ended", "job", c.Job, "status", c.Status, "cause", c.Failure)
 	case fsm.BeginCheckpoint:

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -70,14 +71,21 @@ func (l *leader) loadManifest(ctx context.Context, a LoadManifest) {
 	l.view.OnManifestLoading(a)
 	l.tasks.Go(func() {
 		m, err := l.readManifest(ctx, a)
-		if err != nil {
-			l.log.Error("restore is held up", "job", a.Job, "checkpoint", a.Checkpoint, "cause", err)
+		if err == nil && a.Check {
+			err = l.checkState(ctx, a, m)
 		}
-		l.inbox.post(func() { l.view.OnManifestLoaded(a.Job, a.Checkpoint, m, err, time.Now()) })
+		l.inbox.post(func() {
+			if l.view.OnManifestLoaded(a.Job, a.Checkpoint, m, err, time.Now()) {
+				l.log.Error("restore is held up", "job", a.Job, "checkpoint", a.Checkpoint, "cause", err)
+			}
+		})
 	})
 }
 
 func (l *leader) readManifest(ctx context.Context, a LoadManifest) (*checkpoint.Manifest, error) {
+	if a.Have != nil {
+		return a.Have, nil
+	}
 	data, err := l.store.Get(ctx, a.Manifest)
 	if err != nil {
 		return nil, fmt.Errorf("reading the manifest of checkpoint %d: %w", a.Checkpoint, err)
@@ -90,4 +98,44 @@ func (l *leader) readManifest(ctx context.Context, a LoadManifest) (*checkpoint.
 		return nil, fmt.Errorf("manifest of checkpoint %d: it is of job %s, checkpoint %d", a.Checkpoint, m.Job, m.ID)
 	}
 	return &m, nil
+}
+
+// checkState returns a StateMissingError unless, as far as is known, everything can be had that a manifest names.
+func (l *leader) checkState(ctx context.Context, a LoadManifest, m *checkpoint.Manifest) error {
+	var missing []MissingChunk
+	lost, _ := l.keeper.lost(ctx, chunksOf(m)) // an error says that the leadership is over
+	for _, chunk := range lost {
+		missing = append(missing, MissingChunk{LostChunk: chunk})
+	}
+	for _, ref := range a.Suspects {
+		// Who is said to have it may have it no more, or in a bad copy: reading it is the only way to know.
+		if _, err := l.store.Get(ctx, ref); err != nil && !containsChunk(lost, ref.ID) {
+			missing = append(missing, MissingChunk{LostChunk: LostChunk{Chunk: ref}, Cause: err.Error()})
+		}
+	}
+	if len(missing) > 0 {
+		return &StateMissingError{Missing: missing}
+	}
+	return nil
+}
+
+func containsChunk(lost []LostChunk, id checkpoint.ChunkID) bool {
+	return slices.ContainsFunc(lost, func(c LostChunk) bool { return c.Chunk.ID == id })
+}
+
+// chunksOf returns the chunks of the state that a manifest names, each once.
+func chunksOf(m *checkpoint.Manifest) []checkpoint.ChunkRef {
+	var refs []checkpoint.ChunkRef
+	seen := make(map[checkpoint.ChunkID]bool)
+	for _, s := range m.Subtasks {
+		for _, h := range s.Handles {
+			for _, ref := range h.Chunks {
+				if !seen[ref.ID] {
+					seen[ref.ID] = true
+					refs = append(refs, ref)
+				}
+			}
+		}
+	}
+	return refs
 }

@@ -63,7 +63,7 @@ func jobReason(v *View, j *fsm.Job, now time.Time) string {
 		return waitsFor(v, j, now)
 	case fsm.JobRunning:
 		if v != nil && v.job(j).count(0) > 0 { // a leader that takes over may have to deploy what is running
-			return v.job(j).restore.problem(j)
+			return (&decision{view: v, now: now}).restoreProblem(j)
 		}
 	case fsm.JobCancelling:
 		if v != nil {
@@ -110,7 +110,7 @@ func waitsFor(v *View, j *fsm.Job, now time.Time) string {
 	case needs > agreeing:
 		return waitsForGraphs(v, j, needs, agreeing, now)
 	}
-	return v.job(j).restore.problem(j)
+	return d.restoreProblem(j)
 }
 
 // waitsForGraphs says that there are not enough slots on nodes whose build makes the job's graph. What the others make is

@@ -32,6 +32,11 @@ type world struct {
 	builds    map[checkpoint.NodeID]checkpoint.JobPlanned
 	asked     []AskPlan
 	holdPlans map[checkpoint.NodeID]bool
+	// lost are the chunks of which no living node has a copy, with the nodes that had one; unreadable those that a node
+	// has in a bad copy. checks counts how often a leader has looked.
+	lost       map[checkpoint.ChunkID][]checkpoint.NodeID
+	unreadable map[checkpoint.ChunkID]bool
+	checks     int
 }
 
 var testJob = checkpoint.JobID{1}
@@ -111,14 +116,41 @@ func (w *world) execute(a Action) {
 	case AskPlan:
 		w.plan(a)
 	case LoadManifest:
-		w.view.OnManifestLoading(a)
-		m, found := w.manifests[a.Manifest.ID]
+		w.load(a)
+	}
+}
+
+// load reads a manifest, unless it is at hand, and looks whether the state is there.
+func (w *world) load(a LoadManifest) {
+	w.view.OnManifestLoading(a)
+	m := a.Have
+	if m == nil {
+		stored, found := w.manifests[a.Manifest.ID]
 		if !found {
 			w.view.OnManifestLoaded(a.Job, a.Checkpoint, nil, fmt.Errorf("chunk %s: not found", a.Manifest.ID), w.now)
 			return
 		}
-		w.view.OnManifestLoaded(a.Job, a.Checkpoint, &m, nil, w.now)
+		m = &stored
 	}
+	var missing []MissingChunk
+	if a.Check {
+		w.checks++
+		for _, ref := range chunksOf(m) {
+			if had, lost := w.lost[ref.ID]; lost {
+				missing = append(missing, MissingChunk{LostChunk: LostChunk{Chunk: ref, Had: had}})
+			}
+		}
+		for _, ref := range a.Suspects {
+			if w.unreadable[ref.ID] {
+				missing = append(missing, MissingChunk{LostChunk: LostChunk{Chunk: ref}, Cause: "node n2: hash mismatch"})
+			}
+		}
+	}
+	if len(missing) > 0 {
+		w.view.OnManifestLoaded(a.Job, a.Checkpoint, m, &StateMissingError{Missing: missing}, w.now)
+		return
+	}
+	w.view.OnManifestLoaded(a.Job, a.Checkpoint, m, nil, w.now)
 }
 
 // plan lets a node answer what graph its build makes: that of the job, unless builds says otherwise.

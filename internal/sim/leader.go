@@ -159,6 +159,10 @@ func (l *leaderLoop) writeManifest(m checkpoint.Manifest) {
 func (l *leaderLoop) loadManifest(a coordinator.LoadManifest) {
 	l.view.OnManifestLoading(a)
 	l.after(l.w.storeDelay(), func() {
+		if a.Have != nil { // nothing is lost in this world without the manifest
+			l.post(func() { l.view.OnManifestLoaded(a.Job, a.Checkpoint, a.Have, nil, l.c.clock()) })
+			return
+		}
 		var m checkpoint.Manifest
 		data, err := l.w.get(l.c, a.Manifest)
 		if err == nil {
