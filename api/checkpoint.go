@@ -25,6 +25,8 @@ type Checkpoint struct {
 	// from it.
 	Retained     bool `json:"retained"`
 	RestoredFrom bool `json:"restored_from"`
+	// GivenUp says why the job went back to an older checkpoint although this one had completed; empty when it did not.
+	GivenUp string `json:"given_up"`
 }
 
 // CheckpointDetail is everything about one checkpoint.

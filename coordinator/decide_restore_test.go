@@ -185,7 +185,7 @@ func TestL6_OlderCheckpointsAreNotUsedUnasked(t *testing.T) {
 	w.run()
 	for range 3 {
 		reason := jobReason(w.view, w.job(), w.now)
-		for _, want := range []string{"cannot be restored from checkpoint 3", "not found", "tried again", "one of 1, 2", "--from-checkpoint job/ID"} {
+		for _, want := range []string{"cannot be restored from checkpoint 3", "not found", "tried again", `to checkpoint 2: "coord job set job restore.fallback=true"`} {
 			if !strings.Contains(reason, want) {
 				t.Fatalf("reason %q, want %q in it", reason, want)
 			}

@@ -103,7 +103,7 @@ func (l *leader) readManifest(ctx context.Context, a LoadManifest) (*checkpoint.
 // checkState returns a StateMissingError unless, as far as is known, everything can be had that a manifest names.
 func (l *leader) checkState(ctx context.Context, a LoadManifest, m *checkpoint.Manifest) error {
 	var missing []MissingChunk
-	lost, _ := l.keeper.lost(ctx, chunksOf(m)) // an error says that the leadership is over
+	lost, _ := l.keeper.lost(ctx, chunksOf(*m)) // an error says that the leadership is over
 	for _, chunk := range lost {
 		missing = append(missing, MissingChunk{LostChunk: chunk})
 	}
@@ -121,21 +121,4 @@ func (l *leader) checkState(ctx context.Context, a LoadManifest, m *checkpoint.M
 
 func containsChunk(lost []LostChunk, id checkpoint.ChunkID) bool {
 	return slices.ContainsFunc(lost, func(c LostChunk) bool { return c.Chunk.ID == id })
-}
-
-// chunksOf returns the chunks of the state that a manifest names, each once.
-func chunksOf(m *checkpoint.Manifest) []checkpoint.ChunkRef {
-	var refs []checkpoint.ChunkRef
-	seen := make(map[checkpoint.ChunkID]bool)
-	for _, s := range m.Subtasks {
-		for _, h := range s.Handles {
-			for _, ref := range h.Chunks {
-				if !seen[ref.ID] {
-					seen[ref.ID] = true
-					refs = append(refs, ref)
-				}
-			}
-		}
-	}
-	return refs
 }

@@ -29,6 +29,11 @@ func (r reading) checkpoints(j *fsm.Job) ([]api.Checkpoint, error) {
 		c := &list[i]
 		c.Retained = completedAs(j, checkpoint.ID(c.ID)) != nil
 		c.RestoredFrom = c.ID == uint64(j.RestoredFrom) && c.Status == statusCompleted
+		for _, g := range j.GivenUp {
+			if uint64(g.ID) == c.ID {
+				c.GivenUp = g.Cause
+			}
+		}
 	}
 	slices.SortFunc(list, func(a, b api.Checkpoint) int { return cmp.Compare(b.ID, a.ID) })
 	return list, nil

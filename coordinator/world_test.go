@@ -135,7 +135,7 @@ func (w *world) load(a LoadManifest) {
 	var missing []MissingChunk
 	if a.Check {
 		w.checks++
-		for _, ref := range chunksOf(m) {
+		for _, ref := range chunksOf(*m) {
 			if had, lost := w.lost[ref.ID]; lost {
 				missing = append(missing, MissingChunk{LostChunk: LostChunk{Chunk: ref, Had: had}})
 			}

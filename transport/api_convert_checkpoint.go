@@ -14,7 +14,7 @@ func checkpointToPB(c api.Checkpoint) *transportpb.CheckpointInfo {
 		ProcessedData: c.ProcessedData, PersistedData: c.PersistedData,
 		NumSubtasks: int64(c.NumSubtasks), NumAcknowledgedSubtasks: int64(c.NumAcknowledgedSubtasks),
 		FailureReason: c.FailureReason, FailureMessage: text(c.FailureMessage),
-		Retained: c.Retained, RestoredFrom: c.RestoredFrom,
+		Retained: c.Retained, RestoredFrom: c.RestoredFrom, GivenUp: text(c.GivenUp),
 	}
 }
 
@@ -27,7 +27,7 @@ func checkpointFromPB(pb *transportpb.CheckpointInfo) api.Checkpoint {
 		ProcessedData: pb.GetProcessedData(), PersistedData: pb.GetPersistedData(),
 		NumSubtasks: int(pb.GetNumSubtasks()), NumAcknowledgedSubtasks: int(pb.GetNumAcknowledgedSubtasks()),
 		FailureReason: pb.GetFailureReason(), FailureMessage: pb.GetFailureMessage(),
-		Retained: pb.GetRetained(), RestoredFrom: pb.GetRestoredFrom(),
+		Retained: pb.GetRetained(), RestoredFrom: pb.GetRestoredFrom(), GivenUp: pb.GetGivenUp(),
 	}
 }
 

@@ -2103,6 +2103,7 @@ type CheckpointInfo struct {
 	PersistedData           int64                  `protobuf:"varint,18,opt,name=persisted_data,json=persistedData,proto3" json:"persisted_data,omitempty"`
 	Retained                bool                   `protobuf:"varint,90,opt,name=retained,proto3" json:"retained,omitempty"`
 	RestoredFrom            bool                   `protobuf:"varint,91,opt,name=restored_from,json=restoredFrom,proto3" json:"restored_from,omitempty"`
+	GivenUp                 string                 `protobuf:"bytes,160,opt,name=given_up,json=givenUp,proto3" json:"given_up,omitempty"`
 	unknownFields           protoimpl.UnknownFields
 	sizeCache               protoimpl.SizeCache
 }
@@ -2275,6 +2276,13 @@ func (x *CheckpointInfo) GetRestoredFrom() bool {
 		return x.RestoredFrom
 	}
 	return false
+}
+
+func (x *CheckpointInfo) GetGivenUp() string {
+	if x != nil {
+		return x.GivenUp
+	}
+	return ""
 }
 
 type ShowCheckpointRequest struct {
@@ -5385,7 +5393,7 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\afailure\x18Z \x01(\tR\afailure\x12\x1c\n" +
 	"\tsecondary\x18[ \x01(\bR\tsecondary\"_\n" +
 	"\x17ListCheckpointsResponse\x12D\n" +
-	"\vcheckpoints\x18\x01 \x03(\v2\".cairn.transport.v1.CheckpointInfoR\vcheckpoints\"\xd6\x05\n" +
+	"\vcheckpoints\x18\x01 \x03(\v2\".cairn.transport.v1.CheckpointInfoR\vcheckpoints\"\xf2\x05\n" +
 	"\x0eCheckpointInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x12\n" +
@@ -5410,7 +5418,8 @@ const file_transport_transportpb_coordinator_proto_rawDesc = "" +
 	"\x0eprocessed_data\x18\x11 \x01(\x03R\rprocessedData\x12%\n" +
 	"\x0epersisted_data\x18\x12 \x01(\x03R\rpersistedData\x12\x1a\n" +
 	"\bretained\x18Z \x01(\bR\bretained\x12#\n" +
-	"\rrestored_from\x18[ \x01(\bR\frestoredFrom\"9\n" +
+	"\rrestored_from\x18[ \x01(\bR\frestoredFrom\x12\x1a\n" +
+	"\bgiven_up\x18\xa0\x01 \x01(\tR\agivenUp\"9\n" +
 	"\x15ShowCheckpointRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\tR\x03job\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\x04R\x02id\"\x87\x03\n" +
