@@ -3,8 +3,10 @@ package statestore_test
 import (
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"cairn/statestore"
@@ -97,4 +99,85 @@ func BenchmarkLocalGet(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkLocalPutSmall stores 1,000 chunks of 500 bytes at the same time, as so many subtasks do.
+func BenchmarkLocalPutSmall(b *testing.B) {
+	const chunks = 1000
+	s := benchLocal(b)
+	contents := make([][]byte, chunks)
+	for i := range contents {
+		contents[i] = storetest.Chunk(uint64(i), 500)
+	}
+	var n uint64
+	b.ReportAllocs()
+	for b.Loop() {
+		n++
+		var puts sync.WaitGroup
+		for _, data := range contents {
+			binary.LittleEndian.PutUint64(data, n)
+			puts.Go(func() {
+				if _, err := s.Put(b.Context(), data); err != nil {
+					b.Error(err)
+				}
+			})
+		}
+		puts.Wait()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/chunks, "ns/chunk")
+}
+
+// BenchmarkLocalPutCompressible stores 8 MiB that compress to about a third.
+func BenchmarkLocalPutCompressible(b *testing.B) {
+	s := benchLocal(b)
+	rng := rand.New(rand.NewPCG(1, 2))
+	data := make([]byte, 0, 8<<20+100)
+	for len(data) < 8<<20 {
+		data = fmt.Appendf(data, "key-%08d has value %d and count %d; ", rng.IntN(100_000_000), rng.IntN(10_000), rng.IntN(100))
+	}
+	data = data[:8<<20]
+	var n uint64
+	b.SetBytes(int64(len(data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		n++
+		binary.LittleEndian.PutUint64(data, n)
+		if _, err := s.Put(b.Context(), data); err != nil {
+			b.Fatal(err)
+		}
+	}
+	stats, err := s.Stats()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(stats.Bytes)/float64(stats.StoredBytes), "ratio")
+}
+
+// BenchmarkOpen opens a store of 10,000 chunks in files of their own and in packs.
+func BenchmarkOpen(b *testing.B) {
+	dir := b.TempDir()
+	s, err := statestore.OpenLocal(dir, statestore.LocalOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var puts sync.WaitGroup
+	for i := range uint64(10_000) {
+		puts.Go(func() {
+			if _, err := s.Put(b.Context(), storetest.Chunk(i, 200)); err != nil {
+				b.Error(err)
+			}
+		})
+	}
+	puts.Wait()
+	for b.Loop() {
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+		if s, err = statestore.OpenLocal(dir, statestore.LocalOptions{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
 }

@@ -32,8 +32,8 @@ type packInfo struct {
 // dirty says that the pack is to be written anew, or removed.
 func (p packInfo) dirty() bool { return p.live < p.entries || p.damaged }
 
-// index knows the place of every chunk of a store: those that are durable, and no others. A chunk costs 57 bytes in a full
-// table, 70 to 130 as tables grow. It is safe for concurrent use. The place of a chunk changes under the chunk's lock, except
+// index knows the place of every chunk of a store: those that are durable, and no others. A chunk costs 80 to 140 bytes, as
+// its tables are full or have just grown. It is safe for concurrent use. The place of a chunk changes under its lock, except
 // that a pack that is written anew moves chunks from pack to pack.
 type index struct {
 	mu     sync.Mutex
