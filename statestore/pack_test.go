@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/zeebo/blake3"
 
@@ -114,6 +115,12 @@ func TestPacksUnderConcurrency(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
+	fsys.fault = func(op, _ string) error {
+		if op == "sync" {
+			time.Sleep(20 * time.Microsecond) // a disk takes its time, in which others come
+		}
+		return nil
+	}
 	var all sync.WaitGroup
 	for worker := range uint64(8) {
 		all.Go(func() {
@@ -148,6 +155,9 @@ func TestPacksUnderConcurrency(t *testing.T) {
 		if (kind == ChunkAdded) != listed[id] {
 			t.Errorf("chunk %s: last told %s, listed %v", id, kind, listed[id])
 		}
+	}
+	if s.lastPack.Load() < 10 {
+		t.Errorf("only %d packs were written", s.lastPack.Load())
 	}
 	wantAccounts(t, fsys, s, nil)
 	wantWhole(t, s)
