@@ -15,7 +15,7 @@ type Holdings struct {
 	// Complete says that every node that is alive has sent its whole inventory. Without it the rest is empty.
 	Complete bool
 	Chunks   []checkpoint.ChunkID // ascending, each once
-	// Extra are copies beyond the number of replicas, which may be given up when nothing else changes meanwhile.
+	// Extra are copies beyond the number of replicas, ascending, which may be given up when nothing else changes meanwhile.
 	Extra map[checkpoint.NodeID][]checkpoint.ChunkID
 }
 

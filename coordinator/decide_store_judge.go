@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"cmp"
-	"fmt"
 	"time"
 
 	"cairn/api"
@@ -78,7 +77,7 @@ func (v *storeView) status(now time.Time) api.StoreStatus {
 
 func (n *storeNode) status() api.StoreNode {
 	s := api.StoreNode{
-		ID: string(n.ref.ID), Zone: n.zone, State: n.state.String(), Path: n.report.Path, Complete: n.complete,
+		ID: string(n.ref.ID), Zone: n.zone, State: n.state.String(), Path: n.report.Path, Complete: n.complete || n.shared != "",
 		Chunks: n.report.Chunks, Bytes: n.report.Bytes, StoredBytes: n.report.StoredBytes,
 		FreeBytes: n.report.FreeBytes, TotalBytes: n.report.TotalBytes, Corrupt: n.report.Quarantined,
 		ScrubbedAt: int64(n.report.Scrub.CompletedAt), ScrubCorrupt: n.report.Scrub.Corrupt,
@@ -95,17 +94,12 @@ func (v *storeView) problems(now time.Time) []string {
 	var said []string
 	v.wasComplete = v.wasComplete || v.complete(now)
 	s := v.status(now)
-	if v.wasComplete && s.UnderReplicated.Chunks > 0 {
-		text := fmt.Sprintf("%s of retained checkpoints %s on fewer than %s", countText(s.UnderReplicated),
-			areText(s.UnderReplicated), nodesText(s.Replicas))
-		if s.Lost.Chunks > 0 {
-			text += fmt.Sprintf("; %d (%s) %s on none", s.Lost.Chunks, sizeText(s.Lost.Bytes), areText(s.Lost))
-		}
-		said = append(said, text)
+	if few := copiesProblem(s); v.wasComplete && few != "" {
+		said = append(said, few)
 	}
-	for _, n := range v.order {
-		if bad := n.report.Quarantined; n.lives() && bad > 0 {
-			said = append(said, fmt.Sprintf("node %s has %d damaged %s in quarantine under %s", n.ref.ID, bad, copiesText(bad), n.report.Path))
+	for _, n := range s.Nodes {
+		if bad := damagedProblem(n); bad != "" {
+			said = append(said, bad)
 		}
 	}
 	return said

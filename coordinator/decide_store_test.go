@@ -428,7 +428,7 @@ func TestFewerNodesThanReplicas(t *testing.T) {
 	}
 }
 
-func TestStoreProblems(t *testing.T) {
+func TestProblemsOfTheStore(t *testing.T) {
 	w := newStoreWorld(t, 2, "n1", "n2", "n3")
 	if problems := w.view.problems(w.now); len(problems) > 0 {
 		t.Fatalf("a new leader complains: %q", problems)
@@ -548,7 +548,7 @@ func TestSharedStoreIsApart(t *testing.T) {
 	w.late = nil
 	w.pass(5 * time.Minute)
 	s := w.view.status(w.now)
-	if s.Backend != "s3://state" || !s.Complete || s.UnderReplicated.Chunks != 0 || s.Chunks != 2 {
+	if untold(s) != nil || s.Backend != "s3://state" || !s.Complete || s.UnderReplicated.Chunks != 0 || s.Chunks != 2 {
 		t.Errorf("status %+v", s)
 	}
 	if lost, problems := w.view.lost([]checkpoint.ChunkRef{ref}, w.now), w.view.problems(w.now); lost != nil || problems != nil || len(w.orders) > 0 {

@@ -7,11 +7,36 @@ import (
 	"cairn/api"
 )
 
-func countText(c api.ChunkCount) string {
-	if c.Chunks == 1 {
-		return "1 chunk (" + sizeText(c.Bytes) + ")"
+// copiesProblem says what has too few copies, empty when all has enough.
+func copiesProblem(s api.StoreStatus) string {
+	few, lost := s.UnderReplicated, s.Lost
+	if few.Chunks == 0 {
+		return ""
 	}
-	return fmt.Sprintf("%d chunks (%s)", c.Chunks, sizeText(c.Bytes))
+	text := fmt.Sprintf("%s (%s) of retained checkpoints %s on fewer than %s", chunks(few.Chunks),
+		sizeText(few.Bytes), areText(few), numberOf(int64(s.Replicas), "node", "nodes"))
+	if lost.Chunks > 0 {
+		text += fmt.Sprintf("; %d (%s) %s on none", lost.Chunks, sizeText(lost.Bytes), areText(lost))
+	}
+	if made := s.Repairing.Chunks; made > 0 {
+		text += fmt.Sprintf("; %s being made", numberOf(made, "copy is", "copies are"))
+	}
+	return text
+}
+
+// damagedProblem says that a living node has damaged copies, empty for none.
+func damagedProblem(n api.StoreNode) string {
+	if n.Corrupt == 0 || n.State != nodeAlive.String() && n.State != nodeSuspect.String() {
+		return ""
+	}
+	return fmt.Sprintf("node %s has %s in quarantine under %s", n.ID, numberOf(n.Corrupt, "damaged copy", "damaged copies"), n.Path)
+}
+
+func numberOf(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 func areText(c api.ChunkCount) string {
@@ -19,20 +44,6 @@ func areText(c api.ChunkCount) string {
 		return "is"
 	}
 	return "are"
-}
-
-func nodesText(n int) string {
-	if n == 1 {
-		return "1 node"
-	}
-	return fmt.Sprintf("%d nodes", n)
-}
-
-func copiesText(n int64) string {
-	if n == 1 {
-		return "copy"
-	}
-	return "copies"
 }
 
 // sizeText writes bytes in the largest binary unit of which there is at least one.

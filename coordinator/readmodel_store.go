@@ -14,15 +14,12 @@ const fullShare = 0.05
 func storeProblems(s api.StoreStatus) []string {
 	problems := []string{}
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	if s.Complete && s.Lost.Chunks > 0 {
-		problem("state is lost: %s on no node that is alive; \"coord checkpoint verify\" says which", chunks(s.Lost.Chunks))
-	}
-	if under := s.UnderReplicated.Chunks - s.Lost.Chunks; s.Complete && under > 0 {
-		problem("state is under-replicated: %s with fewer than %d copies%s", chunks(under), s.Replicas, beingRepaired(s))
+	if few := copiesProblem(s); s.Complete && few != "" {
+		problem("%s", few)
 	}
 	for _, n := range s.Nodes {
-		if n.Corrupt > 0 {
-			problem("node %s has damaged copies in quarantine: %s", n.ID, chunks(n.Corrupt))
+		if bad := damagedProblem(n); bad != "" {
+			problem("%s", bad)
 		}
 		if n.TotalBytes > 0 && float64(n.FreeBytes) < fullShare*float64(n.TotalBytes) {
 			problem("the disk of node %s is nearly full: %d of %d MiB free at %s", n.ID, n.FreeBytes>>20, n.TotalBytes>>20, n.Path)
@@ -32,13 +29,6 @@ func storeProblems(s api.StoreStatus) []string {
 		problem("what is stored is not known of %s: no inventory yet", strings.Join(ids, ", "))
 	}
 	return problems
-}
-
-func beingRepaired(s api.StoreStatus) string {
-	if s.Repairing.Chunks == 0 {
-		return ""
-	}
-	return fmt.Sprintf("; %d being made", s.Repairing.Chunks)
 }
 
 // untold returns the living nodes that have not told all that they hold.

@@ -112,13 +112,13 @@ func (s service) leaderStatus(ctx context.Context, l *leader) (api.Status, error
 	}
 	status.Voters, status.Replica = s.members(ctx), s.c.report()
 	judgeVoters(&status)
-	status.Problems = append(status.Problems, l.storeProblems(ctx)...)
+	status.Problems = append(status.Problems, l.keeperProblems(ctx)...)
 	status.Healthy = len(status.Problems) == 0
 	return status, nil
 }
 
-// storeProblems says what is wrong with the store. The storekeeper may be busy with many chunks: then it is left out.
-func (l *leader) storeProblems(ctx context.Context) []string {
+// keeperProblems says what is wrong with the store. The storekeeper may be busy with many chunks: then it is left out.
+func (l *leader) keeperProblems(ctx context.Context) []string {
 	ctx, cancel := context.WithTimeout(ctx, peerTimeout)
 	defer cancel()
 	problems, err := l.keeper.problems(ctx)

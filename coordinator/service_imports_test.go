@@ -219,10 +219,9 @@ func TestStoreProblems(t *testing.T) {
 			t.Errorf("got  %q\nwant %q", got, want)
 		}
 	}
-	corrupt := "node n1 has damaged copies in quarantine: 2 chunks"
+	corrupt := "node n1 has 2 damaged copies in quarantine under /data/n1"
 	full := "the disk of node n1 is nearly full: 1024 of 102400 MiB free at /data/n1"
-	check("state is lost: 1 chunk on no node that is alive; \"coord checkpoint verify\" says which",
-		"state is under-replicated: 4 chunks with fewer than 2 copies; 3 being made", corrupt, full)
+	check("5 chunks (0 B) of retained checkpoints are on fewer than 2 nodes; 1 (0 B) is on none; 3 copies are being made", corrupt, full)
 	s.Complete, s.Nodes[1].Complete = false, false
 	check(corrupt, full, "what is stored is not known of n2: no inventory yet")
 	s = api.StoreStatus{Replicas: 2, Complete: true}

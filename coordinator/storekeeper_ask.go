@@ -33,7 +33,11 @@ func (k *storekeeper) holdings(ctx context.Context) (Holdings, error) {
 	if err := k.ask(ctx, func() { h = k.view.holdings(time.Now()) }); err != nil {
 		return Holdings{}, err // they may still be being gathered
 	}
-	slices.SortFunc(h.Chunks, func(a, b checkpoint.ChunkID) int { return bytes.Compare(a[:], b[:]) })
+	ascending := func(a, b checkpoint.ChunkID) int { return bytes.Compare(a[:], b[:]) }
+	slices.SortFunc(h.Chunks, ascending)
+	for _, extra := range h.Extra {
+		slices.SortFunc(extra, ascending)
+	}
 	return h, nil
 }
 
