@@ -104,7 +104,7 @@ func (s service) leaderStatus(ctx context.Context, l *leader) (api.Status, error
 	status, err := ask(ctx, l, func() (api.Status, error) {
 		l.refresh()
 		status := api.Status{Leader: api.Leader{ID: string(s.c.cfg.ID), Term: uint64(l.term), Address: s.c.cfg.Address}}
-		fillStatus(&status, l.view, s.c.cfg.Replicas, time.Now())
+		fillStatus(&status, l.view, l.copiesOnNodes(s.c.cfg.Replicas), time.Now())
 		return status, nil
 	})
 	if err != nil {
@@ -115,6 +115,16 @@ func (s service) leaderStatus(ctx context.Context, l *leader) (api.Status, error
 	status.Problems = append(status.Problems, l.keeperProblems(ctx)...)
 	status.Healthy = len(status.Problems) == 0
 	return status, nil
+}
+
+// copiesOnNodes returns on how many nodes chunks should be: none in particular when the nodes share a store.
+func (l *leader) copiesOnNodes(replicas int) int {
+	for _, o := range l.sessions {
+		if o.hello.SharedStore != "" {
+			return 0
+		}
+	}
+	return replicas
 }
 
 // keeperProblems says what is wrong with the store. The storekeeper may be busy with many chunks: then it is left out.

@@ -141,6 +141,10 @@ func TestRepairByALeader(t *testing.T) {
 				t.Fatalf("a chunk is on %d nodes besides the lost one", n)
 			}
 		}
+		keeper, open := c.leader("").sessions.leading().keeper, true
+		if err := keeper.ask(t.Context(), func() { open = keeper.view.nodes["n1"].open }); err != nil || open {
+			t.Errorf("the session of the lost node counts as open: %t, %v", open, err)
+		}
 		c.wantLocated(chunks[0])
 	})
 }
