@@ -1,0 +1,84 @@
+package e2e
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cairn/api"
+	"cairn/internal/localcluster"
+	"cairn/internal/s3server"
+)
+
+// A job whose state is in a directory that all nodes share: a node is killed for good, another goes on from what it has
+// stored there, and the output is exact. At the end nothing is left of what the dead one had stored.
+func TestSharedDirectory(t *testing.T) {
+	dir := t.TempDir()
+	c := prepared(t)
+	c.UseStore("file://" + dir)
+	runOverSharedStore(t, c)
+	for name, bytes := range filesIn(t, filepath.Join(dir, "tmp")) {
+		t.Errorf("%s of %d bytes is left in tmp", name, bytes)
+	}
+}
+
+// The same over a bucket of a real S3 server, with TLS.
+func TestS3Store(t *testing.T) {
+	server := s3server.Start(t, true)
+	c := prepared(t)
+	c.UseStore(server.URL("cluster"), server.Environment()...)
+	runOverSharedStore(t, c)
+}
+
+func runOverSharedStore(t *testing.T, c *localcluster.Cluster) {
+	t.Helper()
+	start(t, c.All()...)
+	await(t, "three voters and three nodes", c.Status, func(s api.Status) bool {
+		return len(s.Voters) == 3 && localcluster.AliveNodes(s) == 3
+	})
+	input, output := source(t, "go"), filepath.Join(t.TempDir(), "output")
+	want, lines := expectedLines(t, input)
+	coord(t, c, "job", "submit", "wordcount", "--name", "words", "--param", "input="+input, "--param", "suffix=.go", "--param", "output="+output,
+		"--param", fmt.Sprintf("rate=%d", lines/8), "--set", "checkpointing.interval=200ms")
+	await(t, "two checkpoints", job(c, "words"), func(j api.JobDetail) bool { return j.Checkpoints.Completed >= 2 })
+	if s, err := c.Status(t.Context()); err != nil || !s.Healthy {
+		t.Errorf("status with a shared store: %+v, %v", s, err)
+	}
+	before, err := c.Job(t.Context(), "words")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Find(before.Subtasks[0].Node).Kill(); err != nil {
+		t.Fatal(err)
+	}
+	after := await(t, "the next attempt", job(c, "words"), func(j api.JobDetail) bool { return j.Attempt == 2 })
+	if after.RestoredFrom < 2 {
+		t.Errorf("attempt 2 was restored from checkpoint %d", after.RestoredFrom)
+	}
+	end := await(t, "the job's end", job(c, "words"), localcluster.Ended)
+	if end.State != "FINISHED" {
+		t.Fatalf("the job is %s: %s", end.State, end.Reason)
+	}
+	compare(t, committedLines(t, output), want)
+}
+
+// filesIn returns the files below a directory and their sizes.
+func filesIn(t *testing.T, dir string) map[string]int64 {
+	t.Helper()
+	files := make(map[string]int64)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		files[strings.TrimPrefix(path, dir+"/")] = info.Size()
+		return err
+	})
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return files
+}
