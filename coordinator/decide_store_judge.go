@@ -2,6 +2,8 @@ package coordinator
 
 import (
 	"cmp"
+	"fmt"
+	"strings"
 	"time"
 
 	"cairn/api"
@@ -102,5 +104,32 @@ func (v *storeView) problems(now time.Time) []string {
 			said = append(said, bad)
 		}
 	}
+	if apart := v.storesApart(); apart != "" {
+		said = append(said, apart)
+	}
 	return said
+}
+
+// storesApart says which living nodes use which store, empty when all use the same kind: with different ones, a task that
+// moves does not find its state.
+func (v *storeView) storesApart() string {
+	var stores []string
+	users := make(map[string][]string)
+	for _, n := range v.order {
+		if !n.lives() {
+			continue
+		}
+		store := cmp.Or(n.shared, "nodes")
+		if users[store] == nil {
+			stores = append(stores, store)
+		}
+		users[store] = append(users[store], string(n.ref.ID))
+	}
+	if len(stores) < 2 {
+		return ""
+	}
+	for i, store := range stores {
+		stores[i] = fmt.Sprintf("%s (%s)", store, strings.Join(users[store], ", "))
+	}
+	return "the nodes keep state in different stores, and must all have the same --store: " + strings.Join(stores, "; ")
 }

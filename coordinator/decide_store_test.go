@@ -447,6 +447,27 @@ func TestProblemsOfTheStore(t *testing.T) {
 	}
 }
 
+// Nodes that do not all use the same store are named, with the stores, as long as they live.
+func TestStoresApart(t *testing.T) {
+	w := newStoreWorld(t, 2, "n1", "n2", "n3")
+	w.pass(2 * time.Minute)
+	for _, id := range []checkpoint.NodeID{"n1", "n3"} {
+		w.view.OnSession(checkpoint.Hello{Node: w.nodes[id].ref, SharedStore: "file:///mnt/state"}, w.now)
+	}
+	w.view.OnStoreReport(w.nodes["n3"].ref, checkpoint.StoreReport{Path: "file:///mnt/state", Quarantined: 1})
+	want := []string{
+		"node n3 has read 1 damaged copy in file:///mnt/state",
+		"the nodes keep state in different stores, and must all have the same --store: file:///mnt/state (n1, n3); nodes (n2)",
+	}
+	if problems := w.view.problems(w.now); !slices.Equal(problems, want) {
+		t.Errorf("problems %q, want %q", problems, want)
+	}
+	w.lose("n2")
+	if problems := w.view.problems(w.now); !slices.Equal(problems, want[:1]) {
+		t.Errorf("problems %q without the other store, want %q", problems, want[:1])
+	}
+}
+
 // Lost is what no living node has; who had it is said as far as it is known. Before everybody has told, nothing is lost.
 func TestLostChunks(t *testing.T) {
 	w := settledWorld(t)
