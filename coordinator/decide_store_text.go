@@ -13,7 +13,7 @@ func copiesProblem(s api.StoreStatus) string {
 	if few.Chunks == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("%s (%s) of retained checkpoints %s on fewer than %s", chunks(few.Chunks),
+	text := fmt.Sprintf("%s (%s) of retained checkpoints %s on fewer than %s", numberOf(few.Chunks, "chunk", "chunks"),
 		sizeText(few.Bytes), areText(few), numberOf(int64(s.Replicas), "node", "nodes"))
 	if lost.Chunks > 0 {
 		text += fmt.Sprintf("; %d (%s) %s on none", lost.Chunks, sizeText(lost.Bytes), areText(lost))

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"slices"
 
 	"cairn/api"
 	"cairn/checkpoint"
@@ -14,10 +15,13 @@ func (s service) StoreStatus(ctx context.Context) (api.StoreStatus, error) {
 				return api.StoreStatus{}, err
 			}
 			status, err := l.keeper.status(ctx)
+			if err == nil {
+				status.Problems, err = l.keeper.problems(ctx)
+			}
 			if err != nil {
 				return api.StoreStatus{}, storeUnknown(err)
 			}
-			status.Problems = storeProblems(status)
+			status.Problems = slices.Concat([]string{}, status.Problems, roomProblems(status))
 			return status, nil
 		},
 		remote:     func(ctx context.Context, r api.Service) (api.StoreStatus, error) { return r.StoreStatus(ctx) },

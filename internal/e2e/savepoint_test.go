@@ -90,6 +90,47 @@ func TestSavepointMovesToAnotherCluster(t *testing.T) {
 	compare(t, committedLines(t, output), want)
 }
 
+// A savepoint is exported, given up, imported again and verified; the job that goes on from it writes what one undisturbed
+// run would have written.
+func TestSavepointComesBack(t *testing.T) {
+	c := prepared(t)
+	output, dir := filepath.Join(t.TempDir(), "output"), filepath.Join(t.TempDir(), "savepoint")
+	want := words(t, c, output)
+	coord(t, c, "job", "stop", "words", "--savepoint")
+	await(t, "the job's end", job(c, "words"), localcluster.Ended)
+	list := await(t, "the savepoint", savepoints(c, "words"), func(s []api.Savepoint) bool { return len(s) == 1 })
+	ref := fmt.Sprintf("words/%d", list[0].ID)
+
+	coord(t, c, "savepoint", "export", ref, dir)
+	if out, err := c.Coord(t.Context(), "savepoint", "export", ref, dir); err == nil || !strings.Contains(err.Error(), "it is not empty") {
+		t.Errorf("over an earlier export: %s, %v", out, err)
+	}
+	coord(t, c, "savepoint", "dispose", ref, "--yes")
+	if out, err := c.Coord(t.Context(), "checkpoint", "verify", ref); err == nil || !strings.Contains(err.Error(), "disposed of") {
+		t.Errorf("verified what was disposed of: %s, %v", out, err)
+	}
+	for range 2 { // the second time all of it is there
+		coord(t, c, "savepoint", "import", dir)
+	}
+	imported, err := c.Savepoints(t.Context(), "words")
+	if err != nil || len(imported) != 1 || !imported[0].Imported || imported[0].Incomplete || imported[0].Manifest != list[0].Manifest {
+		t.Fatalf("imported %+v, %v; want %+v", imported, err, list[0])
+	}
+	if out := coord(t, c, "checkpoint", "verify", ref, "--replicated"); !strings.Contains(out, "all good") {
+		t.Errorf("verified: %s", out)
+	}
+
+	coord(t, c, "job", "submit", "wordcount", "--name", "again", "--param", "input="+source(t, "go"), "--param", "suffix=.go",
+		"--param", "output="+output, "--interval", "200ms", "--from-savepoint", ref, "--restore-mode", "claim")
+	if end := await(t, "the second job's end", job(c, "again"), localcluster.Ended); end.State != "FINISHED" {
+		t.Fatalf("the job is %s: %s", end.State, end.Reason)
+	}
+	compare(t, committedLines(t, output), want)
+	if left, err := c.Savepoints(t.Context(), ""); err != nil || len(left) != 0 {
+		t.Errorf("the claimed savepoint is still there: %+v, %v", left, err)
+	}
+}
+
 // What a user does with a running job: change its configuration, look at a checkpoint, take a savepoint and dispose
 // of it.
 func TestRunningJobIsManaged(t *testing.T) {
