@@ -3,7 +3,7 @@ package statestore
 import (
 	"errors"
 	"fmt"
-	"sync"
+	"runtime"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -42,39 +42,37 @@ func worthTrying(data []byte) bool {
 // compressedBound is how large the frame of data of a size can get, about.
 func compressedBound(size int) int { return size + size>>10 + 64 }
 
-// encoders and decoders are pooled: each holds tables of some hundred KiB. None has a goroutine.
+// encoder and decoder serve as many calls at a time as there are processors; more wait. They have no goroutines. They are
+// made, channels and all, when the program starts: one that came to be inside a synctest bubble would be of no use outside.
 var (
-	encoders = sync.Pool{New: func() any {
-		e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
-			zstd.WithWindowSize(zstdWindow), zstd.WithEncoderCRC(false))
-		if err != nil {
-			panic(fmt.Sprintf("statestore: zstd encoder of fixed options: %v", err))
-		}
-		return e
-	}}
-	decoders = sync.Pool{New: func() any {
-		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecodeAllCapLimit(true),
-			zstd.WithDecoderMaxWindow(MaxChunkSize), zstd.WithDecoderMaxMemory(MaxChunkSize))
-		if err != nil {
-			panic(fmt.Sprintf("statestore: zstd decoder of fixed options: %v", err))
-		}
-		return d
-	}}
+	encoder = newEncoder()
+	decoder = newDecoder()
 )
 
-// compress appends the zstd frame of data to dst. It has no checksum: the hash of the content is one.
-func compress(dst, data []byte) []byte {
-	e := encoders.Get().(*zstd.Encoder)
-	defer encoders.Put(e)
-	return e.EncodeAll(data, dst)
+func newEncoder() *zstd.Encoder {
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)),
+		zstd.WithWindowSize(zstdWindow), zstd.WithEncoderCRC(false))
+	if err != nil {
+		panic(fmt.Sprintf("statestore: zstd encoder of fixed options: %v", err))
+	}
+	e.EncodeAll([]byte{0}, nil) // which makes what it is lazy about
+	return e
 }
 
-// decompress appends the content of a frame to dst, and never more than dst has room for.
-func decompress(dst, frame []byte) ([]byte, error) {
-	d := decoders.Get().(*zstd.Decoder)
-	defer decoders.Put(d)
-	return d.DecodeAll(frame, dst)
+func newDecoder() *zstd.Decoder {
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithDecodeAllCapLimit(true),
+		zstd.WithDecoderMaxWindow(MaxChunkSize), zstd.WithDecoderMaxMemory(MaxChunkSize))
+	if err != nil {
+		panic(fmt.Sprintf("statestore: zstd decoder of fixed options: %v", err))
+	}
+	return d
 }
+
+// compress appends the zstd frame of data to dst. It has no checksum: the hash of the content is one.
+func compress(dst, data []byte) []byte { return encoder.EncodeAll(data, dst) }
+
+// decompress appends the content of a frame to dst, and never more than dst has room for.
+func decompress(dst, frame []byte) ([]byte, error) { return decoder.DecodeAll(frame, dst) }
 
 // frameSize returns the size of the content in bytes that a frame claims to have.
 func frameSize(frame []byte) (int64, error) {
