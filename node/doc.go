@@ -1,6 +1,6 @@
 // Package node is a task node, put together: gossip to find the coordinators, a session to each of them, the
 // executor that runs its share of jobs, the data channels to other nodes, and its part of the replicated state
-// store.
+// store, which it reads again from time to time to find what has gone bad.
 //
 // The stock binary (cmd/node) and a binary with jobs of one's own are the same few lines:
 //

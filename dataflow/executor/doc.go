@@ -8,7 +8,9 @@
 // nothing (I6). TestI6_Fencing walks through all kinds of messages.
 //
 // The node's own store deletes chunks when the leader says so, and refuses those that it was asked for since the
-// leader began to draw up its list (ChunkSweeper).
+// leader began to draw up its list (ChunkSweeper). What is in that store, and copies that the leader orders, are a matter
+// of the Custodian: the executor lets it serve one leader after the other, each from when it has been sent the Report until
+// its session ends or another leads, and lets nobody else's orders through.
 //
 // # What survives a change of leader
 //
@@ -32,7 +34,8 @@
 //
 // One mutex guards all bookkeeping, which is pure (fence, roster, ackbook, progress, outbox). Nothing is sent, built,
 // stored, deleted or waited for while it is held, and no task is called. One goroutine sends to the leader, one
-// watches for its absence, one tells of checkpoints that take long, one measures the tasks; each attempt has one that
-// sets it up when what it replaces has ended; each execution has one, and each cancellation one that watches over it; each
-// request to plan a job or to delete chunks has one. Run returns when all of them have.
+// watches for its absence, one tells of checkpoints that take long, one measures the tasks, one has the Custodian serve
+// the leader; each attempt has one that sets it up when what it replaces has ended; each execution has one, and each
+// cancellation one that watches over it; each request to plan a job, to copy or to delete chunks has one. Run returns
+// when all of them have.
 package executor
