@@ -63,6 +63,7 @@ func (d *decision) outOfReach(r *restoreView) bool {
 // is none. It reports false while that is not known, and asks.
 func (d *decision) restorableBefore(j *fsm.Job) (older *fsm.Completed, known bool) {
 	s := d.view.jobs[j.ID]
+	known = true
 	for i := len(j.Completed) - 2; i >= 0; i-- {
 		c := &j.Completed[i]
 		r := s.older[c.ID]
@@ -78,16 +79,14 @@ func (d *decision) restorableBefore(j *fsm.Job) (older *fsm.Completed, known boo
 			d.do(a)
 			return nil, false
 		case r.err != "":
-			if !d.outOfReach(r) {
-				return nil, false
-			}
+			known = known && d.outOfReach(r)
 			continue
 		}
 		if _, mismatch := r.match(j, j.NextShape().Topology); mismatch == "" {
-			return c, true
+			return c, known
 		}
 	}
-	return nil, true
+	return nil, known
 }
 
 // restoreProblem says what keeps the job from being restored, empty when nothing is known to.

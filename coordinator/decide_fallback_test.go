@@ -44,14 +44,6 @@ func allowed() checkpoint.Config {
 	return c
 }
 
-// pass lets time pass, second by second, in which the leader decides.
-func (w *world) pass(d time.Duration) {
-	for range int(d / time.Second) {
-		w.advance(time.Second)
-		w.run()
-	}
-}
-
 // wantReason demands that the job says all of it.
 func (w *world) wantReason(parts ...string) {
 	w.t.Helper()

@@ -157,6 +157,9 @@ func (v *View) OnManifestLoaded(job checkpoint.JobID, id checkpoint.ID, m *check
 	switch {
 	case errors.As(err, &lacking):
 		next.manifest, next.lacks, next.err = m, lacking.Missing, err.Error()
+	case err == nil && r.checking == 0 && len(r.lacks) > 0: // the manifest was there before, too
+		next = *r
+		next.loading = false
 	case err != nil:
 		next.err, next.failedAt, next.checkedFor = err.Error(), now, 0
 		next.manifest = r.manifest // of an earlier time, when it was the look at the state that failed
