@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,7 +67,7 @@ func listCheckpoints(ctx context.Context, s session) error {
 	for _, c := range checkpoints {
 		rows = append(rows, []string{
 			fmt.Sprint(c.ID), c.Status, c.Kind, age(now, c.TriggerTimestamp), duration(c.EndToEndDurationMillis),
-			size(c.StateSize), size(c.CheckpointedSize), acknowledged(c), notes(c), c.FailureMessage,
+			size(c.StateSize), size(c.CheckpointedSize), acknowledged(c), notes(c), cmp.Or(c.FailureMessage, c.GivenUp),
 		})
 	}
 	columns := []column{
@@ -84,6 +85,9 @@ func notes(c api.Checkpoint) string {
 	}
 	if c.RestoredFrom {
 		notes = append(notes, "restored from")
+	}
+	if c.GivenUp != "" {
+		notes = append(notes, "given up")
 	}
 	return strings.Join(notes, ", ")
 }

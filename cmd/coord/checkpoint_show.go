@@ -78,6 +78,7 @@ func checkpointFacts(s session, c api.CheckpointDetail) []fact {
 		say("Checkpoint", fmt.Sprint(c.ID)),
 		say("Status", c.Status),
 		say("Failure", c.FailureMessage),
+		say("Given up", c.GivenUp),
 		say("Kind", kind),
 		say("Attempt", fmt.Sprint(c.Attempt)),
 		say("Triggered", age(s.now(), c.TriggerTimestamp)),

@@ -164,6 +164,11 @@ func exampleCheckpoints() []api.Checkpoint {
 			EndToEndDurationMillis: 120, StateSize: 2 << 20, CheckpointedSize: 2 << 20, NumSubtasks: 14, NumAcknowledgedSubtasks: 14,
 			Retained: true,
 		},
+		{
+			ID: 11, Status: "completed", Kind: "checkpoint", Attempt: 1, BeganTerm: 1, EndedTerm: 1, TriggerTimestamp: ago(4 * time.Hour),
+			EndToEndDurationMillis: 70, StateSize: 1 << 20, CheckpointedSize: 64 << 10, NumSubtasks: 14, NumAcknowledgedSubtasks: 14,
+			GivenUp: "chunk 0a1b of count[0] was on node n3, which is lost",
+		},
 	}
 }
 

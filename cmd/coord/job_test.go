@@ -143,10 +143,10 @@ func TestSubmitFromADirectory(t *testing.T) {
 
 func TestSetSendsWhatWasTyped(t *testing.T) {
 	b := newBench()
-	r := b.run(t, strings.Fields("job set wordcount checkpointing.min_pause=1s --interval 0s checkpointing.timeout=1m --retain 7 --tolerable-failures -1")...)
+	r := b.run(t, strings.Fields("job set wordcount checkpointing.min_pause=1s --interval 0s checkpointing.timeout=1m --retain 7 --fallback --tolerable-failures -1")...)
 	want := map[string]string{
 		"checkpointing.min_pause": "1s", "checkpointing.interval": "0s", "checkpointing.timeout": "1m",
-		"checkpointing.retain": "7", "checkpointing.tolerable_failures": "-1", // the cluster says what is wrong with it
+		"checkpointing.retain": "7", "restore.fallback": "true", "checkpointing.tolerable_failures": "-1", // the cluster says what is wrong with it
 	}
 	if r.code != 0 || len(b.service.set) != 1 || !reflect.DeepEqual(b.service.set[0], want) {
 		t.Errorf("%+v, sent %v", r, b.service.set)

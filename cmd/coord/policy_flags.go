@@ -18,6 +18,7 @@ var shortFlags = []struct{ flag, key, usage string }{
 	{"checkpoint-timeout", "checkpointing.timeout", "`DURATION` after which an unfinished checkpoint is given up"},
 	{"tolerable-failures", "checkpointing.tolerable_failures", "failed checkpoints in a row, a `NUMBER`, before the job restarts"},
 	{"retain", "checkpointing.retain", "completed checkpoints kept, a `NUMBER`"},
+	{"fallback", "restore.fallback", "go back to an older checkpoint when the newest cannot be read any more, although sinks may then publish records twice"},
 }
 
 // policyFlags are the short flags; withDefaults shows what each key is without them.
@@ -29,10 +30,13 @@ func policyFlags(withDefaults bool) []cli.Flag {
 		if withDefaults {
 			text = defaults[f.key]
 		}
-		if strings.Contains(usage, "`NUMBER`") {
+		switch {
+		case strings.Contains(usage, "`NUMBER`"):
 			flags = append(flags, &cli.IntFlag{Name: f.flag, Usage: usage, DefaultText: text})
-		} else {
+		case strings.Contains(usage, "`DURATION`"):
 			flags = append(flags, &cli.DurationFlag{Name: f.flag, Usage: usage, DefaultText: text})
+		default:
+			flags = append(flags, &cli.BoolFlag{Name: f.flag, Usage: usage, DefaultText: text})
 		}
 	}
 	return flags
