@@ -267,11 +267,11 @@ func (s *cleanSim) execute(l *simLeader, a Action) bool {
 	case AdvanceSweep:
 		s.advanceSweep(l, a)
 	case PlanSweep:
-		in := l.view.OnSweepPlanning()
+		in := l.view.OnSweepPlanning(s.now)
 		if s.opts.noLive {
 			in.Live, in.Named = nil, nil
 		}
-		l.async = append(l.async, func() { l.view.OnSweepPlanned(in.Plan(s.load), s.now) })
+		l.async = append(l.async, func() { l.view.OnSweepPlanned(in.Plan(s.load, nil), s.now) })
 	case ConfirmLeadership:
 		l.view.OnConfirming()
 		l.async = append(l.async, func() {

@@ -20,9 +20,10 @@ const (
 )
 
 // clean moves the present sweep on, or begins one. A sweep deletes, on all nodes that are alive, the chunks of the
-// checkpoints on the discard lists and of acknowledgements that no checkpoint came of, except those that are still
-// named. DESIGN.md has the argument why no chunk is lost that somebody is about to name.
+// checkpoints on the discard lists and of acknowledgements that no checkpoint came of, and a full one whatever else the
+// nodes hold, except what is still named. DESIGN.md has the argument why no chunk is lost that somebody is about to name.
 func (d *decision) clean() {
+	d.list()
 	c := &d.view.cleaning
 	switch c.phase {
 	case SweepIdle:
@@ -45,9 +46,9 @@ func (d *decision) clean() {
 			d.do(ConfirmLeadership{Sweep: c.number})
 		}
 	case SweepDeletingState:
-		d.deleteChunks(c.plan.Chunks, SweepDeletingManifests)
+		d.deleteChunks(SweepDeletingManifests)
 	case SweepDeletingManifests:
-		d.deleteChunks(c.plan.Manifests, SweepFinishing)
+		d.deleteChunks(SweepFinishing)
 	case SweepFinishing:
 		d.finishSweep()
 	}
@@ -58,23 +59,16 @@ func (d *decision) advanceSweep(to SweepPhase) {
 }
 
 // sweepDue reports whether there is something to delete, somebody to delete it, and everybody has reported who may
-// know of state in use: the final states of finished subtasks come with the reports.
+// know of state in use.
 func (d *decision) sweepDue() bool {
 	c := &d.view.cleaning
-	if d.now.Before(c.nextAt) || !d.view.hasGarbage() && len(d.view.discardable(d.now, 1)) == 0 {
+	if d.now.Before(c.nextAt) {
 		return false
 	}
-	for _, j := range d.view.Jobs {
-		if !holdsSlots(j) && !j.MayKeep() {
-			continue
-		}
-		for _, ref := range j.Assignment.Nodes {
-			if d.view.assigneeState(ref, d.now) == nodeUnknown {
-				return false
-			}
-		}
+	if c.full.phase != listReady && !d.view.hasGarbage() && len(d.view.discardable(d.now, 1)) == 0 {
+		return false
 	}
-	return len(d.view.sweepers(d.now)) > 0
+	return d.view.haveReported(d.now) && len(d.view.sweepers(d.now)) > 0
 }
 
 // markChunks sends the mark to every node of the sweep and goes on when all that still take part have it. A node
@@ -90,7 +84,7 @@ func (d *decision) markChunks() {
 		case d.view.takesPart(id, n, d.now):
 			waiting++
 			if d.canAsk(id, n) {
-				d.send(id, checkpoint.MarkChunks{Term: d.view.Term, Sweep: c.number})
+				d.send(id, checkpoint.MarkChunks{Term: d.view.Term, Sweep: c.number, Live: c.live, Gone: c.gone})
 			}
 		}
 	}
@@ -109,19 +103,19 @@ func (d *decision) canAsk(id checkpoint.NodeID, n *sweepNode) bool {
 	return !n.asked && v.connected && v.reported
 }
 
-// deleteChunks sends the list to every node, one bounded message after the other, and goes on when all that still
-// take part have deleted it.
-func (d *decision) deleteChunks(list []checkpoint.ChunkID, next SweepPhase) {
+// deleteChunks sends each node the list of the phase, one bounded message after the other, and goes on when all that
+// still take part have deleted theirs.
+func (d *decision) deleteChunks(next SweepPhase) {
 	c := &d.view.cleaning
 	busy := false
 	for _, id := range c.sortedNodes() {
 		n := c.nodes[id]
-		if n.done >= len(list) || !d.view.takesPart(id, n, d.now) {
+		if n.done >= len(n.list) || !d.view.takesPart(id, n, d.now) {
 			continue
 		}
 		busy = true
 		if d.canAsk(id, n) {
-			part := list[n.done:min(n.done+chunksPerDelete, len(list))]
+			part := n.list[n.done:min(n.done+chunksPerDelete, len(n.list))]
 			d.send(id, checkpoint.DeleteChunks{Term: d.view.Term, Sweep: c.number, Chunks: part})
 		}
 	}

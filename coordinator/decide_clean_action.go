@@ -1,6 +1,10 @@
 package coordinator
 
-import "fmt"
+import (
+	"fmt"
+
+	"cairn/checkpoint"
+)
 
 // SweepPhase is where a sweep of the nodes' chunks stands.
 type SweepPhase uint8
@@ -39,6 +43,17 @@ type AdvanceSweep struct {
 	Cause string // why the sweep ends without having done all that it should; empty otherwise
 }
 
+// ListHoldings asks the storekeeper for all that the nodes hold on disks of their own. It begins with View.OnListing,
+// which says whether there is anything to ask, runs beside the loop and ends with View.OnHoldings.
+type ListHoldings struct{}
+
+// ListShared asks a node for the list of the shared store that it uses, and no node at all, with Request 0, when none is
+// left to ask. It is executed by View.OnListingShared and by sending ListChunks; the pieces come to View.OnInventory.
+type ListShared struct {
+	Node    checkpoint.NodeRef
+	Request uint64
+}
+
 // PlanSweep works out which chunks a sweep deletes: View.OnSweepPlanning says from what, SweepInput.Plan does it
 // beside the loop, and View.OnSweepPlanned takes in the result.
 type PlanSweep struct{ Sweep uint64 }
@@ -48,6 +63,8 @@ type PlanSweep struct{ Sweep uint64 }
 type ConfirmLeadership struct{ Sweep uint64 }
 
 func (AdvanceSweep) action()      {}
+func (ListHoldings) action()      {}
+func (ListShared) action()        {}
 func (PlanSweep) action()         {}
 func (ConfirmLeadership) action() {}
 
@@ -56,6 +73,13 @@ func (a AdvanceSweep) String() string {
 		return fmt.Sprintf("sweep %d: %s: %s", sweepNumber(a.Sweep), a.To, a.Cause)
 	}
 	return fmt.Sprintf("sweep %d: %s", sweepNumber(a.Sweep), a.To)
+}
+func (ListHoldings) String() string { return "list what the nodes hold" }
+func (a ListShared) String() string {
+	if a.Request == 0 {
+		return "no node lists the shared store"
+	}
+	return fmt.Sprintf("list the shared store of node %s, request %d", a.Node.ID, a.Request)
 }
 func (a PlanSweep) String() string { return fmt.Sprintf("plan sweep %d", sweepNumber(a.Sweep)) }
 func (a ConfirmLeadership) String() string {

@@ -24,6 +24,8 @@ func (v *View) OnChunksDeleted(id checkpoint.NodeID, m checkpoint.ChunksDeleted,
 		return
 	}
 	n.asked, n.since, n.err = false, now, m.Error
+	c.figures.Deleted += m.Deleted
+	c.figures.Refused += m.Refused
 	n.done += chunksPerDelete
 }
 
@@ -63,6 +65,7 @@ func (v *View) OnConfirmed(sweep uint64, err error, now time.Time) {
 		return
 	}
 	c.phase, c.asked = SweepDeletingState, false
+	c.listChunks()
 	for _, d := range c.plan.Covered {
 		if s := v.jobs[d.Job]; s != nil {
 			s.cleaning++

@@ -396,7 +396,7 @@ func TestI5_FinalStatesStayUntilTheJobEnds(t *testing.T) {
 	}
 	all := testTopology().Subtasks()
 	finish(all[0])
-	if in := w.view.OnSweepPlanning(); !slices.Contains(in.Named, chunkOf(1, all[0])) {
+	if in := w.view.OnSweepPlanning(w.now); !slices.Contains(in.Named, chunkOf(1, all[0])) {
 		t.Fatalf("named are %v", in.Named)
 	}
 	w.view.cleaning.asked = false

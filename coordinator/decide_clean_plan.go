@@ -18,27 +18,41 @@ type SweepInput struct {
 	Named    []checkpoint.ChunkID  // chunks that must stay beside those
 	Discards []Discarded
 	Garbage  []checkpoint.ChunkID
+	// Incomplete are those of Live that may not be readable yet, because they are being imported. Then nobody can say what
+	// of a full sweep is orphaned.
+	Incomplete []checkpoint.ChunkRef
+	// Held and Extra, by node, are what a full sweep takes on, of which what only Members hold counts; see GCInput. Shared
+	// is what was in shared stores, of which every node has to delete its own part.
+	Held     []checkpoint.ChunkID
+	Extra    map[checkpoint.NodeID][]checkpoint.ChunkID
+	Replicas int
+	Shared   []checkpoint.ChunkID
+	Members  []checkpoint.NodeID
 	// Known says which chunks a manifest names, where that need not be read.
 	Known map[checkpoint.ChunkID][]checkpoint.ChunkID
 }
 
 // SweepPlan is what a sweep deletes.
 type SweepPlan struct {
-	Sweep     uint64
-	Chunks    []checkpoint.ChunkID // ascending, without the manifests
-	Manifests []checkpoint.ChunkID // of the covered discards, ascending; deleted last
-	Covered   []Discarded          // of which nothing is left when all that is deleted
+	Sweep uint64
+	GCPlan
+	Covered []Discarded // of which nothing is left when all that is deleted
 	// Unreadable are discards whose manifest could not be read; ReadError says why the last of them could not.
 	Unreadable []Discarded
 	ReadError  error
 	// Loaded says which chunks the manifests name that were read.
 	Loaded map[checkpoint.ChunkID][]checkpoint.ChunkID
+	// HeldUp says why nothing of what a full sweep takes on beside discards and garbage is deleted, nil otherwise.
+	HeldUp error
 	// Err says why there is no plan: a manifest that must stay could not be read, and so nothing may be deleted.
 	Err error
 }
 
-// Plan works out what to delete. load returns the chunks that a manifest names.
-func (in SweepInput) Plan(load func(checkpoint.ChunkRef) ([]checkpoint.ChunkID, error)) SweepPlan {
+// Locate finds out which of some chunks each node holds by now; see GCInput.
+type Locate func(ids []checkpoint.ChunkID) (map[checkpoint.NodeID][]checkpoint.ChunkID, error)
+
+// Plan works out what to delete. load returns the chunks that a manifest names; locate is asked in full sweeps only.
+func (in SweepInput) Plan(load func(checkpoint.ChunkRef) ([]checkpoint.ChunkID, error), locate Locate) SweepPlan {
 	p := SweepPlan{Sweep: in.Sweep, Loaded: make(map[checkpoint.ChunkID][]checkpoint.ChunkID)}
 	read := func(manifest checkpoint.ChunkRef) ([]checkpoint.ChunkID, error) {
 		if chunks, known := in.Known[manifest.ID]; known {
@@ -50,50 +64,47 @@ func (in SweepInput) Plan(load func(checkpoint.ChunkRef) ([]checkpoint.ChunkID, 
 		}
 		return chunks, err
 	}
-	live := make(map[checkpoint.ChunkID]bool)
-	addAll(live, in.Named)
+	gc := GCInput{Named: [][]checkpoint.ChunkID{in.Named}, Discarded: [][]checkpoint.ChunkID{in.Garbage}}
 	for _, manifest := range in.Live {
 		chunks, err := read(manifest)
-		if err != nil {
+		if err != nil && slices.Contains(in.Incomplete, manifest) {
+			p.HeldUp = fmt.Errorf("reading manifest %s, which is being imported: %w", manifest.ID, err)
+		} else if err != nil {
 			p.Err = fmt.Errorf("reading manifest %s, which is in use: %w", manifest.ID, err)
 			return p
 		}
-		live[manifest.ID] = true
-		addAll(live, chunks)
+		gc.Named = append(gc.Named, []checkpoint.ChunkID{manifest.ID}, chunks)
 	}
-	condemned, manifests := make(map[checkpoint.ChunkID]bool), make(map[checkpoint.ChunkID]bool)
-	addAll(condemned, in.Garbage)
 	for _, d := range in.Discards {
 		chunks, err := read(d.Manifest)
 		if err != nil {
 			p.Unreadable, p.ReadError = append(p.Unreadable, d), err
+			gc.Named = append(gc.Named, []checkpoint.ChunkID{d.Manifest.ID}) // as long as it is listed
 			continue
 		}
 		p.Covered = append(p.Covered, d)
-		manifests[d.Manifest.ID] = true
-		addAll(condemned, chunks)
+		gc.Manifests = append(gc.Manifests, d.Manifest.ID)
+		gc.Discarded = append(gc.Discarded, chunks)
 	}
-	p.Chunks = sortedWithout(condemned, live, manifests)
-	p.Manifests = sortedWithout(manifests, live, nil)
+	p.addHeld(in, &gc, locate)
+	p.GCPlan = PlanGC(gc)
 	return p
 }
 
-func addAll(set map[checkpoint.ChunkID]bool, chunks []checkpoint.ChunkID) {
-	for _, id := range chunks {
-		set[id] = true
+// addHeld adds what a full sweep takes on. When it cannot be told where a chunk is by now, nothing is added.
+func (p *SweepPlan) addHeld(in SweepInput, gc *GCInput, locate Locate) {
+	if p.HeldUp != nil {
+		return
 	}
-}
-
-// sortedWithout returns the chunks of a set that are in neither of two others, ascending.
-func sortedWithout(set, other, another map[checkpoint.ChunkID]bool) []checkpoint.ChunkID {
-	var ids []checkpoint.ChunkID
-	for id := range set {
-		if !other[id] && !another[id] {
-			ids = append(ids, id)
+	gc.Shared, gc.Held, gc.Extra, gc.Replicas, gc.Members = in.Shared, in.Held, in.Extra, in.Replicas, in.Members
+	gc.Locate = func(ids []checkpoint.ChunkID) map[checkpoint.NodeID][]checkpoint.ChunkID {
+		where, err := locate(ids)
+		if err != nil {
+			p.HeldUp = fmt.Errorf("asking where chunks are: %w", err)
+			return nil
 		}
+		return where
 	}
-	slices.SortFunc(ids, func(a, b checkpoint.ChunkID) int { return slices.Compare(a[:], b[:]) })
-	return ids
 }
 
 // NamedChunks returns the chunks that a manifest names. A chunk that it names twice may be there twice.
@@ -115,7 +126,7 @@ func appendChunks(ids []checkpoint.ChunkID, s checkpoint.SubtaskState) []checkpo
 }
 
 // OnSweepPlanning records that PlanSweep has begun and returns what the plan is made from.
-func (v *View) OnSweepPlanning() SweepInput {
+func (v *View) OnSweepPlanning(now time.Time) SweepInput {
 	c := &v.cleaning
 	c.asked = true
 	in := SweepInput{
@@ -123,7 +134,14 @@ func (v *View) OnSweepPlanning() SweepInput {
 		Named: v.namedBesideManifests(), Known: make(map[checkpoint.ChunkID][]checkpoint.ChunkID),
 	}
 	live := fsm.LiveOf(v.Jobs, v.Imports)
-	in.Live = live.Manifests
+	in.Live, in.Incomplete = live.Manifests, live.Incomplete
+	in.Held, in.Extra, in.Replicas, in.Shared = c.held.own.Chunks, c.held.own.Extra, c.held.own.Replicas, c.held.shared
+	in.Named = append(in.Named, v.otherDiscards(in.Discards)...)
+	for _, id := range c.sortedNodes() {
+		if n := c.nodes[id]; n.marked && v.takesPart(id, n, now) && v.stateOf(v.nodes[id], now) == nodeAlive {
+			in.Members = append(in.Members, id)
+		}
+	}
 	for _, detail := range live.Details {
 		in.Named = append(in.Named, detail.ID)
 	}
@@ -151,7 +169,25 @@ func (v *View) stillDiscardable(taken []Discarded) []Discarded {
 	return slices.DeleteFunc(slices.Clone(taken), func(d Discarded) bool { return !free[d.key()] })
 }
 
-// namedBesideManifests returns the chunks that are in use without a committed manifest that names them: the
+// otherDiscards returns the manifests of listed discards that a sweep does not take on: a full one comes upon what they
+// name all the same, but without its manifest a discard could not be told from one that is unreadable.
+func (v *View) otherDiscards(taken []Discarded) []checkpoint.ChunkID {
+	is := make(map[discardKey]bool, len(taken))
+	for _, d := range taken {
+		is[d.key()] = true
+	}
+	var manifests []checkpoint.ChunkID
+	for _, j := range v.Jobs {
+		for _, d := range j.Discards {
+			if !is[discardKey{j.ID, d.ID}] {
+				manifests = append(manifests, d.Manifest.ID)
+			}
+		}
+	}
+	return manifests
+}
+
+// namedBesideManifests returns the chunks that are in use without a committed manifest that names them:
 // what has been acknowledged of pending checkpoints, and the states that finished subtasks contribute to every later
 // one.
 func (v *View) namedBesideManifests() []checkpoint.ChunkID {
@@ -209,7 +245,8 @@ func (v *View) OnSweepPlanned(p SweepPlan, now time.Time) {
 		}
 	}
 	c.plan, c.asked, c.phase = p, false, SweepConfirming
-	if len(p.Chunks) == 0 && len(p.Manifests) == 0 {
+	c.figures.Orphans, c.figures.Trimmed = p.Orphans, p.Trimmed
+	if len(p.Chunks) == 0 && len(p.Manifests) == 0 && len(p.Copies) == 0 {
 		v.finishDeleting(now)
 	}
 }

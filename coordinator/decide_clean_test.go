@@ -309,7 +309,7 @@ func TestI5_DetailsOfTheHistoryStay(t *testing.T) {
 	v.SetJobs([]*fsm.Job{before})
 	v.SetJobs([]*fsm.Job{after})
 	v.OnSweepAdvanced(AdvanceSweep{Sweep: 1, To: SweepMarking}, time.Unix(1, 0))
-	p := v.OnSweepPlanning().Plan(nil)
+	p := v.OnSweepPlanning(time.Unix(1, 0)).Plan(nil, nil)
 	if want := []checkpoint.ChunkID{old.ID}; !slices.Equal(p.Chunks, want) {
 		t.Fatalf("deleted are %v, want %v", p.Chunks, want)
 	}
@@ -326,7 +326,7 @@ func TestI5_WhatIsInUse(t *testing.T) {
 	v := NewView(1, time.Unix(0, 0), DefaultTiming())
 	v.SetJobs([]*fsm.Job{owner, heir})
 	v.OnSweepAdvanced(AdvanceSweep{Sweep: 1, To: SweepMarking}, time.Unix(1, 0))
-	in := v.OnSweepPlanning()
+	in := v.OnSweepPlanning(time.Unix(1, 0))
 	for n, live := range map[byte]bool{1: true, 2: true, 3: true, 4: false} {
 		if got := slices.ContainsFunc(in.Live, func(r checkpoint.ChunkRef) bool { return r.ID == ref(n).ID }); got != live {
 			t.Errorf("manifest %d in use: %t", n, got)

@@ -26,13 +26,20 @@ type cleaning struct {
 	nextAt time.Time // no sweep begins before
 	heldUp string    // why no sweep could be planned lately, empty when one was
 
-	nodes    map[checkpoint.NodeID]*sweepNode // of the present sweep; from SweepWaiting on only those that have the mark
-	taken    []Discarded                      // what the present sweep takes on, fixed when it begins
-	waitFor  []pendingKey
-	imports  map[uint64]bool // under way; true for those that the present sweep waits for
-	asked    bool            // SweepPlanning and SweepConfirming: it is under way
-	plan     SweepPlan
-	finished map[discardKey]bool // SweepFinishing: what comes off the lists
+	nodes   map[checkpoint.NodeID]*sweepNode // of the present sweep; from SweepWaiting on only those that have the mark
+	taken   []Discarded                      // what the present sweep takes on, fixed when it begins
+	waitFor []pendingKey
+	imports map[uint64]bool // under way; true for those that the present sweep waits for
+	asked   bool            // SweepPlanning and SweepConfirming: it is under way
+	plan    SweepPlan
+	full    fullSweeps
+	// takesFull says that the present sweep is a full one, which takes on what the nodes held, and what it has done so far.
+	takesFull bool
+	held      fullHoldings
+	figures   FullSweepFigures
+	// live and gone are the processes that use a shared store, and those for whom the first of live deletes there.
+	live, gone []checkpoint.NodeRef
+	finished   map[discardKey]bool // SweepFinishing: what comes off the lists
 
 	garbage []checkpoint.ChunkID // of the present sweep, or of one that could not be carried out
 	// garbageTries counts the sweeps that could not delete all of what they took of garbage.
@@ -47,10 +54,11 @@ type cleaning struct {
 type sweepNode struct {
 	incarnation checkpoint.Incarnation
 	marked      bool
-	asked       bool      // a message is unanswered
-	since       time.Time // when that message became due
-	done        int       // chunks of the phase's list that it has answered for
-	err         string    // why it stopped taking part
+	asked       bool                 // a message is unanswered
+	since       time.Time            // when that message became due
+	list        []checkpoint.ChunkID // that it deletes in this phase
+	done        int                  // chunks of the list that it has answered for
+	err         string               // why it stopped taking part
 }
 
 type pendingKey struct {
@@ -62,7 +70,7 @@ func newCleaning(term checkpoint.Term, since time.Time, t Timing) cleaning {
 	return cleaning{
 		number: uint64(term) << 32, nextAt: since.Add(t.SweepPause),
 		named: make(map[checkpoint.ChunkID][]checkpoint.ChunkID), failed: make(map[discardKey]failedDiscard),
-		imports: make(map[uint64]bool),
+		imports: make(map[uint64]bool), full: fullSweeps{dueAt: since.Add(t.FullSweepSoon)},
 	}
 }
 
@@ -115,6 +123,8 @@ func (v *View) OnSweepAdvanced(a AdvanceSweep, now time.Time) {
 		// What it takes on is fixed before the first mark. A chunk that is put behind the mark is spared; whoever put
 		// it answers for it, and his discard or garbage must then be the next sweep's, or nobody would delete it.
 		c.taken, c.garbage = v.discardable(now, maxSweepDiscards), v.takeGarbage()
+		v.takeHeld(now)
+		v.takeOwners(now)
 		c.nodes = make(map[checkpoint.NodeID]*sweepNode)
 		for _, n := range v.sweepers(now) {
 			c.nodes[n.ref.ID] = &sweepNode{incarnation: n.ref.Incarnation, since: now}
@@ -125,6 +135,7 @@ func (v *View) OnSweepAdvanced(a AdvanceSweep, now time.Time) {
 		if c.failures() != "" {
 			v.finishDeleting(now) // without the manifests the rest could not be tried again
 		}
+		c.listManifests()
 	case SweepFinishing:
 		v.finishDeleting(now)
 	case SweepIdle:
@@ -156,6 +167,23 @@ func (v *View) waits() bool {
 	return slices.ContainsFunc(v.cleaning.waitFor, v.stillPending)
 }
 
+// listChunks gives each node its list of what goes first.
+func (c *cleaning) listChunks() {
+	for id, n := range c.nodes {
+		n.list = c.plan.Chunks
+		if own := c.plan.Copies[id]; len(own) > 0 {
+			n.list = slices.Concat(own, c.plan.Chunks)
+		}
+	}
+}
+
+// listManifests gives each node the list of what goes last.
+func (c *cleaning) listManifests() {
+	for _, n := range c.nodes {
+		n.list = c.plan.Manifests
+	}
+}
+
 // finishDeleting decides which discards come off the lists: all of the plan, or, when a node has failed, those that
 // have been tried often enough.
 func (v *View) finishDeleting(now time.Time) {
@@ -180,6 +208,7 @@ func (v *View) endSweep(cause string, now time.Time) {
 		pause = v.Timing.SweepRetry
 	}
 	c.phase, c.asked, c.nextAt = SweepIdle, false, now.Add(pause)
+	v.endFull(cause == "" && c.plan.HeldUp == nil, now)
 	c.nodes, c.taken, c.waitFor, c.plan, c.finished = nil, nil, nil, SweepPlan{}, nil
 	for _, s := range v.jobs {
 		s.cleaning = 0

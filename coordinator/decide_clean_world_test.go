@@ -14,25 +14,36 @@ import (
 // sweepWorld stands in for the nodes' stores, the store of manifests and the log in sweeps. Everything answers at
 // once unless it is held or made to fail.
 type sweepWorld struct {
-	holdMark    map[checkpoint.NodeID]bool
-	holdDelete  map[checkpoint.NodeID]bool
-	deleteErr   map[checkpoint.NodeID]string
-	confirmErr  error
-	holdPlan    bool
-	unreadable  map[checkpoint.ChunkID]bool // manifests
-	plans       []SweepPlan
+	holdMark   map[checkpoint.NodeID]bool
+	holdDelete map[checkpoint.NodeID]bool
+	deleteErr  map[checkpoint.NodeID]string
+	confirmErr error
+	holdPlan   bool
+	unreadable map[checkpoint.ChunkID]bool // manifests
+	plans      []SweepPlan
+	// holdings is what the nodes hold when they are asked; where is what they do when a sweep is planned.
+	holdings    Holdings
+	where       map[checkpoint.NodeID][]checkpoint.ChunkID
 	trace       []string                                                // actions of sweeps
 	deleted     map[checkpoint.NodeID]map[checkpoint.ChunkID]int        // chunks that a node was told to delete, how often
 	afterDelete func(id checkpoint.NodeID, chunks []checkpoint.ChunkID) // called at each deletion
 }
 
 func (s *sweepWorld) execute(w *world, a Action) {
-	s.trace = append(s.trace, a.String())
+	if _, list := a.(ListHoldings); !list || s.holdings.Complete {
+		s.trace = append(s.trace, a.String())
+	}
 	switch a := a.(type) {
 	case AdvanceSweep:
 		w.view.OnSweepAdvanced(a, w.now)
+	case ListHoldings:
+		if w.view.OnListing(w.now) {
+			w.view.OnHoldings(s.holdings, nil, w.now)
+		}
+	case ListShared:
+		w.view.OnListingShared(a, w.now)
 	case PlanSweep:
-		in := w.view.OnSweepPlanning()
+		in := w.view.OnSweepPlanning(w.now)
 		if s.holdPlan {
 			return
 		}
@@ -42,13 +53,26 @@ func (s *sweepWorld) execute(w *world, a Action) {
 				return nil, fmt.Errorf("chunk %s: not found", ref.ID)
 			}
 			return NamedChunks(m), nil
-		})
+		}, s.locate)
 		s.plans = append(s.plans, p)
 		w.view.OnSweepPlanned(p, w.now)
 	case ConfirmLeadership:
 		w.view.OnConfirming()
 		w.view.OnConfirmed(a.Sweep, s.confirmErr, w.now)
 	}
+}
+
+// locate is the storekeeper's answer at planning.
+func (s *sweepWorld) locate(ids []checkpoint.ChunkID) (map[checkpoint.NodeID][]checkpoint.ChunkID, error) {
+	found := make(map[checkpoint.NodeID][]checkpoint.ChunkID)
+	for node, holds := range s.where {
+		for _, id := range ids {
+			if slices.Contains(holds, id) {
+				found[node] = append(found[node], id)
+			}
+		}
+	}
+	return found, nil
 }
 
 // answer answers a message of a sweep as a node does.

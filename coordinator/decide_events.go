@@ -20,6 +20,7 @@ func (v *View) OnSession(hello checkpoint.Hello, now time.Time) {
 		v.meet(n)
 	}
 	n.ref, n.slots, n.programs, n.docs = hello.Node, hello.Slots, hello.Programs, hello.Docs
+	n.sharedStore = hello.SharedStore
 	n.connected, n.reported, n.greet = true, false, true
 	n.failed, n.left = false, false
 	n.heardAt, n.greetedAt = now, now

@@ -11,17 +11,19 @@ import (
 
 // nodeView is what the leader knows of one task node.
 type nodeView struct {
-	ref       checkpoint.NodeRef
-	slots     int
-	programs  []string
-	docs      []checkpoint.ProgramDoc
-	connected bool // a session is open
-	reported  bool // the session has answered Leading of this term
-	failed    bool // gossip says so, of this incarnation
-	left      bool // has said goodbye
-	heardAt   time.Time
-	greetedAt time.Time // when a report was last asked for
-	closedAt  time.Time // when the last session closed
+	ref      checkpoint.NodeRef
+	slots    int
+	programs []string
+	docs     []checkpoint.ProgramDoc
+	// sharedStore names the store that it uses together with others, empty when it keeps chunks on a disk of its own.
+	sharedStore string
+	connected   bool // a session is open
+	reported    bool // the session has answered Leading of this term
+	failed      bool // gossip says so, of this incarnation
+	left        bool // has said goodbye
+	heardAt     time.Time
+	greetedAt   time.Time // when a report was last asked for
+	closedAt    time.Time // when the last session closed
 	// greet asks for Leading to be sent: the session is new, or the node was lost and speaks again.
 	greet bool
 	// holds are the attempts the node has in memory, by its report or by a Deploy sent since.

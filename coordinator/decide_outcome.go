@@ -63,6 +63,9 @@ func (v *View) OnDetailWritten(job checkpoint.JobID, id checkpoint.ID, detail fs
 // OnProposed takes in the result of a command that this leader has committed, at time now. The view has the jobs as
 // they are since.
 func (v *View) OnProposed(c fsm.Command, r fsm.Result, now time.Time) {
+	if leavesOrphans(c) {
+		v.wantFull(now)
+	}
 	switch c := c.(type) {
 	case fsm.StartAttempt:
 		if s := v.jobs[c.Job]; s != nil {

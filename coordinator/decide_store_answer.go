@@ -17,6 +17,8 @@ type Holdings struct {
 	Chunks   []checkpoint.ChunkID // ascending, each once
 	// Extra are copies beyond the number of replicas, ascending, which may be given up when nothing else changes meanwhile.
 	Extra map[checkpoint.NodeID][]checkpoint.ChunkID
+	// Replicas is the number of copies that each chunk should have. 0 says that none is to be given up.
+	Replicas int
 }
 
 // maxExtra bounds the copies that are offered at once to be given up.
@@ -27,7 +29,7 @@ func (v *storeView) holdings(now time.Time) Holdings {
 	if !v.allTold() {
 		return Holdings{}
 	}
-	h := Holdings{Complete: true, Extra: make(map[checkpoint.NodeID][]checkpoint.ChunkID)}
+	h := Holdings{Complete: true, Extra: make(map[checkpoint.NodeID][]checkpoint.ChunkID), Replicas: v.policy.replicas}
 	held, extra := make([]bool, v.index.NumGroups()), make([]bool, v.index.NumGroups())
 	for at, g := range v.index.Groups() {
 		living, _ := v.copies(g.Nodes, now)

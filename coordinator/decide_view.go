@@ -31,6 +31,12 @@ type Timing struct {
 	SweepPause, SweepRetry time.Duration
 	// SweepAnswer is how long a node may take to answer a message of a sweep before it drops out of it.
 	SweepAnswer time.Duration
+	// FullSweepPause is the time between two full sweeps, which look at all that the nodes hold. FullSweepSoon is how long
+	// one waits behind something that makes it worth while earlier, so that others of the kind can join in.
+	FullSweepPause, FullSweepSoon time.Duration
+	// OwnerGone is how long a process may have been lost before others delete what it has stored in a shared store. It
+	// must have ended all its tasks by itself by then: see the nodes' --orphan-timeout.
+	OwnerGone time.Duration
 }
 
 // DefaultTiming returns the thresholds of a cluster on one network.
@@ -46,6 +52,9 @@ func DefaultTiming() Timing {
 		SweepPause:       time.Second,
 		SweepRetry:       10 * time.Second,
 		SweepAnswer:      30 * time.Second,
+		FullSweepPause:   10 * time.Minute,
+		FullSweepSoon:    10 * time.Second,
+		OwnerGone:        10 * time.Minute,
 	}
 }
 

@@ -194,11 +194,19 @@ func (l *leader) handle(id checkpoint.NodeID, m checkpoint.FromNode) {
 		l.view.OnChunksMarked(id, m)
 	case checkpoint.ChunksDeleted:
 		l.chunksDeleted(id, m)
-	case checkpoint.Inventory, checkpoint.InventoryChange, checkpoint.StoreReport, checkpoint.LocateChunks, checkpoint.ChunksCopied:
-		if o := l.sessions[id]; o != nil {
-			l.keeper.received(o.hello.Node, m)
-		}
+	case checkpoint.Inventory:
+		l.tellKeeper(id, m)
+		l.view.OnInventory(id, m, time.Now())
+	case checkpoint.InventoryChange, checkpoint.StoreReport, checkpoint.LocateChunks, checkpoint.ChunksCopied:
+		l.tellKeeper(id, m)
 	case checkpoint.Heartbeat, checkpoint.Hello:
+	}
+}
+
+// tellKeeper passes on what a node says about its part of the store.
+func (l *leader) tellKeeper(id checkpoint.NodeID, m checkpoint.FromNode) {
+	if o := l.sessions[id]; o != nil {
+		l.keeper.received(o.hello.Node, m)
 	}
 }
 

@@ -95,6 +95,10 @@ func (l *leader) perform(ctx context.Context, a Action) {
 		l.view.OnRefused(a)
 	case AdvanceSweep:
 		l.advanceSweep(a)
+	case ListHoldings:
+		l.listHoldings(ctx)
+	case ListShared:
+		l.listShared(a)
 	case PlanSweep:
 		l.planSweep(ctx)
 	case ConfirmLeadership:

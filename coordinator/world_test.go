@@ -104,7 +104,7 @@ func (w *world) execute(a Action) {
 		w.sweeps.answer(w, a)
 	case WriteManifest:
 		w.write(a)
-	case AdvanceSweep, PlanSweep, ConfirmLeadership:
+	case AdvanceSweep, ListHoldings, ListShared, PlanSweep, ConfirmLeadership:
 		w.sweeps.execute(w, a)
 	case WriteDetail:
 		w.view.OnDetailWriting(a)
