@@ -33,7 +33,7 @@ func (s *cleanSim) begin() {
 
 func (s *cleanSim) beginOf(j *fsm.Job, kind checkpoint.Kind) *simCheckpoint {
 	r := s.commit(fsm.BeginCheckpoint{Job: j.ID, Attempt: j.Attempt, Kind: kind, Term: s.leader().term, At: s.at()})
-	c := &simCheckpoint{kind: kind, key: pendingKey{j.ID, r.Checkpoint}}
+	c := &simCheckpoint{kind: kind, key: pendingKey{j.ID, r.Checkpoint}, copies: make(map[checkpoint.ChunkID]map[*simNode]bool)}
 	s.checkpoints[c.key] = c
 	return c
 }
@@ -98,7 +98,17 @@ func (s *cleanSim) put(c *simCheckpoint, p simPut) {
 	if err != nil {
 		panic(err)
 	}
-	c.copies = append(c.copies, p)
+	c.keep(statestore.RefOf(p.data).ID, p.node)
+	p.node.has[statestore.RefOf(p.data).ID] = true
+	p.node.news = append(p.node.news, checkpoint.InventoryChange{Added: []checkpoint.ChunkRef{statestore.RefOf(p.data)}})
+}
+
+// keep notes that a copy was acknowledged.
+func (c *simCheckpoint) keep(id checkpoint.ChunkID, on *simNode) {
+	if c.copies[id] == nil {
+		c.copies[id] = make(map[*simNode]bool)
+	}
+	c.copies[id][on] = true
 }
 
 func (s *cleanSim) writeManifest(c *simCheckpoint) {
@@ -158,12 +168,25 @@ func (s *cleanSim) dispose() {
 	}
 }
 
-// check returns what is lost: a copy that was made for a checkpoint which is pending, retained or a savepoint (I5).
+// check returns what is lost: copies of what was stored for a checkpoint which is pending, retained or a savepoint (I5).
+// As many must be there as were acknowledged, or as are enough, whichever is less.
 func (s *cleanSim) check() error {
+	there := make(map[checkpoint.ChunkID]int)
+	for _, n := range s.nodes {
+		for id := range n.has {
+			there[id]++
+		}
+	}
 	for key, c := range s.named() {
-		for _, p := range c.copies {
-			if !p.node.has(statestore.RefOf(p.data)) {
-				return fmt.Errorf("node %s has lost %q, which checkpoint %d of job %s names", p.node.ref.ID, p.data, key.checkpoint, key.job)
+		for id, acknowledged := range c.copies {
+			for n := range acknowledged {
+				if !n.has[id] && (s.opts.noTrim || s.opts.noFull) {
+					return fmt.Errorf("node %s has lost chunk %s, which checkpoint %d of job %s names", n.ref.ID, id, key.checkpoint, key.job)
+				}
+			}
+			if there[id] < min(len(acknowledged), simReplicas) {
+				return fmt.Errorf("%d of %d copies of chunk %s are left, which checkpoint %d of job %s names",
+					there[id], len(acknowledged), id, key.checkpoint, key.job)
 			}
 		}
 	}
@@ -231,24 +254,29 @@ func (s *cleanSim) settle() error {
 	return nil
 }
 
-// leftovers returns the copies on nodes that were never away which no checkpoint names.
+// leftovers returns the copies that no checkpoint names, or that are too many; without full sweeps, those that no
+// checkpoint names on nodes that were never away.
 func (s *cleanSim) leftovers(t *testing.T) []string {
 	want := make(map[checkpoint.ChunkID]bool)
 	for _, c := range s.named() {
-		for _, p := range c.copies {
-			want[statestore.RefOf(p.data).ID] = true
+		for id := range c.copies {
+			want[id] = true
 		}
 	}
 	var left []string
+	copies := make(map[checkpoint.ChunkID]int)
 	for _, n := range s.nodes {
-		if n.faulty {
+		if n.faulty && s.opts.noFull {
 			continue
 		}
 		for ref, err := range n.own.List(t.Context()) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !want[ref.ID] {
+			if !n.has[ref.ID] {
+				t.Fatalf("the test does not know that node %s has chunk %s", n.ref.ID, ref.ID)
+			}
+			if copies[ref.ID]++; !want[ref.ID] || copies[ref.ID] > simReplicas && !s.opts.noFull && !s.opts.noTrim {
 				left = append(left, fmt.Sprintf("%s on node %s", ref.ID, n.ref.ID))
 			}
 		}
@@ -258,10 +286,10 @@ func (s *cleanSim) leftovers(t *testing.T) []string {
 
 const simSteps = 3000
 
-// I5, with everything that can go wrong: no copy that a checkpoint relies on is ever deleted, and the discard lists
-// empty once the faults end.
+// I5, with everything that can go wrong: no copy that a checkpoint relies on is ever deleted. Once the faults end, the
+// discard lists empty, and a full sweep leaves exactly what is named, in as many copies as it should have.
 func TestI5_SweepsUnderFaults(t *testing.T) {
-	deleted := 0
+	deleted, trimmed := 0, 0
 	for seed := range uint64(sweepSeeds) {
 		s := newCleanSim(seed, simOptions{faults: true})
 		if err := s.run(simSteps); err != nil {
@@ -270,17 +298,20 @@ func TestI5_SweepsUnderFaults(t *testing.T) {
 		if err := s.settle(); err != nil {
 			t.Fatalf("seed %d: at the end: %v", seed, err)
 		}
-		deleted += s.deleted
+		if left := s.leftovers(t); len(left) > 0 {
+			t.Fatalf("seed %d: %d copies are left over, such as chunk %s", seed, len(left), left[0])
+		}
+		deleted, trimmed = deleted+s.deleted, trimmed+s.trimmed
 	}
-	if deleted < 20*sweepSeeds {
-		t.Fatalf("only %d copies were deleted: the test shows nothing", deleted)
+	if deleted < 20*sweepSeeds || trimmed < sweepSeeds {
+		t.Fatalf("only %d copies were deleted, and %d trimmed: the test shows nothing", deleted, trimmed)
 	}
 }
 
-// I5, without faults: in the end exactly what checkpoints name is left.
+// I5, without faults: ordinary sweeps alone leave exactly what checkpoints name.
 func TestI5_SweepsLeaveExactlyWhatIsNamed(t *testing.T) {
 	for seed := range uint64(sweepSeeds) {
-		s := newCleanSim(seed, simOptions{})
+		s := newCleanSim(seed, simOptions{noFull: true})
 		if err := s.run(simSteps); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
@@ -296,21 +327,46 @@ func TestI5_SweepsLeaveExactlyWhatIsNamed(t *testing.T) {
 // Each step of the protocol is needed: without it the same worlds lose something.
 func TestI5_EveryStepOfASweepIsNeeded(t *testing.T) {
 	for name, opts := range map[string]simOptions{
-		"waiting for earlier checkpoints":       {faults: true, noWait: true},
-		"noting what is asked for":              {faults: true, noNotes: true},
-		"waiting for every mark":                {lateMarks: true},
-		"sparing what the manifests name":       {noLive: true},
-		"waiting, when nothing else goes wrong": {noWait: true},
+		"waiting for earlier checkpoints":       {faults: true, noFull: true, noWait: true},
+		"noting what is asked for":              {faults: true, noFull: true, noNotes: true},
+		"waiting for every mark":                {noFull: true, lateMarks: true},
+		"sparing what the manifests name":       {noFull: true, noLive: true},
+		"waiting, when nothing else goes wrong": {noFull: true, noWait: true},
+
+		"waiting, in full sweeps":         {faults: true, noTrim: true, noWait: true},
+		"noting, in full sweeps":          {faults: true, noTrim: true, noNotes: true},
+		"every mark, in full sweeps":      {noTrim: true, lateMarks: true},
+		"noting, where copies are enough": {faults: true, noNotes: true},
+		"telling of what was deleted":     {faults: true, noNews: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(200) {
 				if err := newCleanSim(seed, opts).run(simSteps); err != nil {
+					t.Logf("seed %d: %v", seed, err)
 					return
 				}
 			}
 			t.Fatal("nothing was lost without it")
 		})
 	}
+}
+
+// Without full sweeps, faults leave something behind.
+func TestI5_FullSweepsAreNeeded(t *testing.T) {
+	for seed := range uint64(20) {
+		s := newCleanSim(seed, simOptions{faults: true, noFull: true})
+		if err := s.run(simSteps); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		if err := s.settle(); err != nil {
+			t.Fatalf("seed %d: at the end: %v", seed, err)
+		}
+		s.opts.noFull = false
+		if len(s.leftovers(t)) > 0 {
+			return
+		}
+	}
+	t.Fatal("nothing was left over without them")
 }
 
 const sweepSeeds = 30

@@ -27,6 +27,7 @@ type cleanSim struct {
 	checkpoints map[pendingKey]*simCheckpoint
 	manifests   map[checkpoint.ChunkID]checkpoint.Manifest
 	deleted     int // copies, over all
+	trimmed     int // of them, because there were others
 }
 
 // simOptions say which faults there are, and how the protocol is broken on purpose.
@@ -38,6 +39,9 @@ type simOptions struct {
 	noNotes   bool // nodes do not note what they are asked to keep
 	lateMarks bool // the leader goes on with the first mark, and takes the others for granted
 	noLive    bool // the plan spares nothing
+	noNews    bool // nodes do not say what has changed on their disks, not even before they take a mark
+	noFull    bool // there are no full sweeps
+	noTrim    bool // full sweeps trim nothing: then a copy stays where it was acknowledged
 }
 
 type simLeader struct {
@@ -46,6 +50,7 @@ type simLeader struct {
 	state *fsm.State // what it knows of the log since it was deposed; nil while it leads
 	links map[checkpoint.NodeID]*simLink
 	async []func() // what runs beside the loop
+	index map[checkpoint.NodeID]*simInventory
 }
 
 // simLink is a session.
@@ -60,7 +65,9 @@ type simNode struct {
 	own      *statestore.Memory // survives a restart
 	swept    *statestore.Swept
 	deleting *simDelete
-	faulty   bool // has been away: it may keep chunks for ever
+	faulty   bool                         // has been away: without full sweeps it may keep chunks for ever
+	news     []checkpoint.InventoryChange // not told yet
+	has      map[checkpoint.ChunkID]bool  // what is in own, for the checker
 }
 
 // simDelete is a DeleteChunks under way: chunk by chunk, so that anything can happen in between.
@@ -77,7 +84,7 @@ type simCheckpoint struct {
 	kind   checkpoint.Kind
 	chunks []checkpoint.ChunkRef
 	todo   []simPut
-	copies []simPut // acknowledged ones
+	copies map[checkpoint.ChunkID]map[*simNode]bool // acknowledged ones
 	// manifest is set when all chunks are stored and the manifest is being put.
 	manifest checkpoint.ChunkRef
 }
@@ -96,7 +103,7 @@ func newCleanSim(seed uint64, opts simOptions) *cleanSim {
 	}
 	var a checkpoint.Assignment
 	for n := range 4 {
-		node := &simNode{own: statestore.NewMemory()}
+		node := &simNode{own: statestore.NewMemory(), has: make(map[checkpoint.ChunkID]bool)}
 		node.ref = checkpoint.NodeRef{ID: checkpoint.NodeID(fmt.Sprintf("n%d", n+1)), Incarnation: 1, Address: fmt.Sprint(n)}
 		node.swept = statestore.NewSwept(node.own)
 		s.nodes = append(s.nodes, node)
@@ -138,17 +145,31 @@ func (s *cleanSim) elect() {
 	if len(s.leaders) > 0 {
 		term = s.leader().term + 1
 	}
-	l := &simLeader{term: term, view: NewView(term, s.now, DefaultTiming()), links: make(map[checkpoint.NodeID]*simLink)}
+	l := &simLeader{
+		term: term, view: NewView(term, s.now, s.timing()), links: make(map[checkpoint.NodeID]*simLink),
+		index: make(map[checkpoint.NodeID]*simInventory),
+	}
 	l.view.SetJobs(s.state.SortedJobs())
 	s.leaders = append(s.leaders, l)
 	for _, n := range s.nodes {
+		l.index[n.ref.ID] = &simInventory{}
 		if !s.opts.faults || s.chance(60) {
 			s.connect(l, n)
 		}
 	}
 }
 
+func (s *cleanSim) timing() Timing {
+	t := DefaultTiming()
+	t.SweepPause = 300 * time.Millisecond
+	if t.FullSweepPause, t.FullSweepSoon = time.Second, 100*time.Millisecond; s.opts.noFull {
+		t.FullSweepPause, t.FullSweepSoon = time.Hour, time.Hour
+	}
+	return t
+}
+
 func (s *cleanSim) connect(l *simLeader, n *simNode) {
+	l.index[n.ref.ID] = &simInventory{}
 	l.links[n.ref.ID] = &simLink{toNode: []checkpoint.ToNode{checkpoint.Leading{Term: l.term}}}
 	l.view.OnSession(checkpoint.Hello{Node: n.ref, Slots: 1, Programs: []string{"test"}}, s.now)
 }
@@ -157,6 +178,7 @@ func (s *cleanSim) disconnect(l *simLeader, n *simNode) {
 	if l.links[n.ref.ID] != nil {
 		n.faulty = true
 		delete(l.links, n.ref.ID)
+		l.index[n.ref.ID] = &simInventory{}
 		l.view.OnSessionClosed(n.ref, s.now)
 	}
 }
@@ -174,9 +196,11 @@ func (s *cleanSim) step() {
 		s.deliver(s.leaders[s.rng.IntN(len(s.leaders))], s.node())
 	case n < 60:
 		s.node().deleteOne(s)
-	case n < 64:
+	case n < 62:
+		s.node().tellNews(s)
+	case n < 66:
 		s.advance(time.Duration(s.rng.IntN(700)) * time.Millisecond)
-	case n < 69:
+	case n < 71:
 		s.begin()
 	case n < 90:
 		s.work()
@@ -214,7 +238,7 @@ func (s *cleanSim) restart(n *simNode) {
 	}
 	n.faulty = true
 	n.ref.Incarnation++
-	n.deleting = nil
+	n.deleting, n.news = nil, nil
 	n.swept = statestore.NewSwept(n.own)
 }
 
@@ -266,12 +290,14 @@ func (s *cleanSim) execute(l *simLeader, a Action) bool {
 		}
 	case AdvanceSweep:
 		s.advanceSweep(l, a)
+	case ListHoldings:
+		s.list(l)
 	case PlanSweep:
 		in := l.view.OnSweepPlanning(s.now)
 		if s.opts.noLive {
 			in.Live, in.Named = nil, nil
 		}
-		l.async = append(l.async, func() { l.view.OnSweepPlanned(in.Plan(s.load, nil), s.now) })
+		l.async = append(l.async, func() { l.view.OnSweepPlanned(s.planned(l, in), s.now) })
 	case ConfirmLeadership:
 		l.view.OnConfirming()
 		l.async = append(l.async, func() {
@@ -307,7 +333,7 @@ func (s *cleanSim) stop(l *simLeader) {
 
 func (s *cleanSim) load(ref checkpoint.ChunkRef) ([]checkpoint.ChunkID, error) {
 	for _, n := range s.nodes {
-		if n.has(ref) {
+		if n.has[ref.ID] {
 			return NamedChunks(s.manifests[ref.ID]), nil
 		}
 	}
@@ -334,6 +360,8 @@ func (s *cleanSim) deliver(l *simLeader, n *simNode) {
 		switch m := m.(type) {
 		case checkpoint.Report:
 			l.view.OnReport(n.ref.ID, m, s.now)
+		case checkpoint.Inventory, checkpoint.InventoryChange:
+			l.inventory(n, m, s.now)
 		case checkpoint.ChunksMarked:
 			l.view.OnChunksMarked(n.ref.ID, m)
 			for _, other := range l.view.cleaning.nodes {
@@ -351,7 +379,10 @@ func (n *simNode) receive(s *cleanSim, l *simLeader, m checkpoint.ToNode) {
 	case checkpoint.Leading:
 		n.term = m.Term
 		reply(checkpoint.Report{Term: m.Term})
+		n.news = nil
+		reply(n.inventory())
 	case checkpoint.MarkChunks:
+		n.tellNews(s)
 		n.swept.Mark(m.Sweep)
 		reply(checkpoint.ChunksMarked{Sweep: m.Sweep})
 	case checkpoint.DeleteChunks:
@@ -374,18 +405,14 @@ func (n *simNode) deleteOne(s *cleanSim) {
 		if err != nil {
 			d.answer.Error = err.Error()
 		}
+		if id := d.order.Chunks[d.next-1]; deleted > 0 {
+			delete(n.has, id)
+			n.news = append(n.news, checkpoint.InventoryChange{Removed: []checkpoint.ChunkID{id}})
+		}
 		return
 	}
 	n.deleting = nil
 	if link := d.leader.links[n.ref.ID]; link != nil {
 		link.toLeader = append(link.toLeader, d.answer)
 	}
-}
-
-func (n *simNode) has(ref checkpoint.ChunkRef) bool {
-	has, err := n.own.Has(context.Background(), ref)
-	if err != nil {
-		panic(err)
-	}
-	return has
 }

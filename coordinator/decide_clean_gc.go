@@ -14,7 +14,8 @@ import (
 // GCInput is what garbage collection starts from. Nothing in it is changed.
 type GCInput struct {
 	// Named is what must stay: the names in the manifests of retained, pending and restoring checkpoints and savepoints,
-	// the manifests themselves, and what else is in use. The lists need no order and may overlap.
+	// the manifests themselves, and what else is in use. The lists need no order and may overlap; ascending ones are
+	// quicker to search for.
 	Named [][]checkpoint.ChunkID
 	// Discarded are the names in the manifests of discarded checkpoints, and garbage. The lists need no order and may
 	// overlap. They go from every node, wherever they are.

@@ -59,10 +59,11 @@ func (in SweepInput) Plan(load func(checkpoint.ChunkRef) ([]checkpoint.ChunkID, 
 			return chunks, nil
 		}
 		chunks, err := load(manifest)
-		if err == nil {
-			p.Loaded[manifest.ID] = chunks
+		if err != nil {
+			return nil, err
 		}
-		return chunks, err
+		p.Loaded[manifest.ID] = sorted([][]checkpoint.ChunkID{chunks}) // which PlanGC is quicker with
+		return p.Loaded[manifest.ID], nil
 	}
 	gc := GCInput{Named: [][]checkpoint.ChunkID{in.Named}, Discarded: [][]checkpoint.ChunkID{in.Garbage}}
 	for _, manifest := range in.Live {
