@@ -30,12 +30,12 @@ func (n *simNode) inventory() checkpoint.Inventory {
 
 // tellNews tells the leader that the node obeys what has changed on its disk.
 func (n *simNode) tellNews(s *cleanSim) {
-	if s.opts.noNews {
-		return
-	}
 	for _, l := range s.leaders {
 		if link := l.links[n.ref.ID]; link != nil && l.term == n.term {
 			for _, m := range n.news {
+				if s.opts.noNews && len(m.Removed) > 0 {
+					continue
+				}
 				link.toLeader = append(link.toLeader, m)
 			}
 		}

@@ -39,7 +39,7 @@ type simOptions struct {
 	noNotes   bool // nodes do not note what they are asked to keep
 	lateMarks bool // the leader goes on with the first mark, and takes the others for granted
 	noLive    bool // the plan spares nothing
-	noNews    bool // nodes do not say what has changed on their disks, not even before they take a mark
+	noNews    bool // nodes do not say what they have deleted, not even before they take a mark
 	noFull    bool // there are no full sweeps
 	noTrim    bool // full sweeps trim nothing: then a copy stays where it was acknowledged
 }
@@ -94,7 +94,10 @@ type simPut struct {
 	node *simNode
 }
 
-const simPool = 10 // contents of chunks
+const (
+	simPool    = 10 // contents of chunks
+	simLeaders = 3  // those that have been deposed included
+)
 
 func newCleanSim(seed uint64, opts simOptions) *cleanSim {
 	s := &cleanSim{
@@ -141,7 +144,7 @@ func (s *cleanSim) elect() {
 	if len(s.leaders) > 0 {
 		s.leader().state = s.state.Clone()
 	}
-	term := checkpoint.Term(len(s.leaders) + 1)
+	term := checkpoint.Term(1)
 	if len(s.leaders) > 0 {
 		term = s.leader().term + 1
 	}
@@ -150,7 +153,9 @@ func (s *cleanSim) elect() {
 		index: make(map[checkpoint.NodeID]*simInventory),
 	}
 	l.view.SetJobs(s.state.SortedJobs())
-	s.leaders = append(s.leaders, l)
+	if s.leaders = append(s.leaders, l); len(s.leaders) > simLeaders {
+		s.leaders = s.leaders[1:]
+	}
 	for _, n := range s.nodes {
 		l.index[n.ref.ID] = &simInventory{}
 		if !s.opts.faults || s.chance(60) {
@@ -185,15 +190,23 @@ func (s *cleanSim) disconnect(l *simLeader, n *simNode) {
 
 func (s *cleanSim) chance(percent int) bool { return s.rng.IntN(100) < percent }
 
+// someLeader returns the leader more often than those who only think that they are.
+func (s *cleanSim) someLeader() *simLeader {
+	if s.chance(60) {
+		return s.leader()
+	}
+	return s.leaders[s.rng.IntN(len(s.leaders))]
+}
+
 func (s *cleanSim) node() *simNode { return s.nodes[s.rng.IntN(len(s.nodes))] }
 
 // step does one thing.
 func (s *cleanSim) step() {
 	switch n := s.rng.IntN(100); {
 	case n < 20:
-		s.act(s.leaders[s.rng.IntN(len(s.leaders))])
+		s.act(s.someLeader())
 	case n < 50:
-		s.deliver(s.leaders[s.rng.IntN(len(s.leaders))], s.node())
+		s.deliver(s.someLeader(), s.node())
 	case n < 60:
 		s.node().deleteOne(s)
 	case n < 62:
@@ -216,15 +229,15 @@ func (s *cleanSim) step() {
 }
 
 func (s *cleanSim) fault() {
-	l, n := s.leaders[s.rng.IntN(len(s.leaders))], s.node()
-	switch k := s.rng.IntN(10); {
-	case k < 3:
-		s.disconnect(l, n)
+	l, n := s.someLeader(), s.node()
+	switch k := s.rng.IntN(40); {
 	case k < 8:
+		s.disconnect(l, n)
+	case k < 36:
 		if l.links[n.ref.ID] == nil {
 			s.connect(l, n)
 		}
-	case k < 9:
+	case k < 39:
 		s.restart(n)
 	default:
 		s.elect()
