@@ -48,7 +48,7 @@ func (d *decision) send(id checkpoint.NodeID, m checkpoint.ToNode) {
 
 func (d *decision) greetNodes() {
 	for _, n := range d.view.order {
-		if n.connected && n.greet && !d.view.cleaning.excludes(n.ref) {
+		if n.connected && n.greet {
 			d.send(n.ref.ID, checkpoint.Leading{Term: d.view.Term})
 		}
 	}

@@ -162,10 +162,10 @@ func (v *View) OnInventory(id checkpoint.NodeID, m checkpoint.Inventory, now tim
 }
 
 // leavesOrphans reports whether a command leaves chunks behind that nobody may have on a list: what tasks were storing
-// when their job ended, and what was imported.
+// when their job ended, and what was imported; or ends an import, which may have held orphans up.
 func leavesOrphans(c fsm.Command) bool {
 	switch c.(type) {
-	case fsm.EndJob, fsm.DisposeSavepoint:
+	case fsm.EndJob, fsm.DisposeSavepoint, fsm.FinishImport:
 		return true
 	}
 	return false

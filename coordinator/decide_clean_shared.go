@@ -108,15 +108,10 @@ func (v *View) takeOwners(now time.Time) {
 	}
 }
 
-// hasEnded reports whether a process that owns objects has ended for good: it has said goodbye, another process of its
-// node is here, or nobody has seen it for so long that it has ended all its tasks at least. A job that still names it,
-// because its next attempt has not started, could go on with it.
+// hasEnded reports whether a process that owns objects has ended, as far as anybody can tell: it has said goodbye, another
+// process of its node is here, or nobody has seen it for long. When it lives all the same nothing is lost, since the store
+// fences it before anything of it is deleted; but from then on it has to store all anew.
 func (v *View) hasEnded(owner checkpoint.NodeRef, now time.Time) bool {
-	for _, j := range v.Jobs {
-		if !j.Status.Terminal() && j.Assignment.Has(owner.ID, owner.Incarnation) {
-			return false
-		}
-	}
 	n := v.nodes[owner.ID]
 	switch {
 	case n == nil:
@@ -127,12 +122,4 @@ func (v *View) hasEnded(owner checkpoint.NodeRef, now time.Time) bool {
 		return now.Sub(n.heardAt) > v.Timing.OwnerGone
 	}
 	return v.stateOf(n, now) == nodeLeft
-}
-
-// excludes reports whether the present sweep takes a process for gone. One that comes back after all is not met before
-// the sweep is over: what it would store, others might delete.
-func (c *cleaning) excludes(ref checkpoint.NodeRef) bool {
-	return c.phase != SweepIdle && slices.ContainsFunc(c.gone, func(gone checkpoint.NodeRef) bool {
-		return gone.ID == ref.ID && gone.Incarnation == ref.Incarnation
-	})
 }

@@ -34,8 +34,7 @@ type Timing struct {
 	// FullSweepPause is the time between two full sweeps, which look at all that the nodes hold. FullSweepSoon is how long
 	// one waits behind something that makes it worth while earlier, so that others of the kind can join in.
 	FullSweepPause, FullSweepSoon time.Duration
-	// OwnerGone is how long a process may have been lost before others delete what it has stored in a shared store. It
-	// must have ended all its tasks by itself by then: see the nodes' --orphan-timeout.
+	// OwnerGone is how long a process may have been lost before others delete for it in a shared store.
 	OwnerGone time.Duration
 }
 

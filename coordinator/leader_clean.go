@@ -59,7 +59,7 @@ func (l *leader) planSweep(ctx context.Context) {
 		plan := in.Plan(
 			func(ref checkpoint.ChunkRef) ([]checkpoint.ChunkID, error) { return l.readNames(ctx, ref) },
 			func(ids []checkpoint.ChunkID) (map[checkpoint.NodeID][]checkpoint.ChunkID, error) {
-				return l.keeper.locate(ctx, ids)
+				return l.keeper.heldBy(ctx, ids)
 			})
 		if ctx.Err() != nil {
 			return

@@ -29,3 +29,11 @@ func roomProblems(s api.StoreStatus) []string {
 	}
 	return said
 }
+
+// sweptAt returns when the last full sweep of this leadership ended, in ms since 1970; 0 before.
+func sweptAt(v *View) int64 {
+	if at := v.SweptAt(); !at.IsZero() {
+		return at.UnixMilli()
+	}
+	return 0
+}

@@ -22,7 +22,8 @@ func (s service) StoreStatus(ctx context.Context) (api.StoreStatus, error) {
 				return api.StoreStatus{}, storeUnknown(err)
 			}
 			status.Problems = slices.Concat([]string{}, status.Problems, roomProblems(status))
-			return status, nil
+			status.SweptAt, err = ask(ctx, l, func() (int64, error) { return sweptAt(l.view), nil })
+			return status, err
 		},
 		remote:     func(ctx context.Context, r api.Service) (api.StoreStatus, error) { return r.StoreStatus(ctx) },
 		repeatable: true,

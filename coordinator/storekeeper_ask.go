@@ -51,7 +51,7 @@ func (k *storekeeper) lost(ctx context.Context, refs []checkpoint.ChunkRef) ([]L
 	return lost, nil
 }
 
-// status says how the store is. SweptAt is for others to fill in.
+// status says how the store is, but for SweptAt, which the leader loop knows.
 func (k *storekeeper) status(ctx context.Context) (api.StoreStatus, error) {
 	var s api.StoreStatus
 	if err := k.ask(ctx, func() { s = k.view.status(time.Now()) }); err != nil {

@@ -9,16 +9,16 @@ import (
 )
 
 // chunkLedger is what the checker knows of chunks: what names them, by the log and by what tasks acknowledged, and
-// where they were made durable for that. A copy elsewhere, of another checkpoint that named the same chunk, is of no
-// concern.
+// where they were made durable for that. Copies may move, as what is too much is trimmed; there are never fewer of them
+// than were acknowledged, or than there should be.
 type chunkLedger struct {
 	stored    map[checkpoint.ChunkID][]*host // of manifests: where they were stored
 	acked     map[checkpointKey]map[checkpoint.SubtaskID][]placement
 	manifests map[checkpoint.ChunkID][]placement // of completed checkpoints: what they name, themselves included
 	heardOf   map[checkpoint.ChunkID]bool        // whose last user a leader has heard of
 	acks      int
-	// inUse caches who names a chunk where, as of the log's length and the number of acks.
-	inUse map[place]string
+	// inUse caches who names a chunk, as of the log's length and the number of acks.
+	inUse map[checkpoint.ChunkID]use
 	asOf  [2]int
 }
 
@@ -27,10 +27,14 @@ type placement struct {
 	on    []*host
 }
 
-type place struct {
-	chunk checkpoint.ChunkID
-	on    *host
+// use is who names a chunk, and how many copies of it there must be for that.
+type use struct {
+	user   string
+	copies int
 }
+
+// needed returns how many copies there must be.
+func (p placement) needed() int { return min(len(p.on), copies) }
 
 func newChunkLedger() chunkLedger {
 	return chunkLedger{
@@ -71,13 +75,11 @@ func (k *checker) told(ack checkpoint.Ack) {
 	}
 }
 
-// demandThere demands that chunks are where they were stored.
+// demandThere demands that there are as many copies of chunks as were stored.
 func (k *checker) demandThere(placements []placement, user string) {
 	for _, p := range placements {
-		for _, h := range p.on {
-			if _, found := h.disk[p.chunk]; !found {
-				k.w.violate(I5, "chunk %x is gone from %s, where %s names it", p.chunk[:4], h.id, user)
-			}
+		if n := k.numCopies(p.chunk); n < p.needed() {
+			k.w.violate(I5, "%d copies are left of chunk %x, which %s names", n, p.chunk[:4], user)
 		}
 	}
 }
@@ -117,22 +119,38 @@ func (k *checker) chunksThere(chunks []checkpoint.ChunkID, user string) {
 	}
 }
 
-// deleting demands that nothing in use names a chunk that a machine is about to delete, there (I5).
+// deleting demands that what in use names a chunk that a machine is about to delete keeps copies enough of it elsewhere
+// (I5).
 func (k *checker) deleting(h *host, id checkpoint.ChunkID) {
 	k.w.stats.ChunksDeleted++
-	if user, found := k.chunksInUse()[place{id, h}]; found {
-		k.w.violate(I5, "%s deletes chunk %x, which %s names", h.id, id[:4], user)
+	u, found := k.chunksInUse()[id]
+	switch {
+	case found && k.numCopies(id) > u.copies:
+		k.w.stats.CopiesTrimmed++
+	case found:
+		k.w.violate(I5, "%s deletes chunk %x, which %s names", h.id, id[:4], u.user)
 	}
+}
+
+// numCopies counts the machines that have a chunk.
+func (k *checker) numCopies(id checkpoint.ChunkID) int {
+	n := 0
+	for _, h := range k.w.hosts {
+		if _, found := h.disk[id]; found {
+			n++
+		}
+	}
+	return n
 }
 
 // chunksInUse returns who names each chunk that is in use: what is retained, owned by a user, restored from, or
 // acknowledged for a checkpoint that has no outcome.
-func (k *checker) chunksInUse() map[place]string {
+func (k *checker) chunksInUse() map[checkpoint.ChunkID]use {
 	now := [2]int{len(k.log), k.chunks.acks}
 	if k.chunks.inUse != nil && k.chunks.asOf == now {
 		return k.chunks.inUse
 	}
-	k.chunks.inUse, k.chunks.asOf = make(map[place]string), now
+	k.chunks.inUse, k.chunks.asOf = make(map[checkpoint.ChunkID]use), now
 	for _, j := range k.state.SortedJobs() {
 		k.chunksOfJob(j)
 	}
@@ -140,31 +158,31 @@ func (k *checker) chunksInUse() map[place]string {
 }
 
 func (k *checker) chunksOfJob(j *fsm.Job) {
-	use := func(placements []placement, user string, id checkpoint.ID) {
+	named := func(placements []placement, user string, id checkpoint.ID) {
 		for _, p := range placements {
-			for _, h := range p.on {
-				k.chunks.inUse[place{p.chunk, h}] = fmt.Sprintf("%s %d of job %d", user, id, j.ID[0])
+			if u, found := k.chunks.inUse[p.chunk]; !found || u.copies < p.needed() {
+				k.chunks.inUse[p.chunk] = use{fmt.Sprintf("%s %d of job %d", user, id, j.ID[0]), p.needed()}
 			}
 		}
 	}
 	for _, c := range j.Completed {
-		use(k.chunks.manifests[c.Manifest.ID], "retained checkpoint", c.ID)
+		named(k.chunks.manifests[c.Manifest.ID], "retained checkpoint", c.ID)
 	}
 	for _, c := range j.Savepoints {
-		use(k.chunks.manifests[c.Manifest.ID], "savepoint", c.ID)
+		named(k.chunks.manifests[c.Manifest.ID], "savepoint", c.ID)
 	}
 	if !j.Source.IsZero() && len(j.Completed) == 0 && !j.Status.Terminal() {
-		use(k.chunks.manifests[j.Source.Manifest.ID], "the source", j.Source.Checkpoint)
+		named(k.chunks.manifests[j.Source.Manifest.ID], "the source", j.Source.Checkpoint)
 	}
 	for _, p := range j.Pending {
 		for _, placements := range k.chunks.acked[checkpointKey{j.ID, p.ID}] {
-			use(placements, "pending checkpoint", p.ID)
+			named(placements, "pending checkpoint", p.ID)
 		}
 	}
 	if latest, _ := j.LatestCompleted(); j.Status == fsm.JobRunning && latest.Attempt != j.Attempt {
 		for _, d := range j.Discards {
 			if d.ID == j.RestoredFrom {
-				use(k.chunks.manifests[d.Manifest.ID], "the attempt that restores", d.ID)
+				named(k.chunks.manifests[d.Manifest.ID], "the attempt that restores", d.ID)
 			}
 		}
 	}

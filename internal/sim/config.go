@@ -36,6 +36,7 @@ func timing() coordinator.Timing {
 	t.HeartbeatTimeout, t.AdoptionGrace, t.LoadRetry = 3*time.Second, 2*time.Second, 200*time.Millisecond
 	t.PlanAnswer = 200 * time.Millisecond
 	t.SweepPause, t.SweepRetry, t.SweepAnswer = 100*time.Millisecond, 500*time.Millisecond, 400*time.Millisecond
+	t.FullSweepPause, t.FullSweepSoon = 2*time.Second, 200*time.Millisecond
 	return t
 }
 

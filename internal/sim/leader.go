@@ -24,9 +24,10 @@ type leaderLoop struct {
 	inbox    []func()
 	sessions map[checkpoint.NodeID]*session
 	heard    map[checkpoint.NodeID]time.Duration
-	waiting  bool   // for proposals
-	awake    bool   // a turn is scheduled
-	plans    uint64 // numbers the questions for graphs
+	holds    map[checkpoint.NodeID]map[checkpoint.ChunkID]bool // what nodes have told that they hold
+	waiting  bool                                              // for proposals
+	awake    bool                                              // a turn is scheduled
+	plans    uint64                                            // numbers the questions for graphs
 	ended    bool
 }
 
@@ -34,6 +35,7 @@ func newLeaderLoop(c *coord, term checkpoint.Term) *leaderLoop {
 	l := &leaderLoop{
 		w: c.w, c: c, term: term, view: coordinator.NewView(term, c.clock(), c.w.cfg.Timing),
 		sessions: make(map[checkpoint.NodeID]*session), heard: make(map[checkpoint.NodeID]time.Duration),
+		holds: make(map[checkpoint.NodeID]map[checkpoint.ChunkID]bool),
 	}
 	l.view.SetJobs(c.raft.state.SortedJobs())
 	return l
@@ -87,6 +89,7 @@ func (l *leaderLoop) opened(s *session) {
 	l.post(func() {
 		l.sessions[s.hello.Node.ID] = s
 		l.heard[s.hello.Node.ID] = l.w.now
+		delete(l.holds, s.hello.Node.ID)
 		l.view.OnSession(s.hello, l.c.clock())
 	})
 }
@@ -130,6 +133,8 @@ func (l *leaderLoop) handle(id checkpoint.NodeID, m checkpoint.FromNode) {
 		l.view.OnDecline(id, m)
 	case checkpoint.JobPlanned:
 		l.view.OnPlanned(id, m)
+	case checkpoint.Inventory, checkpoint.InventoryChange:
+		l.inventory(id, m)
 	case checkpoint.ChunksMarked:
 		l.view.OnChunksMarked(id, m)
 	case checkpoint.ChunksDeleted:

@@ -101,6 +101,8 @@ func (l *leaderLoop) perform(a coordinator.Action) {
 		l.view.OnRefused(a)
 	case coordinator.AdvanceSweep:
 		l.advanceSweep(a)
+	case coordinator.ListHoldings:
+		l.listHoldings()
 	case coordinator.PlanSweep:
 		l.planSweep()
 	case coordinator.ConfirmLeadership:

@@ -18,9 +18,12 @@ func (l *leaderLoop) advanceSweep(a coordinator.AdvanceSweep) {
 
 // planSweep reads the manifests beside the loop.
 func (l *leaderLoop) planSweep() {
-	in := l.view.OnSweepPlanning()
+	in := l.view.OnSweepPlanning(l.c.clock())
 	if l.w.broken(SweepsWhatIsShared) {
 		in.Live, in.Named = nil, nil
+	}
+	if l.w.broken(TrimsTooMuch) {
+		in.Replicas = 1
 	}
 	l.after(l.w.storeDelay(), func() {
 		plan := in.Plan(func(ref checkpoint.ChunkRef) ([]checkpoint.ChunkID, error) {
@@ -33,7 +36,7 @@ func (l *leaderLoop) planSweep() {
 				return nil, err
 			}
 			return coordinator.NamedChunks(m), nil
-		})
+		}, l.heldBy)
 		l.post(func() { l.view.OnSweepPlanned(plan, l.c.clock()) })
 	})
 }

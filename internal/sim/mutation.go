@@ -47,6 +47,8 @@ const (
 	IgnoresAttempts Mutation = "channels ignore attempts"
 	// ForgetsAcks leaves the unresolved acks out of reports.
 	ForgetsAcks Mutation = "node forgets acks"
+	// TrimsTooMuch makes a leader leave fewer copies than there should be.
+	TrimsTooMuch Mutation = "trims too much"
 	// DeletesWhatWasKept makes nodes delete what they were asked to keep after the mark.
 	DeletesWhatWasKept Mutation = "deletes what was asked for after the mark"
 	// SweepsWithoutWaiting plans a sweep while checkpoints are pending that began before the marks.

@@ -29,6 +29,7 @@ func TestCheckerCatches(t *testing.T) {
 		NodeIgnoresTerms:       {I6},
 		KeepsItsIncarnation:    {I7},
 		DeletesWhatWasKept:     {I5},
+		TrimsTooMuch:           {I5},
 		SweepsWithoutWaiting:   {I5},
 		SweepsWhatIsShared:     {I5},
 		SharesWithTheSource:    {I5},

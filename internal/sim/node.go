@@ -32,7 +32,8 @@ type node struct {
 	leaderless int      // counts the times that the leader's session was lost or found
 	jobs       map[checkpoint.JobID]*nodeJob
 	swept      swept
-	highest    checkpoint.Term // that the checker has seen delivered
+	news       checkpoint.InventoryChange // of the disk, not told yet
+	highest    checkpoint.Term            // that the checker has seen delivered
 }
 
 // fence lets only the leader of the highest term through.

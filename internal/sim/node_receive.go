@@ -94,6 +94,7 @@ func (n *node) report(term checkpoint.Term) {
 		declines = append(declines, unresolved(a.book.declines)...)
 	})
 	n.tell(report)
+	n.inventory()
 	for _, d := range declines {
 		n.tell(d)
 	}

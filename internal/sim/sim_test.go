@@ -78,6 +78,7 @@ func (s *Stats) add(other Stats) {
 	s.Aborted += other.Aborted
 	s.Adopted += other.Adopted
 	s.ChunksDeleted += other.ChunksDeleted
+	s.CopiesTrimmed += other.CopiesTrimmed
 	s.Savepoints += other.Savepoints
 	s.Stopped += other.Stopped
 	s.Resubmitted += other.Resubmitted

@@ -11,7 +11,11 @@ import (
 // The store of chunks is the machines' disks: each chunk on two of them where it can be. Disks outlive the processes
 // that write to them.
 
-const copies = 2
+const (
+	copies = 2
+	// newsDelay is how long a process gathers changes of its disk before it tells of them.
+	newsDelay = 10 * time.Millisecond
+)
 
 func (w *World) storeDelay() time.Duration { return w.between(time.Millisecond, 30*time.Millisecond) }
 
@@ -119,6 +123,9 @@ func (n *node) keep(id checkpoint.ChunkID, data []byte) {
 	if n.swept.kept != nil {
 		n.swept.kept[id] = true
 	}
+	if _, found := n.host.disk[id]; !found {
+		n.changed(id, true)
+	}
 	n.host.disk[id] = data
 }
 
@@ -128,6 +135,7 @@ func (n *node) mark(m checkpoint.MarkChunks) {
 		n.swept = swept{sweep: m.Sweep, kept: make(map[checkpoint.ChunkID]bool)}
 	}
 	if m.Sweep == n.swept.sweep {
+		n.tellNews()
 		n.tell(checkpoint.ChunksMarked{Sweep: m.Sweep})
 	}
 }
@@ -150,6 +158,7 @@ func (n *node) remove(m checkpoint.DeleteChunks) {
 			}
 			if _, found := n.host.disk[id]; found {
 				n.w.check.deleting(n.host, id)
+				n.changed(id, false)
 			}
 			delete(n.host.disk, id)
 			answer.Deleted++

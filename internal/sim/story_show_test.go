@@ -62,7 +62,7 @@ func (s *story) showDisks() string {
 	for _, h := range s.hosts {
 		inUse := 0
 		for id := range h.disk {
-			if _, found := s.check.chunksInUse()[place{id, h}]; found {
+			if _, found := s.check.chunksInUse()[id]; found {
 				inUse++
 			}
 		}

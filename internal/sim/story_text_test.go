@@ -168,7 +168,7 @@ func sweepText(sweep uint64) string { return fmt.Sprintf("sweep %d.%d", sweep>>3
 // fromNodeText is empty for what is not worth a line.
 func fromNodeText(m checkpoint.FromNode) string {
 	switch m := m.(type) {
-	case checkpoint.Heartbeat, checkpoint.Hello:
+	case checkpoint.Heartbeat, checkpoint.Hello, checkpoint.Inventory, checkpoint.InventoryChange:
 		return ""
 	case checkpoint.JobPlanned:
 		return "planned"

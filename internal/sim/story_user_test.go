@@ -27,7 +27,7 @@ func (s *story) doCluster(t *testing.T, d *datadriven.TestData) string {
 		Seed: 1, Coordinators: coordinators, Timing: timing(), OrphanTimeout: time.Minute, Steady: true,
 		Slots: slices.Repeat([]int{slots}, nodes),
 	}
-	cfg.Timing.SweepPause = time.Hour
+	cfg.Timing.SweepPause, cfg.Timing.FullSweepPause, cfg.Timing.FullSweepSoon = time.Hour, time.Hour, time.Hour
 	if d.HasArg("sweeps") {
 		cfg.Timing.SweepPause = settle / 2
 	}

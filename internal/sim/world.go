@@ -43,7 +43,7 @@ type Stats struct {
 	Attempts, Ended                            int
 	Completed, Aborted                         int
 	Adopted                                    int // completed in another term than they began in
-	ChunksDeleted                              int
+	ChunksDeleted, CopiesTrimmed               int
 	Savepoints, Stopped                        int // savepoints completed; jobs that ended with one
 	Resubmitted                                int // from a checkpoint or savepoint
 	HandOvers                                  int
