@@ -15,6 +15,8 @@ type Custodian interface {
 	// Copy fetches chunks and stores them. It returns those that the node holds durably now, and why it does not hold the
 	// others.
 	Copy(ctx context.Context, copies []checkpoint.ChunkCopy) (copied []checkpoint.ChunkID, failed []checkpoint.ChunkFailure)
+	// Flush returns when all that has changed before has been queued for the leader, or when ctx is done.
+	Flush(ctx context.Context)
 	// Located takes in an answer to a question that was asked in Serve's time. It returns at once.
 	Located(checkpoint.ChunksLocated)
 }
@@ -34,6 +36,7 @@ type Leader = interface {
 type noCustodian struct{}
 
 func (noCustodian) Serve(context.Context, Leader)    {}
+func (noCustodian) Flush(context.Context)            {}
 func (noCustodian) Located(checkpoint.ChunksLocated) {}
 func (noCustodian) Copy(_ context.Context, copies []checkpoint.ChunkCopy) (_ []checkpoint.ChunkID, failed []checkpoint.ChunkFailure) {
 	for _, c := range copies {

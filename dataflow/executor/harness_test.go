@@ -447,7 +447,8 @@ func (s *fakeSweeper) Delete(ctx context.Context, sweep uint64, chunks []checkpo
 // fakeCustodian serves a leader with one piece of an empty list, and one for each request. It notes what it is asked for.
 type fakeCustodian struct {
 	fakeSweeper
-	serving atomic.Int64
+	serving  atomic.Int64
+	flushing chan struct{}
 }
 
 func (c *fakeCustodian) Serve(ctx context.Context, leader Leader) {
@@ -485,6 +486,16 @@ func (c *fakeCustodian) Copy(ctx context.Context, copies []checkpoint.ChunkCopy)
 		copied = append(copied, one.Chunk.ID)
 	}
 	return copied, failed
+}
+
+// Flush waits for flushing, if that is there.
+func (c *fakeCustodian) Flush(ctx context.Context) {
+	if c.flushing != nil {
+		select {
+		case <-c.flushing:
+		case <-ctx.Done():
+		}
+	}
 }
 
 func (c *fakeCustodian) Located(m checkpoint.ChunksLocated) { c.note("located %d", m.Request) }

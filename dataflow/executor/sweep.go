@@ -24,21 +24,23 @@ func (e *Executor) markChunks(s Session, m checkpoint.MarkChunks) {
 	e.cfg.Sweeper.Mark(m.Sweep)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(m.Live) == 0 {
-		e.answerLocked(s, m.Term, checkpoint.ChunksMarked{Sweep: m.Sweep})
-		return
+	if l := e.mu.leadership; l != nil && l.session == s {
+		e.goLocked(func() { e.answerMark(l, m) })
 	}
-	e.goLocked(func() { e.fenceDeparted(s, m) })
 }
 
-// fenceDeparted answers a mark of a shared store, after the processes that are gone have been kept from storing there.
-func (e *Executor) fenceDeparted(s Session, m checkpoint.MarkChunks) {
-	if err := e.cfg.Sweeper.Fence(e.life, m.Sweep, m.Live, m.Gone); err != nil {
-		e.log.Warn("what nodes that are gone have stored stays for now", "sweep", m.Sweep, "cause", err)
+// answerMark answers a mark: in a shared store, after the processes that are gone have been kept from storing there;
+// otherwise after the leader has been told what was deleted before.
+func (e *Executor) answerMark(l *leadership, m checkpoint.MarkChunks) {
+	if len(m.Live) > 0 {
+		if err := e.cfg.Sweeper.Fence(e.life, m.Sweep, m.Live, m.Gone); err != nil {
+			e.log.Warn("what nodes that are gone have stored stays for now", "sweep", m.Sweep, "cause", err)
+		}
 	}
+	e.cfg.Custodian.Flush(l.ctx)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.answerLocked(s, m.Term, checkpoint.ChunksMarked{Sweep: m.Sweep})
+	l.tellLocked(checkpoint.ChunksMarked{Sweep: m.Sweep})
 }
 
 // deleteChunksLocked deletes chunks in a goroutine of its own, since it waits for the disk.

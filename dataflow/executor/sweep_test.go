@@ -72,3 +72,25 @@ func TestMarkOfASharedStore(t *testing.T) {
 		}
 	})
 }
+
+// A mark is answered behind the changes of the store that came before it, and not to a leader that has been deposed
+// meanwhile.
+func TestMarkIsAnsweredBehindTheChanges(t *testing.T) {
+	inCluster(t, func(t *testing.T, c *cluster) {
+		leader, _ := c.lead(1, "c1")
+		c.keeper.flushing = make(chan struct{})
+		c.Receive(leader, checkpoint.MarkChunks{Term: 1, Sweep: 7})
+		if got := leader.take(); len(got) != 0 {
+			t.Errorf("answered %+v before the changes", got)
+		}
+		c.keeper.flushing <- struct{}{}
+		if got := leader.take(); len(got) != 1 || got[0] != (checkpoint.ChunksMarked{Sweep: 7}) {
+			t.Errorf("answered %+v", got)
+		}
+		c.Receive(leader, checkpoint.MarkChunks{Term: 1, Sweep: 8})
+		next, _ := c.lead(2, "c2")
+		if got := append(leader.take(), next.take()...); len(got) != 0 {
+			t.Errorf("the next leader got %+v", got)
+		}
+	})
+}

@@ -66,6 +66,8 @@ type Custodian struct {
 	fetching  chan struct{} // a token for each chunk that is being fetched
 	large     chan struct{} // one for each of them that is large
 	questions questions
+	// flushes are the calls of Flush; the channel has no capacity and is never closed. Serve closes what it has received.
+	flushes chan chan struct{}
 }
 
 // New returns a custodian that does nothing until it is asked to.
@@ -76,6 +78,7 @@ func New(cfg Config) (*Custodian, error) {
 	return &Custodian{
 		cfg: cfg, log: cfg.Logger, maxPiece: maxPiece,
 		fetching: make(chan struct{}, maxFetching), large: make(chan struct{}, maxLarge),
+		flushes: make(chan chan struct{}),
 	}, nil
 }
 

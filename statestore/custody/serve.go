@@ -45,6 +45,26 @@ type teller struct {
 	// gone are the chunks that the leader was told were removed, since the list began that is being sent; nil between lists.
 	// Of those that came back since it has been told, too.
 	gone map[checkpoint.ChunkID]struct{}
+	// flushing are the calls of Flush that wait.
+	flushing []chan struct{}
+}
+
+// Flush returns when all that has changed before has been queued for the leader, or when ctx is done. Behind the answer to
+// a mark a leader relies on that: what it does not know to be deleted by then is there, unless it has it deleted itself.
+func (c *Custodian) Flush(ctx context.Context) {
+	if c.cfg.Feed == nil {
+		return // there is nothing that it is told
+	}
+	done := make(chan struct{})
+	select {
+	case c.flushes <- done:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
 }
 
 func (t *teller) run(ctx context.Context) {
@@ -56,17 +76,34 @@ func (t *teller) run(ctx context.Context) {
 			t.lists(ctx)
 			continue
 		}
+		if len(t.flushing) > 0 {
+			t.flush(ctx)
+			continue
+		}
 		select {
 		case <-ctx.Done():
 		case <-reports.C:
 			t.report()
 		case t.request = <-t.leader.Lists():
+		case done := <-t.flushes:
+			t.flushing = append(t.flushing, done)
 		case <-t.changed():
 			if pause(ctx, gatherTime) {
 				t.owed = t.changes(ctx) != nil
 			}
 		}
 	}
+}
+
+// flush sends what was gathered to those who wait for that. Where it is not known any more, they wait for the list.
+func (t *teller) flush(ctx context.Context) {
+	if t.owed = t.changes(ctx) != nil; t.owed {
+		return
+	}
+	for _, done := range t.flushing {
+		close(done)
+	}
+	t.flushing = nil
 }
 
 // changed returns the channel that says that something has changed, nil for a store of which that is not told.

@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -241,6 +242,49 @@ func TestChangesAreGathered(t *testing.T) {
 		got := l.take()
 		if len(got) != 1 || len(got[0].(checkpoint.InventoryChange).Added) != 50 {
 			t.Errorf("told %+v, want 50 additions in one message", got)
+		}
+	})
+}
+
+// Flush returns when what has changed before has been sent, also when that takes the whole list, or when nobody is served.
+func TestFlushSendsWhatHasChanged(t *testing.T) {
+	for name, limit := range map[string]int{"changes": 100, "the list anew": 1} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDisk(5)
+				d.feed.limit = limit
+				l := newLeader(t, 2)
+				c := newCustodian(t, d, 2, nil)
+				end := serve(c, l)
+				defer end()
+				l.wantPicture(d)
+				l.setBusy(true)
+				d.remove(chunk(1), statestore.ChunkRemoved)
+				d.remove(chunk(2), statestore.ChunkRemoved)
+				flushed := make(chan struct{})
+				go func() {
+					c.Flush(t.Context())
+					close(flushed)
+				}()
+				time.Sleep(time.Minute)
+				select {
+				case <-flushed:
+					t.Fatal("flushed before anything was sent")
+				default:
+				}
+				l.setBusy(false)
+				<-flushed
+				l.wantPicture(d)
+				c.Flush(t.Context()) // nothing has changed since
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		newCustodian(t, newDisk(1), 2, nil).Flush(ctx)
+		if ctx.Err() == nil {
+			t.Error("flushed to nobody")
 		}
 	})
 }
