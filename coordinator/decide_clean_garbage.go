@@ -9,8 +9,8 @@ import (
 
 // Garbage is what was stored for nothing, as far as the leader sees it happen: the state acknowledged for checkpoints
 // that failed, acknowledgements that came too late, manifests and details that were stored too late, details of
-// statistics that have been forgotten. The next sweep deletes what of it nothing names. A new leader does not know what the old one had collected; those chunks, and the
-// uploads that nobody acknowledged, are found only by comparing the nodes' inventories with the manifests.
+// statistics that have been forgotten. The next sweep deletes what of it nothing names. A new leader does not know what the
+// old one had collected; those chunks, and uploads that nobody acknowledged, are left to full sweeps.
 
 // maxGarbage bounds what sweeps take on, at 8 MiB.
 const maxGarbage = 1 << 18
