@@ -9,6 +9,9 @@ import (
 	"sync"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
+	"cairn/checkpoint"
 	"cairn/statestore"
 	"cairn/statestore/storetest"
 )
@@ -179,5 +182,47 @@ func BenchmarkOpen(b *testing.B) {
 	}
 	if err := s.Close(); err != nil {
 		b.Fatal(err)
+
+// BenchmarkRestoreFromPeers is what a task does that is restored on a node which has none of its state: eight chunks of
+// 8 MiB from two peers, kept here as well, with as many asked for at a time as the sub-benchmark says.
+func BenchmarkRestoreFromPeers(b *testing.B) {
+	for _, atATime := range []int{1, 4} {
+		b.Run(fmt.Sprintf("%dAtATime", atATime), func(b *testing.B) { benchRestore(b, atATime) })
+	}
+}
+
+func benchRestore(b *testing.B, atATime int) {
+	const chunks, size = 8, 8 << 20
+	peers := livePeers{}
+	for _, id := range []checkpoint.NodeID{"n2", "n3"} {
+		peers = append(peers, statestore.PeerInfo{ID: id, Peer: statestore.AsPeer(benchLocal(b))})
+	}
+	writer := statestore.NewRemote(peers, statestore.Options{Replicas: 1})
+	var refs []checkpoint.ChunkRef
+	var ids []checkpoint.ChunkID
+	for i := range chunks {
+		ref, err := writer.Put(b.Context(), storetest.Chunk(uint64(i), size))
+		if err != nil {
+			b.Fatal(err)
+		}
+		refs, ids = append(refs, ref), append(ids, ref.ID)
+	}
+	own := benchLocal(b)
+	reader := statestore.NewReplicated(own, "n1", peers, statestore.Options{})
+	b.SetBytes(chunks * size)
+	for b.Loop() {
+		group, ctx := errgroup.WithContext(b.Context())
+		group.SetLimit(atATime)
+		for _, ref := range refs {
+			group.Go(func() error { _, err := reader.Get(ctx, ref); return err })
+		}
+		if err := group.Wait(); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if _, _, err := own.Delete(b.Context(), ids, func(checkpoint.ChunkID) bool { return false }); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
 	}
 }
