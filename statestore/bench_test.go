@@ -182,6 +182,8 @@ func BenchmarkOpen(b *testing.B) {
 	}
 	if err := s.Close(); err != nil {
 		b.Fatal(err)
+	}
+}
 
 // BenchmarkRestoreFromPeers is what a task does that is restored on a node which has none of its state: eight chunks of
 // 8 MiB from two peers, kept here as well, with as many asked for at a time as the sub-benchmark says.
