@@ -35,7 +35,11 @@ func (l *leaderLoop) inventory(id checkpoint.NodeID, m checkpoint.FromNode) {
 // listHoldings answers with what the nodes hold, a moment later.
 func (l *leaderLoop) listHoldings() {
 	l.view.OnListing(l.c.clock())
-	h := coordinator.Holdings{Complete: true, Extra: make(map[checkpoint.NodeID][]checkpoint.ChunkID), Replicas: copies}
+	enough := copies
+	if l.w.broken(TrimsTooMuch) {
+		enough--
+	}
+	h := coordinator.Holdings{Complete: true, Extra: make(map[checkpoint.NodeID][]checkpoint.ChunkID), Replicas: enough}
 	on := make(map[checkpoint.ChunkID][]checkpoint.NodeID)
 	for _, host := range l.w.hosts {
 		if l.sessions[host.id] == nil {
@@ -53,7 +57,7 @@ func (l *leaderLoop) listHoldings() {
 		h.Chunks = sortedChunks(maps.Keys(on))
 	}
 	for _, id := range h.Chunks {
-		for _, node := range on[id][min(len(on[id]), copies):] {
+		for _, node := range on[id][min(len(on[id]), enough):] {
 			h.Extra[node] = append(h.Extra[node], id)
 		}
 	}

@@ -22,9 +22,6 @@ func (l *leaderLoop) planSweep() {
 	if l.w.broken(SweepsWhatIsShared) {
 		in.Live, in.Named = nil, nil
 	}
-	if l.w.broken(TrimsTooMuch) {
-		in.Replicas = 1
-	}
 	l.after(l.w.storeDelay(), func() {
 		plan := in.Plan(func(ref checkpoint.ChunkRef) ([]checkpoint.ChunkID, error) {
 			data, err := l.w.get(l.c, ref)
