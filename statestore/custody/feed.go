@@ -79,9 +79,10 @@ func (f *Feed) take() (changes map[checkpoint.ChunkID]change, complete bool) {
 	if f.mu.overflown {
 		return nil, false
 	}
-	changes = f.mu.changes
-	if len(changes) > 0 {
-		f.mu.changes = make(map[checkpoint.ChunkID]change)
+	if len(f.mu.changes) == 0 {
+		return nil, true // the map stays with the feed
 	}
+	changes = f.mu.changes
+	f.mu.changes = make(map[checkpoint.ChunkID]change)
 	return changes, true
 }
