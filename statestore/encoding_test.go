@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -118,6 +120,24 @@ func TestEncodedContentIsKeptAsItCame(t *testing.T) {
 			t.Errorf("moved from %+v to %+v", before, after)
 		}
 		wantChunks(t, s, [][]byte{data})
+	}
+}
+
+// Tests in bubbles of their own, one after the other, use the same encoders.
+func TestEncodersBelongToNoBubble(t *testing.T) {
+	for range 4 {
+		synctest.Test(t, func(t *testing.T) {
+			var all sync.WaitGroup
+			for i := range uint64(16) {
+				all.Go(func() {
+					data := prose(i, 100_000)
+					if got, err := Encode(data).Decode(RefOf(data)); err != nil || !bytes.Equal(got, data) {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+		})
 	}
 }
 

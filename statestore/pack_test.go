@@ -40,9 +40,10 @@ func TestThousandSmallChunksShareTheirSyncs(t *testing.T) {
 		var puts sync.WaitGroup
 		var chunks [][]byte
 		for i := range uint64(1000) {
-			chunks = append(chunks, noise(i, 500))
+			data := noise(i, 500)
+			chunks = append(chunks, data)
 			puts.Go(func() {
-				if _, err := s.Put(t.Context(), chunks[i]); err != nil {
+				if _, err := s.Put(t.Context(), data); err != nil {
 					t.Errorf("Put: %v", err)
 				}
 			})
