@@ -66,8 +66,8 @@ func bigStore(chunks int) (v *storeView, nodes []checkpoint.NodeRef, now time.Ti
 // All that a leader remembers of a million chunks, each on two of three nodes and named by two checkpoints, takes less
 // than 200 MB, and neither saying how the store is nor planning repair takes long.
 func TestAMillionChunks(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds and 200 MB")
+	if testing.Short() || underRace {
+		t.Skip("takes seconds and 200 MB, and measures")
 	}
 	const chunks = 1_000_000
 	before := heapInUse()
