@@ -54,7 +54,7 @@ func OpenShared(ctx context.Context, objects Objects, opts SharedOptions) (*Shar
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	if err := Probe(ctx, objects, "probe/"+s.process); err != nil {
+	if err := s.persist(ctx, func() error { return Probe(ctx, objects, "probe/"+s.process) }); err != nil {
 		return nil, err
 	}
 	s.renewing <- 0
@@ -79,14 +79,16 @@ func (s *Shared) renew(ctx context.Context, old *owner) error {
 	if s.owner.Load() != old {
 		return nil
 	}
-	// The name of a life whose announcement failed is not used: it might be announced late, over what others wrote there.
-	life++
-	o := newOwner(s.objects, ownerName(s.process, life))
-	if err := o.register(ctx); err != nil {
-		return err
-	}
-	s.owner.Store(o)
-	return nil
+	return s.persist(ctx, func() error {
+		// The name of a life whose announcement failed is not used: it might be announced late, over what others wrote there.
+		life++
+		o := newOwner(s.objects, ownerName(s.process, life))
+		if err := o.register(ctx); err != nil {
+			return err
+		}
+		s.owner.Store(o)
+		return nil
+	})
 }
 
 // maxLives is how often a call begins another life.

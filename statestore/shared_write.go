@@ -99,18 +99,25 @@ func (s *Shared) storeLocked(ctx context.Context, o *owner, ref checkpoint.Chunk
 		}
 		defer buf.giveBack()
 	}
-	pause := uploadPause
-	for tries := 1; ; tries++ {
+	return s.persist(ctx, func() error {
 		n := o.begin(ref, c.encoded.Encoding)
 		stored, err := s.upload(ctx, n, c)
 		if err == nil {
 			o.stored(n, stored)
-			return nil
 		}
-		if tries == maxUploads || ctx.Err() != nil || final(err) {
+		return err
+	})
+}
+
+// persist stores something, by a function that is called again when it fails, a few times.
+func (s *Shared) persist(ctx context.Context, store func() error) error {
+	pause := uploadPause
+	for tries := 1; ; tries++ {
+		err := store()
+		if err == nil || tries == maxUploads || ctx.Err() != nil || final(err) {
 			return err
 		}
-		s.log.Warn("an upload failed and is tried again", "store", s.Name(), "chunk", ref.ID, "cause", err)
+		s.log.Warn("an upload failed and is tried again", "store", s.Name(), "cause", err)
 		select {
 		case <-ctx.Done():
 			return err

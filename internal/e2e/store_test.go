@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
-	"os"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,10 +21,25 @@ func TestSharedDirectory(t *testing.T) {
 	dir := t.TempDir()
 	c := prepared(t)
 	c.UseStore("file://" + dir)
-	runOverSharedStore(t, c)
-	for name, bytes := range filesIn(t, filepath.Join(dir, "tmp")) {
-		t.Errorf("%s of %d bytes is left in tmp", name, bytes)
+	dead := runOverSharedStore(t, c)
+
+	left, err := filesIn(dir)
+	if err != nil || !slices.ContainsFunc(slices.Collect(maps.Keys(left)), func(name string) bool {
+		return strings.HasPrefix(name, "chunks/") && strings.Contains(name, "."+dead+"-")
+	}) {
+		t.Errorf("the dead node has left nothing: %v, %v", left, err)
 	}
+	// What it had stored is deleted for it when another process of that node shows that it has ended.
+	start(t, c.Find(dead))
+	files := func(context.Context) (map[string]int64, error) { return filesIn(dir) }
+	await(t, "nothing of the job to be left", files, func(files map[string]int64) bool {
+		for name := range files {
+			if !strings.HasPrefix(name, "owners/") {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // The same over a bucket of a real S3 server, with TLS.
@@ -33,7 +50,8 @@ func TestS3Store(t *testing.T) {
 	runOverSharedStore(t, c)
 }
 
-func runOverSharedStore(t *testing.T, c *localcluster.Cluster) {
+// runOverSharedStore runs a job under which a node dies, whose name it returns.
+func runOverSharedStore(t *testing.T, c *localcluster.Cluster) (dead string) {
 	t.Helper()
 	start(t, c.All()...)
 	await(t, "three voters and three nodes", c.Status, func(s api.Status) bool {
@@ -51,7 +69,8 @@ func runOverSharedStore(t *testing.T, c *localcluster.Cluster) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Find(before.Subtasks[0].Node).Kill(); err != nil {
+	dead = before.Subtasks[0].Node
+	if err := c.Find(dead).Kill(); err != nil {
 		t.Fatal(err)
 	}
 	after := await(t, "the next attempt", job(c, "words"), func(j api.JobDetail) bool { return j.Attempt == 2 })
@@ -63,22 +82,21 @@ func runOverSharedStore(t *testing.T, c *localcluster.Cluster) {
 		t.Fatalf("the job is %s: %s", end.State, end.Reason)
 	}
 	compare(t, committedLines(t, output), want)
+	return dead
 }
 
 // filesIn returns the files below a directory and their sizes.
-func filesIn(t *testing.T, dir string) map[string]int64 {
-	t.Helper()
+func filesIn(dir string) (map[string]int64, error) {
 	files := make(map[string]int64)
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		info, err := d.Info()
-		files[strings.TrimPrefix(path, dir+"/")] = info.Size()
+		if err == nil {
+			files[strings.TrimPrefix(path, dir+"/")] = info.Size()
+		}
 		return err
 	})
-	if err != nil && !os.IsNotExist(err) {
-		t.Fatal(err)
-	}
-	return files
+	return files, err
 }

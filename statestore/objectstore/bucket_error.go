@@ -41,8 +41,8 @@ func (b *bucket) failed(ctx context.Context, doing, key string, err error) error
 // isRefusal reports whether the same request would be answered the same way again.
 func isRefusal(answer minio.ErrorResponse) bool {
 	switch answer.StatusCode {
-	case http.StatusRequestTimeout, http.StatusTooManyRequests:
-		return false
+	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusConflict:
+		return false // a conflict is with another request under way
 	}
 	return answer.StatusCode >= 400 && answer.StatusCode < 500
 }
