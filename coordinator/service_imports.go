@@ -50,6 +50,8 @@ func (l *leader) beginImport(ctx context.Context, ref checkpoint.ChunkRef, jobNa
 	switch {
 	case err != nil:
 		return api.Savepoint{}, api.Errorf(api.Unavailable, "the manifest %s of the savepoint that is to be imported cannot be read: store it again: %v", ref.ID, err)
+	case ctx.Err() != nil: // nobody waits for it any more
+		return api.Savepoint{}, api.Errorf(api.Unavailable, "the manifest of savepoint %d of job %s was not read in time: %v", m.ID, m.Job, context.Cause(ctx))
 	case m.Kind != checkpoint.KindSavepoint:
 		return api.Savepoint{}, api.Errorf(api.Invalid, "%s %d of job %s cannot be imported: it is no savepoint", m.Kind, m.ID, m.Job)
 	}

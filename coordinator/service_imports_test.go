@@ -237,3 +237,40 @@ func TestStoreStatusAnywhere(t *testing.T) {
 		}
 	})
 }
+
+// Sweeps wait from before the manifest is looked at until the import is registered, or given up by its client.
+func TestI5_SweepsWaitWhileAnImportBegins(t *testing.T) {
+	for name, patient := range map[string]bool{"registered": true, "given up": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, s := idleCluster(t)
+				defer c.stop()
+				manifest := c.storeManifest(keyedManifest())
+				release := c.store.(*memoryStore).hold()
+				ctx, cancel := context.WithCancel(context.Background())
+				defer cancel()
+				begun := make(chan error, 1)
+				go func() {
+					_, err := s.BeginImport(ctx, manifest, "")
+					begun <- err
+				}()
+				synctest.Wait()
+				imports := func() int { return len(c.leader("").sessions.leading().view.cleaning.imports) }
+				if n := imports(); n != 1 {
+					t.Errorf("sweeps wait for %d imports while the manifest is read", n)
+				}
+				if !patient {
+					cancel()
+				}
+				release()
+				if err := <-begun; (err == nil) != patient {
+					t.Errorf("begun: %v", err)
+				}
+				synctest.Wait()
+				if n, registered := imports(), len(c.leader("").replica.imports()); n != 0 || (registered == 1) != patient {
+					t.Errorf("sweeps wait for %d imports, %d are registered", n, registered)
+				}
+			})
+		})
+	}
+}
