@@ -29,7 +29,11 @@ func damagedProblem(n api.StoreNode) string {
 	if n.Corrupt == 0 || n.State != nodeAlive.String() && n.State != nodeSuspect.String() {
 		return ""
 	}
-	return fmt.Sprintf("node %s has %s in quarantine under %s", n.ID, numberOf(n.Corrupt, "damaged copy", "damaged copies"), n.Path)
+	copies := numberOf(n.Corrupt, "damaged copy", "damaged copies")
+	if strings.Contains(n.Path, "://") { // a shared store has no quarantine
+		return fmt.Sprintf("node %s has read %s in %s", n.ID, copies, n.Path)
+	}
+	return fmt.Sprintf("node %s has %s in quarantine under %s", n.ID, copies, n.Path)
 }
 
 func numberOf(n int64, one, many string) string {
