@@ -4,59 +4,77 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"time"
 
 	"cairn/checkpoint"
 )
 
-// measureBandwidth takes full checkpoints to one replica on the local disk, and writes a plain file of as many bytes
-// beside each.
+// measureBandwidth takes full checkpoints to one replica and to two, and writes a plain file of as many bytes beside each.
 func measureBandwidth(ctx context.Context, b *bench) error {
-	for _, backend := range backends {
-		if err := measureBandwidthOf(ctx, b, backend); err != nil {
-			return fmt.Errorf("backend %s: %w", backend, err)
+	for replicas, where := range []string{"local disk", "two replicas"} {
+		for _, backend := range backends {
+			if err := measureBandwidthOf(ctx, b, replicas+1, where, backend); err != nil {
+				return fmt.Errorf("%s, backend %s: %w", where, backend, err)
+			}
 		}
 	}
 	return nil
 }
 
-func measureBandwidthOf(ctx context.Context, b *bench, backend checkpoint.StateBackend) (err error) {
-	own, err := openStore(filepath.Join(b.dir, backend.String()))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, own.close()) }()
+func measureBandwidthOf(ctx context.Context, b *bench, replicas int, where string, backend checkpoint.StateBackend) (err error) {
 	size := choose[int64](b, 64, 256)
-	w := &writing{own: own, job: newRowsJob(size*mib, 1014), plain: filepath.Join(b.dir, "plain")}
-	w.run, err = w.job.fill(ctx, taskOptions{backend: backend, store: own.alone(), dir: b.dir})
+	w, err := startWriting(ctx, b, replicas, backend, newRowsJob(size*mib, 1014))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, w.run.stop()) }()
-	w.written = w.job.rows
-	if _, err := w.snapshot(ctx); err != nil { // the first one finds nothing to write behind
-		return err
-	}
+	defer func() { err = errors.Join(err, w.stop()) }()
 	snapshots, files, err := alternate(ctx, choose(b, 5, 11), w.snapshot, w.file)
 	if err != nil {
 		return err
 	}
-	f := ratioOf(fmt.Sprintf("snapshot of %d MiB to local disk, %s", size, backend), snapshots, "MiB/s", "a plain file", files)
-	b.add(f.with(ratioAtLeast(0.7)))
+	f := ratioOf(fmt.Sprintf("snapshot of %d MiB to %s, %s", size, where, backend), snapshots, "MiB/s", "a plain file", files)
+	if replicas == 1 {
+		f = f.with(ratioAtLeast(0.7))
+	}
+	b.add(f)
 	return nil
 }
 
 // writing writes the same number of bytes as a snapshot and as a file.
 type writing struct {
-	own   *ownStore
+	nodes benchNodes
 	job   *rowsJob
 	run   *taskRun
-	plain string // path of the file
-	size  int64  // of a snapshot, in bytes
+	plain plainFile // of the size of the last snapshot
 	// written is how many rows have been written so far, the first ones included.
 	written int64
+	stored  sample // bytes on the first node's disk for each byte of a snapshot
+}
+
+// startWriting fills the state of a job on the first of as many nodes as there are to be replicas.
+func startWriting(ctx context.Context, b *bench, replicas int, backend checkpoint.StateBackend, job *rowsJob) (_ *writing, err error) {
+	w := &writing{job: job, written: job.rows, plain: plainFile{path: filepath.Join(b.dir, "plain")}}
+	w.nodes, err = openNodes(filepath.Join(b.dir, fmt.Sprintf("%s-%d", backend, replicas)), replicas)
+	if err != nil {
+		return nil, err
+	}
+	w.run, err = job.fill(ctx, taskOptions{backend: backend, store: w.nodes[0].store, dir: b.dir})
+	if err == nil {
+		_, err = w.snapshot(ctx) // the first one finds nothing to write behind
+		w.stored = nil
+	}
+	if err != nil {
+		return nil, errors.Join(err, w.stop())
+	}
+	return w, nil
+}
+
+func (w *writing) stop() error {
+	var err error
+	if w.run != nil {
+		err = w.run.stop()
+	}
+	return errors.Join(err, w.nodes.close())
 }
 
 // snapshot overwrites every row, so that no file of the state has been synced before, and takes a checkpoint for which
@@ -71,24 +89,15 @@ func (w *writing) snapshot(ctx context.Context) (mibPerSecond float64, err error
 	if err != nil {
 		return 0, err
 	}
-	w.size = t.stored()
-	return float64(w.size) / mib / t.took.Seconds(), w.own.delete(ctx, t, nil)
-}
-
-// file writes a file from its beginning to its end and syncs it.
-func (w *writing) file(context.Context) (mibPerSecond float64, err error) {
-	block := noise(1, mib)
-	start := time.Now()
-	f, err := os.Create(w.plain)
+	stats, err := w.nodes[0].own.local.Stats()
 	if err != nil {
 		return 0, err
 	}
-	for left := w.size; left > 0 && err == nil; left -= mib {
-		_, err = f.Write(block[:min(left, mib)])
-	}
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return 0, err
-	}
-	rate := float64(w.size) / mib / time.Since(start).Seconds()
-	return rate, os.Remove(w.plain)
+	w.plain.size = t.stored()
+	w.stored = append(w.stored, float64(stats.StoredBytes)/float64(stats.Bytes))
+	return rate(w.plain.size, t.took), w.nodes.delete(ctx, t, nil)
+}
+
+func (w *writing) file(ctx context.Context) (mibPerSecond float64, err error) {
+	return w.plain.writing(ctx)
 }

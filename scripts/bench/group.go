@@ -21,9 +21,14 @@ var groups = []group{
 	{"throughput", "a keyed count, with checkpoints and without, on one node and two", measureThroughput},
 	{"pause", "the synchronous part of a snapshot", measurePause},
 	{"recovery", "from the start of a restore to the first record", measureRecovery},
+	{"restore", "how fast a state is read, from the local disk and from a peer", measureRestore},
 	{"nodekill", "a node of a real cluster is killed", measureNodeKill},
 	{"incremental", "what a checkpoint stores when little has changed", measureIncremental},
 	{"bandwidth", "how fast a snapshot gets to the disk", measureBandwidth},
+	{"compression", "a snapshot of what can be compressed", measureCompression},
+	{"small", "many small chunks at a time", measureSmall},
+	{"gc", "what a leader works out before anything is deleted", measureGC},
+	{"locations", "what a leader remembers of where the chunks are", measureLocations},
 	{"backpressure", "checkpoints of a job with a slow sink", measureBackpressure},
 }
 

@@ -17,8 +17,6 @@ type jobRun struct {
 	// trigger and complete reach the subtasks: trigger the sources, complete all.
 	trigger  func(checkpoint.Barrier, []checkpoint.SubtaskID)
 	complete func(checkpoint.ID)
-	// end stops everything that the job has started, and waits for it.
-	end func() error
 
 	events chan checkpoint.FromNode // capacity far above what piles up while nobody looks; never closed
 	lastID checkpoint.ID

@@ -37,7 +37,7 @@ func measureRecoveryOf(ctx context.Context, b *bench, backend checkpoint.StateBa
 		return f, err
 	}
 	defer func() { err = errors.Join(err, own.close()) }()
-	r := &recovering{own: own, job: newRowsJob(size*mib, 118)}
+	r := &recovering{job: newRowsJob(size*mib, 118)}
 	r.options = taskOptions{backend: backend, store: own.alone(), dir: b.dir}
 	if err := r.prepare(ctx); err != nil {
 		return f, err
@@ -53,7 +53,6 @@ func measureRecoveryOf(ctx context.Context, b *bench, backend checkpoint.StateBa
 
 // recovering restores one job again and again.
 type recovering struct {
-	own     *ownStore
 	job     *rowsJob
 	options taskOptions
 }

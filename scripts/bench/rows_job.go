@@ -11,11 +11,12 @@ import (
 	"cairn/dataflow/codec"
 )
 
-// rowsJob is a job whose state is as large as wanted: for each key the bytes that came last, which nothing compresses.
+// rowsJob is a job whose state is as large as wanted: for each key the bytes that came last.
 type rowsJob struct {
 	feed      *feed[uint64]
 	rows      int64 // number of keys
 	valueSize int   // bytes
+	value     func(seed uint64, size int) []byte
 
 	processed atomic.Int64 // records of this run
 	first     atomic.Int64 // when the first one of this run was taken in, in nanoseconds since the Unix epoch
@@ -24,10 +25,10 @@ type rowsJob struct {
 // rowOverhead is what a row takes in a snapshot beside its value: the key and a length, give or take.
 const rowOverhead = 10
 
-// newRowsJob returns a job with a state of about so many bytes.
+// newRowsJob returns a job with a state of about so many bytes, which nothing compresses.
 func newRowsJob(bytes int64, valueSize int) *rowsJob {
 	identity := func(index int64) uint64 { return uint64(index) }
-	return &rowsJob{feed: newFeed(identity), rows: bytes / int64(valueSize+rowOverhead), valueSize: valueSize}
+	return &rowsJob{feed: newFeed(identity), rows: bytes / int64(valueSize+rowOverhead), valueSize: valueSize, value: noise}
 }
 
 // key spreads the indices over the keys: each run of so many has every key once, in no order that a store has them in.
@@ -86,7 +87,7 @@ func (k *keeper) Process(_ uint64, index uint64, emit func(uint64)) error {
 		k.job.first.Store(time.Now().UnixNano())
 		k.began = true
 	}
-	k.bytes.Put(noise(index, k.job.valueSize))
+	k.bytes.Put(k.job.value(index, k.job.valueSize))
 	emit(index)
 	k.job.processed.Add(1)
 	return nil

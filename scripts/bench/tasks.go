@@ -62,7 +62,6 @@ func startTasks(o taskOptions) (_ *taskRun, err error) {
 			task.NotifyComplete(id)
 		}
 	}
-	t.end = t.stop
 	var ctx context.Context
 	ctx, t.cancel = context.WithCancel(context.Background())
 	if o.restore != nil {

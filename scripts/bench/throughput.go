@@ -39,7 +39,7 @@ func measureCount(ctx context.Context, b *bench, nodes int) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.stop()) }()
+	defer func() { err = errors.Join(err, r.nodes.close()) }()
 	c := &counting{run: r, sink: sink, length: choose(b, 2*time.Second, 5*time.Second)}
 	if err := c.warmUp(ctx); err != nil {
 		return err
@@ -116,7 +116,7 @@ func (c *counting) checkpoint(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = c.run.delete(ctx, c.last, newest)
+	err = c.run.nodes.delete(ctx, c.last, newest)
 	c.last = newest
 	return err
 }
