@@ -11,14 +11,13 @@ import (
 	"cairn/checkpoint"
 	"cairn/dataflow"
 	"cairn/dataflow/pebblestate"
-	"cairn/statestore"
 )
 
 const numCoordinators = 3
 
 var (
 	coordinatorIDs = []checkpoint.NodeID{"c1", "c2", "c3"}
-	nodeIDs        = []checkpoint.NodeID{"n1", "n2", "n3", "n4"}
+	nodeIDs        = []checkpoint.NodeID{"n1", "n2", "n3", "n4"} // unless the scenario says how many
 )
 
 // cluster is the processes of a cluster and what they share. Its methods may be called from any goroutine of its bubble.
@@ -29,8 +28,11 @@ type cluster struct {
 	rows     *pebblestate.Backend // of all nodes
 	workDir  string               // for their rows
 	slots    int                  // of each node
+	initial  []checkpoint.NodeID  // the nodes at the start
+	keeping  Keeping
 	links    links
 	hold     hold
+	moments  moments
 	running  sync.WaitGroup // everything that was started
 	repairs  sync.WaitGroup // of what faults have broken
 
@@ -38,7 +40,8 @@ type cluster struct {
 		sync.Mutex
 		replicas  map[checkpoint.NodeID]*replica // those that are alive
 		nodes     map[checkpoint.NodeID]*node    // those that are alive
-		disks     map[checkpoint.NodeID]*statestore.Memory
+		disks     map[checkpoint.NodeID]disk
+		damaged   map[damagedCopy]bool   // copies that the nodes have found to be bad
 		processes checkpoint.Incarnation // of nodes, ever started
 	}
 }
@@ -50,17 +53,21 @@ func startCluster(log *slog.Logger, random *rand.Rand, s Scenario, program dataf
 		return nil, err
 	}
 	c := &cluster{
+		initial: nodeIDs, keeping: s.Keeping.withDefaults(), moments: moments{waiting: make(map[*momentWait]bool)},
 		log: log, registry: dataflow.NewRegistry(program), rows: rows, workDir: s.WorkDir, slots: s.Slots, network: newNetwork(rand.New(rand.NewPCG(random.Uint64(), 0))),
 		links: links{open: make(map[*link]bool)},
 	}
 	c.mu.replicas, c.mu.nodes = make(map[checkpoint.NodeID]*replica), make(map[checkpoint.NodeID]*node)
-	c.mu.disks = make(map[checkpoint.NodeID]*statestore.Memory)
+	c.mu.disks, c.mu.damaged = make(map[checkpoint.NodeID]disk), make(map[damagedCopy]bool)
+	if s.Nodes > 0 {
+		c.initial = nodeIDs[:s.Nodes]
+	}
 	for _, id := range coordinatorIDs {
 		if err := c.startCoordinator(id, blankDisk()); err != nil {
 			return c, err
 		}
 	}
-	for _, id := range nodeIDs {
+	for _, id := range c.initial {
 		if err := c.startNode(id); err != nil {
 			return c, err
 		}
@@ -71,7 +78,7 @@ func startCluster(log *slog.Logger, random *rand.Rand, s Scenario, program dataf
 // close ends everything, after what faults have broken has been repaired.
 func (c *cluster) close() {
 	c.repairs.Wait()
-	for _, id := range nodeIDs {
+	for _, id := range c.aliveNodes() {
 		c.killNode(id)
 	}
 	for _, id := range coordinatorIDs {

@@ -3,8 +3,10 @@ package faults
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +23,7 @@ type node struct {
 	*executor.Executor
 	ref     checkpoint.NodeRef
 	store   *statestore.Swept // its own part of the state store
+	local   *statestore.Local // which is that, on a disk that is real
 	dead    atomic.Bool
 	cancel  context.CancelFunc
 	stopped chan struct{} // closed when everything of the executor has ended
@@ -29,11 +32,6 @@ type node struct {
 // startNode starts a process on the node's disk, which is made when there is none.
 func (c *cluster) startNode(id checkpoint.NodeID) error {
 	c.mu.Lock()
-	disk := c.mu.disks[id]
-	if disk == nil {
-		disk = statestore.NewMemory()
-		c.mu.disks[id] = disk
-	}
 	c.mu.processes++
 	ref := checkpoint.NodeRef{ID: id, Incarnation: c.mu.processes, Address: string(id)}
 	c.mu.Unlock()
@@ -42,8 +40,8 @@ func (c *cluster) startNode(id checkpoint.NodeID) error {
 	if err := os.RemoveAll(workDir); err != nil { // what the process before has left
 		return err
 	}
-	n := &node{ref: ref, store: statestore.NewSwept(disk), stopped: make(chan struct{})}
-	custodian, err := c.custodianOf(n, disk)
+	n := &node{ref: ref, stopped: make(chan struct{})}
+	custodian, err := c.openStore(n)
 	if err != nil {
 		return fmt.Errorf("node %s: %w", id, err)
 	}
@@ -68,6 +66,9 @@ func (c *cluster) startNode(id checkpoint.NodeID) error {
 			c.log.Warn("executor ended", "node", id, "cause", err)
 		}
 	})
+	if n.local != nil && c.keeping.Scrub > 0 {
+		c.running.Go(func() { c.scrub(ctx, n) })
+	}
 	for _, coord := range coordinatorIDs {
 		c.running.Go(func() { c.keepSession(ctx, n, coord) })
 	}
@@ -87,7 +88,19 @@ func (c *cluster) killNode(id checkpoint.NodeID) bool {
 	c.links.breakOf(id, errDown)
 	n.cancel() // the sessions end, too
 	<-n.stopped
+	if n.local != nil {
+		if err := n.local.Close(); err != nil {
+			c.log.Warn("store not closed", "node", id, "cause", err)
+		}
+	}
 	return true
+}
+
+// aliveNodes returns the nodes that have a process, in order.
+func (c *cluster) aliveNodes() []checkpoint.NodeID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Sorted(maps.Keys(c.mu.nodes))
 }
 
 // nodeOf returns the process of that name, nil while there is none.

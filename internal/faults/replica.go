@@ -55,8 +55,8 @@ func (c *cluster) startCoordinator(id checkpoint.NodeID, disk coordinator.Stores
 	_, transport := raft.NewInmemTransport(raft.ServerAddress(id))
 	coord, err := coordinator.New(coordinator.Config{
 		ID: id, Address: string(id), BootstrapExpect: numCoordinators, Replicas: storeReplicas, Raft: raftTiming,
-		Compaction: coordinator.DefaultCompaction(), Upkeep: coordinator.DefaultUpkeep(), Timing: leaderTiming(),
-		Repair: coordinator.DefaultRepair(), Logger: c.log,
+		Compaction: coordinator.DefaultCompaction(), Upkeep: coordinator.DefaultUpkeep(), Timing: c.keeping.Timing,
+		Repair: c.keeping.Repair, Logger: c.log,
 	}, coordinator.Deps{
 		Stores: disk, Transport: transport, Store: statestore.NewRemote(storePeers{c, id}, storeOptions(c.log)), Forward: c.forward,
 		Forwarded: func(ctx context.Context) bool { return ctx.Value(forwardedKey{}) != nil },

@@ -87,7 +87,7 @@ func (r *run) submit(ctx context.Context) error {
 	until := time.Now().Add(clientPatience)
 	for {
 		status, err := r.cluster.status(ctx)
-		if err == nil && len(status.Nodes) == len(nodeIDs) {
+		if err == nil && len(status.Nodes) == len(r.cluster.initial) {
 			break
 		}
 		if time.Now().After(until) {

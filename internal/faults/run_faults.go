@@ -36,7 +36,7 @@ func (r *run) strikeAll(ctx context.Context) error {
 			rescaling.Go(func() { failed = r.rescale(ctx, to) })
 		}
 	}
-	return nil
+	return r.strikeRestores(ctx, s)
 }
 
 // strikeUntil lets faults happen until so many are left.

@@ -16,10 +16,14 @@ type Scenario struct {
 	Config map[string]string
 	// Rescale lists what the parallelism of all operators is changed to, one after the other, while faults strike.
 	Rescale []int
-	// Slots is how many each of the four nodes has. A job that needs more than one node can have its channels cut.
+	// Nodes is how many task nodes there are, 0 for four, which is the most.
+	Nodes int
+	// Slots is how many each of the nodes has. A job that needs more than one node can have its channels cut.
 	Slots int
 	// WorkDir is a directory for what nodes keep on disk, with state.backend pebble.
 	WorkDir string
+	// Keeping is how the nodes keep state.
+	Keeping Keeping
 }
 
 // Result is what came of a run.

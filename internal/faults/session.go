@@ -22,6 +22,7 @@ const (
 // session is the connection of a task node to a coordinator.
 type session struct {
 	network           *network
+	moments           *moments
 	node, coordinator checkpoint.NodeID
 	toNode            chan checkpoint.ToNode   // never closed
 	toCoordinator     chan checkpoint.FromNode // never closed
@@ -29,9 +30,9 @@ type session struct {
 	once              sync.Once
 }
 
-func newSession(n *network, node, coordinator checkpoint.NodeID) *session {
+func newSession(c *cluster, node, coordinator checkpoint.NodeID) *session {
 	return &session{
-		network: n, node: node, coordinator: coordinator, toNode: make(chan checkpoint.ToNode, sessionRoom),
+		network: c.network, moments: &c.moments, node: node, coordinator: coordinator, toNode: make(chan checkpoint.ToNode, sessionRoom),
 		toCoordinator: make(chan checkpoint.FromNode, sessionRoom), broken: make(chan struct{}),
 	}
 }
@@ -78,8 +79,13 @@ var (
 	_ coordinator.NodeSession = (*coordinatorEnd)(nil)
 )
 
-func (e *nodeEnd) Send(m checkpoint.FromNode) error { return send(e.session, e.toCoordinator, m) }
-func (e *nodeEnd) Close() error                     { e.end(); return nil }
+func (e *nodeEnd) Send(m checkpoint.FromNode) error {
+	err := send(e.session, e.toCoordinator, m)
+	e.moments.said(e.node, m)
+	return err
+}
+
+func (e *nodeEnd) Close() error { e.end(); return nil }
 
 // Offer queues the messages if nothing waits.
 func (e *nodeEnd) Offer(all ...checkpoint.FromNode) bool {
@@ -94,7 +100,12 @@ func (e *nodeEnd) Offer(all ...checkpoint.FromNode) bool {
 	return true
 }
 
-func (e *coordinatorEnd) Send(m checkpoint.ToNode) error { return send(e.session, e.toNode, m) }
+func (e *coordinatorEnd) Send(m checkpoint.ToNode) error {
+	err := send(e.session, e.toNode, m)
+	e.moments.ordered(e.node, m)
+	return err
+}
+
 func (e *coordinatorEnd) Recv() (checkpoint.FromNode, error) {
 	return receive(e.session, e.toCoordinator)
 }
@@ -114,7 +125,7 @@ func (c *cluster) keepSession(ctx context.Context, n *node, id checkpoint.NodeID
 
 // serveSession keeps one session until it breaks or ctx is done.
 func (c *cluster) serveSession(ctx context.Context, n *node, coord *replica) {
-	s := newSession(c.network, n.ref.ID, coord.id)
+	s := newSession(c, n.ref.ID, coord.id)
 	if !coord.open(s) {
 		return
 	}

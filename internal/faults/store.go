@@ -8,7 +8,6 @@ import (
 
 	"cairn/checkpoint"
 	"cairn/statestore"
-	"cairn/statestore/custody"
 )
 
 // storeReplicas is how many nodes hold each chunk.
@@ -62,6 +61,7 @@ func (p storePeer) Put(ctx context.Context, ref checkpoint.ChunkRef, e statestor
 	if err != nil {
 		return err
 	}
+	p.c.moments.come(Event{Moment: Storing, Node: p.id})
 	return peer.Put(ctx, ref, e)
 }
 
@@ -79,17 +79,6 @@ func (p storePeer) Has(ctx context.Context, ref checkpoint.ChunkRef) (bool, erro
 		return false, err
 	}
 	return peer.Has(ctx, ref)
-}
-
-// custodianOf returns who keeps a node's part of the store for the leader. What happens on the disk is told to this process
-// from now on.
-func (c *cluster) custodianOf(n *node, disk *statestore.Memory) (*custody.Custodian, error) {
-	feed := custody.NewFeed()
-	disk.Watch(feed.Changed)
-	return custody.New(custody.Config{
-		Self: n.ref.ID, Store: n.store, Feed: feed, Logger: c.log,
-		Source: func(from checkpoint.NodeRef) custody.Source { return storePeer{storePeers{c, n.ref.ID}, from.ID} },
-	})
 }
 
 // hold keeps the tasks' snapshots from being stored, from time to time.
