@@ -108,7 +108,11 @@ func (in GCInput) trims(condemned ...[]checkpoint.ChunkID) map[checkpoint.NodeID
 
 // compareChunks orders chunks by their IDs.
 func compareChunks(a, b checkpoint.ChunkID) int {
-	return cmp.Or(cmp.Compare(binary.BigEndian.Uint64(a[:]), binary.BigEndian.Uint64(b[:])), bytes.Compare(a[8:], b[8:]))
+	// Nearly always the first eight bytes tell: they are hashes.
+	if c := cmp.Compare(binary.BigEndian.Uint64(a[:]), binary.BigEndian.Uint64(b[:])); c != 0 {
+		return c
+	}
+	return bytes.Compare(a[8:], b[8:])
 }
 
 // sorted returns the chunks of some lists, ascending, each once.

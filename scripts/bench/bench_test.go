@@ -3,10 +3,17 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/zeebo/blake3"
+
+	"cairn/checkpoint"
+	"cairn/statestore"
 )
 
 func TestSample(t *testing.T) {
@@ -89,5 +96,70 @@ func TestResultsFile(t *testing.T) {
 	}
 	if got[1]["bar"] != "" || got[1]["ratio"] != nil {
 		t.Errorf("a figure that is only reported: %v", got[1])
+	}
+}
+
+// The store that is made up for a sweep has of everything that a sweep deletes, and the plan is the one that is expected.
+func TestSweepOfAMadeUpStore(t *testing.T) {
+	s := newSweep(10_000)
+	if s.discarded == 0 || s.orphans != 10 || s.extra != 100 || len(s.in.Named) != 2*sweepJobs*sweepRetained {
+		t.Errorf("%d chunks are discarded, %d are orphans, %d have too many copies, %d lists name the others",
+			s.discarded, s.orphans, s.extra, len(s.in.Named))
+	}
+	if ns, err := s.plan(t.Context()); err != nil || ns <= 0 {
+		t.Errorf("%g ns, %v", ns, err)
+	}
+	s.orphans++
+	if _, err := s.plan(t.Context()); err == nil {
+		t.Error("a plan that is not the expected one passes")
+	}
+}
+
+// Each chunk is on two nodes, needed as often as there are manifests, and known by the name that the manifest has of it.
+func TestLocations(t *testing.T) {
+	var refs []checkpoint.ChunkRef
+	for i := range 100 {
+		refs = append(refs, checkpoint.ChunkRef{ID: chunkNamed(i), Size: 1})
+	}
+	index, named := locationsOf(refs, 2)
+	for i, ref := range refs {
+		c := index.Chunk(named[1][i])
+		if c.Ref != ref || !c.Judged || len(index.Holders(ref.ID)) != 2 {
+			t.Fatalf("chunk %d is %+v, on %v", i, c, index.Holders(ref.ID))
+		}
+	}
+}
+
+// What bars compare is not compressed, and the other is.
+func TestContents(t *testing.T) {
+	for name, c := range map[string]struct {
+		value      func(uint64, int) []byte
+		compressed bool
+	}{"noise": {noise, false}, "events": {events, true}} {
+		content := c.value(7, 64<<10)
+		e := statestore.Encode(content)
+		if len(content) != 64<<10 || (e.Encoding != statestore.EncodingRaw) != c.compressed {
+			t.Errorf("%s: %d bytes become %d, %s", name, len(content), len(e.Data), e.Encoding)
+		}
+		if blake3.Sum256(content) != blake3.Sum256(c.value(7, 64<<10)) || blake3.Sum256(content) == blake3.Sum256(c.value(8, 64<<10)) {
+			t.Errorf("%s does not depend on the seed and nothing else", name)
+		}
+	}
+}
+
+func TestAtATime(t *testing.T) {
+	var calls, underWay, most atomic.Int32
+	bad := errors.New("bad")
+	err := atATime(100, 3, func(i int) error {
+		calls.Add(1)
+		most.Store(max(most.Load(), underWay.Add(1)))
+		defer underWay.Add(-1)
+		if i == 99 {
+			return bad
+		}
+		return nil
+	})
+	if calls.Load() != 100 || most.Load() > 3 || !errors.Is(err, bad) {
+		t.Errorf("%d calls, %d at a time: %v", calls.Load(), most.Load(), err)
 	}
 }
