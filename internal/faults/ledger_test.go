@@ -40,7 +40,9 @@ func (l ledger) build(g *dataflow.Graph, p *dataflow.Params) error {
 	noted := dataflow.Process(dataflow.KeyBy(numbers, codec.Int64, same), "text", codec.Int64,
 		func() dataflow.KeyedProcessor[int64, int64, int64] { return &page[int64]{content: l.text, pass: same} }, parallelism)
 	counted := dataflow.Process(dataflow.KeyBy(noted, codec.Int64, same), "noise", codec.String,
-		func() dataflow.KeyedProcessor[int64, int64, string] { return &page[string]{content: l.noise, line: ledgerLine} }, parallelism)
+		func() dataflow.KeyedProcessor[int64, int64, string] {
+			return &page[string]{content: l.noise, line: ledgerLine}
+		}, parallelism)
 	dataflow.To(counted, "write", file.NewSink(output, func(dst []byte, line string) []byte { return append(dst, line...) }), parallelism)
 	return nil
 }

@@ -155,4 +155,3 @@ func (l ledger) wantOutput(t *testing.T, dir string) {
 		jobtest.SameLines(t, jobtest.Output(t, dir), l.lines())
 	}
 }
-
