@@ -54,7 +54,7 @@ func (f chunkFile) flip(random *rand.Rand) (damage, error) {
 	}
 }
 
-// damaged says which of the files is still as it was changed to, nil when none is.
+// stillDamaged says which of the files is still as it was changed to, nil when none is.
 func stillDamaged(all []damage) error {
 	for _, d := range all {
 		content, err := os.ReadFile(d.path)
@@ -68,13 +68,16 @@ func stillDamaged(all []damage) error {
 	return nil
 }
 
-// damageTests are run on a job that takes checkpoints only when it is asked to.
-func damageTest(t *testing.T, scrub time.Duration, test func(*storeRun)) (ledger, string) {
+// damageTest runs a job that takes checkpoints only when it is asked to. Packs says that chunks are to share files.
+func damageTest(t *testing.T, scrub time.Duration, packs bool, test func(*storeRun)) (ledger, string) {
 	t.Helper()
+	dir := storeDir(t)
+	if packs {
+		dir = t.TempDir() // chunks share a pack while another one is being synced: for a disk in memory that takes no time
+	}
 	l := ledger{records: 3600, rate: 60, keys: 24, payload: 12_000, parallelism: 4}
 	config := map[string]string{"checkpointing.interval": "0s", "checkpointing.timeout": "30s", "checkpointing.retain": "100"}
-	// Chunks share a pack while another one is being synced: this takes a disk for which that is work.
-	change := func(s *Scenario) { s.Slots, s.Keeping.Scrub, s.Keeping.Dir = 2, scrub, t.TempDir() }
+	change := func(s *Scenario) { s.Slots, s.Keeping.Scrub, s.Keeping.Dir = 2, scrub, dir }
 	return l, inStore(t, randomOf(t, 0).Uint64(), l, config, change, test)
 }
 
@@ -114,7 +117,7 @@ const flips = 100
 // retained is good, and the job goes on from it as if nothing had been.
 func TestFlippedBitsAreFoundAndHealed(t *testing.T) {
 	t.Parallel()
-	l, output := damageTest(t, scrubTime, func(r *storeRun) {
+	l, output := damageTest(t, scrubTime, true, func(r *storeRun) {
 		for r.packs() < 15 && r.counts().Completed < 40 {
 			r.checkpoint()
 		}
@@ -134,9 +137,26 @@ func TestFlippedBitsAreFoundAndHealed(t *testing.T) {
 			}
 			return nil
 		})
+		r.wantFreed()
 		r.finish()
 	})
 	l.wantOutput(t, output)
+}
+
+// wantFreed gives up all checkpoints but one, and demands that what lay in packs with others is gone from the disks too.
+func (r *storeRun) wantFreed() {
+	r.t.Helper()
+	asked(r, func(ctx context.Context, s api.Service) (api.JobDetail, error) {
+		return s.SetJob(ctx, jobName, map[string]string{"checkpointing.retain": "1"})
+	})
+	_, before := r.files()
+	r.checkpoint()
+	r.until("what is on the disks is what is named", lossPatience, func() error {
+		if err := r.cluster.accounts(r.t.Context()); err != nil {
+			return err
+		}
+		return r.cluster.diskAccounts(before)
+	})
 }
 
 // packs returns how many files hold more than one chunk.
@@ -235,7 +255,7 @@ func TestAChunkWithoutAGoodCopyHoldsTheRestore(t *testing.T) {
 	for _, scrub := range []time.Duration{0, scrubTime} {
 		t.Run(fmt.Sprintf("scrub %s", scrub), func(t *testing.T) {
 			t.Parallel()
-			l, output := damageTest(t, scrub, func(r *storeRun) { r.loseBothCopies() })
+			l, output := damageTest(t, scrub, false, func(r *storeRun) { r.loseBothCopies() })
 			// What was published behind the older checkpoint is published again.
 			lines := slices.Compact(jobtest.Output(t, output))
 			if !t.Failed() {

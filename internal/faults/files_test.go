@@ -115,8 +115,9 @@ func (f *chunkFile) readPack() error {
 }
 
 // diskAccounts says in what the files of the living nodes differ from what their stores list and count, nil when in
-// nothing. There must be no damaged copies.
-func (c *cluster) diskAccounts() error {
+// nothing. So many damaged copies are known.
+func (c *cluster) diskAccounts(damaged int) error {
+	left := damaged
 	for _, id := range c.aliveNodes() {
 		local := c.nodeOf(id).local
 		files, quarantined, err := chunkFiles(id, c.diskOf(id).dir)
@@ -134,10 +135,14 @@ func (c *cluster) diskAccounts() error {
 				chunks, content = chunks+1, content+one.ref.Size
 			}
 		}
-		if chunks != stats.Chunks || content != stats.Bytes || bytes != stats.StoredBytes || quarantined > 0 {
+		left -= quarantined
+		if chunks != stats.Chunks || content != stats.Bytes || bytes != stats.StoredBytes || int64(quarantined) != stats.Quarantined {
 			return fmt.Errorf("node %s has files of %d bytes with %d chunks of %d bytes, and counts %+v; %d damaged", id, bytes, chunks, content,
 				stats, quarantined)
 		}
+	}
+	if left != 0 {
+		return fmt.Errorf("%d damaged copies were put aside, want %d", damaged-left, damaged)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cairn/checkpoint"
+	"cairn/connector/blackhole"
 	"cairn/connector/file"
 	"cairn/connector/generate"
 	"cairn/dataflow"
@@ -29,6 +30,9 @@ func (l ledger) program() dataflow.Program {
 }
 
 func (l ledger) build(g *dataflow.Graph, p *dataflow.Params) error {
+	if p.String("shape", "") == "wide" {
+		return wide(g)
+	}
 	output, err := p.Required("output")
 	if err != nil {
 		return err
@@ -44,6 +48,16 @@ func (l ledger) build(g *dataflow.Graph, p *dataflow.Params) error {
 			return &page[string]{content: l.noise, line: ledgerLine}
 		}, parallelism)
 	dataflow.To(counted, "write", file.NewSink(output, func(dst []byte, line string) []byte { return append(dst, line...) }), parallelism)
+	return nil
+}
+
+// wide is a job of so many subtasks that the breakdown of a checkpoint is a chunk. It does next to nothing.
+func wide(g *dataflow.Graph) error {
+	parallelism := dataflow.Parallelism(100)
+	numbers := dataflow.From(g, "read", generate.New(0, func(n int64) int64 { return n }, generate.Rate(10)), codec.Int64, parallelism)
+	same := dataflow.Map(dataflow.Forward(numbers), "same", codec.Int64, func(n int64) int64 { return n }, parallelism,
+		dataflow.SlotSharingGroup("rest"))
+	dataflow.To(dataflow.Forward(same), "drop", blackhole.New[int64](), parallelism)
 	return nil
 }
 

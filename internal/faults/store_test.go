@@ -67,6 +67,11 @@ func inStore(t *testing.T, seed uint64, l ledger, config map[string]string, chan
 	}
 	began := time.Now()
 	var lines []string
+	t.Cleanup(func() {
+		if t.Failed() {
+			tell(t, Result{Timeline: lines, Log: book.content()})
+		}
+	})
 	synctest.Test(t, func(t *testing.T) {
 		log := slog.New(slog.NewTextHandler(book, nil))
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -92,9 +97,6 @@ func inStore(t *testing.T, seed uint64, l ledger, config map[string]string, chan
 		}
 		test(r)
 	})
-	if t.Failed() {
-		tell(t, Result{Timeline: lines, Log: book.content()})
-	}
 	t.Logf("in %s, with this:\n%s", time.Since(began).Round(time.Millisecond), strings.Join(lines, "\n"))
 	return output
 }
