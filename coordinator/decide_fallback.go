@@ -67,20 +67,22 @@ func (d *decision) restorableBefore(j *fsm.Job) (older *fsm.Completed, known boo
 	for i := len(j.Completed) - 2; i >= 0; i-- {
 		c := &j.Completed[i]
 		r := s.older[c.ID]
-		switch {
-		case r != nil && r.loading:
-			return nil, false
-		case r == nil || !r.checkedOf(j, d.now, d.view.Timing.LoadRetry) && d.now.Sub(r.failedAt) >= d.view.Timing.LoadRetry:
+		due := r == nil || !r.loading && !r.checkedOf(j, d.now, d.view.Timing.LoadRetry) && d.now.Sub(r.failedAt) >= d.view.Timing.LoadRetry
+		if due {
 			o := originOf(j, c.ID, c.Manifest)
 			a := LoadManifest{Job: j.ID, Checkpoint: o.id, Own: o.own, Manifest: o.manifest, Check: true, Older: true}
 			if r != nil {
 				a.Have = r.manifest
 			}
 			d.do(a)
-			return nil, false
-		case r.err != "":
+		}
+		switch {
+		case r != nil && r.err != "":
+			// Also while it is looked at again: a look may take longer than it stays fresh, and with several that would never end.
 			known = known && d.outOfReach(r)
 			continue
+		case due || r.loading:
+			return nil, false
 		}
 		if _, mismatch := r.match(j, j.NextShape().Topology); mismatch == "" {
 			return c, known

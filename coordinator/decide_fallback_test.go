@@ -177,6 +177,18 @@ func TestFallbackOverTwoCheckpoints(t *testing.T) {
 	}
 }
 
+// A look at a checkpoint may take longer than it stays fresh, with several of them that cannot be read too.
+func TestFallbackOverCheckpointsThatTakeLongToRead(t *testing.T) {
+	config := allowed()
+	config.Retain = 4
+	w := lostWorld(t, config, 4, 4)
+	delete(w.manifests, w.job().Completed[1].Manifest.ID)
+	delete(w.manifests, w.job().Completed[2].Manifest.ID)
+	w.slowLoads = 3 * time.Second
+	w.pass(2 * DefaultTiming().FallbackGrace)
+	w.wantAttempt(2, 1)
+}
+
 // The same for a manifest that cannot be read.
 func TestFallbackFromAnUnreadableManifest(t *testing.T) {
 	w := running(t, allowed())

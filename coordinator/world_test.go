@@ -37,6 +37,8 @@ type world struct {
 	lost       map[checkpoint.ChunkID][]checkpoint.NodeID
 	unreadable map[checkpoint.ChunkID]bool
 	checks     int
+	slowLoads  time.Duration // that reading a manifest takes which has to be read
+	lateLoads  []lateLoad
 }
 
 var testJob = checkpoint.JobID{1}
@@ -123,6 +125,33 @@ func (w *world) execute(a Action) {
 // load reads a manifest, unless it is at hand, and looks whether the state is there.
 func (w *world) load(a LoadManifest) {
 	w.view.OnManifestLoading(a)
+	if a.Have == nil && w.slowLoads > 0 {
+		w.lateLoads = append(w.lateLoads, lateLoad{w.now.Add(w.slowLoads), a})
+		return
+	}
+	w.endLoad(a)
+}
+
+// lateLoad is a manifest that is being read.
+type lateLoad struct {
+	at time.Time
+	a  LoadManifest
+}
+
+// endLoads ends what is due.
+func (w *world) endLoads() {
+	due := w.lateLoads
+	w.lateLoads = nil
+	for _, l := range due {
+		if l.at.After(w.now) {
+			w.lateLoads = append(w.lateLoads, l)
+		} else {
+			w.endLoad(l.a)
+		}
+	}
+}
+
+func (w *world) endLoad(a LoadManifest) {
 	m := a.Have
 	if m == nil {
 		stored, found := w.manifests[a.Manifest.ID]
@@ -195,6 +224,7 @@ func detailAsStored(d checkpoint.Detail) fsm.Detail {
 
 func (w *world) advance(d time.Duration) {
 	w.now = w.now.Add(d)
+	w.endLoads()
 	for id, h := range w.nodes {
 		if n := w.view.nodes[id]; n != nil && n.connected && n.ref == h.Node {
 			w.view.OnHeard(id, w.now)
