@@ -113,13 +113,16 @@ func (v *View) takeOwners(now time.Time) {
 // fences it before anything of it is deleted; but from then on it has to store all anew.
 func (v *View) hasEnded(owner checkpoint.NodeRef, now time.Time) bool {
 	n := v.nodes[owner.ID]
-	switch {
-	case n == nil:
+	if n == nil {
 		return now.Sub(v.Since) > v.Timing.OwnerGone
-	case n.ref.Incarnation != owner.Incarnation:
-		return n.reported && v.stateOf(n, now) == nodeAlive
-	case v.stateOf(n, now) == nodeLost:
-		return now.Sub(n.heardAt) > v.Timing.OwnerGone
 	}
-	return v.stateOf(n, now) == nodeLeft
+	switch v.stateOf(n, now) {
+	case nodeAlive:
+		return n.reported && n.ref.Incarnation != owner.Incarnation
+	case nodeLost: // the process that was seen last, and those before it
+		return now.Sub(n.heardAt) > v.Timing.OwnerGone
+	case nodeLeft:
+		return true
+	}
+	return false
 }

@@ -134,7 +134,12 @@ func TestNobodyDeletesForOwnersThatMayComeBack(t *testing.T) {
 		"lost for long":      {func(w *world) { w.leave("n2"); w.pass(timing.OwnerGone + time.Minute) }, true},
 		"replaced":           {func(w *world) { w.joinShared("n2", 2) }, true},
 		"replaced by a loss": {func(w *world) { w.joinShared("n2", 2); w.leave("n2"); w.pass(time.Minute) }, false},
-		"has said goodbye":   {func(w *world) { w.view.OnMemberLeft("n2", 1); w.leave("n2") }, true},
+		"replaced by a loss, long ago": {func(w *world) {
+			w.joinShared("n2", 2)
+			w.leave("n2")
+			w.pass(timing.OwnerGone + time.Minute)
+		}, true},
+		"has said goodbye": {func(w *world) { w.view.OnMemberLeft("n2", 1); w.leave("n2") }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := sharing(t)
