@@ -139,7 +139,7 @@ func (p *copyPlan) add(e endangered) int64 {
 }
 
 // target returns the node on which the next copy of a chunk belongs, nil for none. A drained node is taken when there is
-// no other, and so is the one that has failed at it last.
+// no other, and one that has failed at it when all others have as well: no number of bad disks keeps a chunk from a good one.
 func (p *copyPlan) target(chunk checkpoint.ChunkRef, holders []checkpoint.NodeID) *storeNode {
 	var places, drained []placement.Node
 	for _, n := range p.targets {
@@ -160,11 +160,9 @@ func (p *copyPlan) target(chunk checkpoint.ChunkRef, holders []checkpoint.NodeID
 		return nil
 	}
 	ordered := placement.Order(chunk.ID, places, p.view.places(holders))
-	best := ordered[0].ID
-	if avoid := p.view.retries[chunk.ID].avoid; best == avoid && len(ordered) > 1 {
-		best = ordered[1].ID
-	}
-	return p.view.nodes[best]
+	failed := p.view.retries[chunk.ID].failed
+	next := slices.IndexFunc(ordered, func(n placement.Node) bool { return !slices.Contains(failed, n.ID) })
+	return p.view.nodes[ordered[max(0, next)].ID]
 }
 
 // places returns those of the nodes that may have a copy in the end.

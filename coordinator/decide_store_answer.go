@@ -95,11 +95,11 @@ type LostChunk struct {
 	Had   []checkpoint.NodeID // nodes that are not alive and had one, as far as this leader has heard of them; ascending
 }
 
-// lost returns those of the chunks of which no living node has a copy. It returns none when that cannot be said: while
-// some living node has not told yet what it holds, or may not have had the time to say that it is there, and when the
-// nodes share a store.
-func (v *storeView) lost(refs []checkpoint.ChunkRef, now time.Time) []LostChunk {
-	if !v.met(now) || v.sharedStore() != "" || !v.allTold() {
+// lost returns those of the chunks, which a manifest names, of which no living node has a copy. It returns none when that
+// cannot be said: while some living node has not told yet what it holds, or may not have had the time to say that it is
+// there, right after the manifest was stored (a rescaled job starts from it at once), and when the nodes share a store.
+func (v *storeView) lost(manifest checkpoint.ChunkID, refs []checkpoint.ChunkRef, now time.Time) []LostChunk {
+	if !v.met(now) || v.sharedStore() != "" || !v.allTold() || v.isFresh(manifest, now) {
 		return nil
 	}
 	var lost []LostChunk

@@ -37,12 +37,14 @@ type names struct {
 type storedManifest struct {
 	ref      checkpoint.ChunkRef
 	manifest checkpoint.Manifest
+	at       time.Time
 }
 
 // naming is a manifest, or another chunk that the state names itself.
 type naming struct {
 	ref     checkpoint.ChunkRef
 	chunks  []placement.Number // what it names, its own chunk first
+	stored  time.Time          // when this leader has stored it, zero when it did not
 	reading bool
 	tries   int
 	retryAt time.Time
@@ -57,9 +59,9 @@ type freshNames struct {
 func newNames() names { return names{naming: make(map[checkpoint.ChunkID]*naming)} }
 
 // OnManifestStored takes in a manifest that this leader has stored, so that it need not be read.
-func (v *storeView) OnManifestStored(ref checkpoint.ChunkRef, m checkpoint.Manifest) {
+func (v *storeView) OnManifestStored(ref checkpoint.ChunkRef, m checkpoint.Manifest, now time.Time) {
 	w := &v.names.written
-	if *w = append(*w, storedManifest{ref, m}); len(*w) > maxWritten {
+	if *w = append(*w, storedManifest{ref, m, now}); len(*w) > maxWritten {
 		*w = slices.Delete(*w, 0, len(*w)-maxWritten)
 	}
 }
@@ -76,11 +78,12 @@ func (v *storeView) OnLive(live fsm.Live, now time.Time) {
 			continue
 		}
 		n := v.name(ref, now)
-		at := slices.IndexFunc(v.names.written, func(w storedManifest) bool { return w.ref.ID == ref.ID })
+		at := v.writtenAt(ref.ID)
 		if at < 0 {
 			v.names.unread = append(v.names.unread, n)
 			continue
 		}
+		n.stored = v.names.written[at].at
 		v.take(n, v.names.written[at].manifest, now)
 		v.names.written = slices.Delete(v.names.written, at, at+1)
 	}
@@ -98,6 +101,22 @@ func (v *storeView) OnLive(live fsm.Live, now time.Time) {
 	}
 	v.names.unread = slices.DeleteFunc(v.names.unread, func(n *naming) bool { return v.names.naming[n.ref.ID] != n })
 	v.release()
+}
+
+// writtenAt returns the position of a manifest in names.written, -1 for none.
+func (v *storeView) writtenAt(manifest checkpoint.ChunkID) int {
+	return slices.IndexFunc(v.names.written, func(w storedManifest) bool { return w.ref.ID == manifest })
+}
+
+// isFresh reports whether a manifest was stored so lately that nodes may not have told yet what they have stored for it.
+func (v *storeView) isFresh(manifest checkpoint.ChunkID, now time.Time) bool {
+	var stored time.Time
+	if at := v.writtenAt(manifest); at >= 0 {
+		stored = v.names.written[at].at
+	} else if n := v.names.naming[manifest]; n != nil {
+		stored = n.stored
+	}
+	return !stored.IsZero() && now.Sub(stored) < namedGrace
 }
 
 // release gives up what was named by manifests that the state names no more. It waits until those that took their place

@@ -32,11 +32,11 @@ type copyOrder struct {
 	bytes   int64
 }
 
-// copyRetry says when a chunk may be tried again that could not be copied, and where rather not.
+// copyRetry says how often a chunk could not be copied, and when it may be tried again.
 type copyRetry struct {
-	tries int
-	at    time.Time
-	avoid checkpoint.NodeID
+	tries  int
+	at     time.Time
+	failed []checkpoint.NodeID // since all had their turn
 }
 
 // OnCopiesOrdered records that an order is sent.
@@ -103,7 +103,11 @@ func (v *storeView) endOrder(number uint64, cause string, now time.Time) {
 	}
 	for id := range o.pending {
 		delete(v.copying, id)
-		r := copyRetry{tries: v.retries[id].tries + 1, avoid: o.node.ID}
+		r := v.retries[id]
+		if r.tries++; slices.Contains(r.failed, o.node.ID) {
+			r.failed = nil // all have failed: from the beginning
+		}
+		r.failed = append(slices.Clip(r.failed), o.node.ID)
 		r.at = now.Add(doubled(copyPause, copyPauseMost, r.tries))
 		v.retries[id] = r
 	}

@@ -169,7 +169,7 @@ func TestLongLivedChunkOfShortLivedCheckpoints(t *testing.T) {
 				w.pass(time.Second)
 				next := w.manifest("n1", ref)
 				if own {
-					w.view.OnManifestStored(next, w.manifests[next.ID])
+					w.view.OnManifestStored(next, w.manifests[next.ID], w.now)
 				}
 				w.live.Manifests = []checkpoint.ChunkRef{next}
 				w.view.OnLive(w.live, w.now)
@@ -224,7 +224,7 @@ func TestWhereCopiesGo(t *testing.T) {
 			order := slices.DeleteFunc(w.orderOf(ref), func(id checkpoint.NodeID) bool { return id == "n1" })
 			test.hinder(w, order[0])
 			w.put(ref, "n1")
-			w.view.OnManifestStored(w.complete("n1", ref), checkpoint.Manifest{})
+			w.view.OnManifestStored(w.complete("n1", ref), checkpoint.Manifest{}, w.now)
 			w.pass(5 * time.Minute)
 			want := []checkpoint.NodeID{"n1", order[test.to]}
 			slices.Sort(want)
@@ -361,6 +361,23 @@ func TestFailingCopiesAreTriedMoreAndMoreSeldom(t *testing.T) {
 	w.wantOn(ref, "n1", "n2")
 }
 
+// Any number of nodes may fail at a chunk: as long as one does not, it gets its copy.
+func TestEveryNodeHasItsTurn(t *testing.T) {
+	w := newStoreWorld(t, 2, "n1", "n2", "n3", "n4", "n5")
+	w.pass(2 * time.Minute)
+	ref := w.chunk()
+	order := slices.DeleteFunc(w.orderOf(ref), func(id checkpoint.NodeID) bool { return id == "n1" })
+	for _, id := range order[:3] {
+		w.nodes[id].broken = true
+	}
+	w.put(ref, "n1")
+	w.view.OnManifestStored(w.complete("n1", ref), checkpoint.Manifest{}, w.now)
+	w.pass(10 * time.Minute)
+	want := []checkpoint.NodeID{"n1", order[3]}
+	slices.Sort(want)
+	w.wantOn(ref, want...)
+}
+
 // An order whose session breaks is given to somebody else.
 func TestBrokenSessionEndsItsOrders(t *testing.T) {
 	w := settledWorld(t)
@@ -475,24 +492,46 @@ func TestLostChunks(t *testing.T) {
 	ask := []checkpoint.ChunkRef{held, ref}
 	w.lose("n2")
 	w.lose("n1")
-	lost := w.view.lost(ask, w.now)
+	lost := w.view.lost(checkpoint.ChunkID{}, ask, w.now)
 	if len(lost) != 1 || lost[0].Chunk != ref || !slices.Equal(lost[0].Had, []checkpoint.NodeID{"n1", "n2"}) {
 		t.Fatalf("lost %+v", lost)
 	}
 	w.nodes["n1"].silent = true
 	w.wipe("n1")
 	w.start("n1")
-	if lost := w.view.lost(ask, w.now); lost != nil {
+	if lost := w.view.lost(checkpoint.ChunkID{}, ask, w.now); lost != nil {
 		t.Fatalf("lost %+v, and n1 has not told what it holds", lost)
 	}
 	w.nodes["n1"].silent = false
 	w.elect()
-	if lost := w.view.lost(ask, w.now); lost != nil {
+	if lost := w.view.lost(checkpoint.ChunkID{}, ask, w.now); lost != nil {
 		t.Fatalf("lost %+v to a leader whom nobody had the time to tell anything", lost)
 	}
 	w.pass(5 * time.Second)
-	if lost := w.view.lost(ask, w.now); len(lost) != 1 || lost[0].Chunk != ref {
+	if lost := w.view.lost(checkpoint.ChunkID{}, ask, w.now); len(lost) != 1 || lost[0].Chunk != ref {
 		t.Fatalf("lost %+v", lost)
+	}
+}
+
+// What a checkpoint names that has just completed is not lost while the nodes have yet to tell that they have stored it: a
+// job that is rescaled starts from it at once.
+func TestFreshCheckpointIsNotLost(t *testing.T) {
+	w := settledWorld(t)
+	ref, manifest := w.chunk(), w.chunk()
+	w.view.OnManifestStored(manifest, checkpoint.Manifest{Subtasks: []checkpoint.SubtaskState{{Handles: []checkpoint.Handle{{Chunks: []checkpoint.ChunkRef{ref}}}}}}, w.now)
+	fresh := func(when string) {
+		t.Helper()
+		if lost := w.view.lost(manifest.ID, []checkpoint.ChunkRef{ref}, w.now); lost != nil {
+			t.Errorf("lost %+v %s", lost, when)
+		}
+	}
+	fresh("before the log names the checkpoint")
+	w.live.Manifests = []checkpoint.ChunkRef{manifest}
+	w.view.OnLive(w.live, w.now)
+	fresh("right after it has completed")
+	w.pass(namedGrace)
+	if lost := w.view.lost(manifest.ID, []checkpoint.ChunkRef{ref}, w.now); len(lost) != 1 {
+		t.Errorf("lost %+v, and nobody has told of the chunk", lost)
 	}
 }
 
@@ -572,7 +611,7 @@ func TestSharedStoreIsApart(t *testing.T) {
 	if s.Backend != "s3://state" || !s.Complete || s.UnderReplicated.Chunks != 0 || s.Chunks != 2 {
 		t.Errorf("status %+v", s)
 	}
-	if lost, problems := w.view.lost([]checkpoint.ChunkRef{ref}, w.now), w.view.problems(w.now); lost != nil || problems != nil || len(w.orders) > 0 {
+	if lost, problems := w.view.lost(checkpoint.ChunkID{}, []checkpoint.ChunkRef{ref}, w.now), w.view.problems(w.now); lost != nil || problems != nil || len(w.orders) > 0 {
 		t.Errorf("lost %v, problems %v, orders %v", lost, problems, w.orders)
 	}
 	if h := w.view.holdings(w.now); !h.Complete || len(h.Chunks) > 0 {
@@ -646,7 +685,7 @@ func TestManifestsThatAreNotRead(t *testing.T) {
 	ref := w.chunk()
 	w.put(ref, "n1", "n2")
 	own := w.chunk()
-	w.view.OnManifestStored(own, checkpoint.Manifest{Subtasks: []checkpoint.SubtaskState{{Handles: []checkpoint.Handle{{Chunks: []checkpoint.ChunkRef{ref}}}}}})
+	w.view.OnManifestStored(own, checkpoint.Manifest{Subtasks: []checkpoint.SubtaskState{{Handles: []checkpoint.Handle{{Chunks: []checkpoint.ChunkRef{ref}}}}}}, w.now)
 	imported := w.chunk()
 	w.live.Manifests, w.live.Incomplete = []checkpoint.ChunkRef{own, imported}, []checkpoint.ChunkRef{imported}
 	w.view.OnLive(w.live, w.now)

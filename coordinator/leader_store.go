@@ -103,7 +103,7 @@ func (l *leader) readManifest(ctx context.Context, a LoadManifest) (*checkpoint.
 // checkState returns a StateMissingError unless, as far as is known, everything can be had that a manifest names.
 func (l *leader) checkState(ctx context.Context, a LoadManifest, m *checkpoint.Manifest) error {
 	var missing []MissingChunk
-	lost, _ := l.keeper.lost(ctx, chunksOf(*m)) // an error says that the leadership is over
+	lost, _ := l.keeper.lost(ctx, a.Manifest.ID, chunksOf(*m)) // an error says that the leadership is over
 	for _, chunk := range lost {
 		missing = append(missing, MissingChunk{LostChunk: chunk})
 	}

@@ -172,7 +172,7 @@ func (k *storekeeper) named(jobs []*fsm.Job, imports []fsm.Import) {
 
 // wrote tells of a manifest that this leader has stored, before the log names it.
 func (k *storekeeper) wrote(ref checkpoint.ChunkRef, m checkpoint.Manifest) {
-	k.inbox.post(func() { k.view.OnManifestStored(ref, m) })
+	k.inbox.post(func() { k.view.OnManifestStored(ref, m, time.Now()) })
 }
 
 // watch tells the storekeeper what the leader loop knows of nodes and jobs, where that has changed since it last did.

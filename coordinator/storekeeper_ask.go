@@ -41,11 +41,11 @@ func (k *storekeeper) holdings(ctx context.Context) (Holdings, error) {
 	return h, nil
 }
 
-// lost returns those of the chunks of which no living node has a copy. It returns none while some living node has not
-// told yet what it holds: then nobody can say.
-func (k *storekeeper) lost(ctx context.Context, refs []checkpoint.ChunkRef) ([]LostChunk, error) {
+// lost returns those of the chunks, which a manifest names, of which no living node has a copy. It returns none while
+// some living node has not told yet what it holds, or what it has stored of late: then nobody can say.
+func (k *storekeeper) lost(ctx context.Context, manifest checkpoint.ChunkID, refs []checkpoint.ChunkRef) ([]LostChunk, error) {
 	var lost []LostChunk
-	if err := k.ask(ctx, func() { lost = k.view.lost(refs, time.Now()) }); err != nil {
+	if err := k.ask(ctx, func() { lost = k.view.lost(manifest, refs, time.Now()) }); err != nil {
 		return nil, err
 	}
 	return lost, nil

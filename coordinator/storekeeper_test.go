@@ -191,7 +191,7 @@ func TestStorekeeperAnswers(t *testing.T) {
 			t.Errorf("holdings %+v, %v", h, err)
 		}
 		missing := checkpoint.ChunkRef{ID: checkpoint.ChunkID{8}, Size: 8}
-		if lost, err := keeper.lost(ctx, []checkpoint.ChunkRef{ref, missing}); err != nil || len(lost) != 1 || lost[0].Chunk != missing {
+		if lost, err := keeper.lost(ctx, checkpoint.ChunkID{}, []checkpoint.ChunkRef{ref, missing}); err != nil || len(lost) != 1 || lost[0].Chunk != missing {
 			t.Errorf("lost %+v, %v", lost, err)
 		}
 		if s, err := keeper.status(ctx); err != nil || !s.Complete || len(s.Nodes) != 3 || s.Replicas != 2 || s.Backend != "nodes" {
