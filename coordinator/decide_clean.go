@@ -146,7 +146,7 @@ func (d *decision) finishSweep() {
 }
 
 // forgetDiscards gives up the oldest discards of a job that has too many of them while sweeps are held up: the
-// replicated state stays bounded, and their chunks stay on the nodes' disks.
+// replicated state stays bounded, and their chunks are left to full sweeps.
 func (d *decision) forgetDiscards() {
 	if d.view.cleaning.heldUp == "" {
 		return

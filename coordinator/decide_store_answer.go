@@ -12,7 +12,8 @@ import (
 
 // Holdings are what the nodes hold at one moment, for a sweep of all that they have.
 type Holdings struct {
-	// Complete says that every node that is alive has sent its whole inventory. Without it the rest is empty.
+	// Complete says that every node that is alive has sent its whole inventory, or is not waited for any longer. Without it
+	// the rest is empty.
 	Complete bool
 	Chunks   []checkpoint.ChunkID // ascending, each once
 	// Extra are copies beyond the number of replicas, ascending, which may be given up when nothing else changes meanwhile.
@@ -26,7 +27,7 @@ const maxExtra = 1 << 16
 
 // holdings returns what the nodes hold, in no particular order.
 func (v *storeView) holdings(now time.Time) Holdings {
-	if !v.allTold() {
+	if !v.toldEnough(now) {
 		return Holdings{}
 	}
 	h := Holdings{Complete: true, Extra: make(map[checkpoint.NodeID][]checkpoint.ChunkID), Replicas: v.policy.replicas}

@@ -28,9 +28,9 @@ func (v *storeView) copies(holders []checkpoint.NodeID, now time.Time) (living, 
 }
 
 // settled reports whether what is not known to be somewhere is not there: every node has had the time to open a session
-// and to come back, and has told all that it holds.
+// and to come back, and has told all that it holds, or is late with that.
 func (v *storeView) settled(now time.Time) bool {
-	return v.met(now) && now.Sub(v.began) >= v.policy.repair.Delay && v.allTold()
+	return v.met(now) && now.Sub(v.began) >= v.policy.repair.Delay && v.toldEnough(now)
 }
 
 // complete reports whether the figures of the status can be relied on.
@@ -94,14 +94,19 @@ func (n *storeNode) status() api.StoreNode {
 // told what it holds, under this leader for the first time, chunks would seem to be missing that are not.
 func (v *storeView) problems(now time.Time) []string {
 	var said []string
-	v.wasComplete = v.wasComplete || v.complete(now)
+	v.wasTold = v.wasTold || v.met(now) && v.toldEnough(now) && !v.names.mayBeRead()
 	s := v.status(now)
-	if few := copiesProblem(s); v.wasComplete && few != "" {
+	if few := copiesProblem(s); v.wasTold && few != "" {
 		said = append(said, few)
 	}
 	for _, n := range s.Nodes {
 		if bad := damagedProblem(n); bad != "" {
 			said = append(said, bad)
+		}
+	}
+	for _, n := range v.order {
+		if n.isLate(now) {
+			said = append(said, fmt.Sprintf("node %s has not told for %s what it holds: repairs and full sweeps go on without it", n.ref.ID, now.Sub(n.awaited).Round(time.Minute)))
 		}
 	}
 	if apart := v.storesApart(); apart != "" {

@@ -208,6 +208,14 @@ func (v *storeView) OnManifestRead(ref checkpoint.ChunkRef, m checkpoint.Manifes
 	return 0
 }
 
+// unreadableTries is after how many tries a manifest counts as one that cannot be read.
+const unreadableTries = 3
+
+// mayBeRead reports whether there is a manifest that is not known yet, and has not failed to be read several times.
+func (n *names) mayBeRead() bool {
+	return slices.ContainsFunc(n.unread, func(n *naming) bool { return n.tries < unreadableTries })
+}
+
 // doubled doubles a pause with each try.
 func doubled(pause, most time.Duration, tries int) time.Duration {
 	for range tries - 1 {

@@ -128,6 +128,34 @@ func TestUnreportedIsNotMissing(t *testing.T) {
 	}
 }
 
+// A node that lives and never tells what it holds, in session after session, keeps the others' chunks from nothing for
+// ever: neither from being repaired, nor from being listed. It is named.
+func TestNodeThatNeverTellsIsNotWaitedForForEver(t *testing.T) {
+	w := settledWorld(t)
+	ref := w.kept("n1", "n2")
+	w.lose("n3")
+	w.nodes["n3"].silent = true
+	w.start("n3")
+	w.nodes["n4"] = &diskNode{ref: checkpoint.NodeRef{ID: "n4", Incarnation: 1}, disk: make(map[checkpoint.ChunkID]checkpoint.ChunkRef), up: true}
+	w.open("n4")
+	w.pass(inventoryPatience / 2)
+	w.start("n3")
+	w.lose("n2")
+	w.pass(inventoryPatience/2 - time.Minute)
+	w.wantOrders(0)
+	if w.view.holdings(w.now).Complete {
+		t.Fatal("nobody waits for n3")
+	}
+	w.pass(2 * time.Minute)
+	w.wantOn(ref, "n1", "n4")
+	if !w.view.holdings(w.now).Complete || w.view.status(w.now).Complete || w.view.lost(checkpoint.ChunkID{}, []checkpoint.ChunkRef{w.chunk()}, w.now) != nil {
+		t.Error("either n3 is still waited for, or what it holds is taken for known")
+	}
+	if p := w.view.problems(w.now); !slices.Contains(p, "node n3 has not told for 11m0s what it holds: repairs and full sweeps go on without it") {
+		t.Errorf("problems %q", p)
+	}
+}
+
 // A node that is lost before a new leader is elected is missed when that has led for the delay.
 func TestNewLeaderRepairsWhatNobodyHas(t *testing.T) {
 	w := settledWorld(t)
@@ -676,6 +704,21 @@ func TestUnreadableManifest(t *testing.T) {
 	w.pass(2 * time.Minute)
 	if got := w.on(ref.ID); len(got) != 2 || !w.view.status(w.now).Complete {
 		t.Errorf("the chunk is on %v", got)
+	}
+}
+
+// A manifest that a new leader cannot read hides nothing else that is wrong, and not that it is lost.
+func TestUnreadableManifestHidesNoProblem(t *testing.T) {
+	w := settledWorld(t)
+	manifest := w.complete("n1", w.kept("n1", "n2"))
+	for _, id := range w.ids() {
+		delete(w.nodes[id].disk, manifest.ID)
+	}
+	w.unreadable[manifest.ID] = true
+	w.elect()
+	w.pass(time.Minute)
+	if p := w.view.problems(w.now); len(p) != 1 || !strings.Contains(p[0], "1 (1 KiB) is on none") {
+		t.Errorf("problems %q", p)
 	}
 }
 

@@ -26,8 +26,9 @@ type storeView struct {
 	nodes  map[checkpoint.NodeID]*storeNode
 	order  []*storeNode // nodes, by ID
 	names  names
-	// wasComplete says that every living node has told all that it holds, and every manifest was known, at some moment.
-	wasComplete bool
+	// wasTold says that what can be known of copies was known at some moment: nobody was waited for, and every manifest had
+	// been read, or tried several times.
+	wasTold bool
 
 	bucket    bucket
 	lastOrder uint64 // numbers the orders; the term is in the upper half
@@ -52,8 +53,10 @@ type storeNode struct {
 	state   nodeState
 	drained bool
 	gone    time.Time // since when it is lost or has left; zero while it lives
-	// complete says that it has told all that it holds in this session; listing that it is about to.
+	// complete says that it has told all that it holds in this session; listing that it is about to. awaited is since when
+	// it is to tell, while it is not complete.
 	complete, listing bool
+	awaited           time.Time
 	// removed are chunks that it has lost while listing: a later piece of the list may be older.
 	removed map[checkpoint.ChunkID]bool
 	report  checkpoint.StoreReport
@@ -89,7 +92,14 @@ func (v *storeView) OnSession(hello checkpoint.Hello, now time.Time) {
 		v.order = append(v.order, n)
 	}
 	v.dropOrders(n, "it has opened a new session", now)
-	*n = storeNode{ref: hello.Node, zone: hello.Zone, shared: hello.SharedStore, drained: n.drained, open: true, state: nodeAlive, report: n.report}
+	awaited := now
+	if n.lives() && !n.complete {
+		awaited = n.awaited // a session that breaks before the list is over does not make it due any later
+	}
+	*n = storeNode{
+		ref: hello.Node, zone: hello.Zone, shared: hello.SharedStore, drained: n.drained, open: true, state: nodeAlive, report: n.report,
+		awaited: awaited,
+	}
 	slices.SortFunc(v.order, func(a, b *storeNode) int { return cmp.Compare(a.ref.ID, b.ref.ID) })
 }
 
@@ -136,6 +146,23 @@ func (v *storeView) node(ref checkpoint.NodeRef) *storeNode {
 // allTold reports whether every living node with a disk of its own has told all that it holds.
 func (v *storeView) allTold() bool {
 	return !slices.ContainsFunc(v.order, func(n *storeNode) bool { return n.lives() && n.shared == "" && !n.complete })
+}
+
+// inventoryPatience is how long a living node is waited for to tell all that it holds. One that cannot (its disk may not
+// let it list what is there) must not keep all others' chunks from being repaired, and orphans from being found.
+const inventoryPatience = 10 * time.Minute
+
+// isLate reports whether a living node has not told all that it holds for longer than anybody waits for that.
+func (n *storeNode) isLate(now time.Time) bool {
+	return n.lives() && n.shared == "" && !n.complete && now.Sub(n.awaited) >= inventoryPatience
+}
+
+// toldEnough reports whether no living node has still to be waited for. Of one that is late counts what is known; what it
+// holds beside that is copied once more, which costs room on a disk and nothing else.
+func (v *storeView) toldEnough(now time.Time) bool {
+	return !slices.ContainsFunc(v.order, func(n *storeNode) bool {
+		return n.lives() && n.shared == "" && !n.complete && !n.isLate(now)
+	})
 }
 
 // sharedStore returns the name of the store that the nodes share, empty when they do not.

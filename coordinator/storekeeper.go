@@ -106,9 +106,6 @@ func (k *storekeeper) read(ctx context.Context, ref checkpoint.ChunkRef) {
 	})
 }
 
-// unreadableTries is after how many tries a manifest that cannot be read is worth a line in the log.
-const unreadableTries = 3
-
 // logFailures says why copies failed, now and then.
 func (k *storekeeper) logFailures(now time.Time) {
 	for _, f := range k.view.failures {
