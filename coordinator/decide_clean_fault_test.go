@@ -244,11 +244,39 @@ func TestI5_UnreadableManifestInUseStopsDeletion(t *testing.T) {
 	if len(w.sweeps.deleted) > 0 {
 		t.Fatalf("deleted %v", w.sweeps.deleted)
 	}
+	want := fmt.Sprintf("nothing is deleted of the state that is not needed any more: reading manifest %[1]s: chunk %[1]s: not found; "+
+		"it is of checkpoint 2 of job job: start the nodes that have it", manifestOf(2))
+	if p := w.view.sweepProblems(); !slices.Equal(p, []string{want}) {
+		t.Errorf("problems %q, want %q", p, want)
+	}
 	w.sweeps.unreadable = nil
 	w.sweep()
 	w.wantDiscards(1) // not so soon
 	w.pass(DefaultTiming().SweepRetry)
 	w.wantDiscards()
+	if p := w.view.sweepProblems(); len(p) > 0 {
+		t.Errorf("problems %q behind it", p)
+	}
+}
+
+// What holds sweeps up is named, whatever it is of, and so is what helps.
+func TestWhatHoldsSweepsUp(t *testing.T) {
+	w := swept(t)
+	w.view.Imports = []fsm.Import{{Job: checkpoint.JobID{7}, JobName: "old", Checkpoint: 9, Manifest: checkpoint.ChunkRef{ID: checkpoint.ChunkID{1}}}}
+	other := *w.view.Jobs[0]
+	other.Savepoints = []fsm.Completed{{ID: 4, Manifest: checkpoint.ChunkRef{ID: checkpoint.ChunkID{2}}}}
+	other.Source = fsm.Source{Kind: checkpoint.KindSavepoint, Checkpoint: 3, Manifest: checkpoint.ChunkRef{ID: checkpoint.ChunkID{3}}}
+	w.view.Jobs = []*fsm.Job{&other}
+	for id, want := range map[byte]string{
+		1: "imported savepoint 9 of job old: import it again, or give it up with coord savepoint dispose 07000000000000000000000000000000/9",
+		2: "savepoint 4 of job job: start the nodes that have it, or give it up with coord savepoint dispose " + other.ID.String() + "/4",
+		3: "savepoint 3, from which job job was submitted: start the nodes that have it",
+		4: "",
+	} {
+		if got := w.view.namedBy(checkpoint.ChunkID{id}); got != want {
+			t.Errorf("manifest %d is of %q, want %q", id, got, want)
+		}
+	}
 }
 
 // A job whose discard list is full begins nothing (T6). When sweeps are held up for good, the oldest discards are

@@ -25,6 +25,7 @@ type fullSweeps struct {
 
 	owners  []checkpoint.NodeRef // processes that own objects of shared stores, by the last list
 	sweptAt time.Time            // when the last full sweep ended that did all that it should
+	heldUp  string               // why the last one could delete no orphans, empty when it could
 }
 
 // listPhase is where the list of what the nodes hold stands.

@@ -48,6 +48,20 @@ type SweepPlan struct {
 	Err error
 }
 
+// UnreadableError says that a manifest could not be read without which nobody can say what may be deleted.
+type UnreadableError struct {
+	Manifest checkpoint.ChunkID
+	Cause    error
+}
+
+// Error names the manifest.
+func (e *UnreadableError) Error() string {
+	return fmt.Sprintf("reading manifest %s: %v", e.Manifest, e.Cause)
+}
+
+// Unwrap returns the cause.
+func (e *UnreadableError) Unwrap() error { return e.Cause }
+
 // Locate finds out which of some chunks each node holds by now; see GCInput.
 type Locate func(ids []checkpoint.ChunkID) (map[checkpoint.NodeID][]checkpoint.ChunkID, error)
 
@@ -69,9 +83,9 @@ func (in SweepInput) Plan(load func(checkpoint.ChunkRef) ([]checkpoint.ChunkID, 
 	for _, manifest := range in.Live {
 		chunks, err := read(manifest)
 		if err != nil && slices.Contains(in.Incomplete, manifest) {
-			p.HeldUp = fmt.Errorf("reading manifest %s, which is being imported: %w", manifest.ID, err)
+			p.HeldUp = &UnreadableError{manifest.ID, err}
 		} else if err != nil {
-			p.Err = fmt.Errorf("reading manifest %s, which is in use: %w", manifest.ID, err)
+			p.Err = &UnreadableError{manifest.ID, err}
 			return p
 		}
 		gc.Named = append(gc.Named, []checkpoint.ChunkID{manifest.ID}, chunks)
@@ -234,11 +248,13 @@ func (v *View) OnSweepPlanned(p SweepPlan, now time.Time) {
 	if c.phase != SweepPlanning || p.Sweep != c.number {
 		return
 	}
-	c.heldUp = ""
+	c.heldUp = v.heldUpBy(p.Err)
 	if p.Err != nil {
-		c.heldUp = p.Err.Error()
 		v.endSweep(c.heldUp, now)
 		return
+	}
+	if c.takesFull {
+		c.full.heldUp = v.heldUpBy(p.HeldUp)
 	}
 	for _, d := range p.Unreadable {
 		if v.giveUp(d.key(), now) {

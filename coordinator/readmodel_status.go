@@ -38,6 +38,7 @@ func fillStatus(status *api.Status, v *View, replicas int, now time.Time) {
 	if alive > 0 && alive < replicas {
 		problem("checkpoints are stored on %s instead of %d: no other one is alive", numberOf(int64(alive), "node", "nodes"), replicas)
 	}
+	status.Problems = append(status.Problems, v.sweepProblems()...)
 	for _, j := range v.Jobs {
 		status.Jobs = append(status.Jobs, jobSummary(j))
 		if j.Status.Terminal() {
