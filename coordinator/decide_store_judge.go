@@ -43,10 +43,9 @@ func (v *storeView) status(now time.Time) api.StoreStatus {
 	s := api.StoreStatus{
 		Backend: cmp.Or(v.sharedStore(), "nodes"), Replicas: v.policy.replicas, Complete: v.complete(now), Nodes: []api.StoreNode{},
 	}
-	var named, few, lost placement.Count
+	var few, lost placement.Count
 	fewOn := make(map[checkpoint.NodeID]int64)
 	for _, g := range v.index.Groups() {
-		named.Add(g.Needed)
 		living, _ := v.copies(g.Nodes, now)
 		if s.Backend != "nodes" || living >= v.policy.replicas {
 			continue
@@ -59,6 +58,7 @@ func (v *storeView) status(now time.Time) api.StoreStatus {
 			fewOn[id] += g.Needed.Chunks
 		}
 	}
+	named := v.index.Needed()
 	s.Chunks, s.Bytes = named.Chunks, named.Bytes
 	s.UnderReplicated, s.Lost = api.ChunkCount(few), api.ChunkCount(lost)
 	repairing := make(map[checkpoint.NodeID]int64)

@@ -215,7 +215,7 @@ func TestFreshCheckpointsAreNotJudged(t *testing.T) {
 	ref := w.chunk()
 	w.complete("n1", ref)
 	w.pass(namedGrace - time.Second)
-	if s := w.view.status(w.now); s.UnderReplicated.Chunks != 0 {
+	if s := w.view.status(w.now); s.UnderReplicated.Chunks != 0 || s.Chunks != 2 {
 		t.Fatalf("%+v", s)
 	}
 	w.put(ref, "n1", "n3")
@@ -479,14 +479,14 @@ func TestProblemsOfTheStore(t *testing.T) {
 		t.Fatalf("a new leader complains: %q", problems)
 	}
 	w.pass(2 * time.Minute)
-	w.view.OnStoreReport(w.nodes["n3"].ref, checkpoint.StoreReport{Path: "/data/n3/chunks", Quarantined: 3})
+	w.view.OnStoreReport(w.nodes["n3"].ref, checkpoint.StoreReport{Path: "/data/n3", Quarantined: 3})
 	w.kept("n2")
 	w.put(w.kept("n1", "n2"), "n1")
 	w.lose("n2")
 	w.lose("n1")
 	problems := strings.Join(w.view.problems(w.now), "\n")
 	want := "4 chunks (4 KiB) of retained checkpoints are on fewer than 2 nodes; 1 (1 KiB) is on none\n" +
-		"node n3 has 3 damaged copies in quarantine under /data/n3/chunks"
+		"node n3 has 3 damaged copies in quarantine under /data/n3/quarantine: look at its disk, and remove them"
 	if problems != want {
 		t.Errorf("problems:\n%s\nwant:\n%s", problems, want)
 	}

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"cairn/api"
@@ -24,7 +25,7 @@ func copiesProblem(s api.StoreStatus) string {
 	return text
 }
 
-// damagedProblem says that a living node has damaged copies, empty for none.
+// damagedProblem says that a living node has damaged copies, empty for none. They are counted until somebody has removed them.
 func damagedProblem(n api.StoreNode) string {
 	if n.Corrupt == 0 || n.State != nodeAlive.String() && n.State != nodeSuspect.String() {
 		return ""
@@ -33,7 +34,7 @@ func damagedProblem(n api.StoreNode) string {
 	if strings.Contains(n.Path, "://") { // a shared store has no quarantine
 		return fmt.Sprintf("node %s has read %s in %s", n.ID, copies, n.Path)
 	}
-	return fmt.Sprintf("node %s has %s in quarantine under %s", n.ID, copies, n.Path)
+	return fmt.Sprintf("node %s has %s in quarantine under %s: look at its disk, and remove them", n.ID, copies, filepath.Join(n.Path, "quarantine"))
 }
 
 func numberOf(n int64, one, many string) string {

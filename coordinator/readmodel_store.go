@@ -18,7 +18,8 @@ func roomProblems(s api.StoreStatus) []string {
 			continue
 		}
 		if n.TotalBytes > 0 && float64(n.FreeBytes) < fullShare*float64(n.TotalBytes) {
-			said = append(said, fmt.Sprintf("the disk of node %s is nearly full: %d of %d MiB are free at %s", n.ID, n.FreeBytes>>20, n.TotalBytes>>20, n.Path))
+			said = append(said, fmt.Sprintf("the disk of node %s is nearly full: %s of %s free at %s", n.ID,
+				sizeText(n.FreeBytes), sizeText(n.TotalBytes), n.Path))
 		}
 		if !n.Complete {
 			untold = append(untold, n.ID)

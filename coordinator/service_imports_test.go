@@ -212,7 +212,7 @@ func TestRoomProblems(t *testing.T) {
 		{ID: "n4", State: "alive", Complete: true}, {ID: "n5", State: "alive"},
 	}}
 	want := []string{
-		"the disk of node n1 is nearly full: 4096 of 102400 MiB are free at /data/n1",
+		"the disk of node n1 is nearly full: 4 GiB of 100 GiB free at /data/n1",
 		"what is stored is not known of n2, n5: no inventory yet",
 	}
 	if got := roomProblems(s); !slices.Equal(got, want) {

@@ -16,7 +16,8 @@ type Index struct {
 	pages  []*page
 	free   []Number // numbers that are not in use, below used
 	used   Number
-	held   int // chunks that somebody holds
+	held   int   // chunks that somebody holds
+	needed Count // chunks that are needed, judged or not
 	nodes  nodeNumbers
 	groups groups
 }

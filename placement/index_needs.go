@@ -12,6 +12,7 @@ func (x *Index) Need(ref checkpoint.ChunkRef, writer checkpoint.NodeID, now uint
 	n, s := x.enter(ref)
 	if s.needs == 0 {
 		s.since, s.size = now, uint32(ref.Size)
+		x.needed.add(1, s.size)
 	}
 	s.needs++
 	if writer != "" {
@@ -26,12 +27,16 @@ func (x *Index) Release(n Number) {
 	if s.needs--; s.needs > 0 {
 		return
 	}
+	x.needed.add(-1, s.size)
 	if s.judged {
 		s.judged = false
 		x.groups.list[s.group].needed.add(-1, s.size)
 	}
 	x.leave(n, s)
 }
+
+// Needed returns how many chunks are needed, judged or not.
+func (x *Index) Needed() Count { return x.needed }
 
 // Judge makes a chunk count from now on, when it is needed and was at the given time.
 func (x *Index) Judge(n Number, at uint32) {

@@ -42,6 +42,7 @@ func (p *plainIndex) check(t *testing.T, x *Index, all []checkpoint.ChunkRef) {
 		groups[fmt.Sprint(g.Nodes)] = sum
 	}
 	want, len := make(map[string]Group), 0
+	var needed Count
 	for _, ref := range all {
 		holders := p.holders(ref.ID)
 		got := x.Holders(ref.ID)
@@ -58,6 +59,9 @@ func (p *plainIndex) check(t *testing.T, x *Index, all []checkpoint.ChunkRef) {
 			}
 			continue
 		}
+		if p.needs[ref.ID] > 0 {
+			needed.Add(Count{1, ref.Size})
+		}
 		g := want[fmt.Sprint(holders)]
 		g.Chunks++
 		if p.judged[ref.ID] {
@@ -71,6 +75,9 @@ func (p *plainIndex) check(t *testing.T, x *Index, all []checkpoint.ChunkRef) {
 	}
 	if !maps.EqualFunc(groups, want, func(a, b Group) bool { return a.Chunks == b.Chunks && a.Needed == b.Needed }) {
 		t.Fatalf("the groups are %v, want %v", groups, want)
+	}
+	if x.Needed() != needed {
+		t.Fatalf("%+v are needed, the index says %+v", needed, x.Needed())
 	}
 	if x.Len() != len || countAll(x) != len {
 		t.Fatalf("%d chunks, of which All yields %d; %d are held", x.Len(), countAll(x), len)

@@ -26,6 +26,8 @@ func TestEncodeWhereItPays(t *testing.T) {
 		{"large prose", prose(1, 3<<20), EncodingZstd},
 		{"large noise", noise(1, 3<<20), EncodingRaw},
 		{"saves too little", append(noise(1, 90_000), prose(1, 10_000)...), EncodingRaw},
+		{"small digits", digits(1, 1000), EncodingZstd},
+		{"large digits", digits(1, 3<<20), EncodingZstd},
 		{"zeros", make([]byte, 5<<20), EncodingZstd},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

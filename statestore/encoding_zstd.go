@@ -51,7 +51,9 @@ var (
 
 func newEncoder() *zstd.Encoder {
 	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)),
-		zstd.WithWindowSize(zstdWindow), zstd.WithEncoderCRC(false))
+		zstd.WithWindowSize(zstdWindow), zstd.WithEncoderCRC(false),
+		// State keyed by hashes or UUIDs repeats no string, and yet is written with few letters.
+		zstd.WithAllLitEntropyCompression(true))
 	if err != nil {
 		panic(fmt.Sprintf("statestore: zstd encoder of fixed options: %v", err))
 	}

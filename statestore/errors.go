@@ -35,6 +35,27 @@ func (e NodeErrors) Error() string {
 	return strings.Join(texts, "; ")
 }
 
+// byCause is Error with the nodes together that do not have what they were asked for: often they all say that at length.
+func (e NodeErrors) byCause() string {
+	var without []string
+	var others NodeErrors
+	for _, one := range e {
+		if errors.Is(one.Err, ErrNotFound) {
+			without = append(without, string(one.Node))
+		} else {
+			others = append(others, one)
+		}
+	}
+	text := "it is not on " + strings.Join(without, ", ")
+	switch {
+	case len(without) == 0:
+		return others.Error()
+	case len(others) == 0:
+		return text
+	}
+	return text + "; " + others.Error()
+}
+
 // UnavailableError says that no node had a good copy of a chunk, and what each of them said. It is
 // ErrUnavailable. It is ErrNotFound only if every node said so: a node that did not answer may well have
 // the chunk. It is any other error that one of the nodes gave.
@@ -45,7 +66,7 @@ type UnavailableError struct {
 
 // Error names the chunk and every node that was asked.
 func (e *UnavailableError) Error() string {
-	return fmt.Sprintf("chunk %s (%d bytes): %v: %v", e.Ref.ID, e.Ref.Size, ErrUnavailable, e.Tried)
+	return fmt.Sprintf("chunk %s (%d bytes): %v: %s", e.Ref.ID, e.Ref.Size, ErrUnavailable, e.Tried.byCause())
 }
 
 // Is implements the rule that the type's comment states.

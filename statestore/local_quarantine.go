@@ -18,7 +18,7 @@ type quarantined struct {
 	maxFiles int
 
 	mu    sync.Mutex
-	files []quarantinedFile // the oldest first
+	files []*quarantinedFile // the oldest first
 	bytes int64
 }
 
@@ -28,16 +28,16 @@ type quarantinedFile struct {
 }
 
 // add notes a file that is in the quarantine now, and returns those that have to go for it.
-func (q *quarantined) add(path string, size int64) (excess []quarantinedFile) {
+func (q *quarantined) add(path string, size int64) (excess []*quarantinedFile) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.files = slices.DeleteFunc(q.files, func(f quarantinedFile) bool {
+	q.files = slices.DeleteFunc(q.files, func(f *quarantinedFile) bool {
 		if f.path == path { // it was replaced
 			q.bytes -= f.size
 		}
 		return f.path == path
 	})
-	q.files = append(q.files, quarantinedFile{path: path, size: size})
+	q.files = append(q.files, &quarantinedFile{path: path, size: size})
 	q.bytes += size
 	n := 0
 	for ; n < len(q.files) && (q.bytes > q.maxBytes || len(q.files)-n > q.maxFiles); n++ {
@@ -48,10 +48,49 @@ func (q *quarantined) add(path string, size int64) (excess []quarantinedFile) {
 	return excess
 }
 
+func (q *quarantined) list() []*quarantinedFile {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Clone(q.files)
+}
+
+// forget takes out files that are there no more.
+func (q *quarantined) forget(gone []*quarantinedFile) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.files = slices.DeleteFunc(q.files, func(f *quarantinedFile) bool {
+		is := slices.Contains(gone, f)
+		if is {
+			q.bytes -= f.size
+		}
+		return is
+	})
+}
+
 func (q *quarantined) count() (files int, bytes int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.files), q.bytes
+}
+
+// countQuarantined counts what lies in the quarantine. It looks there, because people who have seen enough of a damaged
+// copy remove it.
+func (l *Local) countQuarantined() (files int, bytes int64, err error) {
+	known := l.kept.list()
+	if len(known) == 0 {
+		return 0, 0, nil
+	}
+	entries, err := l.fs.ReadDir(l.quarantine())
+	if err != nil {
+		return 0, 0, err
+	}
+	there := make(map[string]bool, len(entries))
+	for _, e := range entries {
+		there[filepath.Join(l.quarantine(), e.name)] = true
+	}
+	l.kept.forget(slices.DeleteFunc(known, func(f *quarantinedFile) bool { return there[f.path] }))
+	files, bytes = l.kept.count()
+	return files, bytes, nil
 }
 
 // scanQuarantine takes stock of what earlier processes put into the quarantine, in the order in which it was written.

@@ -11,16 +11,18 @@ type Stats struct {
 	FreeBytes, TotalBytes int64
 }
 
-// Stats returns what the store holds, which it knows, and what is free on the disk, which it asks the kernel.
+// Stats returns what the store holds, which it knows, and what is in quarantine and free on the disk, for which it looks.
 func (l *Local) Stats() (Stats, error) {
 	if err := l.begin(); err != nil {
 		return Stats{}, err
 	}
 	defer l.running.Done()
 	s := l.index.stats()
-	files, bytes := l.kept.count()
+	files, bytes, err := l.countQuarantined()
+	if err != nil {
+		return s, l.failed("look what is in quarantine", err)
+	}
 	s.Quarantined, s.QuarantinedBytes = int64(files), bytes
-	var err error
 	if s.FreeBytes, s.TotalBytes, err = l.fs.Space(l.dir); err != nil {
 		return s, l.failed("look how much is free", err)
 	}

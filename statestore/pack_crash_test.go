@@ -3,6 +3,7 @@ package statestore
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -40,6 +41,9 @@ func noise(seed uint64, size int) []byte {
 	rand.NewChaCha8(key).Read(data) // never fails
 	return data
 }
+
+// digits returns bytes that repeat nothing, but are written with 16 letters.
+func digits(seed uint64, size int) []byte { return hex.AppendEncode(nil, noise(seed, size/2)) }
 
 // prose returns bytes that can.
 func prose(seed uint64, size int) []byte {

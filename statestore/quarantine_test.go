@@ -99,5 +99,11 @@ func TestQuarantineOfTheSameChunk(t *testing.T) {
 	if stats, err := s.Stats(); err != nil || stats.Quarantined != 1 || stats.QuarantinedBytes != 100 {
 		t.Errorf("%+v, %v", stats, err)
 	}
+	if err := fsys.Remove(s.quarantined(ref.ID)); err != nil { // as a person would who has looked at it
+		t.Fatal(err)
+	}
+	if stats, err := s.Stats(); err != nil || stats.Quarantined != 0 || stats.QuarantinedBytes != 0 {
+		t.Errorf("after its removal: %+v, %v", stats, err)
+	}
 	wantChunks(t, s, chunks[1:])
 }

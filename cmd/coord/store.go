@@ -14,8 +14,12 @@ import (
 const storeDescription = `The state store keeps the chunks of checkpoints and savepoints: on the nodes themselves, each chunk on
 several of them, or in a store that the nodes share.`
 
-const storeStatusDescription = `The first table shows what each node holds: SIZE is that of the chunks' content, ON DISK what they take
-there. UNDER-REPLICATED are those of its chunks that have fewer copies than they should, CORRUPT
+const storeStatusDescription = `State is what retained checkpoints and savepoints name, each chunk once. Complete says whether the leader has
+heard from every node what it holds. A full sweep compares that with what is named, and deletes the
+rest: about every ten minutes, and soon after a node has come back.
+
+The first table shows what each node holds: SIZE is that of the chunks' content, ON DISK what they take
+there, to which chunks belong that are being stored or wait for their deletion. UNDER-REPLICATED are those of its chunks that have fewer copies than they should, CORRUPT
 damaged copies in quarantine, REPAIRING copies that the node is making. A scrub reads everything
 again. "coord checkpoint verify" reads all copies of one checkpoint at once.`
 
@@ -54,7 +58,7 @@ func writeStoreStatus(s session, now time.Time, status api.StoreStatus) error {
 		say("Under-replicated", unless(status.UnderReplicated.Chunks == 0, chunkCount(status.UnderReplicated))),
 		say("Lost", unless(status.Lost.Chunks == 0, chunkCount(status.Lost))),
 		say("Repairing", unless(status.Repairing.Chunks == 0, chunkCount(status.Repairing))),
-		say("Last sweep", age(now, status.SweptAt)),
+		say("Full sweep", age(now, status.SweptAt)),
 		say("Problems", status.Problems...),
 	); err != nil {
 		return err
