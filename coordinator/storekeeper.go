@@ -17,8 +17,6 @@ const (
 	storeTick = 250 * time.Millisecond
 	// namesEvery is the least time between two looks at what the replicated state names: each is one at every job.
 	namesEvery = time.Second
-	// failuresEvery is the least time between two lines of the log about copies that failed.
-	failuresEvery = 10 * time.Second
 )
 
 // storekeeper knows where the chunks are, for one leadership, and has copies made of those that have too few. It has a
@@ -44,6 +42,7 @@ type storekeeper struct {
 	namedAt  time.Time // when they were
 	failedAt time.Time // when failures were last logged
 	failed   int       // copies that failed since
+	repairs  repairLog
 	reads    sync.WaitGroup
 }
 
@@ -91,6 +90,7 @@ func (k *storekeeper) act(ctx context.Context, now time.Time) {
 		}
 	}
 	k.logFailures(now)
+	k.logRepair(now)
 }
 
 // read reads a manifest beside the goroutine.
@@ -104,19 +104,6 @@ func (k *storekeeper) read(ctx context.Context, ref checkpoint.ChunkRef) {
 			}
 		})
 	})
-}
-
-// logFailures says why copies failed, now and then.
-func (k *storekeeper) logFailures(now time.Time) {
-	for _, f := range k.view.failures {
-		k.failed += f.copies
-	}
-	if n := len(k.view.failures); n > 0 && now.Sub(k.failedAt) >= failuresEvery {
-		last := k.view.failures[n-1]
-		k.log.Warn("copies of chunks were not made; they are tried again", "chunks", k.failed, "node", last.node, "cause", last.cause)
-		k.failed, k.failedAt = 0, now
-	}
-	k.view.failures = nil
 }
 
 // opened and closed tell of the sessions of nodes, in order with received.

@@ -48,7 +48,7 @@ func importedText(i imported) string {
 	case i.Stored == 0 && i.Chunks > 0:
 		there = ", all of which were there"
 	case i.Stored < i.Chunks:
-		there = fmt.Sprintf(", of which %d were there", i.Chunks-i.Stored)
+		there = fmt.Sprintf(", of which %d were stored now", i.Stored)
 	}
 	verb := "Imported savepoint"
 	if !i.Imported {

@@ -30,7 +30,7 @@ func TestImportInItsOrder(t *testing.T) {
 	}
 	b.directories.stored = 5
 	r := b.run(t, "savepoint", "import", "/backup")
-	if r.code != 0 || !strings.HasPrefix(r.stdout, "Imported savepoint 9 of job orders: 15 chunks, 3.0 MiB, of which 10 were there.\n") {
+	if r.code != 0 || !strings.HasPrefix(r.stdout, "Imported savepoint 9 of job orders: 15 chunks, 3.0 MiB, of which 5 were stored now.\n") {
 		t.Errorf("%+v", r)
 	}
 	if want := "aa11 2100 orders"; len(b.service.begun) != 3 || b.service.begun[2] != want {
