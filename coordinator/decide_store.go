@@ -65,7 +65,9 @@ func (v *storeView) planCopies(now time.Time) []orderCopies {
 	if len(v.queue) == 0 || left <= 0 {
 		return nil
 	}
-	p := copyPlan{view: v, now: now, targets: v.targets(now), orders: make(map[checkpoint.NodeID]*plannedOrder)}
+	p := copyPlan{
+		view: v, now: now, targets: v.targets(now), orders: make(map[checkpoint.NodeID]*plannedOrder), hopeless: make(map[int]bool),
+	}
 	p.free = len(p.targets)
 	for _, n := range p.targets {
 		p.orders[n.ref.ID] = new(plannedOrder)
@@ -95,6 +97,9 @@ type copyPlan struct {
 	targets []*storeNode
 	orders  map[checkpoint.NodeID]*plannedOrder
 	free    int // targets that can be given more
+	// hopeless are the groups of chunks for which no target is left: those who do not have them are given no more. Most often
+	// that is so of the whole queue, while orders are carried out, and then it must cost next to nothing to find out.
+	hopeless map[int]bool
 }
 
 // plannedOrder is what a node is to be told.
@@ -115,27 +120,38 @@ func (p *copyPlan) close(n *storeNode) {
 // bytes of it.
 func (p *copyPlan) add(e endangered) int64 {
 	v, c := p.view, p.view.index.Chunk(e.chunk)
-	if !c.Judged || !v.mayCopy(c.Ref.ID, p.now) {
+	if !c.Judged || p.hopeless[c.Group] || !v.mayCopy(c.Ref.ID, p.now) {
 		return 0
 	}
 	holders := v.index.Holders(c.Ref.ID)
+	if !p.somebodyFor(holders) {
+		p.hopeless[c.Group] = true
+		return 0
+	}
 	if _, wanting := v.wanting(holders, p.targets, p.now); !wanting {
 		return 0
 	}
-	from := v.sources(c.Ref.ID, holders)
 	n := p.target(c.Ref, holders)
-	if n == nil || len(from) == 0 {
+	if n == nil || p.orders[n.ref.ID].closed {
+		return 0 // its turn comes: elsewhere it would have to be moved one day
+	}
+	from := v.sources(c.Ref.ID, holders)
+	if len(from) == 0 {
 		return 0
 	}
 	o := p.orders[n.ref.ID]
-	if o.closed {
-		return 0 // its turn comes: elsewhere it would have to be moved one day
-	}
 	o.copies = append(o.copies, checkpoint.ChunkCopy{Chunk: c.Ref, From: from})
 	if o.bytes += c.Ref.Size; len(o.copies) >= copiesPerOrder || o.bytes >= bytesPerOrder {
 		p.close(n)
 	}
 	return c.Ref.Size
+}
+
+// somebodyFor reports whether a node can be given more that is not among the holders.
+func (p *copyPlan) somebodyFor(holders []checkpoint.NodeID) bool {
+	return slices.ContainsFunc(p.targets, func(n *storeNode) bool {
+		return !p.orders[n.ref.ID].closed && !slices.Contains(holders, n.ref.ID)
+	})
 }
 
 // target returns the node on which the next copy of a chunk belongs, nil for none. A drained node is taken when there is

@@ -454,6 +454,32 @@ func TestOrdersAreBounded(t *testing.T) {
 }
 
 // A single node with two replicas in mind is under-replicated, and copies as soon as another one joins.
+// While the orders are carried out every message of a node makes the storekeeper decide again: whatever waits, that costs
+// next to nothing.
+func TestWaitingForOrdersCostsNothing(t *testing.T) {
+	w := settledWorld(t)
+	refs := make([]checkpoint.ChunkRef, 2000)
+	for i := range refs {
+		refs[i] = w.chunk()
+		w.put(refs[i], "n1")
+	}
+	for _, id := range []checkpoint.NodeID{"n2", "n3"} {
+		w.view.nodes[id].orders = ordersPerNode
+	}
+	w.complete("n1", refs...)
+	w.pass(namedGrace + 5*time.Second)
+	if len(w.view.queue) < len(refs) {
+		t.Fatalf("%d chunks wait", len(w.view.queue))
+	}
+	if n := testing.AllocsPerRun(10, func() { decideStore(w.view, w.now) }); n > 30 {
+		t.Errorf("%.0f allocations", n)
+	}
+	w.view.nodes["n2"].orders = 0
+	if a := decideStore(w.view, w.now); len(a) != 1 {
+		t.Errorf("decided %v when n2 is free", a)
+	}
+}
+
 func TestFewerNodesThanReplicas(t *testing.T) {
 	w := newStoreWorld(t, 2, "n1", "n2")
 	w.lose("n2")
