@@ -453,7 +453,6 @@ func TestOrdersAreBounded(t *testing.T) {
 	}
 }
 
-// A single node with two replicas in mind is under-replicated, and copies as soon as another one joins.
 // While the orders are carried out every message of a node makes the storekeeper decide again: whatever waits, that costs
 // next to nothing.
 func TestWaitingForOrdersCostsNothing(t *testing.T) {
@@ -480,6 +479,7 @@ func TestWaitingForOrdersCostsNothing(t *testing.T) {
 	}
 }
 
+// A single node with two replicas in mind is under-replicated, and copies as soon as another one joins.
 func TestFewerNodesThanReplicas(t *testing.T) {
 	w := newStoreWorld(t, 2, "n1", "n2")
 	w.lose("n2")
