@@ -71,7 +71,9 @@ func (b *bucket) Put(ctx context.Context, key string, content io.ReadSeeker, siz
 	if err != nil {
 		return b.failed(ctx, "put", key, err)
 	}
-	_, err = minio.Core{Client: b.changes}.PutObject(ctx, b.at.bucket, b.at.prefix+key, content, size, "", sum, minio.PutObjectOptions{
+	body := &lentBody{content: content}
+	defer body.takeBack()
+	_, err = minio.Core{Client: b.changes}.PutObject(ctx, b.at.bucket, b.at.prefix+key, body, size, "", sum, minio.PutObjectOptions{
 		ContentType: "application/octet-stream", DisableContentSha256: true, // it is not to be hashed again as it is sent
 	})
 	return b.failed(ctx, "put", key, err)
@@ -109,18 +111,28 @@ func (b *bucket) readOnce(ctx context.Context, key string, offset, length int64)
 			return nil, false, err
 		}
 	}
-	body, _, _, err := minio.Core{Client: b.reads}.GetObject(ctx, b.at.bucket, b.at.prefix+key, opts)
+	body, info, _, err := minio.Core{Client: b.reads}.GetObject(ctx, b.at.bucket, b.at.prefix+key, opts)
 	if err != nil {
 		if minio.ToErrorResponse(err).StatusCode == http.StatusRequestedRangeNotSatisfiable {
 			return []byte{}, false, nil // it ends before the offset
 		}
 		return nil, false, err
 	}
-	data, err = io.ReadAll(io.LimitReader(body, length))
+	data, err = readBody(body, info.Size, length)
 	if err = errors.Join(err, body.Close()); err != nil {
 		return nil, true, err
 	}
 	return data, true, nil
+}
+
+// readBody returns up to length bytes of a body that is said to have size bytes, or -1 when that is not said.
+func readBody(body io.Reader, size, length int64) ([]byte, error) {
+	if size < 0 {
+		return io.ReadAll(io.LimitReader(body, length))
+	}
+	data := make([]byte, min(size, length))
+	_, err := io.ReadFull(body, data)
+	return data, err
 }
 
 // Head implements statestore.Objects.
