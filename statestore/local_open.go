@@ -152,13 +152,14 @@ func (l *Local) scanPack(number uint64, size int64) error {
 
 // choose decides whether the copy of a chunk that was found is to be entered. A crash may leave two, where a pack was
 // written anew or where a copy that could not be read was replaced: a good one of them stays, and the other goes.
+// One that cannot be read for the moment gives way to a good one only.
 func (l *Local) choose(id checkpoint.ChunkID, at place) bool {
 	old, twice := l.index.lookup(id)
 	if !twice {
 		return true
 	}
 	worse, chosen := at, false
-	if l.checkAt(id, old) != nil {
+	if l.checkAt(id, old) != nil && l.checkAt(id, at) == nil {
 		worse, chosen = old, true
 	}
 	l.log.Info("of two copies of a chunk one is dropped", "chunk", id, "path", l.pathOf(id, worse))

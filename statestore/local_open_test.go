@@ -3,6 +3,8 @@ package statestore
 import (
 	"bytes"
 	"errors"
+	"os"
+	"syscall"
 	"testing"
 
 	"cairn/checkpoint"
@@ -142,5 +144,54 @@ func TestReadWhileThePackIsWrittenAnew(t *testing.T) {
 			wantAccounts(t, fsys, s, chunks[1:])
 			wantEmptyDir(t, fsys, s.quarantine())
 		})
+	}
+}
+
+// Of two copies the one that cannot be read at the moment stays when the other is bad: it may be the only good one.
+func TestUnreadableCopyStaysWhenOpening(t *testing.T) {
+	data := prose(1, 5000)
+	ref, packed := RefOf(data), Encode(data)
+	packed.Data[len(packed.Data)/2] ^= 1
+	fsys := newCrashFS()
+	s := mustOpenCrashFS(t, fsys)
+	writeUnsynced(t, fsys, s.chunk(ref.ID), data)
+	writeUnsynced(t, fsys, s.loose(ref.ID, EncodingZstd, uint32(ref.Size)), packed.Data)
+	after := fsys.afterKill()
+	after.fault = func(op, path string) error {
+		if op == "read" && path == s.chunk(ref.ID) {
+			return syscall.EMFILE
+		}
+		return nil
+	}
+	opened := mustOpenCrashFS(t, after)
+	after.fault = nil
+	wantChunks(t, opened, [][]byte{data})
+	wantAccounts(t, after, opened, [][]byte{data})
+}
+
+// A pack whose file has grown beyond all bounds takes no memory for it, and is put right.
+func TestPackThatHasGrown(t *testing.T) {
+	dir := t.TempDir()
+	s, err := OpenLocal(dir, LocalOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chunks := [][]byte{noise(1, 50), noise(2, 60)}
+	if err := putTogether(s, chunks...); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(s.pack(1), 1<<42); err != nil {
+		t.Skipf("no file of that size here: %v", err)
+	}
+	if s, err = OpenLocal(dir, LocalOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	wantChunks(t, s, chunks)
+	if stats, err := s.Stats(); err != nil || stats.StoredBytes > 1<<10 {
+		t.Errorf("%+v, %v", stats, err)
 	}
 }

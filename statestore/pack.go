@@ -37,6 +37,8 @@ const (
 	maxPackEntries = 4096
 	// maxPackHeader bounds what is read of a pack whose header says how long it is.
 	maxPackHeader = packFixed + maxPackEntries*packEntrySize + packSumSize
+	// maxPackFile bounds what is read of a pack whose file has grown beyond all bounds.
+	maxPackFile = maxPackHeader + maxPackData
 )
 
 var (

@@ -76,9 +76,10 @@ func (r *rewrite) takeOver(ctx context.Context, number uint64) error {
 
 func (r *rewrite) copy(ctx context.Context, number uint64, info packInfo) error {
 	l := r.local
-	scratch := borrow(int(info.bytes))
+	size := min(info.bytes, int64(maxPackFile))
+	scratch := borrow(int(size))
 	defer scratch.giveBack()
-	n, err := l.fs.ReadAt(l.pack(number), scratch.bytes[:info.bytes], 0)
+	n, err := l.fs.ReadAt(l.pack(number), scratch.bytes[:size], 0)
 	if err != nil && !isMediumError(err) && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -202,9 +202,10 @@ func (s *scrub) checkChunk(ctx context.Context, id checkpoint.ChunkID) (bad int,
 
 // checkPack reads a pack, its directory and what lives in it. A pack with damage is written anew, without what is bad.
 func (s *scrub) checkPack(ctx context.Context, number uint64, info packInfo) (bad int, err error) {
-	scratch := borrow(int(info.bytes) + 1)
+	size := min(info.bytes, int64(maxPackFile)) + 1
+	scratch := borrow(int(size))
 	defer scratch.giveBack()
-	n, err := s.fs.ReadAt(s.pack(number), scratch.bytes[:info.bytes+1], 0)
+	n, err := s.fs.ReadAt(s.pack(number), scratch.bytes[:size], 0)
 	if err != nil && !isMediumError(err) && !errors.Is(err, fs.ErrNotExist) {
 		s.log.Warn("a pack cannot be read at the moment", "path", s.pack(number), "error", err)
 		return 0, nil
