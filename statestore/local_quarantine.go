@@ -182,10 +182,7 @@ func (l *Local) copyOut(id checkpoint.ChunkID, at place, to string) (int64, erro
 	if err != nil {
 		return 0, err
 	}
-	if err := l.fs.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return 0, err
-	}
-	return int64(n), writeFile(l.fs, to, data[:n])
+	return int64(n), l.newFile(to, data[:n])
 }
 
 // forgetLocked notes that a copy is gone that should be there. The caller holds the chunk's lock.

@@ -2,6 +2,7 @@ package statestore
 
 import (
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -106,4 +107,38 @@ func TestQuarantineOfTheSameChunk(t *testing.T) {
 		t.Errorf("after its removal: %+v, %v", stats, err)
 	}
 	wantChunks(t, s, chunks[1:])
+}
+
+// On a full disk a bad copy in a pack cannot be put aside: nothing of it stays, and it does not count all the same.
+func TestQuarantineOnAFullDisk(t *testing.T) {
+	for _, op := range []string{"create", "write", "sync", "rename"} {
+		fsys := newCrashFS()
+		s := mustOpenCrashFS(t, fsys)
+		chunks := [][]byte{noise(1, 100), noise(2, 100)}
+		ref := RefOf(chunks[0])
+		if err := putTogether(s, chunks...); err != nil {
+			t.Fatal(err)
+		}
+		at, _ := s.index.lookup(ref.ID)
+		node, err := fsys.lookupLocked(s.pack(at.pack))
+		if err != nil {
+			t.Fatal(err)
+		}
+		node.data = append([]byte{}, node.data...)
+		node.data[at.offset] ^= 1
+		fsys.fault = func(o, _ string) error {
+			if o == op {
+				return syscall.ENOSPC
+			}
+			return nil
+		}
+		if err := s.Verify(t.Context(), ref); err == nil {
+			t.Fatal("a damaged chunk was verified")
+		}
+		wantEmptyDir(t, fsys, s.quarantine())
+		wantEmptyDir(t, fsys, s.temp())
+		if has, err := s.Has(t.Context(), ref); has || err != nil {
+			t.Errorf("%s: %v, %v", op, has, err)
+		}
+	}
 }
