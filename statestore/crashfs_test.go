@@ -229,6 +229,11 @@ func (c *crashFS) Size(path string) (size int64, err error) {
 	return size, err
 }
 
+func (c *crashFS) ReadDirPrefix(path, prefix string) ([]dirEntry, error) {
+	all, err := c.ReadDir(path)
+	return slices.DeleteFunc(all, func(e dirEntry) bool { return !strings.HasPrefix(e.name, prefix) }), err
+}
+
 func (c *crashFS) ReadDir(path string) (all []dirEntry, err error) {
 	err = c.do("readdir", path, false, func() error {
 		dir, err := c.lookupLocked(path)

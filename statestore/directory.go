@@ -184,7 +184,7 @@ func (d *Directory) List(ctx context.Context, prefix string) iter.Seq2[ObjectInf
 
 // walk yields what is below a folder and has the prefix. It reports false when that is to end.
 func (d *Directory) walk(ctx context.Context, folder, prefix string, yield func(ObjectInfo, error) bool) bool {
-	entries, err := d.fs.ReadDir(d.path(folder))
+	entries, err := d.fs.ReadDirPrefix(d.path(folder), nameIn(folder, prefix))
 	if err = errors.Join(ctx.Err(), err); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return true
@@ -208,6 +208,19 @@ func (d *Directory) walk(ctx context.Context, folder, prefix string, yield func(
 		}
 	}
 	return true
+}
+
+// nameIn returns what the names in a folder begin with of what has the prefix, as far as that is known: a chunk's objects
+// are in one folder with those of thousands of others.
+func nameIn(folder, prefix string) string {
+	if folder != "." {
+		var below bool
+		if prefix, below = strings.CutPrefix(prefix, folder+"/"); !below {
+			return "" // everything in the folder has the prefix
+		}
+	}
+	name, _, _ := strings.Cut(prefix, "/")
+	return name
 }
 
 // Delete implements Objects. The removal is durable when it returns.

@@ -12,6 +12,23 @@ import (
 	"cairn/checkpoint"
 )
 
+// A list looks at the names in a folder that it can be about, and at no others.
+func TestNamesThatAListLooksAt(t *testing.T) {
+	for _, tc := range []struct{ folder, prefix, want string }{
+		{".", "owners/", "owners"},
+		{".", "own", "own"},
+		{"chunks", "chunks/", ""},
+		{"chunks", "chunks/ab/abcd.", "ab"},
+		{"chunks/ab", "chunks/ab/abcd.", "abcd."},
+		{"chunks/ab", "chunks/", ""},
+		{"chunks/ab/deeper", "chunks/ab/d", ""},
+	} {
+		if got := nameIn(tc.folder, tc.prefix); got != tc.want {
+			t.Errorf("%q in %q: %q, want %q", tc.prefix, tc.folder, got, tc.want)
+		}
+	}
+}
+
 const sharedDir = "/mnt/shared"
 
 // mountedCrashFS returns a file system with an empty shared directory, which is durable.

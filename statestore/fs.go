@@ -25,6 +25,8 @@ type fileSystem interface {
 	Size(path string) (int64, error)
 	// ReadDir returns the entries of a directory, ordered by name.
 	ReadDir(path string) ([]dirEntry, error)
+	// ReadDirPrefix is ReadDir of the entries whose names begin with prefix. At the others it does not look.
+	ReadDirPrefix(path, prefix string) ([]dirEntry, error)
 	// Rename moves a file, replacing the target. It is durable after SyncDir of the target's directory.
 	Rename(from, to string) error
 	// Link gives a file another name, which must not exist yet. It is durable after SyncDir of the name's directory.

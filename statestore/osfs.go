@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -72,11 +73,14 @@ func (osFS) Size(path string) (int64, error) {
 	return info.Size(), nil
 }
 
-func (osFS) ReadDir(path string) ([]dirEntry, error) {
+func (o osFS) ReadDir(path string) ([]dirEntry, error) { return o.ReadDirPrefix(path, "") }
+
+func (osFS) ReadDirPrefix(path, prefix string) ([]dirEntry, error) {
 	entries, err := os.ReadDir(path)
 	if err != nil {
 		return nil, err
 	}
+	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return !strings.HasPrefix(e.Name(), prefix) })
 	all := make([]dirEntry, 0, len(entries))
 	for _, e := range entries {
 		info, err := e.Info()
