@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"cairn/checkpoint"
 	"cairn/dataflow/rowstore"
 )
@@ -84,6 +86,7 @@ func (w *chunkWriter) writeFiles(c capturedFiles) error {
 	if err := errors.Join(w.write(appendFilesIndex(nil, c, files)), w.cut()); err != nil {
 		return err
 	}
+	kept := w.keepFiles(c, files)
 	chunks := make(map[string]chunkSpan)
 	for _, f := range files {
 		path := filepath.Join(dir, f.Name)
@@ -97,7 +100,7 @@ func (w *chunkWriter) writeFiles(c capturedFiles) error {
 			return err
 		}
 		from := len(w.refs)
-		if refs := c.stored.chunks(f.Name); !c.full && w.keep(refs) {
+		if refs, is := kept[f.Name]; is {
 			w.refs = append(w.refs, refs...)
 		} else if err := w.storeFile(path, f); err != nil {
 			return err
@@ -118,14 +121,42 @@ func (w *chunkWriter) writeFiles(c capturedFiles) error {
 // chunkSpan is where a file's chunks begin and end among those of the handle.
 type chunkSpan struct{ from, to int }
 
-// keep asks the store to keep chunks. It returns false if there are none, or the store cannot.
-func (w *chunkWriter) keep(refs []checkpoint.ChunkRef) bool {
+// keepers is how many files the store is asked to keep at a time: it may have to ask peers, or a server, for each.
+const keepers = 16
+
+// keepFiles asks the store to keep the files that an earlier snapshot has stored. It returns the chunks of those that it
+// keeps.
+func (w *chunkWriter) keepFiles(c capturedFiles, files []rowstore.File) map[string][]checkpoint.ChunkRef {
 	keeper, is := w.store.(ChunkKeeper)
-	if !is || len(refs) == 0 {
-		return false
+	if !is || c.full {
+		return nil
 	}
+	var mu sync.Mutex
+	kept := make(map[string][]checkpoint.ChunkRef)
+	var asking errgroup.Group
+	asking.SetLimit(keepers)
+	for _, f := range files {
+		refs := c.stored.chunks(f.Name)
+		if !f.Immutable || len(refs) == 0 {
+			continue
+		}
+		asking.Go(func() error {
+			if keepAll(w.ctx, keeper, refs) {
+				mu.Lock()
+				defer mu.Unlock()
+				kept[f.Name] = refs
+			}
+			return nil
+		})
+	}
+	_ = asking.Wait() // nothing fails there: what is not kept is stored again
+	return kept
+}
+
+// keepAll asks the store to keep chunks. It returns false when it cannot.
+func keepAll(ctx context.Context, keeper ChunkKeeper, refs []checkpoint.ChunkRef) bool {
 	for _, ref := range refs {
-		if held, err := keeper.Keep(w.ctx, ref); err != nil || !held {
+		if held, err := keeper.Keep(ctx, ref); err != nil || !held {
 			return false
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"cairn/checkpoint"
+	"cairn/dataflow"
 	"cairn/dataflow/exchange"
 	"cairn/dataflow/executor"
 	"cairn/statestore"
@@ -81,6 +82,9 @@ type chunks struct{ store *statestore.Swept }
 var (
 	_ transport.ChunkStore  = chunks{}
 	_ executor.ChunkSweeper = (*statestore.Swept)(nil)
+	// Unchanged files of an incremental checkpoint are neither read nor sent, also in a shared store.
+	_ dataflow.ChunkKeeper = (*statestore.Swept)(nil)
+	_ dataflow.ChunkKeeper = (*statestore.Replicated)(nil)
 )
 
 func (c chunks) Write(ctx context.Context, ref checkpoint.ChunkRef, chunk transport.EncodedChunk) error {

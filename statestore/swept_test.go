@@ -14,7 +14,15 @@ import (
 
 // owners are the stores that sweeps run over.
 func owners(t *testing.T) map[string]*statestore.Swept {
+	t.Helper()
+	shared, err := statestore.OpenShared(t.Context(), statestore.NewMemoryObjects("mem://test"), statestore.SharedOptions{
+		Node: checkpoint.NodeRef{ID: "n1", Incarnation: 1},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return map[string]*statestore.Swept{
+		"shared": statestore.NewSwept(shared),
 		"local":  statestore.NewSwept(openLocal(t, t.TempDir())),
 		"memory": statestore.NewSwept(statestore.NewMemory()),
 	}
@@ -35,6 +43,7 @@ func TestI5_KeptSinceTheMark(t *testing.T) {
 	asks := map[string]func(*statestore.Swept) error{
 		"put":   func(s *statestore.Swept) error { _, err := s.Put(t.Context(), data); return err },
 		"write": func(s *statestore.Swept) error { return s.Write(t.Context(), ref, data) },
+		"keep":  func(s *statestore.Swept) error { _, err := s.Keep(t.Context(), ref); return err },
 		"has":   func(s *statestore.Swept) error { _, err := s.Has(t.Context(), ref); return err },
 		"replicated put": func(s *statestore.Swept) error {
 			_, err := statestore.NewReplicated(s, "n1", livePeers{}, statestore.Options{Replicas: 1}).Put(t.Context(), data)
