@@ -63,6 +63,12 @@ func (p doubtfulPeer) Put(ctx context.Context, ref checkpoint.ChunkRef, e states
 	return p.storePeer.Put(ctx, ref, e)
 }
 
+func (p doubtfulPeer) Has(ctx context.Context, ref checkpoint.ChunkRef) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, doubtLimit)
+	defer cancel()
+	return p.storePeer.Has(ctx, ref)
+}
+
 func (p doubtfulPeer) Get(ctx context.Context, ref checkpoint.ChunkRef) (statestore.Encoded, error) {
 	ctx, cancel := context.WithTimeout(ctx, doubtLimit)
 	defer cancel()

@@ -17,6 +17,7 @@
 // quarantine, which is bounded, and never served again. The package deletes a good copy only when Delete asks for
 // it by name.
 //
-// Every type is safe for concurrent use. No method leaves a goroutine behind when it returns, and none
-// keeps the caller's buffer. A slice that Get returns belongs to the caller.
+// Every type is safe for concurrent use. No method leaves a goroutine behind when it returns, but for a look at the
+// owner's record of a [Shared] store that a cancelled call had asked for, which takes a bounded time; and none keeps the
+// caller's buffer. A slice that Get returns belongs to the caller.
 package statestore

@@ -95,6 +95,19 @@ func (f *fanout) get(ctx context.Context, ref checkpoint.ChunkRef) (c content, f
 	return c, found, failed
 }
 
+// has asks a peer whether it holds a chunk, and to keep it then. That a peer answers says nothing of how fast it gives a
+// chunk; that it does not, does.
+func (f *fanout) has(ctx context.Context, p PeerInfo, ref checkpoint.ChunkRef) (has bool, err error) {
+	err = attempt(ctx, f.opts.GetTimeout, func(ctx context.Context) (err error) {
+		has, err = p.Peer.Has(ctx, ref)
+		return err
+	})
+	if err != nil && ctx.Err() == nil {
+		f.gives.observe(p.ID, err)
+	}
+	return has, err
+}
+
 // located returns the nodes that are said to hold a chunk.
 func (f *fanout) located(ctx context.Context, ref checkpoint.ChunkRef) []checkpoint.NodeID {
 	nodes, asked := f.hints.take(ref.ID)

@@ -33,21 +33,27 @@ type peerFailure struct {
 
 // order moves the peers behind the others that are to be passed over: they are asked when nobody else is left.
 func (h *peerHealth) order(peers []PeerInfo) []PeerInfo {
+	healthy, failing := h.split(peers)
+	return append(healthy, failing...)
+}
+
+// split returns the peers that are to be passed over apart from the others.
+func (h *peerHealth) split(peers []PeerInfo) (healthy, failing []PeerInfo) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.failures) == 0 {
-		return peers
+		return peers, nil
 	}
 	now := time.Now()
-	ordered, last := make([]PeerInfo, 0, len(peers)), []PeerInfo(nil)
+	healthy = make([]PeerInfo, 0, len(peers))
 	for _, p := range peers {
 		if f, failed := h.failures[p.ID]; failed && now.Before(f.until) {
-			last = append(last, p)
+			failing = append(failing, p)
 		} else {
-			ordered = append(ordered, p)
+			healthy = append(healthy, p)
 		}
 	}
-	return append(ordered, last...)
+	return healthy, failing
 }
 
 // observe notes how an attempt went.

@@ -37,7 +37,8 @@ func (r *Remote) Keep(ctx context.Context, refs []checkpoint.ChunkRef) error {
 	return nil
 }
 
-// keep asks all nodes, also behind one that has the chunk: each of its copies is to stay.
+// keep asks all nodes, also behind one that has the chunk: each of its copies is to stay. Those that have failed of late
+// are asked last, and only for as long as nobody is known to have it: what they hold is not asked for a thousand times.
 func (r *Remote) keep(ctx context.Context, ref checkpoint.ChunkRef) error {
 	order := r.fan.candidates(ref.ID)
 	if len(order) == 0 {
@@ -45,15 +46,15 @@ func (r *Remote) keep(ctx context.Context, ref checkpoint.ChunkRef) error {
 	}
 	held := false
 	var failed NodeErrors
-	for _, p := range order {
+	healthy, failing := r.fan.gives.split(order)
+	for i, p := range slices.Concat(healthy, failing) {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("chunk %s: %w", ref.ID, err)
 		}
-		var has bool
-		err := attempt(ctx, r.fan.opts.GetTimeout, func(ctx context.Context) (err error) {
-			has, err = p.Peer.Has(ctx, ref)
-			return err
-		})
+		if held && i >= len(healthy) {
+			break
+		}
+		has, err := r.fan.has(ctx, p, ref)
 		switch {
 		case err != nil:
 			failed = append(failed, NodeError{Node: p.ID, Err: err})

@@ -19,11 +19,7 @@ func (r *Remote) Placed(ctx context.Context, ref checkpoint.ChunkRef) (bool, err
 		return false, fmt.Errorf("chunk %s: %w", ref.ID, ErrNoNodes)
 	}
 	for _, p := range order[:min(r.fan.opts.Replicas, len(order))] {
-		var has bool
-		err := attempt(ctx, r.fan.opts.GetTimeout, func(ctx context.Context) (err error) {
-			has, err = p.Peer.Has(ctx, ref)
-			return err
-		})
+		has, err := r.fan.has(ctx, p, ref)
 		if ctx.Err() != nil {
 			return false, ctx.Err()
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 
+	"golang.org/x/sync/semaphore"
+
 	"cairn/checkpoint"
 )
 
@@ -14,7 +16,13 @@ import (
 type Replicated struct {
 	local Store
 	fan   *fanout
+	// reading bounds the bytes of files that are in memory to be sent to peers: hundreds of tasks may store theirs at the
+	// same time.
+	reading *semaphore.Weighted
 }
+
+// maxReading is that bound. One file of the largest size must fit.
+const maxReading = 4 * MaxChunkSize
 
 var (
 	_ Store      = (*Replicated)(nil)
@@ -24,7 +32,7 @@ var (
 // NewReplicated returns a store over local, which belongs to the node self. The caller keeps local open for
 // as long as it uses the result, which needs no closing itself.
 func NewReplicated(local Store, self checkpoint.NodeID, peers Peers, opts Options) *Replicated {
-	return &Replicated{local: local, fan: newFanout(peers, self, opts)}
+	return &Replicated{local: local, fan: newFanout(peers, self, opts), reading: semaphore.NewWeighted(maxReading)}
 }
 
 // Put implements Store. It returns when Options.Replicas nodes, or as many as are live, hold the chunk
@@ -61,6 +69,12 @@ func (r *Replicated) replicate(ctx context.Context, ref checkpoint.ChunkRef, c c
 	order := r.fan.candidates(ref.ID)
 	want := min(r.fan.opts.Replicas-1, len(order))
 	if want > 0 {
+		if c.file != "" {
+			if err := r.reading.Acquire(ctx, ref.Size); err != nil {
+				return fmt.Errorf("chunk %s: %w", ref.ID, err)
+			}
+			defer r.reading.Release(ref.Size)
+		}
 		room, err := c.encode(osFS{}, ref)
 		if err != nil {
 			return err

@@ -8,8 +8,8 @@ import (
 
 // Keep reports whether the chunk is held durably by this node and by as many others as Put would make copies on. Then
 // each of them has been asked to keep it, as if it had just been put (see Swept), and the chunk need not be read to be
-// put again. It returns false when this node or too many others lack it; Put makes the copies that are missing. The
-// error is the own store's, or ctx's.
+// put again. It returns false when this node or too many others lack it; Put makes the copies that are missing. A peer that
+// has failed of late is not asked: Put finds another. The error is the own store's, or ctx's.
 func (r *Replicated) Keep(ctx context.Context, ref checkpoint.ChunkRef) (held bool, err error) {
 	if held, err = r.local.Has(ctx, ref); err != nil || !held {
 		return false, err
@@ -17,15 +17,12 @@ func (r *Replicated) Keep(ctx context.Context, ref checkpoint.ChunkRef) (held bo
 	order := r.fan.candidates(ref.ID)
 	want := min(r.fan.opts.Replicas-1, len(order))
 	result := PutResult{Ref: ref, Replicas: r.fan.opts.Replicas, Nodes: []checkpoint.NodeID{r.fan.self}}
-	for _, p := range order {
+	healthy, _ := r.fan.gives.split(order)
+	for _, p := range healthy {
 		if len(result.Nodes) > want {
 			break
 		}
-		var has bool
-		err := attempt(ctx, r.fan.opts.GetTimeout, func(ctx context.Context) (err error) {
-			has, err = p.Peer.Has(ctx, ref)
-			return err
-		})
+		has, err := r.fan.has(ctx, p, ref)
 		if ctx.Err() != nil {
 			return false, ctx.Err()
 		}

@@ -1,7 +1,10 @@
 package statestore_test
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"cairn/checkpoint"
 	"cairn/statestore"
@@ -60,4 +63,58 @@ func TestKeepOnReplicas(t *testing.T) {
 			}
 		})
 	}
+}
+
+// hangingCluster is nodes of which one does not answer when it is asked what it holds.
+type hangingCluster struct {
+	cluster
+	hangs checkpoint.NodeID
+}
+
+func (c hangingCluster) Live() []statestore.PeerInfo {
+	live := c.cluster.Live()
+	for i, p := range live {
+		if p.ID == c.hangs {
+			live[i].Peer = hangingPeer{p.Peer}
+		}
+	}
+	return live
+}
+
+type hangingPeer struct{ statestore.Peer }
+
+func (p hangingPeer) Has(ctx context.Context, _ checkpoint.ChunkRef) (bool, error) {
+	<-ctx.Done()
+	return false, ctx.Err()
+}
+
+// A peer that hangs costs the time of one question, not of one for each of an incremental checkpoint's chunks. Nor does it
+// when a restore has them kept.
+func TestKeepWithAPeerThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peers := hangingCluster{newCluster(3), "n3"}
+		own := statestore.NewMemory()
+		opts := statestore.Options{Replicas: 3}
+		s, coordinator := statestore.NewReplicated(own, "n1", peers, opts), statestore.NewRemote(peers, opts)
+		var refs []checkpoint.ChunkRef
+		for i := range byte(50) {
+			ref := mustPut(t, own, []byte{i})
+			for _, p := range peers.cluster {
+				mustPut(t, p.Memory, []byte{i})
+			}
+			refs = append(refs, ref)
+		}
+		began := time.Now()
+		for i, ref := range refs {
+			if held, err := s.Keep(t.Context(), ref); err != nil || i > 0 && !held {
+				t.Fatalf("chunk %d: %v, %v", i, held, err)
+			}
+		}
+		if err := coordinator.Keep(t.Context(), refs); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > 25*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
 }
