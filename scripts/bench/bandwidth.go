@@ -28,7 +28,11 @@ func measureBandwidthOf(ctx context.Context, b *bench, replicas int, where strin
 		return err
 	}
 	defer func() { err = errors.Join(err, w.stop()) }()
-	snapshots, files, err := alternate(ctx, choose(b, 5, 11), w.snapshot, w.file)
+	repetitions := choose(b, 5, 11)
+	if replicas > 1 {
+		repetitions = choose(b, 3, 11) // there is no bar to hold
+	}
+	snapshots, files, err := alternate(ctx, repetitions, w.snapshot, w.file)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func measureCompression(ctx context.Context, b *bench) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.stop()) }()
-	snapshots, files, err := alternate(ctx, choose(b, 5, 11), w.snapshot, w.file)
+	snapshots, files, err := alternate(ctx, choose(b, 3, 11), w.snapshot, w.file)
 	if err != nil {
 		return err
 	}
