@@ -18,7 +18,7 @@ func TestU8_ThousandCheckpointsWithCrashesLeakNothingOnDisk(t *testing.T) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
 			random := randomOf(t, seed)
-			l := ledger{rate: 60, keys: 12, payload: 200, parallelism: 2}
+			l := ledger{rate: 60, keys: 12, payload: 200, parallelism: 2, turn: 40 * time.Millisecond}
 			config := map[string]string{"checkpointing.interval": "40ms", "checkpointing.on_cancel": "retain"}
 			inStore(t, random.Uint64(), l, config, func(s *Scenario) { s.Slots = 202 }, thousandCheckpoints)
 		})
@@ -35,7 +35,11 @@ func thousandCheckpoints(r *storeRun) {
 	for ; r.counts().Completed < wantCheckpoints; rounds++ {
 		for _, i := range r.random.Perm(len(crashes)) {
 			crashes[i].strike(r)
-			time.Sleep(r.strike.between(0, 2*time.Second)) // virtual time, for checkpoints to complete
+			for until := time.Now().Add(r.strike.between(0, 2*time.Second)); time.Now().Before(until); {
+				r.event(Deleting)
+				time.Sleep(50 * time.Millisecond) // virtual time
+				r.wantAllOfThree()
+			}
 		}
 	}
 	r.cluster.repairs.Wait()
@@ -61,6 +65,20 @@ func thousandCheckpoints(r *storeRun) {
 		return r.cluster.diskAccounts(0)
 	})
 	r.wantKept()
+}
+
+// wantAllOfThree demands that all that is promised can be read, when no node is away.
+func (r *storeRun) wantAllOfThree() {
+	r.t.Helper()
+	_, err := r.cluster.named(r.t.Context())
+	if err == nil {
+		return
+	}
+	if alive := r.cluster.aliveNodes(); len(alive) == 3 {
+		if _, err = r.cluster.named(r.t.Context()); err != nil && len(r.cluster.aliveNodes()) == 3 {
+			r.t.Fatalf("although %v are there: %v", alive, err)
+		}
+	}
 }
 
 // wantKept demands that there is something to be kept: all kinds of it, in a number that is small.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"cairn/checkpoint"
 	"cairn/connector/blackhole"
@@ -16,14 +17,19 @@ import (
 )
 
 // ledger is a job whose state can be told from any other: for each key, how often it has come, and text and noise made
-// from that. The one can be compressed, the other cannot. What is read must be what was stored.
+// from that. The one can be compressed, the other cannot. What is read must be what was stored. Besides there is state that
+// becomes again what it was some checkpoints ago: its chunks are stored anew when nothing names them any more.
 type ledger struct {
 	records     int64 // 0 for no end
 	rate        float64
 	keys        int64
 	payload     int // bytes of each, for each key
 	parallelism int
+	turn        time.Duration // after which that state is another
 }
+
+// turns is how many there are of that state, more than checkpoints are retained.
+const turns = 8
 
 func (l ledger) program() dataflow.Program {
 	return dataflow.Program{Name: "ledger", Doc: "counts keys (output)", Build: l.build}
@@ -41,7 +47,9 @@ func (l ledger) build(g *dataflow.Graph, p *dataflow.Params) error {
 	source := generate.New(l.records, func(n int64) int64 { return n % l.keys }, generate.Rate(l.rate))
 	numbers := dataflow.From(g, "read", source, codec.Int64, parallelism)
 	same := func(n int64) int64 { return n }
-	noted := dataflow.Process(dataflow.KeyBy(numbers, codec.Int64, same), "text", codec.Int64,
+	turned := dataflow.Process(dataflow.KeyBy(numbers, codec.Int64, func(int64) int64 { return 0 }), "turn", codec.Int64,
+		func() dataflow.KeyedProcessor[int64, int64, int64] { return &wheel{turn: l.turn} }, dataflow.Parallelism(1))
+	noted := dataflow.Process(dataflow.KeyBy(turned, codec.Int64, same), "text", codec.Int64,
 		func() dataflow.KeyedProcessor[int64, int64, int64] { return &page[int64]{content: l.text, pass: same} }, parallelism)
 	counted := dataflow.Process(dataflow.KeyBy(noted, codec.Int64, same), "noise", codec.String,
 		func() dataflow.KeyedProcessor[int64, int64, string] {
@@ -148,6 +156,26 @@ func (p *page[Out]) Finish(emit func(Out)) error {
 	}
 	return nil
 }
+
+// wheel is the subtask of the state that comes back. The records pass it by.
+type wheel struct {
+	turn  time.Duration
+	state *dataflow.ValueState[int64, string]
+}
+
+func (w *wheel) Open(ctx *dataflow.ProcessContext[int64]) error {
+	w.state = dataflow.NewValueState(ctx, "wheel", codec.String)
+	return nil
+}
+
+func (w *wheel) Process(_, record int64, emit func(int64)) error {
+	at := time.Now().UnixNano() / int64(max(w.turn, 1)) % turns
+	w.state.Put(strings.Repeat(strconv.FormatInt(at, 10), 100))
+	emit(record)
+	return nil
+}
+
+func (*wheel) Finish(func(int64)) error { return nil }
 
 // operators of the ledger that may panic.
 var ledgerVictims = []checkpoint.OperatorID{"text", "noise", "write"}

@@ -47,7 +47,7 @@ func TestLosingAnyNodeAtAnyMomentLosesNoCheckpoint(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/seed %d", backend, seed), func(t *testing.T) {
 				t.Parallel()
 				random := randomOf(t, seed)
-				l := ledger{records: 7500, rate: 150, keys: 24, payload: 600, parallelism: 2}
+				l := ledger{records: 7500, rate: 150, keys: 24, payload: 600, parallelism: 2, turn: 200 * time.Millisecond}
 				hit := make(map[string]bool)
 				output := inStore(t, random.Uint64(), l, map[string]string{"state.backend": backend, "checkpointing.interval": "200ms"}, nil, func(r *storeRun) {
 					r.until("all has its copies", lossPatience, r.whole)
