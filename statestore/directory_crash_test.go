@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -141,9 +142,10 @@ func TestSharedDirectoryFaults(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				failing := true
+				var failing atomic.Bool // a look at the owner's record may outlast the Put that failed
+				failing.Store(true)
 				fsys.fault = func(now, path string) error {
-					if failing && now == op && !strings.Contains(path, "/owners") {
+					if failing.Load() && now == op && !strings.Contains(path, "/owners") {
 						return cause
 					}
 					return nil
@@ -160,7 +162,7 @@ func TestSharedDirectoryFaults(t *testing.T) {
 				if has, err := s.Has(t.Context(), RefOf(data)); has || err != nil {
 					t.Errorf("Has: %t, %v", has, err)
 				}
-				failing = false
+				failing.Store(false)
 				if entries, err := fsys.ReadDir(sharedDir + "/tmp"); err != nil || len(entries) > 0 {
 					t.Errorf("left in tmp: %v, %v", entries, err)
 				}
