@@ -12,16 +12,19 @@ type repairLog struct {
 	since     time.Time // since when there were too few copies
 }
 
-// logRepair says in the log when chunks come to have too few copies, or none, and when all have enough again. What lasts
-// for less than logEvery after another line may be left out.
+// logRepair says in the log when chunks come to have too few copies, or none, and when all have enough again. What begins
+// within logEvery after another line is told after that, if it lasts.
 func (k *storekeeper) logRepair(now time.Time) {
 	l := &k.repairs
-	if now.Sub(l.saidAt) < logEvery || !k.view.complete(now) {
+	recently := now.Sub(l.saidAt) < logEvery
+	if recently && l.few == 0 || !k.view.complete(now) {
 		return
 	}
 	s := k.view.status(now)
 	few, lost := s.UnderReplicated, s.Lost
 	switch {
+	case few.Chunks > 0 && recently:
+		return
 	case lost.Chunks > l.lost:
 		k.log.Error("chunks of retained checkpoints are on no living node", "chunks", lost.Chunks, "bytes", lost.Bytes)
 	case few.Chunks > 0 && l.few == 0:

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"cairn/checkpoint"
 	"cairn/dataflow"
@@ -68,7 +69,7 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 	}
 	for want, spoil := range map[string]func(*Config){
 		"--zone":           func(c *Config) { c.Zone = "rack 7" },
-		"--scrub-interval": func(c *Config) { c.ScrubInterval = -1 },
+		"--scrub-interval": func(c *Config) { c.ScrubInterval = time.Millisecond },
 		"--replicas":       func(c *Config) { c.Replicas = 0 },
 	} {
 		c := good

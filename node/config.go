@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"cairn/dataflow"
@@ -27,6 +28,9 @@ type Config struct {
 	ScrubInterval time.Duration
 	Registry      *dataflow.Registry
 }
+
+// minScrubInterval is the least ScrubInterval. With less a node without chunks would do nothing but say that it has read all.
+const minScrubInterval = time.Second
 
 // NodesStore is the Store of nodes that keep chunks in their data directories, and replicate them among themselves.
 const NodesStore = "nodes"
@@ -57,12 +61,15 @@ func (c Config) Validate() error {
 		return fmt.Errorf("--orphan-timeout %s: must be positive", c.OrphanTimeout)
 	case c.CancellationTimeout < 0:
 		return fmt.Errorf("--cancellation-timeout %s: must be positive, or 0 to wait for ever", c.CancellationTimeout)
-	case c.ScrubInterval < 0:
-		return fmt.Errorf("--scrub-interval %s: must be positive, or 0 for never", c.ScrubInterval)
+	case c.ScrubInterval < minScrubInterval && c.ScrubInterval != 0:
+		return fmt.Errorf("--scrub-interval %s: must be at least %s, or 0 for never", c.ScrubInterval, minScrubInterval)
 	}
 	if c.Store != NodesStore {
 		if _, err := objectstore.Parse(c.Store); err != nil {
-			return fmt.Errorf("--store: %w, or %s", err, NodesStore)
+			if !strings.Contains(c.Store, "://") {
+				return fmt.Errorf("--store: %w, or %s", err, NodesStore)
+			}
+			return fmt.Errorf("--store: %w", err)
 		}
 	}
 	return nil

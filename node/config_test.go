@@ -18,10 +18,10 @@ func TestStoreFlag(t *testing.T) {
 			t.Errorf("--store %s: %v", store, err)
 		}
 	}
-	for _, store := range []string{"", "node", "/mnt/cairn", "s3://bucket/x"} {
+	for store, orNodes := range map[string]bool{"": true, "node": true, "/mnt/cairn": true, "s3://bucket/x": false, "file://x": false} {
 		cfg.Store = store
 		err := cfg.Validate()
-		if err == nil || !strings.HasPrefix(err.Error(), "--store: ") || !strings.HasSuffix(err.Error(), ", or nodes") {
+		if err == nil || !strings.HasPrefix(err.Error(), "--store: ") || strings.HasSuffix(err.Error(), ", or nodes") != orNodes {
 			t.Errorf("--store %q: %v", store, err)
 		}
 	}

@@ -49,7 +49,7 @@ func agentFlags() []cli.Flag {
 	d := DefaultConfig()
 	return append(daemon.EndpointFlags(d.Bind, d.GossipBind),
 		&cli.StringFlag{Name: "data-dir", Usage: "`DIR` for this node's chunks", EnvVars: []string{"CAIRN_DATA_DIR"}},
-		&cli.StringFlag{Name: "store", Usage: "where chunks are kept: " + NodesStore + ", in the nodes' data directories, or a store that all nodes share: file:///DIR, s3://BUCKET/PREFIX?endpoint=https://HOST:PORT or mem://NAME", Value: d.Store, EnvVars: []string{"CAIRN_STORE"}},
+		&cli.StringFlag{Name: "store", Usage: "where chunks are kept: " + NodesStore + ", in the nodes' data directories, or a store that all nodes share: file:///DIR or s3://BUCKET/PREFIX?endpoint=https://HOST:PORT; mem://NAME, the memory of this process, is for a node alone", Value: d.Store, EnvVars: []string{"CAIRN_STORE"}},
 		&cli.IntFlag{Name: "slots", Usage: "subtasks of one vertex that may run here", Value: d.Slots, EnvVars: []string{"CAIRN_SLOTS"}},
 		&cli.IntFlag{Name: "replicas", Usage: "nodes that hold a copy of each chunk", Value: d.Replicas, EnvVars: []string{"CAIRN_REPLICAS"}},
 		&cli.StringFlag{Name: "zone", Usage: "`NAME` of what this node fails together with, a rack say; copies of a chunk are spread over zones", EnvVars: []string{"CAIRN_ZONE"}},

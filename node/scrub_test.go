@@ -57,7 +57,7 @@ func TestAgentFindsADamagedCopy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	startAgentIn(t, leader, "n1", dir, func(c *Config) { c.ScrubInterval = time.Millisecond })
+	startAgentIn(t, leader, "n1", dir, func(c *Config) { c.ScrubInterval = minScrubInterval })
 	eventually(t, "the inventory", func() bool { return leader.of("n1").complete && leader.of("n1").chunks[ref.ID] == ref.Size })
 	damage(t, dir, ref)
 	eventually(t, "the damage to be told", func() bool { return leader.of("n1").corrupt[ref.ID] })

@@ -53,11 +53,13 @@ func openDirectory(fsys fileSystem, dir string, log *slog.Logger) (*Directory, e
 	if !filepath.IsAbs(dir) {
 		return nil, fmt.Errorf("directory %s: the path must be absolute", dir)
 	}
-	if _, err := fsys.ReadDir(d.dir); err != nil {
-		return nil, d.failed("open", err)
+	if _, err := fsys.ReadDir(d.dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: there is no such directory; is it mounted? (%w)", d.Name(), err)
+	} else if err != nil {
+		return nil, d.failed("look into it", err)
 	}
 	if err := d.makeFolder(filepath.Join(d.dir, tempFolder)); err != nil {
-		return nil, d.failed("open", err)
+		return nil, d.failed("write to it", err)
 	}
 	if err := d.removeLeftovers(); err != nil {
 		return nil, d.failed("remove what crashed processes have left", err)
