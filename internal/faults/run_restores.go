@@ -40,14 +40,20 @@ func (r *run) strikeRestores(ctx context.Context, s *striker) error {
 // them. It is an error when the job ends before that.
 func (r *run) awaitStatistics(ctx context.Context, what string, done func(now, before api.CheckpointCounts) bool) (api.CheckpointCounts, error) {
 	before, err := r.cluster.statistics(ctx, jobName)
-	for until := time.Now().Add(clientPatience); err == nil; time.Sleep(poll) { // virtual time
-		now, ended := before, false
-		if now, err = r.cluster.statistics(ctx, jobName); err == nil && done(now.Counts, before.Counts) {
-			return now.Counts, nil
+	if err != nil {
+		return api.CheckpointCounts{}, err
+	}
+	for until := time.Now().Add(clientPatience); ; time.Sleep(poll) { // virtual time
+		now, err := r.cluster.statistics(ctx, jobName)
+		if err != nil || done(now.Counts, before.Counts) {
+			return now.Counts, err
 		}
-		if ended, err = r.ended(ctx); err == nil && (ended || time.Now().After(until)) {
-			err = fmt.Errorf("waiting for %s: the job is %s: %s", what, r.result.Job.State, r.result.Job.Reason)
+		ended, err := r.ended(ctx)
+		if err != nil {
+			return now.Counts, err
+		}
+		if ended || time.Now().After(until) {
+			return now.Counts, fmt.Errorf("waiting for %s: the job is %s: %s", what, r.result.Job.State, r.result.Job.Reason)
 		}
 	}
-	return api.CheckpointCounts{}, err
 }
