@@ -16,8 +16,9 @@ import (
 
 // fullSweeps is how far the leader has come with them.
 type fullSweeps struct {
-	dueAt time.Time // when the nodes' chunks are to be listed again
-	phase listPhase
+	dueAt    time.Time // when the nodes' chunks are to be listed again
+	listedAt time.Time // when they were last
+	phase    listPhase
 	// held is the list as far as it goes, shared that of a shared store under way; request numbers the questions for one.
 	held    fullHoldings
 	shared  sharedListing
@@ -49,6 +50,21 @@ func (h fullHoldings) size() int { return len(h.own.Chunks) + len(h.shared) }
 // wantFull has the nodes' chunks listed soon. What happens together thus leads to one full sweep.
 func (v *View) wantFull(now time.Time) {
 	v.cleaning.full.dueBy(now.Add(v.Timing.FullSweepSoon))
+}
+
+// failedUploadsPause is the least time between a list of the nodes' chunks and another one for the sake of what checkpoints
+// that failed have left.
+const failedUploadsPause = time.Minute
+
+// wantUploadsSwept has the nodes' chunks listed because a checkpoint has failed: what was stored for it and not
+// acknowledged is on nobody's list. It may be what fills a disk, and a full disk makes the next one fail, too.
+func (v *View) wantUploadsSwept(now time.Time) {
+	f := &v.cleaning.full
+	at := now.Add(v.Timing.FullSweepSoon)
+	if next := f.listedAt.Add(failedUploadsPause); next.After(at) {
+		at = next
+	}
+	f.dueBy(at)
 }
 
 func (f *fullSweeps) dueBy(at time.Time) {
@@ -90,7 +106,7 @@ func (v *View) haveReported(now time.Time) bool {
 // use a shared store.
 func (v *View) OnListing(now time.Time) (askStorekeeper bool) {
 	f := &v.cleaning.full
-	f.dueAt = now.Add(v.Timing.FullSweepPause)
+	f.dueAt, f.listedAt = now.Add(v.Timing.FullSweepPause), now
 	f.held, f.shared = fullHoldings{}, sharedListing{}
 	for _, n := range v.sweepers(now) {
 		switch {

@@ -186,6 +186,48 @@ func TestFullSweepsComeWhenTheyAreWorthWhile(t *testing.T) {
 	want(5, "under the next leader")
 }
 
+// What failed checkpoints have left is swept soon, and at most once a minute: it may be what fills a disk.
+func TestFullSweepBehindFailedCheckpoints(t *testing.T) {
+	timing := DefaultTiming()
+	w := running(t, manual())
+	lists := func() int {
+		return len(slices.DeleteFunc(slices.Clone(w.sweeps.trace), func(a string) bool { return a != ListHoldings{}.String() }))
+	}
+	w.holds(nil)
+	w.pass(timing.FullSweepSoon + time.Second)
+	first := lists()
+	fail := func() {
+		t.Helper()
+		id := w.begin()
+		w.view.OnDecline(w.nodeOf(sub("count", 0)), checkpoint.Decline{
+			Job: testJob, Attempt: w.job().Attempt, Checkpoint: id, Subtask: sub("count", 0),
+			Reason: checkpoint.ReasonAsyncException, Phase: checkpoint.PhaseUpload, Message: "no space",
+		})
+		w.run()
+		if isPending(w.job(), id) {
+			t.Fatalf("checkpoint %d is pending although it was declined", id)
+		}
+	}
+	fail()
+	w.pass(failedUploadsPause - timing.FullSweepSoon)
+	if got := lists(); got != first {
+		t.Errorf("%d lists within a minute of the first, want none", got-first)
+	}
+	w.pass(timing.FullSweepSoon)
+	if got := lists(); got != first+1 {
+		t.Errorf("%d lists a minute behind the first, want one", got-first)
+	}
+	w.pass(2 * failedUploadsPause)
+	if got := lists(); got != first+1 {
+		t.Errorf("%d lists with nothing failing any more, want one", got-first)
+	}
+	fail()
+	w.pass(timing.FullSweepSoon + time.Second)
+	if got := lists(); got != first+2 {
+		t.Errorf("%d lists soon behind another failure, want two", got-first)
+	}
+}
+
 // While not every node has told what it holds, ordinary sweeps go on and full ones wait.
 func TestU8_NoFullSweepBeforeTheInventories(t *testing.T) {
 	w := swept(t)

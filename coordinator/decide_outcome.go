@@ -76,11 +76,13 @@ func (v *View) OnProposed(c fsm.Command, r fsm.Result, now time.Time) {
 	case fsm.CompleteCheckpoint:
 		v.completed(c, r, now)
 	case fsm.AbortCheckpoint:
+		v.wantUploadsSwept(now)
 		v.noteOutcome(c.Job, false, c.Checkpoint)
 		if s := v.jobs[c.Job]; s != nil {
 			s.tries.failed(c)
 		}
 	case fsm.FailAttempt:
+		v.wantUploadsSwept(now)
 		v.attemptFailed(c.Job, r)
 	}
 	// What else ends an attempt cancels its subtasks; they need no notice.
