@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -85,16 +86,18 @@ func runOverSharedStore(t *testing.T, c *localcluster.Cluster) (dead string) {
 	return dead
 }
 
-// filesIn returns the files below a directory and their sizes.
+// filesIn returns the files below a directory and their sizes, those left out that are deleted meanwhile.
 func filesIn(dir string) (map[string]int64, error) {
 	files := make(map[string]int64)
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
+		if err == nil && !d.IsDir() {
+			var info fs.FileInfo
+			if info, err = d.Info(); err == nil {
+				files[strings.TrimPrefix(path, dir+"/")] = info.Size()
+			}
 		}
-		info, err := d.Info()
-		if err == nil {
-			files[strings.TrimPrefix(path, dir+"/")] = info.Size()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
 		}
 		return err
 	})
