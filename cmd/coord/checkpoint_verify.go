@@ -56,14 +56,7 @@ func verifyCheckpoint(ctx context.Context, s session, named namedCheckpoint) err
 
 // verified finds out where the chunks are, has them read, and sums up what was found.
 func (s session) verified(ctx context.Context, named namedCheckpoint) (verification, error) {
-	var at api.CheckpointLocation
-	var nodes []api.Node
-	err := s.within(ctx, func(ctx context.Context) (err error) {
-		if at, err = s.service.LocateCheckpoint(ctx, named.job, named.id); err == nil {
-			nodes, err = s.aliveNodes(ctx)
-		}
-		return err
-	})
+	at, nodes, err := s.located(ctx, named)
 	if err != nil {
 		return verification{}, err
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"cairn/api"
 	"cairn/internal/cliargs"
 )
 
@@ -48,4 +49,15 @@ func (con *console) inTime(f func(context.Context, session, namedCheckpoint) err
 	return func(named namedCheckpoint) cli.ActionFunc {
 		return con.call(func(ctx context.Context, s session) error { return f(ctx, s, named) })
 	}
+}
+
+// located returns where the chunks of a checkpoint or savepoint are, and the nodes that are alive.
+func (s session) located(ctx context.Context, named namedCheckpoint) (at api.CheckpointLocation, nodes []api.Node, err error) {
+	err = s.within(ctx, func(ctx context.Context) (err error) {
+		if at, err = s.service.LocateCheckpoint(ctx, named.job, named.id); err == nil {
+			nodes, err = s.aliveNodes(ctx)
+		}
+		return err
+	})
+	return at, nodes, err
 }

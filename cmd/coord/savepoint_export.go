@@ -61,14 +61,7 @@ type savepointExported struct {
 }
 
 func exportSavepoint(ctx context.Context, s session, named namedCheckpoint, dir string) error {
-	var at api.CheckpointLocation
-	var nodes []api.Node
-	err := s.within(ctx, func(ctx context.Context) (err error) {
-		if at, err = s.service.LocateCheckpoint(ctx, named.job, named.id); err == nil {
-			nodes, err = s.aliveNodes(ctx)
-		}
-		return err
-	})
+	at, nodes, err := s.located(ctx, named)
 	switch {
 	case err != nil:
 		return err
